@@ -1,0 +1,53 @@
+package call
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Method is how a caller proved who it is.
+type Method string
+
+// The authentication methods.
+const (
+	APIKey Method = "api_key"
+	JWT    Method = "jwt"
+	MTLS   Method = "mtls"
+)
+
+// Caller is an authenticated principal. It is immutable after authentication
+// and shared between the calls of one credential, so nobody may change it.
+type Caller struct {
+	Subject    string     // one safe segment, see ParseSubject
+	Kind       string     // agent, human or service
+	Tenant     string     // empty, or one safe segment
+	Issuer     string     // who vouched: the token's iss, the CA's name, empty for API keys
+	Roles      []string   // safe segments
+	Scopes     []string   // OAuth scopes (RFC 6749 section 3.3)
+	OnBehalfOf *Actor     // who acts for the subject (RFC 8693 section 4.1), nil when nobody
+	Prefix     Path       // where the caller's own secrets live in the KV mount
+	Tier       string     // rate tier that the credential asks for, may be empty
+	Method     Method     // how it proved itself
+	KeyID      string     // API key id or JWT kid; never the credential itself
+	TokenID    string     // JWT jti, empty when there is none
+	CertFP     string     // SHA-256 of the client certificate in hex, empty when there is none
+	CertSerial string     // serial of the client certificate in hex
+	AuthTime   time.Time  // when the credential was issued, zero when unknown
+	Expires    time.Time  // end of the credential, zero for never
+	SourceIP   netip.Addr // the peer, or the hop that a trusted proxy vouches for
+}
+
+// Actor is one link of a delegation chain (RFC 8693 section 4.1).
+type Actor struct {
+	Subject string
+	Kind    string
+	Next    *Actor
+}
+
+// HasScope reports whether the credential carries the scope.
+func (c *Caller) HasScope(s string) bool { return slices.Contains(c.Scopes, s) }
+
+// Key identifies the caller among all callers: two callers with the same key
+// are the same principal. Its parts cannot contain the separator.
+func (c *Caller) Key() string { return c.Tenant + "/" + c.Subject }

@@ -1,0 +1,56 @@
+package call
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Error is a failure with a public face. Code and Msg go to the caller, Err goes
+// to the log and nowhere else.
+type Error struct {
+	Code       Code
+	Msg        string        // for the caller: fixed text, no data of Vault's
+	Err        error         // for the log; may be nil
+	RetryAfter time.Duration // when to try again, zero when unknown
+	Scopes     []string      // what the caller lacks, for InsufficientScope
+	Data       any           // public facts beside the message, for example a deleted version's metadata
+}
+
+// Error is for the log: it contains Err.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return string(e.Code) + ": " + e.Msg
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Code, e.Msg, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf makes an error with a public message.
+func Errorf(c Code, format string, args ...any) *Error {
+	return &Error{Code: c, Msg: fmt.Sprintf(format, args...)}
+}
+
+// Wrap makes an error whose public message is fixed and whose cause is for the log.
+func Wrap(c Code, msg string, err error) *Error {
+	return &Error{Code: c, Msg: msg, Err: err}
+}
+
+// AsError returns err as an *Error. Anything that is not one is Internal and says
+// nothing to the caller. It returns nil for nil.
+func AsError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Code: Internal, Msg: "internal error", Err: err}
+}
+
+// Is reports whether err is an *Error with the code.
+func Is(err error, c Code) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Code == c
+}

@@ -1,0 +1,177 @@
+package call
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxPath and MaxSegment bound a path and each of its segments, in bytes.
+const (
+	MaxPath    = 1024
+	MaxSegment = 255
+)
+
+// Path is a clean, relative Vault path: segments joined by single slashes. The
+// only ways to one are ParsePath, Join and Prefix, so it cannot hold an unclean
+// path. That matters because vault/api joins paths on the client: an unclean one
+// would change its meaning after the decision. The zero Path is empty.
+type Path struct{ s string }
+
+// ParsePath checks s. Refused are empty, "." and ".." segments, slashes at either
+// end, control and unprintable characters, the characters that an URL or a Vault
+// ACL gives a meaning (? # % \ *), a segment "+", spaces at the end of a segment,
+// ":" in the last segment (it introduces a verb) and anything too long. Errors
+// are InvalidRequest.
+func ParsePath(s string) (Path, error) {
+	if s == "" {
+		return Path{}, Errorf(InvalidRequest, "the path is empty")
+	}
+	if len(s) > MaxPath {
+		return Path{}, Errorf(InvalidRequest, "the path is longer than %d bytes", MaxPath)
+	}
+	if !utf8.ValidString(s) {
+		return Path{}, Errorf(InvalidRequest, "the path is not valid UTF-8")
+	}
+	last := ""
+	for seg := range strings.SplitSeq(s, "/") {
+		if err := checkSegment(seg); err != nil {
+			return Path{}, err
+		}
+		last = seg
+	}
+	if strings.Contains(last, ":") {
+		return Path{}, Errorf(InvalidRequest, "the last segment of a path must not contain ':'")
+	}
+	return Path{s}, nil
+}
+
+func checkSegment(seg string) error {
+	switch {
+	case seg == "" || seg == "." || seg == "..":
+		return Errorf(InvalidRequest, "the path has an empty, '.' or '..' segment")
+	case seg == "+":
+		return Errorf(InvalidRequest, "the path has a segment '+'")
+	case len(seg) > MaxSegment:
+		return Errorf(InvalidRequest, "a segment of the path is longer than %d bytes", MaxSegment)
+	case strings.TrimSpace(seg) != seg:
+		return Errorf(InvalidRequest, "a segment of the path begins or ends with a space")
+	case strings.ContainsFunc(seg, unclean):
+		return Errorf(InvalidRequest, "the path has a character that is not allowed")
+	}
+	return nil
+}
+
+func unclean(r rune) bool {
+	return !unicode.IsPrint(r) || strings.ContainsRune(`?#%\*`, r)
+}
+
+// String returns the path, empty for the zero Path.
+func (p Path) String() string { return p.s }
+
+// IsZero reports whether the path is empty.
+func (p Path) IsZero() bool { return p.s == "" }
+
+// Join returns p/q. Joining with an empty path returns the other one.
+func (p Path) Join(q Path) Path {
+	switch {
+	case p.s == "":
+		return q
+	case q.s == "":
+		return p
+	}
+	return Path{p.s + "/" + q.s}
+}
+
+// Within reports whether p is root or lies below it, on a segment boundary:
+// team10/x is not within team1. Everything is within the empty path.
+func (p Path) Within(root Path) bool {
+	if root.s == "" || p.s == root.s {
+		return true
+	}
+	return len(p.s) > len(root.s) && p.s[len(root.s)] == '/' && p.s[:len(root.s)] == root.s
+}
+
+// Ancestors returns the path and every path above it, longest first:
+// a/b/c gives [a/b/c a/b a]. It is nil for the empty path.
+func (p Path) Ancestors() []string {
+	if p.s == "" {
+		return nil
+	}
+	out := make([]string, 0, strings.Count(p.s, "/")+1)
+	for s := p.s; ; {
+		out = append(out, s)
+		i := strings.LastIndexByte(s, '/')
+		if i < 0 {
+			return out
+		}
+		s = s[:i]
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (p Path) MarshalText() ([]byte, error) { return []byte(p.s), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParsePath.
+func (p *Path) UnmarshalText(b []byte) (err error) {
+	*p, err = ParsePath(string(b))
+	return err
+}
+
+// Prefix is what a listing starts from: empty, or a Path that may have been
+// written with one slash at its end.
+type Prefix struct{ Path }
+
+// ParsePrefix checks s like ParsePath, but allows it to be empty or to end in
+// one slash.
+func ParsePrefix(s string) (Prefix, error) {
+	if s == "" {
+		return Prefix{}, nil
+	}
+	p, err := ParsePath(strings.TrimSuffix(s, "/"))
+	return Prefix{p}, err
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParsePrefix.
+func (p *Prefix) UnmarshalText(b []byte) (err error) {
+	*p, err = ParsePrefix(string(b))
+	return err
+}
+
+// Name is one segment that Vault accepts as the name of a key, role or mount
+// (framework.GenericNameRegex): letters, digits, "_", "-" and ".", the last two
+// not at an end, at most 128 bytes.
+type Name string
+
+var (
+	nameRE    = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
+	subjectRE = regexp.MustCompile(`^[\w@-][\w.@-]*$`)
+)
+
+// MaxName bounds names, subjects, tenants and roles, in bytes.
+const MaxName = 128
+
+// ParseName checks s. Errors are InvalidRequest.
+func ParseName(s string) (Name, error) {
+	if len(s) > MaxName || !nameRE.MatchString(s) {
+		return "", Errorf(InvalidRequest, "a name must be 1 to %d letters, digits, '_', '-' or '.', and begin and end with a letter, digit or '_'", MaxName)
+	}
+	return Name(s), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParseName.
+func (n *Name) UnmarshalText(b []byte) (err error) {
+	*n, err = ParseName(string(b))
+	return err
+}
+
+// ParseSubject checks that s can name a principal, tenant or role: one safe
+// segment of 1 to 128 letters, digits, "_", "-", "." or "@" without a leading
+// dot. It becomes part of Vault paths and policy names, so nothing else may pass.
+func ParseSubject(s string) (string, error) {
+	if len(s) > MaxName || !subjectRE.MatchString(s) {
+		return "", Errorf(InvalidRequest, "not a safe name of 1 to %d letters, digits, '_', '-', '.' or '@'", MaxName)
+	}
+	return s, nil
+}

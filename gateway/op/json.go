@@ -1,0 +1,95 @@
+package op
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/call"
+)
+
+// MaxDepth bounds the nesting of any JSON that a caller sends.
+const MaxDepth = 64
+
+// CheckJSON reports whether raw is one strict JSON value (RFC 8259): valid UTF-8,
+// no duplicate keys, nothing behind it, nested at most MaxDepth deep. Errors are
+// InvalidRequest and quote nothing of raw.
+func CheckJSON(raw []byte) error {
+	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	for {
+		if _, err := dec.ReadToken(); err != nil {
+			return badJSON(err)
+		}
+		if dec.StackDepth() > MaxDepth {
+			return call.Errorf(call.InvalidRequest, "the JSON is nested deeper than %d", MaxDepth)
+		}
+		if dec.StackDepth() == 0 {
+			break
+		}
+	}
+	if _, err := dec.ReadToken(); err != io.EOF {
+		return call.Errorf(call.InvalidRequest, "there is something behind the JSON value")
+	}
+	return nil
+}
+
+func badJSON(err error) error {
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return call.Wrap(call.InvalidRequest, "the JSON has a duplicate key", nil)
+	}
+	return call.Wrap(call.InvalidRequest, "the body is not valid JSON", nil)
+}
+
+// unmarshal decodes arguments strictly: names match exactly and unknown ones are
+// refused. Errors are InvalidRequest and name the place, never a value.
+func unmarshal(raw []byte, v any) error {
+	err := json.Unmarshal(raw, v, json.RejectUnknownMembers(true))
+	if err == nil {
+		return nil
+	}
+	var own *call.Error
+	if errors.As(err, &own) {
+		return &call.Error{Code: own.Code, Msg: at(err) + own.Msg}
+	}
+	if errors.Is(err, json.ErrUnknownName) {
+		return call.Errorf(call.InvalidRequest, "%sunknown argument", at(err))
+	}
+	return call.Errorf(call.InvalidRequest, "%snot of the type that the schema asks for", at(err))
+}
+
+// at names the top-level argument that an error is about. Only names that the
+// schema could know are repeated; a caller's free text is not.
+func at(err error) string {
+	var sem *json.SemanticError
+	if !errors.As(err, &sem) {
+		return ""
+	}
+	for tok := range sem.JSONPointer.Tokens() {
+		if n, perr := call.ParseName(tok); perr == nil {
+			return "argument " + string(n) + ": "
+		}
+		break
+	}
+	return ""
+}
+
+// reveal are the marshalers that write secret values in the clear.
+func reveal() *json.Marshalers {
+	return json.JoinMarshalers(
+		json.MarshalToFunc(func(enc *jsontext.Encoder, s call.Secret) error {
+			return enc.WriteToken(jsontext.String(s.Reveal()))
+		}),
+		json.MarshalToFunc(func(enc *jsontext.Encoder, s call.SecretJSON) error {
+			return enc.WriteValue(s.Reveal())
+		}),
+	)
+}
+
+var replyOptions = json.JoinOptions(json.WithMarshalers(reveal()), json.Deterministic(true))
+
+// Encode returns an operation's output as JSON with its secrets in the clear. It
+// is the one place where secrets become bytes.
+func Encode(out any) ([]byte, error) { return json.Marshal(out, replyOptions) }

@@ -1,0 +1,104 @@
+package op
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault"
+)
+
+// Effect says what an operation does to the world.
+type Effect string
+
+// The effects. Issue mints a credential or a lease.
+const (
+	Read   Effect = "read"
+	List   Effect = "list"
+	Write  Effect = "write"
+	Delete Effect = "delete"
+	Issue  Effect = "issue"
+)
+
+// Spec is what a declaration says about an operation.
+type Spec struct {
+	Name        string // dotted: "kv.read"
+	Engine      string // "kv", "transit", "db", "ssh" or "self"
+	Mount       string // the engine's mount in Vault, empty for self
+	Effect      Effect
+	Destructive bool   // loses data for good or takes it out of reach
+	Idempotent  bool   // a second call with the same arguments changes nothing more
+	Method      string // HTTP method of the REST route
+	Path        string // httprouter pattern; a verb suffix follows a catch-all: "/secrets/*path:undelete"
+	Status      int    // HTTP status of success, 0 for 200; 204 sends no body
+	Title       string // for people
+	Doc         string // one sentence
+	Limits      map[string]Limit
+	Public      bool // any authenticated caller may call it: no scope is needed
+}
+
+// Limit is a constraint on one argument. It is part of the input schema and
+// enforced when the call is bound.
+type Limit struct {
+	Min, Max *float64 // of a number
+	Enum     []string // of a string
+	MaxItems int      // of a list
+	MaxBytes int      // of a string
+	Default  any      // for the schema only
+}
+
+// Op is a declared operation. It is immutable.
+type Op struct {
+	Spec
+	In, Out  *jsonschema.Schema
+	required []string
+	decode   func(raw []byte, at At) (Bound, error)
+}
+
+// At is where a call's arguments are resolved.
+type At struct {
+	Caller   *call.Caller
+	Mount    string // the operation's mount
+	Absolute bool   // paths are full paths below the mount, not relative to the caller's prefix
+}
+
+// Target is what an input type implements: it resolves its names against the
+// caller and returns what the operation acts on. It may store what it resolved.
+// Its errors are InvalidRequest.
+type Target[In any] interface {
+	*In
+	Target(At) (call.Resource, error)
+}
+
+// New declares an operation. In is a struct whose JSON fields are the arguments,
+// Out one whose JSON fields are the result. It panics when the declaration is
+// wrong, which a test of the catalogue shows.
+func New[In, Out any, P Target[In]](s Spec, run func(context.Context, *vault.Session, In) (Out, error)) *Op {
+	in, out := schemaFor[In](), schemaFor[Out]()
+	if err := s.constrain(in); err != nil {
+		panic(fmt.Sprintf("operation %s: %v", s.Name, err))
+	}
+	o := &Op{Spec: s, In: in, Out: out, required: in.Required}
+	o.decode = func(raw []byte, at At) (Bound, error) {
+		v := new(In)
+		if err := unmarshal(raw, v); err != nil {
+			return Bound{}, err
+		}
+		res, err := P(v).Target(at)
+		if err != nil {
+			return Bound{}, err
+		}
+		if res.Mount == "" {
+			res.Mount = at.Mount
+		}
+		return Bound{Op: o, Resource: res, input: v, run: func(ctx context.Context, sess *vault.Session) (any, error) {
+			return run(ctx, sess, *v)
+		}}, nil
+	}
+	return o
+}
+
+// ReadOnly reports whether the operation changes nothing.
+func (o *Op) ReadOnly() bool { return o.Effect == Read || o.Effect == List }

@@ -1,0 +1,82 @@
+package op
+
+import (
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// Stage is a part of a call whose time is kept.
+type Stage int
+
+// The stages in their order.
+const (
+	StageBind Stage = iota
+	StageDecide
+	StageLimit
+	StageAudit
+	StageVault
+	StageTransform
+	StageOutcome
+	stages
+)
+
+// StageNames are the stages' names in log records.
+func StageNames() [stages]string {
+	return [stages]string{"bind", "decide", "limit", "audit", "vault", "transform", "outcome"}
+}
+
+// Record is what is known of one call. It is created when the call arrives,
+// filled on its way by the pipeline, and read by audit, events, log and metrics.
+// It holds no secret value.
+type Record struct {
+	Request  *Request
+	Bound    *Bound // nil when the arguments could not be bound
+	Decision Decision
+	Err      *call.Error // nil for success
+	Outcome  Outcome
+	Bytes    int // length of the result
+
+	Intent     bool // the intent is on record
+	AuditLost  bool // the outcome could not be recorded
+	UndoFailed bool // what was minted for an undeliverable result may still live
+	Panicked   bool
+
+	Start time.Time
+	Total time.Duration
+	Times [stages]time.Duration
+	last  time.Duration
+}
+
+// Mark ends a stage now.
+func (r *Record) Mark(s Stage) {
+	now := time.Since(r.Start)
+	r.Times[s] += now - r.last
+	r.last = now
+}
+
+// Code is the public code of the outcome, "ok" for success.
+func (r *Record) Code() string {
+	if r.Err == nil {
+		return "ok"
+	}
+	return string(r.Err.Code)
+}
+
+// Outcome are the public facts of a success that evidence keeps.
+type Outcome struct {
+	Version int    // KV version written or read
+	LeaseID string // shortened; never a whole lease id
+	Serial  string // of a certificate
+}
+
+// Reporter is implemented by results that have such facts.
+type Reporter interface{ Facts() Outcome }
+
+// Facts returns the facts of a result.
+func Facts(out any) Outcome {
+	if r, ok := out.(Reporter); ok {
+		return r.Facts()
+	}
+	return Outcome{}
+}

@@ -1,0 +1,134 @@
+package op
+
+import (
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// Transport is how a call came in.
+type Transport string
+
+// The transports.
+const (
+	REST  Transport = "rest"
+	MCP   Transport = "mcp"
+	SSE   Transport = "sse"
+	Stdio Transport = "stdio"
+)
+
+// Phase is why a decision is asked for.
+type Phase string
+
+// The phases: a call, the question whether something may be listed, the delivery
+// of an event on a stream.
+const (
+	PhaseCall   Phase = "call"
+	PhaseList   Phase = "list"
+	PhaseStream Phase = "stream"
+)
+
+// Request is a call as a transport builds it.
+type Request struct {
+	ID        string // unique, echoed to the caller
+	Transport Transport
+	Phase     Phase // empty means PhaseCall
+	Op        string
+	Args      []byte // JSON object, checked by Bind; empty means {}
+	Caller    *call.Caller
+	Absolute  bool         // paths in Args are full paths below the mount
+	Deliver   call.Deliver // what the caller asks for: never looser than what the policy says
+	WrapTTL   time.Duration
+	Time      time.Time // when it came in; the policy sees this time
+}
+
+// Reason is why a decision is what it is.
+type Reason struct {
+	Code     string `json:"code"`
+	Msg      string `json:"msg,omitempty"`
+	Audience string `json:"audience,omitempty"` // "agent" may be shown to the caller, "admin" only logged
+	Rule     string `json:"rule,omitempty"`
+}
+
+// Transform is one obligation: a named transform of the result.
+type Transform struct {
+	Name string         `json:"name"`
+	Args map[string]any `json:"args,omitempty"`
+}
+
+// Obligations are what must be done to the result.
+type Obligations struct {
+	Transforms []Transform   `json:"transforms"`
+	Deliver    call.Deliver  `json:"deliver"`
+	WrapTTL    time.Duration `json:"-"`
+	MaxTTL     time.Duration `json:"-"`
+}
+
+// Decision is the answer of the decision point. It is a denial unless Allow is
+// true, and only then Grant is valid.
+type Decision struct {
+	ID             string
+	Allow          bool
+	Code           call.Code // of a denial: Forbidden, InsufficientScope, PolicyError or PolicyTimeout
+	Reasons        []Reason
+	RequiredScopes []string
+	PathPrefix     string
+	Tier           string
+	Cost           int // tokens that the call takes from its bucket, 0 means 1
+	Obligations    Obligations
+	Revision       string // of the policy and its data
+	Cached         bool
+	Grant          call.Grant
+}
+
+// Err is the error that a denial is answered with, nil when allowed.
+func (d *Decision) Err() error {
+	if d.Allow {
+		return nil
+	}
+	e := &call.Error{Code: d.Code, Msg: denialText(d.Code), Err: reasonsErr(d.Reasons)}
+	if d.Code == call.InsufficientScope {
+		e.Scopes = d.RequiredScopes
+	}
+	var public []Reason
+	for _, r := range d.Reasons {
+		if r.Audience == "agent" {
+			public = append(public, Reason{Code: r.Code, Msg: r.Msg})
+		}
+	}
+	if public != nil {
+		e.Data = map[string]any{"reasons": public}
+	}
+	return e
+}
+
+func denialText(c call.Code) string {
+	switch c {
+	case call.InsufficientScope:
+		return "the credential lacks a scope that this operation needs"
+	case call.PolicyTimeout:
+		return "the policy did not answer in time"
+	case call.PolicyError:
+		return "the policy could not decide"
+	default:
+		return "denied by policy"
+	}
+}
+
+type reasonsErr []Reason
+
+func (rs reasonsErr) Error() string {
+	s := "denied"
+	for _, r := range rs {
+		s += "; " + r.Code
+	}
+	return s
+}
+
+// Result is what a call answers.
+type Result struct {
+	RequestID  string
+	DecisionID string
+	Body       []byte // JSON object, the operation's output after transforms; the transport owns it
+	Status     int    // HTTP status of success
+}

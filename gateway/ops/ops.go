@@ -1,0 +1,21 @@
+// Package ops is the catalogue: one declaration per operation, one file per
+// engine. An operation reads its typed input, talks to its granted mount through
+// the session, and returns its typed output; everything else is the pipeline's.
+package ops
+
+import (
+	"slices"
+
+	"portcullis/gateway/op"
+)
+
+// Mounts are the mounts of the engines in Vault, one segment each.
+type Mounts struct{ KV, Transit, Database, SSH string }
+
+// New returns the catalogue.
+func New(m Mounts) (*op.Catalogue, error) {
+	return op.NewCatalogue(slices.Concat(
+		kv(m.KV),
+		self(),
+	)...)
+}

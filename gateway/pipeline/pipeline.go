@@ -1,0 +1,179 @@
+// Package pipeline is the order of a call. Read it first: every transport builds
+// the same op.Request, and Do is the only way from a request to Vault.
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/vault"
+)
+
+// Pipeline holds the parts of the order, set once when the gateway is wired and
+// never changed. Every field but the hooks marked optional must be set.
+type Pipeline struct {
+	Ops *op.Catalogue
+
+	// Rewrite is the request hook: it may replace the arguments before they are
+	// bound, never after the decision. Optional.
+	Rewrite func(context.Context, *op.Request) error
+	// Decide is the decision point. It never fails: every failure is a denial.
+	Decide func(context.Context, *op.Bound) op.Decision
+	// Plan pins the transforms that the decision names, before anything is sent.
+	// A nil Finish means that there are none. Optional.
+	Plan func(context.Context, *op.Bound, *op.Decision) (Finish, error)
+	// Take takes a token from the bucket that the decision names.
+	Take func(*op.Bound, *op.Decision) error
+	// Intent and Refusal write evidence before an effect or an answer; their
+	// failure stops the call. Outcome writes what came of it.
+	Intent  func(*op.Record) error
+	Refusal func(*op.Record) error
+	Outcome func(*op.Record) error
+	// Open opens the caller's way to Vault.
+	Open func(context.Context, call.Grant) (*vault.Session, error)
+	// Undo takes back what an operation minted when its result cannot be delivered. Optional.
+	Undo func(context.Context, *vault.Session, *op.Bound, any) error
+	// Publish tells of a change. Optional.
+	Publish func(*op.Record)
+	// Log writes the one record of a call and counts it.
+	Log func(context.Context, *op.Record)
+}
+
+// Finish turns an operation's encoded result into what is delivered.
+type Finish func(ctx context.Context, body []byte) ([]byte, error)
+
+// Do does one call: bind, decide, limit, record, act, transform, record, answer.
+// Its errors are *call.Error. A panic in any part is an Internal error of this
+// call alone.
+func (p *Pipeline) Do(ctx context.Context, r *op.Request) (res *op.Result, err error) {
+	rec := &op.Record{Request: r, Start: time.Now()}
+	if r.Time.IsZero() {
+		r.Time = rec.Start
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			res, err = nil, p.panicked(rec, v)
+		}
+		rec.Err = call.AsError(err)
+		rec.Total = time.Since(rec.Start)
+		p.Log(ctx, rec)
+	}()
+	body, err := p.run(ctx, rec)
+	if err != nil {
+		return nil, call.AsError(err)
+	}
+	rec.Bytes = len(body)
+	return &op.Result{RequestID: r.ID, DecisionID: rec.Decision.ID, Body: body, Status: rec.Bound.Op.Status}, nil
+}
+
+// panicked closes a call that panicked. The value may hold data, so only its type
+// is kept. When the intent was recorded, so is the outcome.
+func (p *Pipeline) panicked(rec *op.Record, v any) error {
+	err := call.Wrap(call.Internal, "internal error", fmt.Errorf("panic of type %T", v))
+	rec.Err, rec.Panicked = err, true
+	if rec.Intent {
+		_ = p.Outcome(rec) // counted by the audit writer
+	}
+	return err
+}
+
+func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
+	if err := p.bind(ctx, rec); err != nil {
+		return nil, err
+	}
+	finish, err := p.admit(ctx, rec)
+	if err != nil {
+		return nil, p.refuse(rec, err)
+	}
+	if err := p.Intent(rec); err != nil {
+		return nil, auditFailed(err)
+	}
+	rec.Intent = true
+	rec.Mark(op.StageAudit)
+	body, err := p.act(ctx, rec, finish)
+	rec.Err = call.AsError(err)
+	if aerr := p.Outcome(rec); aerr != nil {
+		rec.AuditLost = true
+	}
+	rec.Mark(op.StageOutcome)
+	if err == nil && !rec.Bound.Op.ReadOnly() && p.Publish != nil {
+		p.Publish(rec)
+	}
+	return body, err
+}
+
+// bind resolves the arguments: what it yields is what is decided on and run.
+func (p *Pipeline) bind(ctx context.Context, rec *op.Record) (err error) {
+	defer rec.Mark(op.StageBind)
+	if p.Rewrite != nil {
+		if err = p.Rewrite(ctx, rec.Request); err != nil {
+			return err
+		}
+	}
+	rec.Bound, err = p.Ops.Bind(rec.Request)
+	return err
+}
+
+// admit decides and limits. A denied call takes from its bucket as well.
+func (p *Pipeline) admit(ctx context.Context, rec *op.Record) (Finish, error) {
+	rec.Decision = p.Decide(ctx, rec.Bound)
+	rec.Mark(op.StageDecide)
+	limited := p.Take(rec.Bound, &rec.Decision)
+	rec.Mark(op.StageLimit)
+	if limited != nil {
+		return nil, limited
+	}
+	if err := rec.Decision.Err(); err != nil {
+		return nil, err
+	}
+	if p.Plan == nil {
+		return nil, nil
+	}
+	return p.Plan(ctx, rec.Bound, &rec.Decision)
+}
+
+// refuse records a refusal before it is answered.
+func (p *Pipeline) refuse(rec *op.Record, err error) error {
+	rec.Err = call.AsError(err)
+	if aerr := p.Refusal(rec); aerr != nil {
+		return auditFailed(aerr)
+	}
+	rec.Mark(op.StageAudit)
+	return err
+}
+
+// act does the operation and finishes its result.
+func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]byte, error) {
+	s, err := p.Open(ctx, rec.Decision.Grant)
+	if err != nil {
+		return nil, err
+	}
+	out, err := rec.Bound.Run(ctx, s)
+	rec.Mark(op.StageVault)
+	if err != nil {
+		return nil, err
+	}
+	body, err := op.Encode(out)
+	if err == nil && finish != nil {
+		body, err = finish(ctx, body)
+	}
+	rec.Mark(op.StageTransform)
+	if err == nil {
+		rec.Outcome = op.Facts(out)
+		return body, nil
+	}
+	if p.Undo != nil {
+		// The caller may be gone, what was minted is not.
+		if uerr := p.Undo(context.WithoutCancel(ctx), s, rec.Bound, out); uerr != nil {
+			rec.UndoFailed = true
+		}
+	}
+	return nil, call.Wrap(call.TransformFailed, "the result could not be transformed as the policy asks", err)
+}
+
+func auditFailed(err error) error {
+	return call.Wrap(call.AuditUnavailable, "the call cannot be recorded, so it is refused", err)
+}

@@ -1,0 +1,188 @@
+package wasmbin
+
+import (
+	"errors"
+	"fmt"
+)
+
+// point is a place where metering is inserted: before the instruction at pos.
+type point struct {
+	pos  int
+	kind byte
+	cost int64
+}
+
+const (
+	// atEntry and atLoop charge a fixed cost: everything up to the end of the
+	// function or of one round of the loop, without the loops inside, which
+	// charge for themselves. Only loops go back, so nothing runs unpaid.
+	atEntry byte = iota
+	atLoop
+	// atBulk charges the length on top of the stack, atGrow the pages.
+	atBulk
+	atGrow
+)
+
+// frame is an open block; loop is its index in points or -1.
+type frame struct {
+	op   byte
+	loop int
+}
+
+// walker reads one function body.
+type walker struct {
+	*reader
+	d      *decoder
+	locals int
+	frames []frame
+	points []point
+	// paying is the index of the point that pays for what is read now.
+	paying int
+}
+
+func (d *decoder) body(buf []byte, ft FuncType) (Body, error) {
+	r := &reader{buf: buf}
+	b := Body{Locals: len(ft.Params)}
+	b.ngroup = r.count("local groups", d.lim.Locals)
+	start := r.pos
+	for i := 0; i < b.ngroup && r.err == nil; i++ {
+		n := r.u32()
+		if uint64(b.Locals)+uint64(n) > uint64(d.lim.Locals) {
+			return b, fmt.Errorf("more than %d locals", d.lim.Locals)
+		}
+		b.Locals += int(n)
+		checkType(r, r.byte())
+	}
+	if r.err != nil {
+		return b, r.err
+	}
+	b.groups = buf[start:r.pos]
+	b.code = buf[r.pos:]
+	return b, d.walk(&b)
+}
+
+func (d *decoder) walk(b *Body) error {
+	if len(b.code) > d.lim.Body {
+		return fmt.Errorf("body has %d bytes, at most %d are allowed", len(b.code), d.lim.Body)
+	}
+	w := &walker{reader: &reader{buf: b.code}, d: d, locals: b.Locals}
+	w.frames = append(w.frames, frame{op: opBlock, loop: 0})
+	w.points = append(w.points, point{kind: atEntry, cost: costEntry + int64(b.Locals)})
+	for len(w.frames) > 0 && w.err == nil {
+		w.instruction()
+	}
+	if w.err == nil && w.left() > 0 {
+		return errors.New("bytes after the last end")
+	}
+	b.points = w.points
+	return w.err
+}
+
+func (w *walker) charge(n int64) { w.points[w.paying].cost += n }
+
+// instruction reads one instruction. An opcode that is not listed is refused.
+func (w *walker) instruction() {
+	at := w.pos
+	op := w.byte()
+	switch {
+	case w.err != nil:
+	case op >= opFirstLoad && op <= opLastStore:
+		w.memarg()
+		w.charge(costMemory)
+	case op > opF64Const && op <= opLastNumeric:
+		w.charge(price(op))
+	case op >= opLocalGet && op <= opLocalTee:
+		w.index(w.locals, "local")
+		w.charge(costPlain)
+	case op == opGlobalGet || op == opGlobalSet:
+		w.index(len(w.d.m.Globals), "global")
+		w.charge(costPlain)
+	case op >= opMemorySize && op <= opF64Const:
+		w.literal(op, at)
+	case op == opMisc:
+		w.misc(at)
+	case op == opVec:
+		w.vector()
+	default:
+		w.control(op)
+	}
+}
+
+func (w *walker) index(n int, what string) {
+	if i := w.u32(); w.err == nil && int(i) >= n {
+		w.fail(fmt.Errorf("%s %d does not exist", what, i))
+	}
+}
+
+func (w *walker) memarg() {
+	align := w.u32()
+	w.u32()
+	if w.err == nil && (align > 4 || !w.d.m.Memory.Present) {
+		w.fail(errors.New("memory access without memory or with bad alignment"))
+	}
+}
+
+func (w *walker) literal(op byte, at int) {
+	w.charge(costPlain)
+	switch op {
+	case opMemorySize:
+		zero(w.reader, "memory index")
+	case opMemoryGrow:
+		zero(w.reader, "memory index")
+		w.charge(costGrow)
+		w.points = append(w.points, point{pos: at, kind: atGrow})
+	case opI32Const:
+		w.signed(32)
+	case opI64Const:
+		w.signed(64)
+	case opF32Const:
+		w.bytes(4)
+	case opF64Const:
+		w.bytes(8)
+	}
+}
+
+// misc allows the bulk operations on memory. Those on tables and the dropping
+// of segments are state that no reset reaches.
+func (w *walker) misc(at int) {
+	op := w.u32()
+	switch {
+	case w.err != nil:
+		return
+	case op < miscMemoryInit:
+		w.charge(costMemory)
+		return
+	case op == miscMemoryInit:
+		w.index(w.d.dataNum, "data segment")
+	case op == miscMemoryCopy:
+		zero(w.reader, "memory index")
+	case op != miscMemoryFill:
+		w.fail(fmt.Errorf("opcode 0xfc %#x is not allowed", op))
+	}
+	zero(w.reader, "memory index")
+	w.charge(costBulk)
+	w.points = append(w.points, point{pos: at, kind: atBulk})
+}
+
+func (w *walker) vector() {
+	op := w.u32()
+	switch {
+	case op > 0xff:
+		w.fail(fmt.Errorf("opcode 0xfd %#x is not allowed", op))
+	case op <= vecStore, op == vecLoad32Zero, op == vecLoad64Zero:
+		w.memarg()
+		w.charge(costMemory)
+	case op == vecConst, op == vecShuffle:
+		w.bytes(16)
+		w.charge(vecPrice(op))
+	case op >= vecFirstLane && op <= vecLastLane:
+		w.byte()
+		w.charge(costVector)
+	case op >= vecLoadLane && op <= vecStoreLane:
+		w.memarg()
+		w.byte()
+		w.charge(costMemory)
+	default:
+		w.charge(vecPrice(op))
+	}
+}

@@ -1,0 +1,94 @@
+package wasmbin
+
+import (
+	"errors"
+	"fmt"
+)
+
+// control reads the instructions that move the program counter, and the few
+// others without a range of their own.
+func (w *walker) control(op byte) {
+	w.charge(costPlain)
+	switch op {
+	case opUnreachable, 0x01, opReturn, opDrop, opSelect:
+	case opBlock, opIf:
+		w.open(frame{op: op, loop: -1})
+	case opLoop:
+		w.open(frame{op: op, loop: len(w.points)})
+		w.points = append(w.points, point{pos: w.pos, kind: atLoop, cost: costPlain})
+		w.paying = len(w.points) - 1
+	case opElse:
+		w.orElse()
+	case opEnd:
+		w.close()
+	case opBr, opBrIf:
+		w.index(len(w.frames), "label")
+	case opBrTable:
+		w.table()
+	case opCall:
+		w.call()
+	case opCallIndirect:
+		w.index(len(w.d.m.Types), "type")
+		zero(w.reader, "table index")
+		w.charge(costIndirect)
+	case opSelectT:
+		w.selectTyped()
+	default:
+		w.fail(fmt.Errorf("opcode %#x is not allowed", op))
+	}
+}
+
+// open reads a block type (Core 2.0, 5.4.1): empty, one value or a type index.
+func (w *walker) open(f frame) {
+	switch t := w.signed(33); {
+	case w.err != nil:
+	case t == -64: // no parameter, no result
+	case t < 0:
+		checkType(w.reader, byte(t&0x7f))
+	case t >= int64(len(w.d.m.Types)):
+		w.fail(fmt.Errorf("type %d does not exist", t))
+	}
+	if w.frames = append(w.frames, f); len(w.frames) > w.d.lim.Depth {
+		w.fail(fmt.Errorf("blocks nest deeper than %d", w.d.lim.Depth))
+	}
+}
+
+func (w *walker) orElse() {
+	top := &w.frames[len(w.frames)-1]
+	if top.op != opIf {
+		w.fail(errors.New("else without if"))
+	}
+	top.op = opElse
+}
+
+func (w *walker) close() {
+	w.frames = w.frames[:len(w.frames)-1]
+	for i := len(w.frames) - 1; i >= 0; i-- {
+		if w.frames[i].loop >= 0 {
+			w.paying = w.frames[i].loop
+			return
+		}
+	}
+}
+
+func (w *walker) table() {
+	for n := w.count("branch targets", w.d.lim.Body); n >= 0 && w.err == nil; n-- {
+		w.index(len(w.frames), "label")
+	}
+	w.charge(costCall)
+}
+
+func (w *walker) call() {
+	f := w.d.funcIndex(w.reader)
+	w.charge(costCall)
+	if int(f) < len(w.d.m.Imports) {
+		w.charge(costImport)
+	}
+}
+
+func (w *walker) selectTyped() {
+	if n := w.u32(); w.err == nil && n != 1 {
+		w.fail(errors.New("select of more than one value"))
+	}
+	checkType(w.reader, w.byte())
+}

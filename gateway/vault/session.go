@@ -1,0 +1,118 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+
+	"portcullis/gateway/call"
+)
+
+// Session is the way of one granted call to Vault. Paths are relative to the
+// granted mount, so an operation cannot reach another one.
+type Session struct {
+	client *Client
+	grant  call.Grant
+	token  string
+}
+
+// Open opens a session for a grant. A void grant is refused.
+func (c *Client) Open(ctx context.Context, g call.Grant) (*Session, error) {
+	if !g.Valid() {
+		return nil, call.Errorf(call.Forbidden, "denied by policy")
+	}
+	s := &Session{client: c, grant: g}
+	if g.Terms().Resource.Mount == "" {
+		return s, nil
+	}
+	var err error
+	s.token, err = c.identity.token(ctx)
+	return s, err
+}
+
+// Grant is what the session was opened with.
+func (s *Session) Grant() call.Grant { return s.grant }
+
+// Caller is who the session acts for.
+func (s *Session) Caller() *call.Caller { return s.grant.Caller() }
+
+// Get reads path below the mount and decodes the reply's data into out.
+func (s *Session) Get(ctx context.Context, path string, query url.Values, out any) error {
+	return s.do(ctx, request{method: get, path: path, query: query}, out)
+}
+
+// List lists path below the mount (GET ?list=true, Vault API) and decodes the
+// reply's data into out.
+func (s *Session) List(ctx context.Context, path string, out any) error {
+	return s.do(ctx, request{method: get, path: path, query: url.Values{"list": {"true"}}}, out)
+}
+
+// Put writes body, a JSON-encodable value, to path below the mount and decodes
+// the reply's data into out.
+func (s *Session) Put(ctx context.Context, path string, body, out any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, request{method: put, path: path, body: raw}, out)
+}
+
+// PutRaw is Put with a body that is JSON text already.
+func (s *Session) PutRaw(ctx context.Context, path string, body []byte, out any) error {
+	return s.do(ctx, request{method: put, path: path, body: body}, out)
+}
+
+// PatchRaw merges body into what is at path (RFC 7396).
+func (s *Session) PatchRaw(ctx context.Context, path string, body []byte, out any) error {
+	return s.do(ctx, request{method: patch, path: path, body: body}, out)
+}
+
+// Delete deletes path below the mount.
+func (s *Session) Delete(ctx context.Context, path string) error {
+	return s.do(ctx, request{method: del, path: path}, nil)
+}
+
+// Lease is a credential's life, as Vault reports it.
+type Lease struct {
+	ID        string `json:"lease_id"`
+	Duration  int    `json:"lease_duration"` // seconds
+	Renewable bool   `json:"renewable"`
+}
+
+// envelope is the outer form of Vault's replies.
+type envelope struct {
+	Lease
+	Data any `json:"data"`
+}
+
+// leased is implemented by outputs that want to know their lease.
+type leased interface{ SetLease(Lease) }
+
+// do sends a request below the granted mount. When the gateway's token turns out
+// to be dead, and another can be had, a request is sent once more: Vault has done
+// nothing for the dead one.
+func (s *Session) do(ctx context.Context, r request, out any) error {
+	mount := s.grant.Terms().Resource.Mount
+	p, err := call.ParsePath(mount + "/" + r.path)
+	if err != nil || mount == "" {
+		return call.Wrap(call.Internal, "internal error", err)
+	}
+	r.path = p.String()
+	return s.send(ctx, r, out)
+}
+
+func (s *Session) send(ctx context.Context, r request, out any) error {
+	env := envelope{Data: out}
+	r.token = s.token
+	err := s.client.roundTrip(ctx, r, &env)
+	if call.Is(err, call.VaultAuth) && s.client.identity.dead(s.token) {
+		if s.token, err = s.client.identity.token(ctx); err == nil {
+			r.token = s.token
+			err = s.client.roundTrip(ctx, r, &env)
+		}
+	}
+	if l, ok := out.(leased); ok && err == nil {
+		l.SetLease(env.Lease)
+	}
+	return err
+}
