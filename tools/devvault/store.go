@@ -25,7 +25,9 @@ type store struct {
 
 // keys make a restarted Vault the same one again.
 type keys struct {
-	UnsealKey  string `json:"unseal_key"`
+	UnsealKey string `json:"unseal_key"`
+	// SetupToken is Vault's first root token. It outlives the start that made
+	// it, because a later one may be asked for another --root-token.
 	SetupToken string `json:"setup_token"`
 	SecretID   string `json:"secret_id"`
 	// SetUp is false as long as a start was never seen to finish.
