@@ -13,6 +13,7 @@ const (
 	RateLimited          Code = "rate_limited"
 	InvalidRequest       Code = "invalid_request"
 	BodyTooLarge         Code = "body_too_large"
+	UnsupportedMediaType Code = "unsupported_media_type"
 	UnknownOperation     Code = "unknown_operation"
 	MethodNotAllowed     Code = "method_not_allowed"
 	NotFound             Code = "not_found"
@@ -38,7 +39,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		Unauthenticated, AmbiguousCredentials, Forbidden, InsufficientScope, RateLimited,
-		InvalidRequest, BodyTooLarge, UnknownOperation, MethodNotAllowed, NotFound, Deleted,
+		InvalidRequest, BodyTooLarge, UnsupportedMediaType, UnknownOperation, MethodNotAllowed, NotFound, Deleted,
 		CASMismatch, CASRequired, LeaseQuota, VaultUnavailable, VaultTimeout, OutcomeUnknown,
 		VaultAuth, VaultError, PolicyError, PolicyTimeout, AuditUnavailable, TransformFailed,
 		Overloaded, Canceled, Internal,

@@ -1,9 +1,11 @@
 package op
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault"
@@ -16,8 +18,8 @@ type Bound struct {
 	Caller   *call.Caller
 	Request  *Request
 	Resource call.Resource
-	Keys     []string // names of the arguments that were given, in their order
-	Bytes    int      // length of the arguments' JSON text
+	Keys     []string // names of the arguments that were given, sorted
+	Bytes    int      // length of the arguments' compact JSON text
 
 	input any
 	run   func(context.Context, *vault.Session) (any, error)
@@ -40,9 +42,10 @@ func (c *Catalogue) Bind(r *Request) (*Bound, error) {
 	if !ok {
 		return nil, call.Errorf(call.UnknownOperation, "unknown operation")
 	}
-	raw := r.Args
-	if len(raw) == 0 {
-		raw = []byte("{}")
+	raw := jsontext.Value("{}")
+	if len(r.Args) > 0 {
+		raw = bytes.Clone(r.Args)
+		_ = raw.Compact() // what is wrong with it, check says
 	}
 	keys, err := o.check(raw)
 	if err != nil {

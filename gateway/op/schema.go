@@ -87,7 +87,7 @@ func (s Spec) constrain(in *jsonschema.Schema) error {
 }
 
 // check walks the arguments once: an object, no duplicate keys, every required
-// argument there, every limit kept. It returns the names in their order.
+// argument there, every limit kept. It returns the names, sorted.
 func (o *Op) check(raw []byte) ([]string, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(raw))
 	if dec.PeekKind() != '{' {
@@ -117,6 +117,7 @@ func (o *Op) check(raw []byte) ([]string, error) {
 			return nil, call.Errorf(call.InvalidRequest, "argument %s: missing", r)
 		}
 	}
+	slices.Sort(keys)
 	return keys, nil
 }
 

@@ -46,27 +46,29 @@ type Pipeline struct {
 type Finish func(ctx context.Context, body []byte) ([]byte, error)
 
 // Do does one call: bind, decide, limit, record, act, transform, record, answer.
-// Its errors are *call.Error. A panic in any part is an Internal error of this
-// call alone.
+// The result is never nil; beside an error it carries the ids alone. Errors are
+// *call.Error. A panic in any part is an Internal error of this call alone.
 func (p *Pipeline) Do(ctx context.Context, r *op.Request) (res *op.Result, err error) {
+	res = &op.Result{RequestID: r.ID}
 	rec := &op.Record{Request: r, Start: time.Now()}
 	if r.Time.IsZero() {
 		r.Time = rec.Start
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			res, err = nil, p.panicked(rec, v)
+			err = p.panicked(rec, v)
 		}
+		res.DecisionID = rec.Decision.ID
 		rec.Err = call.AsError(err)
 		rec.Total = time.Since(rec.Start)
 		p.Log(ctx, rec)
 	}()
 	body, err := p.run(ctx, rec)
 	if err != nil {
-		return nil, call.AsError(err)
+		return res, call.AsError(err)
 	}
-	rec.Bytes = len(body)
-	return &op.Result{RequestID: r.ID, DecisionID: rec.Decision.ID, Body: body, Status: rec.Bound.Op.Status}, nil
+	res.Body, res.Status = body, rec.Bound.Op.Status
+	return res, nil
 }
 
 // panicked closes a call that panicked. The value may hold data, so only its type
@@ -94,7 +96,7 @@ func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
 	rec.Intent = true
 	rec.Mark(op.StageAudit)
 	body, err := p.act(ctx, rec, finish)
-	rec.Err = call.AsError(err)
+	rec.Err, rec.Bytes = call.AsError(err), len(body)
 	if aerr := p.Outcome(rec); aerr != nil {
 		rec.AuditLost = true
 	}

@@ -1,0 +1,131 @@
+package call_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/call"
+)
+
+func TestParsePath(t *testing.T) {
+	clean := []string{"a", "a/b/c", "app.v1", "a b", "ünïcode/ключ", "user@example", "a:b/c", "...", "a..b", "-", "a+b"}
+	for _, s := range clean {
+		if p, err := call.ParsePath(s); err != nil || p.String() != s {
+			t.Errorf("ParsePath(%q) = %q, %v, want it unchanged", s, p, err)
+		}
+	}
+	unclean := map[string]string{
+		"empty": "", "slash": "/", "leading": "/a", "trailing": "a/", "double": "a//b",
+		"dot": "a/./b", "dots": "a/../b", "only dots": "..", "query": "a?b", "fragment": "a#b",
+		"percent": "a%2fb", "backslash": `a\b`, "star": "a/*", "plus segment": "a/+/b", "nul": "a\x00b",
+		"newline": "a\nb", "delete": "a\x7fb", "invalid UTF-8": "a\xff", "verb": "a/b:undelete", "space at end": "a /b",
+		"no-break space": "a\u00a0b", "right-to-left mark": "a\u200fb", "long": strings.Repeat("a/", 600) + "a",
+		"long segment": strings.Repeat("a", 256), "very long": strings.Repeat("a", 10_000),
+	}
+	for name, s := range unclean {
+		if p, err := call.ParsePath(s); !call.Is(err, call.InvalidRequest) || !p.IsZero() {
+			t.Errorf("%s: got %q, %v, want an empty path and %s", name, p, err, call.InvalidRequest)
+		}
+	}
+}
+
+func TestPathWithin(t *testing.T) {
+	for _, c := range []struct {
+		path, root string
+		want       bool
+	}{
+		{"mcp/team1/x", "mcp/team1", true}, {"mcp/team1", "mcp/team1", true},
+		{"mcp/team10/x", "mcp/team1", false}, {"mcp", "mcp/team1", false}, {"x/mcp/team1", "mcp/team1", false},
+	} {
+		if got := mustPath(t, c.path).Within(mustPath(t, c.root)); got != c.want {
+			t.Errorf("%s within %s: got %v, want %v", c.path, c.root, got, c.want)
+		}
+	}
+}
+
+func TestPathAncestors(t *testing.T) {
+	got, want := mustPath(t, "a/b/c").Ancestors(), []string{"a/b/c", "a/b", "a"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := (call.Path{}).Ancestors(); got != nil {
+		t.Errorf("ancestors of nothing: got %v, want none", got)
+	}
+}
+
+func TestParsePrefix(t *testing.T) {
+	for s, want := range map[string]string{"": "", "a": "a", "a/": "a", "a/b/": "a/b"} {
+		if p, err := call.ParsePrefix(s); err != nil || p.String() != want {
+			t.Errorf("ParsePrefix(%q) = %q, %v, want %q", s, p, err, want)
+		}
+	}
+	for _, s := range []string{"/", "a//", "../", "a/../"} {
+		if _, err := call.ParsePrefix(s); !call.Is(err, call.InvalidRequest) {
+			t.Errorf("ParsePrefix(%q): got %v, want %s", s, err, call.InvalidRequest)
+		}
+	}
+}
+
+func TestParseNameAndSubject(t *testing.T) {
+	for _, s := range []string{"a", "mcp", "my-key_1.v2"} {
+		if n, err := call.ParseName(s); err != nil || string(n) != s {
+			t.Errorf("ParseName(%q) = %q, %v", s, n, err)
+		}
+	}
+	for _, s := range []string{"", ".", "..", "-a", "a-", "a/b", "a b", "a\n", "ä", strings.Repeat("a", 129), "{{x}}", "a*"} {
+		if _, err := call.ParseName(s); err == nil {
+			t.Errorf("ParseName(%q) passed", s)
+		}
+	}
+	for _, s := range []string{"agent_api", "bob@example.com", "ci-1"} {
+		if got, err := call.ParseSubject(s); err != nil || got != s {
+			t.Errorf("ParseSubject(%q) = %q, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "../victim", "..", ".a", "a/b", "a b", "a\n", "a*", "{{x}}", "CN=a,OU=b", strings.Repeat("a", 129)} {
+		if _, err := call.ParseSubject(s); err == nil {
+			t.Errorf("ParseSubject(%q) passed", s)
+		}
+	}
+}
+
+func FuzzParsePath(f *testing.F) {
+	for _, s := range []string{"a/b", "../x", "a//b", "a%2f", "a:b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := call.ParsePath(s)
+		if err != nil {
+			return
+		}
+		if p.String() != s {
+			t.Fatalf("%q became %q", s, p)
+		}
+		for seg := range strings.SplitSeq(s, "/") {
+			if seg == "" || seg == "." || seg == ".." || strings.ContainsAny(seg, "?#%\\*\x00\n") {
+				t.Fatalf("%q passed", s)
+			}
+		}
+	})
+}
+
+func mustPath(t *testing.T, s string) call.Path {
+	t.Helper()
+	p, err := call.ParsePath(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func ExampleParsePath() {
+	p, _ := call.ParsePath("mcp/agent/app")
+	fmt.Println(p, p.Ancestors())
+	_, err := call.ParsePath("mcp/../../sys/mounts")
+	fmt.Println(call.AsError(err).Code)
+	// Output:
+	// mcp/agent/app [mcp/agent/app mcp/agent mcp]
+	// invalid_request
+}

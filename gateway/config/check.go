@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"portcullis/gateway/call"
+)
+
+// check returns every problem of the values, and completes what follows from others.
+func (c *Config) check() []error {
+	if c.AuditFile == "" {
+		c.AuditFile = filepath.Join(c.LogDir, "audit.jsonl")
+		if c.LogDir == "-" {
+			c.AuditFile = "audit.jsonl"
+		}
+	}
+	p := problems{}
+	c.checkProcess(&p)
+	c.checkVault(&p)
+	c.checkCallers(&p)
+	c.checkEdge(&p)
+	return p.errs
+}
+
+type problems struct{ errs []error }
+
+// unless notes a problem unless ok.
+func (p *problems) unless(ok bool, format string, args ...any) {
+	if !ok {
+		p.errs = append(p.errs, fmt.Errorf(format, args...))
+	}
+}
+
+func (p *problems) oneOf(key, v string, allowed ...string) {
+	p.unless(slices.Contains(allowed, v), "%s: must be one of %v", key, allowed)
+}
+
+func (p *problems) url(key, v string) {
+	if v == "" {
+		return
+	}
+	u, err := url.Parse(v)
+	p.unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "%s: not an http or https URL", key)
+}
+
+func (p *problems) name(key, v string) {
+	_, err := call.ParseName(v)
+	p.unless(err == nil, "%s: not one safe path segment", key)
+}
+
+func (c *Config) checkProcess(p *problems) {
+	p.unless(c.Port >= 0 && c.Port <= 65535, "PORT: not a port number")
+	var l slog.Level
+	p.unless(l.UnmarshalText([]byte(c.LogLevel)) == nil, "LOG_LEVEL: must be debug, info, warn or error")
+	p.oneOf("AUDIT_SYNC", c.AuditSync, "off", "group")
+	p.unless(c.MaxBodyBytes >= 1024, "MAX_BODY_BYTES: less than 1024")
+	p.unless(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT: must be positive")
+	p.unless(c.PolicyTimeout > 0, "POLICY_TIMEOUT: must be positive")
+	p.unless(c.RateRequests > 0, "RATE_LIMIT_REQUESTS: must be positive")
+	p.unless(c.RateWindow > 0, "RATE_LIMIT_WINDOW_SECONDS: must be positive")
+	if c.AdminAddr != "" {
+		_, _, err := net.SplitHostPort(c.AdminAddr)
+		p.unless(err == nil, "ADMIN_ADDR: not host:port")
+	}
+}
+
+func (c *Config) checkVault(p *problems) {
+	p.url("VAULT_ADDR", c.VaultAddr)
+	p.unless(c.VaultTimeout > 0, "VAULT_TIMEOUT: must be positive")
+	p.unless((c.VaultRoleID == "") == (c.VaultSecretID == ""), "VAULT_ROLE_ID and VAULT_SECRET_ID: both or neither must be set")
+	p.unless(c.VaultToken != "" || c.VaultRoleID != "", "VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID: the gateway has no Vault credential")
+	p.unless((c.VaultClientCert == "") == (c.VaultClientKey == ""), "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: both or neither must be set")
+	p.name("KV_MOUNT", c.KVMount)
+	_, err := call.ParsePath(c.DefaultPrefix)
+	p.unless(err == nil, "DEFAULT_PREFIX: not a clean path")
+	if c.VaultSkipVerify {
+		c.Warnings = append(c.Warnings, "VAULT_SKIP_VERIFY is on: Vault's certificate is not checked")
+	}
+}
+
+func (c *Config) checkCallers(p *problems) {
+	p.unless(c.JWKSCacheSeconds >= 30, "JWT_JWKS_CACHE_SECONDS: less than 30")
+	p.url("JWT_JWKS_URL", c.JWKSURL)
+	p.url("OIDC_ISSUER", c.OIDCIssuer)
+	p.unless(c.AuthFailures > 0, "AUTH_FAILURES_PER_MINUTE: must be positive")
+	p.oneOf("MTLS_SUBJECT", c.MTLSSubject, "uri", "dns", "cn")
+	jwt := c.JWTEnabled && (c.JWTSecret != "" || c.JWKSURL != "" || c.JWKSFile != "" || c.OIDCIssuer != "")
+	keys := c.APIKeyEnabled && (c.APIKeysJSON != "" || c.APIKeysFile != "")
+	if !jwt && !keys && !c.MTLSEnabled {
+		c.Warnings = append(c.Warnings, "no API key, JWT key or client CA is configured: every caller will be refused")
+	}
+}
+
+func (c *Config) checkEdge(p *problems) {
+	p.unless((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE: both or neither must be set")
+	p.oneOf("TLS_CLIENT_AUTH", c.TLSClientAuth, "off", "request", "require")
+	p.unless(c.TLSClientAuth == "off" || c.TLSClientCAFile != "", "TLS_CLIENT_CA_FILE: needed when TLS_CLIENT_AUTH is %s", c.TLSClientAuth)
+	p.unless(c.TLSClientAuth == "off" || c.TLSCertFile != "", "TLS_CERT_FILE: needed when TLS_CLIENT_AUTH is %s", c.TLSClientAuth)
+	p.oneOf("MCP_TOOL_NAMES", c.MCPToolNames, "auto", "dotted", "underscore")
+	p.unless(c.SSEKeepAlive > 0, "SSE_KEEPALIVE_SECONDS: must be positive")
+	for _, o := range c.CORSOrigins {
+		p.unless(o != "*", "CORS_ALLOW_ORIGINS: \"*\" is not an allow-list")
+	}
+}
+
+// Listen is the address to listen on.
+func (c *Config) Listen() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+// Loopback reports whether only this machine can reach the listener.
+func (c *Config) Loopback() bool {
+	if c.Host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(c.Host)
+	return err == nil && a.IsLoopback()
+}

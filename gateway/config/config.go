@@ -1,0 +1,132 @@
+// Package config is the only reader of files and environment variables. What it
+// returns has been checked; every problem is reported at once.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// Config is the whole configuration. The tag is the name of the environment
+// variable and, in any case, of the key in a TOML, YAML or JSON file. The
+// environment wins over the file; an empty variable counts as unset.
+type Config struct {
+	// Process
+	Host            string        `cfg:"HOST"`             // address to listen on
+	Port            int           `cfg:"PORT"`             // 0 for any free port
+	AdminAddr       string        `cfg:"ADMIN_ADDR"`       // host:port for /metrics, away from callers
+	LogLevel        string        `cfg:"LOG_LEVEL"`        // debug, info, warn or error
+	LogDir          string        `cfg:"LOG_DIR"`          // directory of the log files, "-" for the terminal only
+	AuditFile       string        `cfg:"AUDIT_FILE"`       // default: audit.jsonl in LOG_DIR
+	AuditSync       string        `cfg:"AUDIT_SYNC"`       // off, or group: every record is fsynced, together with its neighbours
+	ShutdownTimeout time.Duration `cfg:"SHUTDOWN_TIMEOUT"` // how long running calls may finish at shutdown
+	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`   // of a request
+
+	// Vault
+	VaultAddr       string        `cfg:"VAULT_ADDR"`
+	VaultNamespace  string        `cfg:"VAULT_NAMESPACE"`
+	VaultToken      call.Secret   `cfg:"VAULT_TOKEN"`     // a token, or
+	VaultRoleID     string        `cfg:"VAULT_ROLE_ID"`   // an AppRole, which is preferred
+	VaultSecretID   call.Secret   `cfg:"VAULT_SECRET_ID"` //
+	VaultTimeout    time.Duration `cfg:"VAULT_TIMEOUT"`   // of one request to Vault
+	VaultCACert     string        `cfg:"VAULT_CACERT"`
+	VaultClientCert string        `cfg:"VAULT_CLIENT_CERT"`
+	VaultClientKey  string        `cfg:"VAULT_CLIENT_KEY"`
+	VaultServerName string        `cfg:"VAULT_TLS_SERVER_NAME"`
+	VaultSkipVerify bool          `cfg:"VAULT_SKIP_VERIFY"`
+	KVMount         string        `cfg:"KV_MOUNT"`
+	DefaultPrefix   string        `cfg:"DEFAULT_PREFIX"` // callers' secrets live in DEFAULT_PREFIX/<subject>
+
+	ChildTokenEnabled      bool          `cfg:"CHILD_TOKEN_ENABLED"`
+	ChildTokenTTL          time.Duration `cfg:"CHILD_TOKEN_TTL"`
+	ChildTokenPolicyPrefix string        `cfg:"CHILD_TOKEN_POLICY_PREFIX"`
+
+	// Who calls
+	APIKeyEnabled    bool        `cfg:"AUTH_API_KEY_ENABLED"`
+	APIKeysJSON      call.Secret `cfg:"API_KEYS_JSON"` // {"key":"subject"}
+	APIKeysFile      string      `cfg:"API_KEYS_FILE"` // keys as hashes, see portcullis keys new --help
+	JWTEnabled       bool        `cfg:"AUTH_JWT_ENABLED"`
+	JWTIssuer        string      `cfg:"JWT_ISSUER"`
+	JWTAudience      []string    `cfg:"JWT_AUDIENCE"`
+	JWTSecret        call.Secret `cfg:"JWT_HS256_SECRET"`
+	JWTCheckIssuer   bool        `cfg:"JWT_VALIDATE_ISSUER"`
+	JWTCheckAudience bool        `cfg:"JWT_VALIDATE_AUDIENCE"`
+	JWKSURL          string      `cfg:"JWT_JWKS_URL"`
+	JWKSFile         string      `cfg:"JWT_JWKS_FILE"`
+	JWKSCacheSeconds int         `cfg:"JWT_JWKS_CACHE_SECONDS"`
+	JWTRequireKID    bool        `cfg:"JWT_REQUIRE_KID"`
+	JWTSubjectClaim  string      `cfg:"JWT_SUBJECT_CLAIM"`
+	OIDCIssuer       string      `cfg:"OIDC_ISSUER"` // discover the keys of this issuer
+	MTLSEnabled      bool        `cfg:"AUTH_MTLS_ENABLED"`
+	MTLSHeader       string      `cfg:"MTLS_IDENTITY_HEADER"`
+	MTLSVerifyHeader string      `cfg:"MTLS_VERIFY_HEADER"`
+	MTLSCNPrefix     string      `cfg:"MTLS_SUBJECT_CN_PREFIX"`
+	MTLSSubject      string      `cfg:"MTLS_SUBJECT"` // uri, dns or cn: which name of the certificate is the subject
+	AuthFailures     int         `cfg:"AUTH_FAILURES_PER_MINUTE"`
+	DenyListFile     string      `cfg:"DENY_LIST_FILE"`
+
+	// The edge
+	TLSCertFile     string         `cfg:"TLS_CERT_FILE"`
+	TLSKeyFile      string         `cfg:"TLS_KEY_FILE"`
+	TLSClientCAFile string         `cfg:"TLS_CLIENT_CA_FILE"`
+	TLSClientAuth   string         `cfg:"TLS_CLIENT_AUTH"` // off, request or require
+	TLSCRLFile      string         `cfg:"TLS_CRL_FILE"`
+	TrustedProxies  []netip.Prefix `cfg:"TRUSTED_PROXIES"`
+	AllowedHosts    []string       `cfg:"ALLOWED_HOSTS"` // Host headers that are served, beside the listener's own
+	CORSOrigins     []string       `cfg:"CORS_ALLOW_ORIGINS"`
+	ExposeREST      bool           `cfg:"EXPOSE_REST_ROUTES"`
+	SSEKeepAlive    int            `cfg:"SSE_KEEPALIVE_SECONDS"`
+	MCPToolNames    string         `cfg:"MCP_TOOL_NAMES"` // auto, dotted or underscore
+	MCPRPCCompat    bool           `cfg:"MCP_RPC_COMPAT"`
+
+	OAuthIssuer        string `cfg:"OAUTH_ISSUER"`
+	OAuthAuthorization string `cfg:"OAUTH_AUTHORIZATION_ENDPOINT"`
+	OAuthToken         string `cfg:"OAUTH_TOKEN_ENDPOINT"`
+	OAuthJWKS          string `cfg:"OAUTH_JWKS_URL"`
+	OAuthResource      string `cfg:"OAUTH_RESOURCE_INDICATOR"`
+	OAuthDocs          string `cfg:"OAUTH_RESOURCE_DOCS"`
+
+	// What is decided
+	PolicyDir     string        `cfg:"POLICY_DIR"`
+	PolicyTimeout time.Duration `cfg:"POLICY_TIMEOUT"`
+	RateEnabled   bool          `cfg:"RATE_LIMIT_ENABLED"`
+	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`       // of the tier "standard",
+	RateWindow    int           `cfg:"RATE_LIMIT_WINDOW_SECONDS"` // in so many seconds
+	WASMManifest  string        `cfg:"WASM_MANIFEST"`
+
+	OTLPEndpoint string `cfg:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	ServiceName  string `cfg:"OTEL_SERVICE_NAME"`
+
+	// Warnings are what is odd, but not wrong.
+	Warnings []string `cfg:"-"`
+}
+
+// Default returns the values of everything that is not set.
+func Default() Config {
+	return Config{
+		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", AuditSync: "off",
+		ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
+		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second,
+		KVMount: "secret", DefaultPrefix: "mcp",
+		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",
+		APIKeyEnabled: true, JWTEnabled: true,
+		JWTIssuer: "mcp-auth", JWTAudience: []string{"mcp-agents"}, JWTCheckIssuer: true, JWTCheckAudience: true,
+		JWKSCacheSeconds: 300, JWTSubjectClaim: "sub",
+		MTLSHeader: "x-ssl-client-s-dn", MTLSVerifyHeader: "x-ssl-client-verify", MTLSCNPrefix: "CN=", MTLSSubject: "cn",
+		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "auto",
+		PolicyTimeout: 25 * time.Millisecond,
+		RateEnabled:   true, RateRequests: 60, RateWindow: 60,
+		ServiceName: "portcullis",
+	}
+}
+
+// retired are keys of the service that this one replaces which mean nothing here.
+// They are accepted, so that an old configuration starts.
+func retired() []string {
+	return []string{
+		"RELOAD", "AWS_KMS_ENABLED", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+		"AWS_SESSION_TOKEN", "AWS_KMS_ENDPOINT", "AWS_KMS_DEFAULT_KEY_ID",
+	}
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"encoding/json"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// jsonText lets a value that is JSON text be written as a table in a file.
+func jsonText(from, to reflect.Type, v any) (any, error) {
+	if to != reflect.TypeFor[call.Secret]() || from.Kind() != reflect.Map {
+		return v, nil
+	}
+	raw, err := json.Marshal(v)
+	return string(raw), err
+}
+
+// seconds lets a duration be a bare number of seconds.
+func seconds(from, to reflect.Type, v any) (any, error) {
+	if to != reflect.TypeFor[time.Duration]() {
+		return v, nil
+	}
+	switch n := v.(type) {
+	case string:
+		if i, err := strconv.Atoi(n); err == nil {
+			return time.Duration(i) * time.Second, nil
+		}
+	case int:
+		return time.Duration(n) * time.Second, nil
+	case int64:
+		return time.Duration(n) * time.Second, nil
+	case float64:
+		return time.Duration(n * float64(time.Second)), nil
+	}
+	return v, nil
+}
+
+// commaList splits a list that is written as one string, and lets an address
+// stand for the network of that address alone.
+func commaList(from, to reflect.Type, v any) (any, error) {
+	s, ok := v.(string)
+	if !ok {
+		return v, nil
+	}
+	if to == reflect.TypeFor[netip.Prefix]() && !strings.Contains(s, "/") {
+		a, err := netip.ParseAddr(strings.TrimSpace(s))
+		if err != nil {
+			return nil, err
+		}
+		return netip.PrefixFrom(a, a.BitLen()).String(), nil
+	}
+	if to.Kind() != reflect.Slice {
+		return v, nil
+	}
+	var out []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out, nil
+}
+
+func kindName(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "duration (like 10s)"
+	case t.Kind() == reflect.Bool:
+		return "boolean (true or false)"
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:
+		return "whole number"
+	case t == reflect.TypeFor[[]netip.Prefix]():
+		return "list of addresses or networks"
+	case t.Kind() == reflect.Slice:
+		return "list"
+	default:
+		return "string"
+	}
+}

@@ -1,0 +1,136 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/json"
+	"github.com/knadh/koanf/parsers/toml/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+)
+
+// Load reads the file, if there is one, and the environment, and checks the
+// result. file may be empty: then APP_CONFIG_FILE, CONFIG_FILE and config.toml,
+// .json, .yaml or .yml in the working directory are tried. The error joins every
+// problem.
+func Load(file string) (Config, error) {
+	c := Default()
+	k := koanf.New("\x00") // keys are flat: no delimiter that could occur in one
+	var problems []error
+	if name := find(file); name != "" {
+		problems = append(problems, c.readFile(k, name)...)
+	}
+	if err := k.Load(confmap.Provider(environment(), ""), nil); err != nil {
+		problems = append(problems, err)
+	}
+	problems = append(problems, c.decode(k)...)
+	problems = append(problems, c.check()...)
+	return c, errors.Join(problems...)
+}
+
+// find names the configuration file, empty for none.
+func find(name string) string {
+	for _, n := range []string{name, os.Getenv("APP_CONFIG_FILE"), os.Getenv("CONFIG_FILE")} {
+		if n != "" {
+			return n
+		}
+	}
+	for _, n := range []string{"config.toml", "config.json", "config.yaml", "config.yml"} {
+		if _, err := os.Stat(n); err == nil {
+			return n
+		}
+	}
+	return ""
+}
+
+func (c *Config) readFile(k *koanf.Koanf, name string) []error {
+	parsers := map[string]koanf.Parser{
+		".toml": toml.Parser(), ".json": json.Parser(), ".yaml": yaml.Parser(), ".yml": yaml.Parser(),
+	}
+	p := parsers[strings.ToLower(filepath.Ext(name))]
+	if p == nil {
+		return []error{fmt.Errorf("%s: not a .toml, .json, .yaml or .yml file", name)}
+	}
+	f := koanf.New("\x00")
+	if err := f.Load(file.Provider(name), p); err != nil {
+		return []error{fmt.Errorf("%s: %w", name, err)}
+	}
+	known, values := keys(), map[string]any{}
+	var problems []error
+	for _, key := range slices.Sorted(maps.Keys(f.Raw())) {
+		upper := strings.ToUpper(key)
+		_, twice := values[upper]
+		switch {
+		case twice:
+			problems = append(problems, fmt.Errorf("%s: key %s is there twice", name, upper))
+		case slices.Contains(retired(), upper):
+			c.Warnings = append(c.Warnings, upper+" is no longer used")
+		case !known[upper]:
+			problems = append(problems, fmt.Errorf("%s: unknown key %s", name, key))
+		default:
+			values[upper] = f.Raw()[key]
+		}
+	}
+	if err := k.Load(confmap.Provider(values, ""), nil); err != nil {
+		problems = append(problems, err)
+	}
+	return problems
+}
+
+// environment returns the variables that are ours and not empty.
+func environment() map[string]any {
+	env := map[string]any{}
+	for key := range keys() {
+		if v := os.Getenv(key); v != "" {
+			env[key] = v
+		}
+	}
+	return env
+}
+
+// keys are the names in the Config's tags.
+func keys() map[string]bool {
+	t, out := reflect.TypeFor[Config](), map[string]bool{}
+	for i := range t.NumField() {
+		if tag := t.Field(i).Tag.Get("cfg"); tag != "-" {
+			out[tag] = true
+		}
+	}
+	return out
+}
+
+// decode writes the values into c, one by one, so that each wrong one is named.
+func (c *Config) decode(k *koanf.Koanf) []error {
+	v, t := reflect.ValueOf(c).Elem(), reflect.TypeFor[Config]()
+	var problems []error
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag.Get("cfg")
+		raw, there := k.Raw()[tag]
+		if tag == "-" || !there {
+			continue
+		}
+		dec, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+			Result: v.Field(i).Addr().Interface(), WeaklyTypedInput: true, ZeroFields: true,
+			DecodeHook: mapstructure.ComposeDecodeHookFunc(jsonText, seconds, commaList,
+				mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc()),
+		})
+		if err == nil {
+			err = dec.Decode(raw)
+		}
+		if err != nil {
+			// The value may be a secret, so it is not repeated.
+			problems = append(problems, fmt.Errorf("%s: not a %s", tag, kindName(t.Field(i).Type)))
+		}
+	}
+	return problems
+}

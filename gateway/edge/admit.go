@@ -1,0 +1,133 @@
+package edge
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"portcullis/gateway/call"
+)
+
+// idRE is what is believed of a request id that a caller sends.
+var idRE = regexp.MustCompile(`^[\w.:-]{1,128}$`)
+
+// identify gives the request its id, which is the caller's when it is sound. The
+// request's own header is set too, so that handlers find it there.
+func (e *Edge) identify(w http.ResponseWriter, r *http.Request) {
+	id := r.Header.Get("X-Request-Id")
+	if !idRE.MatchString(id) {
+		id = uuid.Must(uuid.NewV7()).String()
+	}
+	r.Header.Set("X-Request-Id", id)
+	correlation := r.Header.Get("X-Correlation-Id")
+	if idRE.MatchString(correlation) {
+		e.Meter.Correlated.Inc()
+	} else {
+		correlation = id
+	}
+	w.Header().Set("X-Request-Id", id)
+	w.Header().Set("X-Correlation-Id", correlation)
+	if t := traceID(r.Header.Get("Traceparent")); t != "" {
+		w.Header().Set("X-Trace-Id", t)
+	}
+}
+
+var traceRE = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+// traceID returns the trace id of a traceparent header (W3C Trace Context), empty
+// when it is not one.
+func traceID(h string) string {
+	if m := traceRE.FindStringSubmatch(h); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// admit checks what can be checked before routing: Host, Origin and path.
+func (e *Edge) admit(w http.ResponseWriter, r *http.Request) *call.Error {
+	if !e.hostAllowed(r.Host) {
+		return call.Errorf(call.Forbidden, "this Host is not served here")
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if !e.originAllowed(origin, r) {
+			return call.Errorf(call.Forbidden, "this Origin is not allowed")
+		}
+		h := w.Header()
+		h.Add("Vary", "Origin")
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", "X-Request-Id, Mcp-Session-Id, WWW-Authenticate, Retry-After")
+	}
+	return cleanPath(r)
+}
+
+// hostAllowed defends against DNS rebinding: on a loopback listener only loopback
+// names are served, elsewhere the configured ones, or all when none is configured.
+func (e *Edge) hostAllowed(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.Trim(name, "[]"))
+	if slices.Contains(e.AllowedHosts, name) {
+		return true
+	}
+	if !e.Loopback {
+		return len(e.AllowedHosts) == 0
+	}
+	ip := net.ParseIP(name)
+	return name == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// originAllowed compares whole origins (RFC 6454): the configured ones and the
+// server's own.
+func (e *Edge) originAllowed(origin string, r *http.Request) bool {
+	if slices.Contains(e.Origins, origin) {
+		return true
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return origin == scheme+"://"+r.Host
+}
+
+func (e *Edge) preflight(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP, Last-Event-ID, X-API-Key, X-Request-Id, "+
+		"X-Correlation-Id, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// cleanPath refuses a path that could mean something else to somebody else: an
+// encoded slash, question mark, hash, percent sign, backslash or control
+// character, an empty, "." or ".." segment. It looks at the escaped form, before
+// the router decodes anything.
+func cleanPath(r *http.Request) *call.Error {
+	bad := call.Errorf(call.InvalidRequest, "the path of the URL is not clean")
+	escaped := r.URL.EscapedPath()
+	if escaped == "" || escaped[0] != '/' || strings.Contains(escaped, "//") {
+		return bad
+	}
+	for i := 0; i < len(escaped); i++ {
+		if escaped[i] != '%' {
+			continue
+		}
+		c, err := url.PathUnescape(escaped[i : i+3])
+		if err != nil || c[0] < 0x20 || c[0] == 0x7f || strings.ContainsAny(c, `/?#%\`) {
+			return bad
+		}
+	}
+	for seg := range strings.SplitSeq(r.URL.Path, "/") {
+		if seg == "." || seg == ".." {
+			return bad
+		}
+	}
+	return nil
+}

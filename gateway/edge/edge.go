@@ -1,0 +1,163 @@
+// Package edge is the outermost layer: before any handler runs, the request has
+// an id, an allowed Host and Origin, a clean path and, where the route asks for
+// it, an authenticated caller. It also writes every error that a caller sees over
+// plain HTTP, and the one log record of each HTTP request.
+package edge
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/obs"
+)
+
+// Config is what the edge is built from.
+type Config struct {
+	Authenticate func(*http.Request) (*call.Caller, error)
+	// Challenge returns the value of WWW-Authenticate for a refusal, empty for none.
+	Challenge    func(r *http.Request, err *call.Error) string
+	ClientIP     func(*http.Request) string
+	MaxBody      int64
+	BodyTimeout  time.Duration // for the whole body of a request
+	Loopback     bool          // the listener is reachable from this machine alone
+	AllowedHosts []string      // Host names served, beside the loopback names of a loopback listener
+	Origins      []string      // browser origins that may call (CORS)
+	Log          *slog.Logger
+	Server       *slog.Logger
+	Meter        *obs.Meter
+}
+
+// Edge routes requests. Add routes before serving.
+type Edge struct {
+	Config
+	router *httprouter.Router
+}
+
+// Handler serves an authenticated request. r.Body is bounded; the caller's
+// credential has not been followed by a byte of the body.
+type Handler func(w http.ResponseWriter, r *http.Request, c *call.Caller)
+
+// New makes an edge.
+func New(c Config) *Edge {
+	e := &Edge{Config: c, router: httprouter.New()}
+	// A redirect would repeat a credential to a path that was not asked for.
+	e.router.RedirectTrailingSlash, e.router.RedirectFixedPath = false, false
+	e.router.HandleOPTIONS = false
+	e.router.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		WriteError(w, call.Errorf(call.UnknownOperation, "no such route"), "")
+	})
+	e.router.MethodNotAllowed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		WriteError(w, call.Errorf(call.MethodNotAllowed, "this route does not answer %s", r.Method), "")
+	})
+	return e
+}
+
+// Public adds a route that anybody may call.
+func (e *Edge) Public(method, pattern string, h http.HandlerFunc) {
+	e.router.Handle(method, pattern, func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+		setRoute(w, pattern)
+		h(w, r)
+	})
+}
+
+// Handle adds a route for authenticated callers.
+func (e *Edge) Handle(method, pattern string, h Handler) {
+	e.router.Handle(method, pattern, func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
+		setRoute(w, pattern)
+		c, err := e.Authenticate(r)
+		if err != nil {
+			e.refuse(w, r, call.AsError(err))
+			return
+		}
+		r.Body = newBody(w, r, e.MaxBody, e.BodyTimeout)
+		if len(ps) > 0 {
+			r.SetPathValue("path", trimOne(ps[0].Value))
+		}
+		h(w, r, c)
+	})
+}
+
+// trimOne drops the one slash that a catch-all parameter begins with.
+func trimOne(s string) string {
+	if s != "" && s[0] == '/' {
+		return s[1:]
+	}
+	return s
+}
+
+// refuse answers a request whose caller is not known.
+func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
+	if e.Challenge != nil {
+		if v := e.Challenge(r, err); v != "" {
+			w.Header().Set("WWW-Authenticate", v)
+		}
+	}
+	e.Server.LogAttrs(r.Context(), slog.LevelWarn, "authentication refused",
+		slog.String("code", string(err.Code)), slog.String("cause", fmt.Sprint(err.Err)),
+		slog.String("client", e.ClientIP(r)), slog.String("request_id", w.Header().Get("X-Request-Id")))
+	WriteError(w, err, "")
+}
+
+// ServeHTTP implements http.Handler.
+func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w := &writer{ResponseWriter: rw, start: time.Now()}
+	e.Meter.InFlight.Inc()
+	e.identify(w, r)
+	defer e.finish(w, r)
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	if err := e.admit(w, r); err != nil {
+		WriteError(w, err, "")
+		return
+	}
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		e.preflight(w)
+		return
+	}
+	e.router.ServeHTTP(w, r)
+}
+
+// finish closes a request: a panic is an error of this request alone, and the
+// record is written whatever happened.
+func (e *Edge) finish(w *writer, r *http.Request) {
+	if v := recover(); v != nil {
+		if v == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+			e.Meter.InFlight.Dec()
+			panic(v)
+		}
+		e.Server.Error("panic in a handler", "type", fmt.Sprintf("%T", v), "request_id", w.Header().Get("X-Request-Id"))
+		if w.status == 0 {
+			WriteError(w, call.Errorf(call.Internal, "internal error"), "")
+		}
+	}
+	e.Meter.InFlight.Dec()
+	d := time.Since(w.start)
+	route := w.route
+	if route == "" {
+		route = "unmatched"
+	}
+	e.Meter.Request(methodLabel(r.Method), route, w.code(), d)
+	e.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		slog.String("request_id", w.Header().Get("X-Request-Id")),
+		slog.String("correlation_id", w.Header().Get("X-Correlation-Id")),
+		slog.String("trace_id", w.Header().Get("X-Trace-Id")),
+		slog.String("client", e.ClientIP(r)), slog.String("method", methodLabel(r.Method)),
+		slog.String("path", route), slog.Int("status", w.code()),
+		slog.Float64("duration_ms", float64(d.Microseconds())/1000))
+}
+
+// methodLabel keeps a caller from making metric labels up.
+func methodLabel(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	default:
+		return "other"
+	}
+}

@@ -1,0 +1,106 @@
+package edge
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+
+	"portcullis/gateway/call"
+)
+
+// Status is the one table from a code to an HTTP status.
+func Status(c call.Code) int {
+	switch c {
+	case call.Unauthenticated, call.AmbiguousCredentials:
+		return http.StatusUnauthorized
+	case call.Forbidden, call.InsufficientScope:
+		return http.StatusForbidden
+	case call.RateLimited, call.LeaseQuota:
+		return http.StatusTooManyRequests
+	case call.InvalidRequest, call.BodyTooLarge:
+		return http.StatusBadRequest
+	case call.UnsupportedMediaType:
+		return http.StatusUnsupportedMediaType
+	case call.UnknownOperation, call.NotFound, call.Deleted:
+		return http.StatusNotFound
+	case call.MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case call.CASMismatch:
+		return http.StatusConflict
+	case call.CASRequired:
+		return http.StatusPreconditionRequired
+	case call.VaultUnavailable, call.VaultAuth, call.PolicyTimeout, call.AuditUnavailable, call.Overloaded:
+		return http.StatusServiceUnavailable
+	case call.VaultTimeout, call.OutcomeUnknown:
+		return http.StatusGatewayTimeout
+	case call.VaultError, call.TransformFailed:
+		return http.StatusBadGateway
+	case call.PolicyError:
+		return http.StatusForbidden
+	case call.Canceled:
+		return 499 // nobody is there to read it; the log says what others say
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// detail is the text that callers of the service before this one look for.
+func detail(e *call.Error) string {
+	switch e.Code {
+	case call.Unauthenticated, call.AmbiguousCredentials:
+		return "Unauthorized"
+	case call.InsufficientScope:
+		return "Forbidden: missing scopes"
+	case call.RateLimited:
+		return "Rate limit exceeded"
+	case call.NotFound, call.Deleted:
+		return "Secret not found"
+	default:
+		return e.Msg
+	}
+}
+
+// ErrorBody is the body of every error over plain HTTP.
+type ErrorBody struct {
+	Error  ErrorDetail `json:"error"`
+	Detail string      `json:"detail"`
+}
+
+// ErrorDetail is what a caller learns of an error.
+type ErrorDetail struct {
+	Code       call.Code `json:"code"`
+	Message    string    `json:"message"`
+	DecisionID string    `json:"decision_id"`
+	RequestID  string    `json:"request_id"`
+	RetryAfter float64   `json:"retry_after_s,omitempty"`
+	Scopes     []string  `json:"required_scopes,omitempty"`
+	Data       any       `json:"data,omitempty"`
+}
+
+// WriteError answers with an error. Only its public part is written.
+func WriteError(w http.ResponseWriter, err error, decisionID string) {
+	e := call.AsError(err)
+	h := w.Header()
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	raw, merr := json.Marshal(ErrorBody{Detail: detail(e), Error: ErrorDetail{
+		Code: e.Code, Message: e.Msg, DecisionID: decisionID, RequestID: h.Get("X-Request-Id"),
+		RetryAfter: math.Ceil(e.RetryAfter.Seconds()*1000) / 1000, Scopes: e.Scopes, Data: e.Data,
+	}})
+	if merr != nil {
+		raw = []byte(`{"error":{"code":"internal","message":"internal error"}}`)
+	}
+	WriteJSON(w, Status(e.Code), raw)
+}
+
+// WriteJSON answers with a JSON text.
+func WriteJSON(w http.ResponseWriter, status int, raw []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(raw)))
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // the reader is gone when this fails
+}
+

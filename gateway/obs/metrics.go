@@ -1,0 +1,98 @@
+package obs
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"portcullis/gateway/op"
+)
+
+// buckets are the upper bounds of durations, in seconds.
+func buckets() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5}
+}
+
+// Meter counts calls and requests. Its labels come from closed sets: operations,
+// codes, transports, route patterns, methods and statuses.
+type Meter struct {
+	set      *metrics.Set
+	calls    sync.Map // callKey -> *metrics.Counter
+	times    sync.Map // op name -> *metrics.PrometheusHistogram
+	requests sync.Map // requestKey -> requestMeters
+
+	InFlight   *metrics.Counter
+	Correlated *metrics.Counter
+}
+
+type callKey struct{ op, transport, code string }
+
+type requestKey struct {
+	method, route string
+	status        int
+}
+
+type requestMeters struct {
+	total *metrics.Counter
+	time  *metrics.PrometheusHistogram
+}
+
+// NewMeter makes a meter with a set of its own.
+func NewMeter() *Meter {
+	s := metrics.NewSet()
+	return &Meter{
+		set:        s,
+		InFlight:   s.NewCounter("http_requests_in_progress"),
+		Correlated: s.NewCounter("http_requests_with_correlation_total"),
+	}
+}
+
+// Call counts one call. Operations that do not exist share one label, so that a
+// caller cannot make labels up.
+func (m *Meter) Call(r *op.Record) {
+	name := "unknown"
+	if r.Bound != nil {
+		name = r.Bound.Op.Name
+	}
+	k := callKey{name, string(r.Request.Transport), r.Code()}
+	c, ok := m.calls.Load(k)
+	if !ok {
+		c, _ = m.calls.LoadOrStore(k, m.set.GetOrCreateCounter(fmt.Sprintf(
+			"portcullis_calls_total{op=%q,transport=%q,code=%q}", k.op, k.transport, k.code)))
+	}
+	c.(*metrics.Counter).Inc()
+	h, ok := m.times.Load(name)
+	if !ok {
+		h, _ = m.times.LoadOrStore(name, m.set.GetOrCreatePrometheusHistogramExt(
+			fmt.Sprintf("portcullis_call_duration_seconds{op=%q}", name), buckets()))
+	}
+	h.(*metrics.PrometheusHistogram).Update(r.Total.Seconds())
+}
+
+// Request counts one HTTP request.
+func (m *Meter) Request(method, route string, status int, d time.Duration) {
+	k := requestKey{method, route, status}
+	v, ok := m.requests.Load(k)
+	if !ok {
+		labels := fmt.Sprintf("{method=%q,route=%q,status=\"%d\"}", method, route, status)
+		v, _ = m.requests.LoadOrStore(k, requestMeters{
+			m.set.GetOrCreateCounter("http_requests_total" + labels),
+			m.set.GetOrCreatePrometheusHistogramExt("http_request_duration_seconds"+labels, buckets()),
+		})
+	}
+	rm := v.(requestMeters)
+	rm.total.Inc()
+	rm.time.Update(d.Seconds())
+}
+
+// Gauge registers a value that is read when the page is.
+func (m *Meter) Gauge(name string, f func() float64) { m.set.NewGauge(name, f) }
+
+// WritePrometheus writes the page in Prometheus' text format.
+func (m *Meter) WritePrometheus(w io.Writer) {
+	m.set.WritePrometheus(w)
+	metrics.WritePrometheus(w, true)
+}

@@ -1,0 +1,63 @@
+package obs
+
+import (
+	"context"
+	"log/slog"
+
+	"portcullis/gateway/op"
+)
+
+// Recorder writes the one log record of each call.
+type Recorder struct {
+	Log   *slog.Logger
+	Meter *Meter
+}
+
+// Record logs and counts a call that has ended.
+func (r Recorder) Record(ctx context.Context, rec *op.Record) {
+	r.Meter.Call(rec)
+	level := slog.LevelInfo
+	if rec.Panicked || rec.AuditLost || rec.UndoFailed {
+		level = slog.LevelError
+	}
+	if !r.Log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 24)
+	attrs = append(attrs,
+		slog.String("op", rec.Request.Op), slog.String("code", rec.Code()),
+		slog.String("transport", string(rec.Request.Transport)), slog.String("subject", rec.Request.Caller.Subject),
+		slog.String("request_id", rec.Request.ID), slog.String("decision_id", rec.Decision.ID),
+		slog.Int64("duration_us", rec.Total.Microseconds()),
+	)
+	if rec.Bound != nil {
+		attrs = append(attrs, slog.String("mount", rec.Bound.Resource.Mount), slog.String("path", rec.Bound.Resource.Path.String()))
+	}
+	for i, name := range op.StageNames() {
+		if t := rec.Times[i]; t > 0 {
+			attrs = append(attrs, slog.Int64(name+"_us", t.Microseconds()))
+		}
+	}
+	attrs = append(attrs, faults(rec)...)
+	r.Log.LogAttrs(ctx, level, "call", attrs...)
+}
+
+func faults(rec *op.Record) []slog.Attr {
+	var as []slog.Attr
+	if rec.Outcome.Version > 0 {
+		as = append(as, slog.Int("version", rec.Outcome.Version))
+	}
+	if rec.Err != nil && rec.Err.Err != nil {
+		as = append(as, slog.String("cause", rec.Err.Err.Error()))
+	}
+	if rec.AuditLost {
+		as = append(as, slog.Bool("audit_lost", true))
+	}
+	if rec.UndoFailed {
+		as = append(as, slog.Bool("undo_failed", true))
+	}
+	if rec.Panicked {
+		as = append(as, slog.Bool("panic", true))
+	}
+	return as
+}

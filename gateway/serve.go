@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"portcullis/gateway/config"
+	"portcullis/gateway/edge"
+)
+
+type serveCmd struct {
+	File string `name:"config" help:"Configuration file (.toml, .yaml or .json)." type:"path" placeholder:"FILE"`
+}
+
+// Help is the end of the command's help.
+func (serveCmd) Help() string {
+	return "Every key can be set in the file or as an environment variable, which wins.\n\n" + examples(
+		"VAULT_ADDR=http://127.0.0.1:8200 VAULT_TOKEN=... API_KEYS_FILE=keys.yaml portcullis serve",
+		"portcullis serve --config portcullis.toml",
+	)
+}
+
+// Run serves until it is told to stop.
+func (s serveCmd) Run() error {
+	c, err := config.Load(s.File)
+	if err != nil {
+		return usageError{fmt.Errorf("configuration:\n%w", err)}
+	}
+	g, err := wire(c)
+	if err != nil {
+		return usageError{fmt.Errorf("configuration:\n%w", err)}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return g.serve(ctx)
+}
+
+// The times protect the reading of headers and idle connections; none of them
+// cuts a stream.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 120 * time.Second
+	maxHeader     = 64 << 10
+)
+
+// serve listens until ctx ends, and then lets running calls finish.
+func (g *gateway) serve(ctx context.Context) error {
+	for _, w := range g.cfg.Warnings {
+		g.logs.Server.Warn("configuration", "warning", w)
+	}
+	if err := g.audit.Check(); err != nil {
+		g.logs.Server.Error("the audit file cannot be opened: every call will be refused", "cause", err)
+	}
+	servers, err := g.listen(ctx)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, len(servers))
+	for _, s := range servers {
+		go func() { failed <- s.serve() }()
+	}
+	if err := announce(servers[0]); err != nil {
+		return err
+	}
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	return errors.Join(err, g.shutdown(servers))
+}
+
+// server is one listener.
+type server struct {
+	*http.Server
+	listener net.Listener
+}
+
+func (s server) serve() error {
+	var err error
+	if s.TLSConfig != nil {
+		err = s.ServeTLS(s.listener, "", "")
+	} else {
+		err = s.Serve(s.listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (g *gateway) listen(ctx context.Context) ([]server, error) {
+	tc, err := g.auth.TLS()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	addrs := []struct {
+		addr string
+		edge *edge.Edge
+	}{{g.cfg.Listen(), g.edge}}
+	if g.cfg.AdminAddr != "" {
+		addrs = append(addrs, struct {
+			addr string
+			edge *edge.Edge
+		}{g.cfg.AdminAddr, g.admin})
+	}
+	var servers []server
+	for i, a := range addrs {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", a.addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		s := &http.Server{
+			Handler: a.edge, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+			ErrorLog: g.logs.HTTPErrors(),
+		}
+		if i == 0 {
+			s.TLSConfig = tc
+		}
+		servers = append(servers, server{s, l})
+	}
+	return servers, nil
+}
+
+// announce prints the ready line, which names the port that was found.
+func announce(s server) error {
+	scheme := "http"
+	if s.TLSConfig != nil {
+		scheme = "https"
+	}
+	line, err := json.Marshal(map[string]string{"addr": scheme + "://" + s.listener.Addr().String()})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(string(line))
+	return err
+}
+
+// shutdown lets running calls finish within the time that is configured.
+func (g *gateway) shutdown(servers []server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.ShutdownTimeout)
+	defer cancel()
+	var errs []error
+	for _, s := range servers {
+		if err := s.Shutdown(ctx); err != nil {
+			g.logs.Server.Warn("calls were cut off at shutdown", "cause", err)
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(append(errs, g.close(ctx))...)
+}
