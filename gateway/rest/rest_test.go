@@ -1,0 +1,162 @@
+package rest_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+	"portcullis/gateway/obs"
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
+	"portcullis/gateway/rest"
+)
+
+// server serves the catalogue; each call that gets through is bound and kept in got.
+func server(t *testing.T, answer error) (url string, got *op.Request) {
+	t.Helper()
+	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = &op.Request{}
+	api := rest.API{Do: func(_ context.Context, r *op.Request) (*op.Result, error) {
+		*got = *r
+		res := &op.Result{DecisionID: "d1"}
+		if _, err := cat.Bind(r); err != nil {
+			return res, err
+		}
+		if answer != nil {
+			return res, answer
+		}
+		res.Body, res.Status = []byte(`{"ok":true}`), cat.Get(r.Op).Status
+		return res, nil
+	}}
+	e := edge.New(edge.Config{
+		Authenticate: func(*http.Request) (*call.Caller, error) { return &call.Caller{Subject: "a"}, nil },
+		ClientIP:     func(*http.Request) string { return "" }, MaxBody: 1 << 20, BodyTimeout: time.Minute, Loopback: true,
+		Log: slog.New(slog.DiscardHandler), Server: slog.New(slog.DiscardHandler), Meter: obs.NewMeter(),
+	})
+	if err := api.Mount(e, cat); err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(e)
+	t.Cleanup(s.Close)
+	return s.URL, got
+}
+
+func send(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}
+
+func TestRequestBecomesACall(t *testing.T) {
+	url, got := server(t, nil)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		op, args           string
+	}{
+		{"GET", "/secrets/app", "", 200, "kv.read", `{"path":"app"}`},
+		{"GET", "/secrets/a/b?version=3", "", 200, "kv.read", `{"path":"a/b","version":3}`},
+		{"PUT", "/secrets/app", `{ "data": {"k": 1} , "cas" : 2}`, 200, "kv.write", `{"path":"app","data":{"k":1},"cas":2}`},
+		{"DELETE", "/secrets/app", "", 204, "kv.delete", `{"path":"app"}`},
+		{"GET", "/secrets", "", 200, "kv.list", `{}`},
+		{"GET", "/secrets?prefix=team%20a/", "", 200, "kv.list", `{"prefix":"team a/"}`},
+		{"GET", "/whoami", "", 200, "self.whoami", `{}`},
+	} {
+		status, body := send(t, c.method, url+c.path, c.body)
+		if status != c.status || got.Op != c.op || string(got.Args) != c.args || got.Transport != op.REST || got.ID == "" {
+			t.Errorf("%s %s: got %d %s %s %s", c.method, c.path, status, got.Op, got.Args, body)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	url, _ := server(t, nil)
+	deep := strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)
+	for name, c := range map[string]struct {
+		method, path, body string
+		status             int
+	}{
+		"path twice":         {"PUT", "/secrets/a", `{"path":"b","data":{}}`, 400},
+		"duplicate key":      {"PUT", "/secrets/a", `{"data":{},"data":{}}`, 400},
+		"duplicate in depth": {"PUT", "/secrets/a", `{"data":{"x":1,"x":2}}`, 400},
+		"other case":         {"PUT", "/secrets/a", `{"Data":{}}`, 400},
+		"unknown key":        {"PUT", "/secrets/a", `{"data":{},"x":1}`, 400},
+		"no data":            {"PUT", "/secrets/a", `{}`, 400},
+		"data is a list":     {"PUT", "/secrets/a", `{"data":[]}`, 400},
+		"data is null":       {"PUT", "/secrets/a", `{"data":null}`, 400},
+		"trailing garbage":   {"PUT", "/secrets/a", `{"data":{}} x`, 400},
+		"two objects":        {"PUT", "/secrets/a", `{"data":{}}{}`, 400},
+		"not a number":       {"PUT", "/secrets/a", `{"data":{"x":NaN}}`, 400},
+		"deep":               {"PUT", "/secrets/a", `{"data":{"x":` + deep + `}}`, 400},
+		"not an object":      {"PUT", "/secrets/a", `[1]`, 400},
+		"byte order mark":    {"PUT", "/secrets/a", "\ufeff" + `{"data":{}}`, 400},
+		"invalid UTF-8":      {"PUT", "/secrets/a", "{\"data\":{\"a\":\"\xff\"}}", 400},
+		"cas is a string":    {"PUT", "/secrets/a", `{"data":{},"cas":"1"}`, 400},
+		"cas is negative":    {"PUT", "/secrets/a", `{"data":{},"cas":-1}`, 400},
+		"cas is a fraction":  {"PUT", "/secrets/a", `{"data":{},"cas":1.5}`, 400},
+		"body too large":     {"PUT", "/secrets/a", `{"data":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`, 400},
+		"version":            {"GET", "/secrets/a?version=x", "", 400},
+		"version twice":      {"GET", "/secrets/a?version=1&version=2", "", 400},
+		"huge version":       {"GET", "/secrets/a?version=99999999999999999999", "", 400},
+		"unknown query":      {"GET", "/secrets/a?list=true", "", 400},
+		"query on a write":   {"PUT", "/secrets/a?cas=1", `{"data":{}}`, 400},
+		"body on a read":     {"GET", "/secrets/a", `{}`, 400},
+		"trailing slash":     {"GET", "/secrets/a/", "", 400},
+		"empty path":         {"GET", "/secrets/", "", 400},
+		"unknown verb":       {"GET", "/secrets/a:nope", "", 400},
+		"empty verb":         {"GET", "/secrets/a:", "", 400},
+		"prefix":             {"GET", "/secrets?prefix=../x", "", 400},
+		"long name":          {"GET", "/secrets/" + strings.Repeat("a", 10_000), "", 400},
+	} {
+		status, body := send(t, c.method, url+c.path, c.body)
+		if status != c.status || !strings.Contains(body, `"code":"`) {
+			t.Errorf("%s: got %d %s, want %d and a code", name, status, body, c.status)
+		}
+	}
+	if status, _ := send(t, "PUT", url+"/secrets/a", `{"data":{}}`); status != 200 {
+		t.Errorf("the call after them: got %d", status)
+	}
+}
+
+func TestErrorsCarryTheDecision(t *testing.T) {
+	url, _ := server(t, &call.Error{Code: call.RateLimited, Msg: "slow down", RetryAfter: 1500 * time.Millisecond})
+	req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/secrets/a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "2" || !strings.Contains(string(raw), `"decision_id":"d1"`) ||
+		!strings.Contains(string(raw), `"detail":"Rate limit exceeded"`) {
+		t.Errorf("got %d %v %s", resp.StatusCode, resp.Header, raw)
+	}
+}
