@@ -1,0 +1,140 @@
+// Package apikey knows API keys by their hash alone: a key is shown once, when it
+// is made, and never kept.
+package apikey
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"portcullis/gateway/auth/reload"
+	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/call"
+)
+
+// MinLength is the shortest key that is accepted on a listener that others can
+// reach, in bytes. The keys that New makes have 43.
+const MinLength = 24
+
+// Store holds the keys of the configuration and of the keys file.
+type Store struct {
+	fixed []*key
+	base  call.Path
+	file  *reload.File // nil when there is none
+	keys  atomic.Pointer[table]
+}
+
+// table is one state of the store, never changed.
+type table struct {
+	byHash map[[sha256.Size]byte]*key
+	byID   map[string]*key
+}
+
+type key struct {
+	id     string
+	hash   [sha256.Size]byte
+	caller *call.Caller
+	used   *metrics.Gauge
+}
+
+// Options are what a store is made of.
+type Options struct {
+	JSON     string    // old form: a JSON object key -> subject
+	File     string    // path of a keys file, see File
+	Base     call.Path // default prefix of callers
+	Loopback bool      // short keys are accepted
+}
+
+// Open reads the keys. The second result are warnings, for the operator.
+func Open(o Options) (*Store, []string, error) {
+	s := &Store{base: o.Base}
+	fixed, warnings, err := parseJSON(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.fixed = fixed
+	if err := s.put(nil); err != nil {
+		return nil, nil, err
+	}
+	if o.File != "" {
+		s.file = reload.New(o.File)
+		if _, err := s.Reload(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return s, warnings, nil
+}
+
+// Reload reads the keys file again if it has changed and reports whether it had.
+// A file with a mistake changes nothing.
+func (s *Store) Reload() (bool, error) {
+	if s.file == nil {
+		return false, nil
+	}
+	return s.file.Poll(func(data []byte) error {
+		keys, err := parseFile(data, s.base)
+		if err != nil {
+			return err
+		}
+		return s.put(keys)
+	})
+}
+
+// put makes the table of the fixed keys and those of the file.
+func (s *Store) put(more []*key) error {
+	t := &table{map[[sha256.Size]byte]*key{}, map[string]*key{}}
+	for _, k := range append(slices.Clone(s.fixed), more...) {
+		if o := t.byHash[k.hash]; o != nil {
+			return fmt.Errorf("keys %s and %s are the same key", o.id, k.id)
+		}
+		if t.byID[k.id] != nil {
+			return fmt.Errorf("key id %s is used twice", k.id)
+		}
+		k.used = metrics.GetOrCreateGauge("portcullis_auth_api_key_last_used_seconds{key="+strconv.Quote(k.id)+"}", nil)
+		t.byHash[k.hash], t.byID[k.id] = k, k
+	}
+	s.keys.Store(t)
+	return nil
+}
+
+// Lookup returns the caller of a key. The caller is shared: copy it to change it.
+// The key is found by its hash, and the hash compared in constant time, so the
+// time taken says nothing about keys that exist.
+func (s *Store) Lookup(presented string, now time.Time) (*call.Caller, error) {
+	h := sha256.Sum256([]byte(presented))
+	k := s.keys.Load().byHash[h]
+	if k == nil || subtle.ConstantTimeCompare(k.hash[:], h[:]) != 1 {
+		return nil, rule.UnknownKey
+	}
+	if k.expired(now) {
+		return nil, rule.ExpiredKey
+	}
+	k.used.Set(float64(now.Unix()))
+	return k.caller, nil
+}
+
+// Valid reports whether the key that a caller came with is still good for the
+// same caller.
+func (s *Store) Valid(c *call.Caller, now time.Time) error {
+	k := s.keys.Load().byID[c.KeyID]
+	if k == nil || k.caller.Key() != c.Key() {
+		return rule.UnknownKey
+	}
+	if k.expired(now) {
+		return rule.ExpiredKey
+	}
+	return nil
+}
+
+// Len is the number of keys.
+func (s *Store) Len() int { return len(s.keys.Load().byHash) }
+
+func (k *key) expired(now time.Time) bool {
+	return !k.caller.Expires.IsZero() && !now.Before(k.caller.Expires)
+}

@@ -1,0 +1,158 @@
+// Package auth says who calls: one presented credential becomes one call.Caller,
+// or the call ends. A credential that is presented and bad is final; no other
+// method is tried in its place.
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"portcullis/gateway/auth/apikey"
+	"portcullis/gateway/auth/deny"
+	"portcullis/gateway/auth/peer"
+	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/call"
+)
+
+// Chain authenticates requests. It is safe for concurrent use. Its background
+// work (reloads, key fetches) happens in Run.
+type Chain struct {
+	cfg      Config
+	log      *slog.Logger
+	trust    peer.Trust
+	failures *peer.Failures
+	denied   *deny.List
+	keys     *apikey.Store // nil when the method is off
+	now      func() time.Time
+	changed  notice
+	health   health
+}
+
+// New checks the configuration and reads every file that it names. The error
+// lists every problem.
+func New(cfg Config) (*Chain, error) {
+	ch := &Chain{cfg: cfg, log: cfg.Log, trust: cfg.TrustedProxies, now: time.Now}
+	if ch.log == nil {
+		ch.log = slog.New(slog.DiscardHandler)
+	}
+	if n := cfg.FailuresPerMinute; n >= 0 {
+		if n == 0 {
+			n = 300
+		}
+		ch.failures = peer.NewFailures(n)
+	}
+	var errs []error
+	for _, part := range []struct {
+		name string
+		open func() error
+	}{
+		{"API keys", ch.openKeys},
+		{"deny list", ch.openDenyList},
+	} {
+		if err := part.open(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", part.name, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return ch, nil
+}
+
+func (ch *Chain) openKeys() error {
+	if !ch.cfg.APIKeys.Enabled {
+		return nil
+	}
+	keys, warnings, err := apikey.Open(apikey.Options{
+		JSON: ch.cfg.APIKeys.JSON.Reveal(), File: ch.cfg.APIKeys.File,
+		Base: ch.cfg.DefaultPrefix, Loopback: ch.cfg.Loopback,
+	})
+	for _, w := range warnings {
+		ch.log.Warn("weak API key", "detail", w)
+	}
+	ch.keys = keys
+	return err
+}
+
+func (ch *Chain) openDenyList() (err error) {
+	ch.denied, err = deny.Open(ch.cfg.DenyListFile)
+	return err
+}
+
+// SourceIP returns where a request comes from: the peer, or the hop that a
+// trusted proxy vouches for. It is the zero Addr for a Unix socket.
+func (ch *Chain) SourceIP(r *http.Request) netip.Addr { return ch.trust.Source(r) }
+
+// Authenticate returns the caller of a request. It reads headers and the TLS
+// state, never the body, and removes client certificate headers that did not come
+// from a trusted proxy. Errors are *call.Error with the code Unauthenticated,
+// AmbiguousCredentials or RateLimited; the rule that was broken is in Err and
+// already logged and counted.
+func (ch *Chain) Authenticate(r *http.Request) (*call.Caller, error) {
+	now, src := ch.now(), ch.SourceIP(r)
+	ch.strip(r)
+	if wait := ch.failures.Blocked(src, now); wait > 0 {
+		limited.Inc()
+		return nil, &call.Error{
+			Code: call.RateLimited, Msg: "too many refused credentials from this address",
+			Err: rule.Limited, RetryAfter: wait,
+		}
+	}
+	c, err := ch.identify(r, now)
+	if err != nil {
+		return nil, ch.refuse(r.Context(), src, err)
+	}
+	ch.refreshDenied(now)
+	if err := ch.denied.Check(c, now); err != nil {
+		return nil, ch.refuse(r.Context(), src, err)
+	}
+	accepted(c.Method).Inc()
+	own := *c
+	own.SourceIP = src
+	return &own, nil
+}
+
+// identify finds the one credential and verifies it.
+func (ch *Chain) identify(r *http.Request, now time.Time) (*call.Caller, error) {
+	cred, err := presented(r)
+	if err != nil {
+		return nil, err
+	}
+	switch cred.method {
+	case call.APIKey:
+		return ch.byKey(cred.value, now)
+	case call.JWT:
+		return nil, fmt.Errorf("%w: JWT", rule.MethodOff)
+	}
+	return nil, rule.NoCredential
+}
+
+func (ch *Chain) byKey(value string, now time.Time) (*call.Caller, error) {
+	if ch.keys == nil {
+		return nil, fmt.Errorf("%w: API keys", rule.MethodOff)
+	}
+	return ch.keys.Lookup(value, now)
+}
+
+// refuse turns a broken rule into the answer. All bad credentials answer alike. A
+// request without a credential is not a failed attempt: clients of OAuth begin
+// with one.
+func (ch *Chain) refuse(ctx context.Context, src netip.Addr, err error) error {
+	broken := rule.Of(err)
+	refused(broken).Inc()
+	if broken == rule.NoCredential {
+		return call.Wrap(call.Unauthenticated, "authentication is required", err)
+	}
+	ch.failures.Add(src, ch.now())
+	ch.log.LogAttrs(ctx, slog.LevelWarn, "credential refused",
+		slog.String("rule", string(broken)), slog.String("source_ip", src.String()), slog.String("detail", err.Error()))
+	if broken == rule.Ambiguous {
+		return call.Wrap(call.AmbiguousCredentials, "more than one credential was presented", err)
+	}
+	return call.Wrap(call.Unauthenticated, "the credential is not valid", err)
+}

@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/call"
+)
+
+// Challenge returns the WWW-Authenticate value for an error that is answered with
+// 401, or with 403 for a missing scope (RFC 6750 section 3, RFC 9449 section 7.1,
+// RFC 9728 section 5.1); it is empty for other errors. Resource is the path whose
+// metadata document applies, "/mcp", or empty for the document of the whole
+// gateway.
+func (ch *Chain) Challenge(r *http.Request, err *call.Error, resource string) string {
+	if err == nil {
+		return ""
+	}
+	var fault string
+	switch err.Code {
+	case call.Unauthenticated:
+		fault = tokenFault(err)
+	case call.AmbiguousCredentials:
+		fault = `, error="invalid_request"`
+	case call.InsufficientScope:
+		fault = `, error="insufficient_scope"` + scopeParam(err.Scopes)
+	default:
+		return ""
+	}
+	meta := `resource_metadata="` + ch.metadataURL(r, resource) + `"`
+	if isProofFault(err) {
+		return "DPoP " + meta + `, error="invalid_dpop_proof", algs="` + strings.Join(proofAlgorithms(), " ") + `"`
+	}
+	return "Bearer " + meta + fault
+}
+
+// tokenFault is empty when no credential came: RFC 6750 section 3.1 has no error
+// code for that.
+func tokenFault(err error) string {
+	if errors.Is(err, rule.NoCredential) {
+		return ""
+	}
+	return `, error="invalid_token"`
+}
+
+// scopeParam asks for the scopes that are missing. Scopes that could break out of
+// the quotes cannot exist, but a policy may have made these.
+func scopeParam(scopes []string) string {
+	words := strings.Join(scopes, " ")
+	if words == "" || strings.ContainsFunc(words, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }) {
+		return ""
+	}
+	return `, scope="` + words + `"`
+}
+
+func isProofFault(err error) bool {
+	return strings.HasPrefix(string(rule.Of(err)), "dpop.")
+}
+
+func proofAlgorithms() []string {
+	return []string{"ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"}
+}
+
+// base is the gateway's own address as callers know it.
+func (ch *Chain) base(r *http.Request) string {
+	if ch.cfg.PublicURL != "" {
+		return strings.TrimRight(ch.cfg.PublicURL, "/")
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + safeHost(r.Host)
+}
+
+// safeHost keeps a Host header from meaning anything inside quotes.
+func safeHost(h string) string {
+	ok := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune(".-_:[]", c)
+	}
+	if strings.TrimFunc(h, ok) != "" {
+		return "localhost"
+	}
+	return h
+}
+
+const metadataPath = "/.well-known/oauth-protected-resource"
+
+func (ch *Chain) metadataURL(r *http.Request, resource string) string {
+	return ch.base(r) + metadataPath + resource
+}

@@ -1,0 +1,103 @@
+package deny
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"portcullis/gateway/call"
+)
+
+// Entry is one line of a deny list, a JSON object. What it names is denied; when
+// it names several things, each of them is.
+type Entry struct {
+	Subject string    `json:"subject,omitempty"`     // everybody of this name, of one tenant when Tenant is given
+	Tenant  string    `json:"tenant,omitempty"`      // narrows Subject
+	KeyID   string    `json:"key_id,omitempty"`      // an API key's id or a signing key's kid
+	TokenID string    `json:"token_id,omitempty"`    // a token's jti
+	Serial  string    `json:"cert_serial,omitempty"` // a certificate's serial in hex
+	Until   time.Time `json:"until,omitzero"`        // when the entry ends; absent for never
+	Reason  string    `json:"reason,omitempty"`      // for people
+	At      time.Time `json:"at,omitzero"`           // when it was written
+}
+
+func (e Entry) names() []name {
+	all := []name{
+		{"subject", e.Tenant, e.Subject}, {kind: "key", value: e.KeyID},
+		{kind: "token", value: e.TokenID}, {kind: "serial", value: Serial(e.Serial)},
+	}
+	var out []name
+	for _, n := range all {
+		if n.value != "" {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func (e Entry) check() error {
+	if len(e.names()) == 0 {
+		return errors.New("names no subject, key_id, token_id or cert_serial")
+	}
+	for what, s := range map[string]string{"subject": e.Subject, "tenant": e.Tenant} {
+		if s == "" {
+			continue
+		}
+		if _, err := call.ParseSubject(s); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return nil
+}
+
+// parse reads the lines. The entries of good lines are returned beside an error
+// about bad ones.
+func parse(data []byte) ([]Entry, error) {
+	entries := []Entry{}
+	var errs []error
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		var e Entry
+		err := json.Unmarshal(line, &e, json.RejectUnknownMembers(true))
+		if err == nil {
+			err = e.check()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
+			continue
+		}
+		entries = append(entries, e)
+	}
+	return entries, errors.Join(errs...)
+}
+
+// Append writes an entry to the end of a list, makes it durable and returns when
+// a gateway that watches the file must know of it.
+func Append(path string, e Entry) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	// A line of its own, even behind a line that somebody left without an end.
+	_, err = f.Write(append(append([]byte("\n"), line...), '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	<-time.After(5 * Fresh)
+	return nil
+}

@@ -1,0 +1,87 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// notice tells many that something has changed: the channel is closed and
+// replaced.
+type notice struct {
+	mu sync.Mutex // guards c
+	c  chan struct{}
+}
+
+func (n *notice) channel() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.c == nil {
+		n.c = make(chan struct{})
+	}
+	return n.c
+}
+
+func (n *notice) tell() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.c != nil {
+		close(n.c)
+	}
+	n.c = nil
+}
+
+// health remembers what is wrong with each source.
+type health struct {
+	mu  sync.Mutex // guards bad
+	bad map[string]error
+}
+
+// set remembers the state of a source and reports whether it is news.
+func (h *health) set(source string, err error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	old := h.bad[source]
+	if h.bad == nil {
+		h.bad = map[string]error{}
+	}
+	h.bad[source] = err
+	return fmt.Sprint(old) != fmt.Sprint(err)
+}
+
+// Health reports every source that could not be read again, nil when all is well.
+// The gateway serves on with what it knew.
+func (ch *Chain) Health() error {
+	ch.health.mu.Lock()
+	defer ch.health.mu.Unlock()
+	var errs []error
+	for source, err := range ch.health.bad {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", source, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (ch *Chain) refreshDenied(now time.Time) {
+	if ch.denied.Due(now) {
+		ch.note("deny list", ch.denied.Reload)
+	}
+}
+
+// note does one look at a source, tells of a change and remembers what is wrong.
+func (ch *Chain) note(source string, look func() (bool, error)) {
+	changed, err := look()
+	if changed {
+		reloads.Inc()
+		ch.changed.tell()
+	}
+	if ch.health.set(source, err) && err != nil {
+		reloadFails.Inc()
+		ch.log.LogAttrs(context.Background(), slog.LevelError, "source not usable, the last good state stays",
+			slog.String("source", source), slog.String("detail", err.Error()))
+	}
+}

@@ -1,0 +1,89 @@
+// Package reload reads files again when they have changed. What was loaded last
+// stays in force until a new content has been accepted as a whole.
+package reload
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// MaxBytes bounds a file that is read.
+const MaxBytes = 64 << 20
+
+// Retry is how long a content that was not accepted is left alone.
+const Retry = time.Second
+
+// File is a file that is watched by looking at it. It is safe for concurrent use.
+type File struct {
+	path string
+
+	mu    sync.Mutex // guards the rest, and lets one load at a time happen
+	stamp stamp
+	err   error
+	again time.Time // when a content that was not accepted is tried again
+}
+
+// stamp tells one state of a file from another. A rename changes the inode, so
+// that a replaced file of the same size and time is seen as well.
+type stamp struct {
+	info os.FileInfo
+	size int64
+	mod  time.Time
+}
+
+func (s stamp) same(o stamp) bool {
+	return s.info != nil && s.size == o.size && s.mod.Equal(o.mod) && os.SameFile(s.info, o.info)
+}
+
+// New watches a path. Nothing is read before the first Poll.
+func New(path string) *File { return &File{path: path} }
+
+// Path is where the file is.
+func (f *File) Path() string { return f.path }
+
+// Poll calls load with the content when the file has changed since it was last
+// loaded, or some time after the last load went wrong. It reports whether load accepted a
+// new content. Errors name the path.
+func (f *File) Poll(load func([]byte) error) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := os.Stat(f.path)
+	if err != nil {
+		f.stamp, f.err = stamp{}, err
+		return false, err
+	}
+	now := stamp{info, info.Size(), info.ModTime()}
+	if f.stamp.same(now) && (f.err == nil || time.Now().Before(f.again)) {
+		return false, f.err
+	}
+	f.stamp, f.again = now, time.Now().Add(Retry)
+	f.err = f.load(load)
+	return f.err == nil, f.err
+}
+
+func (f *File) load(load func([]byte) error) error {
+	data, err := read(f.path)
+	if err != nil {
+		return err
+	}
+	if err := load(data); err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	return nil
+}
+
+func read(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, MaxBytes+1))
+	if err == nil && len(data) > MaxBytes {
+		err = fmt.Errorf("%s: larger than %d bytes", path, MaxBytes)
+	}
+	return data, err
+}

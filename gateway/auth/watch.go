@@ -1,0 +1,110 @@
+package auth
+
+import (
+	"context"
+	"time"
+
+	"portcullis/gateway/auth/deny"
+	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/call"
+)
+
+// lookEvery is how often files are looked at in the background.
+const lookEvery = time.Second
+
+// Changed returns a channel that is closed at the next change that may end a
+// credential: of the deny list, the keys, the certificates. Take the channel,
+// then call Valid, then wait.
+func (ch *Chain) Changed() <-chan struct{} { return ch.changed.channel() }
+
+// Valid reports why a caller that was authenticated before is one no longer:
+// its credential has ended, was revoked or is not known any more. It is nil for a
+// caller that may go on. Errors are *call.Error.
+func (ch *Chain) Valid(c *call.Caller) error {
+	now := ch.now()
+	ch.refreshDenied(now)
+	if err := ch.ended(c, now); err != nil {
+		return call.Wrap(call.Unauthenticated, "the credential is not valid any more", err)
+	}
+	return nil
+}
+
+func (ch *Chain) ended(c *call.Caller, now time.Time) error {
+	if !c.Expires.IsZero() && !now.Before(c.Expires) {
+		return rule.Expired
+	}
+	if err := ch.denied.Check(c, now); err != nil {
+		return err
+	}
+	switch c.Method {
+	case call.APIKey:
+		if ch.keys == nil {
+			return rule.MethodOff
+		}
+		return ch.keys.Valid(c, now)
+	}
+	return nil
+}
+
+// While returns a context that ends with ctx, or when the caller's credential
+// ends or is revoked. Its cause is then an *call.Error with the code
+// Unauthenticated. A stream lives in such a context.
+func (ch *Chain) While(ctx context.Context, c *call.Caller) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() { cancel(ch.wait(ctx, c)) }()
+	return ctx, func() { cancel(nil) }
+}
+
+func (ch *Chain) wait(ctx context.Context, c *call.Caller) error {
+	var end <-chan time.Time
+	if !c.Expires.IsZero() {
+		t := time.NewTimer(time.Until(c.Expires))
+		defer t.Stop()
+		end = t.C
+	}
+	for {
+		changed := ch.Changed()
+		if err := ch.Valid(c); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-changed:
+		case <-end:
+		}
+	}
+}
+
+// Revoke puts an entry on the deny list of this process and ends the streams of
+// whom it names. It is for a store that replicas share; the `revoke` command
+// writes the file instead.
+func (ch *Chain) Revoke(e deny.Entry) error {
+	err := ch.denied.Add(e)
+	ch.changed.tell()
+	return err
+}
+
+// Run does the background work until ctx ends: it looks at files, fetches keys
+// and forgets what is over.
+func (ch *Chain) Run(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			ch.Reload()
+		}
+	}
+}
+
+// Reload looks at every file now. What has a mistake keeps its last good state.
+func (ch *Chain) Reload() {
+	ch.note("deny list", ch.denied.Reload)
+	if ch.keys != nil {
+		ch.note("API keys", ch.keys.Reload)
+	}
+}
+
