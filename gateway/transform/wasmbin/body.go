@@ -13,20 +13,19 @@ type point struct {
 }
 
 const (
-	// atEntry and atLoop charge a fixed cost: everything up to the end of the
-	// function or of one round of the loop, without the loops inside, which
-	// charge for themselves. Only loops go back, so nothing runs unpaid.
-	atEntry byte = iota
-	atLoop
+	// atCode charges a fixed cost: everything up to the end of the function or
+	// of one round of the loop, without the loops inside, which charge for
+	// themselves. Only loops go back, so nothing runs unpaid.
+	atCode byte = iota
 	// atBulk charges the length on top of the stack, atGrow the pages.
 	atBulk
 	atGrow
 )
 
-// frame is an open block; loop is its index in points or -1.
+// frame is an open block; paying is what paid when it was opened.
 type frame struct {
-	op   byte
-	loop int
+	op     byte
+	paying int
 }
 
 // walker reads one function body.
@@ -66,8 +65,8 @@ func (d *decoder) walk(b *Body) error {
 		return fmt.Errorf("body has %d bytes, at most %d are allowed", len(b.code), d.lim.Body)
 	}
 	w := &walker{reader: &reader{buf: b.code}, d: d, locals: b.Locals}
-	w.frames = append(w.frames, frame{op: opBlock, loop: 0})
-	w.points = append(w.points, point{kind: atEntry, cost: costEntry + int64(b.Locals)})
+	w.frames = append(w.frames, frame{op: opBlock})
+	w.points = append(w.points, point{kind: atCode, cost: costEntry + int64(b.Locals)})
 	for len(w.frames) > 0 && w.err == nil {
 		w.instruction()
 	}
@@ -76,6 +75,12 @@ func (d *decoder) walk(b *Body) error {
 	}
 	b.points = w.points
 	return w.err
+}
+
+// pay starts a point that pays for what follows.
+func (w *walker) pay() {
+	w.points = append(w.points, point{pos: w.pos, kind: atCode, cost: costPlain})
+	w.paying = len(w.points) - 1
 }
 
 func (w *walker) charge(n int64) { w.points[w.paying].cost += n }

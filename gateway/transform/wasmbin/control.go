@@ -12,11 +12,10 @@ func (w *walker) control(op byte) {
 	switch op {
 	case opUnreachable, 0x01, opReturn, opDrop, opSelect:
 	case opBlock, opIf:
-		w.open(frame{op: op, loop: -1})
+		w.open(op)
 	case opLoop:
-		w.open(frame{op: op, loop: len(w.points)})
-		w.points = append(w.points, point{pos: w.pos, kind: atLoop, cost: costPlain})
-		w.paying = len(w.points) - 1
+		w.open(op)
+		w.pay()
 	case opElse:
 		w.orElse()
 	case opEnd:
@@ -39,7 +38,7 @@ func (w *walker) control(op byte) {
 }
 
 // open reads a block type (Core 2.0, 5.4.1): empty, one value or a type index.
-func (w *walker) open(f frame) {
+func (w *walker) open(op byte) {
 	switch t := w.signed(33); {
 	case w.err != nil:
 	case t == -64: // no parameter, no result
@@ -48,7 +47,7 @@ func (w *walker) open(f frame) {
 	case t >= int64(len(w.d.m.Types)):
 		w.fail(fmt.Errorf("type %d does not exist", t))
 	}
-	if w.frames = append(w.frames, f); len(w.frames) > w.d.lim.Depth {
+	if w.frames = append(w.frames, frame{op, w.paying}); len(w.frames) > w.d.lim.Depth {
 		w.fail(fmt.Errorf("blocks nest deeper than %d", w.d.lim.Depth))
 	}
 }
@@ -58,16 +57,17 @@ func (w *walker) orElse() {
 	if top.op != opIf {
 		w.fail(errors.New("else without if"))
 	}
-	top.op = opElse
+	top.op, w.paying = opElse, top.paying
 }
 
+// close ends a block. What follows is paid for where the block was, or by a
+// point of its own, because a branch may have skipped the end of the block.
 func (w *walker) close() {
+	top := w.frames[len(w.frames)-1]
 	w.frames = w.frames[:len(w.frames)-1]
-	for i := len(w.frames) - 1; i >= 0; i-- {
-		if w.frames[i].loop >= 0 {
-			w.paying = w.frames[i].loop
-			return
-		}
+	w.paying = top.paying
+	if w.d.lim.Blocks && top.op == opBlock && len(w.frames) > 0 {
+		w.pay()
 	}
 }
 
@@ -79,8 +79,11 @@ func (w *walker) table() {
 }
 
 func (w *walker) call() {
-	f := w.d.funcIndex(w.reader)
+	f := w.unsigned(w.d.lim.SignedCalls)
 	w.charge(costCall)
+	if w.err == nil && int(f) >= len(w.d.m.Funcs) {
+		w.fail(fmt.Errorf("function %d does not exist", f))
+	}
 	if int(f) < len(w.d.m.Imports) {
 		w.charge(costImport)
 	}

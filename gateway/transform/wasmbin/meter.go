@@ -7,15 +7,16 @@ import (
 )
 
 // FuelExport is the name under which the host finds the counter of a metered
-// module, and GlobalExport the prefix of the mutable globals of the guest.
-const (
-	FuelExport   = "$fuel"
-	GlobalExport = "$global"
-)
+// module.
+const FuelExport = "$fuel"
+
+// StartFuel is what the counter holds at first if there is a start function,
+// which runs before the host can set anything.
+const StartFuel = 20_000_000
 
 // Meter returns the module with a fuel counter (an i64 global that starts at
 // zero), its memory capped at maxPages, only the exports in keep, and each
-// mutable global exported as [GlobalExport] and its number. Out of fuel is an
+// mutable global exported as [GlobalName]. Out of fuel is an
 // unreachable instruction with a counter below zero. The counter has the first
 // index after the guest's own globals, which [Decode] has shown to be unused.
 func (m *Module) Meter(maxPages uint32, keep ...string) ([]byte, error) {
@@ -63,7 +64,11 @@ func (m *Module) globalSection() []byte {
 		r.u32()
 		out = append(out, raw[r.pos:]...)
 	}
-	return append(out, I64, 1, opI64Const, 0, opEnd)
+	fuel := int64(0)
+	if m.Start {
+		fuel = StartFuel
+	}
+	return append(appendSigned(append(out, I64, 1, opI64Const), fuel), opEnd)
 }
 
 func (m *Module) exportSection(keep []string) []byte {
@@ -82,7 +87,7 @@ func (m *Module) exportSection(keep []string) []byte {
 	}
 	for i, g := range m.Globals {
 		if g.Mutable {
-			add(fmt.Sprint(GlobalExport, i), 3, i)
+			add(GlobalName(i), 3, i)
 		}
 	}
 	add(FuelExport, 3, len(m.Globals))

@@ -1,5 +1,7 @@
 package wasmbin
 
+import "strconv"
+
 // Module is a decoded binary. It keeps the sections that need no change as the
 // bytes they were, all known to be canonical.
 type Module struct {
@@ -98,13 +100,17 @@ func (m *Module) Exported(name string) (Export, bool) {
 	return Export{}, false
 }
 
-// MutableGlobals counts the state outside the memory.
-func (m *Module) MutableGlobals() int {
-	n := 0
-	for _, g := range m.Globals {
+// MutableNames returns the names under which [Module.Meter] exports the state
+// that is outside the memory.
+func (m *Module) MutableNames() []string {
+	var names []string
+	for i, g := range m.Globals {
 		if g.Mutable {
-			n++
+			names = append(names, GlobalName(i))
 		}
 	}
-	return n
+	return names
 }
+
+// GlobalName is the export of the mutable global with that index.
+func GlobalName(i int) string { return "$global" + strconv.Itoa(i) }

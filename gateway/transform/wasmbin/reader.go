@@ -51,15 +51,22 @@ func (r *reader) bytes(n uint32) []byte {
 }
 
 // u32 reads an unsigned LEB128 of at most 32 bits in its shortest form.
-func (r *reader) u32() uint32 {
+func (r *reader) u32() uint32 { return r.unsigned(false) }
+
+// unsigned reads an unsigned LEB128 in its shortest form or, when asked to, in
+// the shortest form of a signed one: that has a zero byte more when the last
+// byte would look negative.
+func (r *reader) unsigned(orSigned bool) uint32 {
 	var v uint64
+	prev := byte(0)
 	for shift := 0; shift < 35; shift += 7 {
 		b := r.byte()
 		v |= uint64(b&0x7f) << shift
 		if b&0x80 != 0 {
+			prev = b
 			continue
 		}
-		if b == 0 && shift > 0 {
+		if b == 0 && shift > 0 && !(orSigned && prev&0x40 != 0) {
 			r.fail(errLong)
 		}
 		if v > 0xffffffff {

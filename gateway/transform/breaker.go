@@ -1,0 +1,94 @@
+package transform
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// tripAfter failures within tripWithin put a module into quarantine.
+	tripAfter  = 5
+	tripWithin = 10 * time.Second
+	// The first quarantine lasts backoffMin; each probe that fails doubles it.
+	backoffMin = time.Second
+	backoffMax = time.Minute
+)
+
+// breaker keeps a failing module away from calls. After a while it lets one
+// call through, whose outcome decides.
+type breaker struct {
+	now func() time.Time
+	mu  sync.Mutex // guards the rest
+	// failures since the first one of the window.
+	failures int
+	first    time.Time
+	// until is the end of the quarantine; zero means that there is none.
+	until   time.Time
+	backoff time.Duration
+	probing bool
+}
+
+// allow tells whether a call may be made. In quarantine that is one call, when
+// its time is over; the caller must report its outcome.
+func (b *breaker) allow() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.until.IsZero() {
+		return true
+	}
+	if b.probing || b.now().Before(b.until) {
+		return false
+	}
+	b.probing = true
+	return true
+}
+
+// open tells whether a plan may use the module, without taking the probe.
+func (b *breaker) open() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.until.IsZero() && (b.probing || b.now().Before(b.until))
+}
+
+// quarantined tells whether the module is in quarantine, for the status.
+func (b *breaker) quarantined() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.until.IsZero()
+}
+
+func (b *breaker) success() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.probing {
+		b.until, b.backoff, b.probing, b.failures = time.Time{}, 0, false, 0
+	}
+}
+
+// undecided gives the probe back: the call failed for a reason of its own.
+func (b *breaker) undecided() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probing = false
+}
+
+func (b *breaker) failure() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	if b.probing {
+		b.trip(now)
+		return
+	}
+	if now.Sub(b.first) > tripWithin {
+		b.first, b.failures = now, 0
+	}
+	if b.failures++; b.failures >= tripAfter && b.until.IsZero() {
+		b.trip(now)
+	}
+}
+
+func (b *breaker) trip(now time.Time) {
+	b.backoff = min(max(2*b.backoff, backoffMin), backoffMax)
+	b.until, b.probing, b.failures = now.Add(b.backoff), false, 0
+}

@@ -1,0 +1,112 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"portcullis/gateway/transform/wasmbin"
+)
+
+// Engine compiles and runs the modules of one generation. Closing it ends all
+// of them.
+type Engine struct {
+	// ctx carries the memory allocator; it is never cancelled, because a call
+	// cannot be.
+	ctx   context.Context
+	rt    wazero.Runtime
+	cache wazero.CompilationCache
+	// check validates with the interpreter, which costs a tenth of compiling.
+	check wazero.Runtime
+	// system guards the creation of the stub system interface.
+	system sync.Once
+	sysErr error
+}
+
+// NewEngine starts an engine. Compiled code is kept in cacheDir, if it is not
+// empty, in a directory that only its owner may enter: who can write there can
+// run code in this process.
+func NewEngine(ctx context.Context, cacheDir string) (*Engine, error) {
+	e := &Engine{ctx: experimental.WithMemoryAllocator(context.WithoutCancel(ctx), experimental.MemoryAllocatorFunc(allocate))}
+	cfg := wazero.NewRuntimeConfig().WithMemoryLimitPages(stubPages)
+	if cacheDir != "" {
+		if err := private(cacheDir); err != nil {
+			return nil, fmt.Errorf("compilation cache: %w", err)
+		}
+		cache, err := wazero.NewCompilationCacheWithDir(cacheDir)
+		if err != nil {
+			return nil, fmt.Errorf("compilation cache: %w", err)
+		}
+		e.cache = cache
+		cfg = cfg.WithCompilationCache(cache)
+	}
+	e.rt = wazero.NewRuntimeWithConfig(e.ctx, cfg)
+	e.check = wazero.NewRuntimeWithConfig(e.ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(65536))
+	return e, nil
+}
+
+// private creates the directory, or refuses one that others can use.
+func private(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() || st.Mode().Perm()&0o077 != 0 || !ownedByUs(st) {
+		return fmt.Errorf("%s must be a directory of ours with mode 0700", dir)
+	}
+	return nil
+}
+
+// Close frees everything. No call may be running.
+func (e *Engine) Close() error {
+	err := errors.Join(e.rt.Close(e.ctx), e.check.Close(e.ctx))
+	if e.cache != nil {
+		err = errors.Join(err, e.cache.Close(e.ctx))
+	}
+	return err
+}
+
+// decode applies every check that needs no code to run.
+func (e *Engine) decode(bin []byte, stub bool) (*wasmbin.Module, error) {
+	m, err := Inspect(bin, stub)
+	if err != nil {
+		return nil, err
+	}
+	original, err := compile(e.ctx, e.check, bin)
+	if err != nil {
+		return nil, fmt.Errorf("invalid module: %w", err)
+	}
+	return m, original.Close(e.ctx)
+}
+
+// Inspect decodes a module and checks its interface; it runs nothing.
+func Inspect(bin []byte, stub bool) (*wasmbin.Module, error) {
+	lim := wasmbin.Plain()
+	if stub {
+		lim = wasmbin.Stub(stubbed)
+	}
+	m, err := wasmbin.Decode(bin, lim)
+	if err != nil {
+		return nil, err
+	}
+	return m, Check(m)
+}
+
+// compile turns a panic of the compiler into an error: wazero v1.12.0 indexes
+// without a check when a function has a type that does not exist.
+func compile(ctx context.Context, rt wazero.Runtime, bin []byte) (c wazero.CompiledModule, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c, err = nil, fmt.Errorf("the compiler panicked: %v", r)
+		}
+	}()
+	return rt.CompileModule(ctx, bin)
+}

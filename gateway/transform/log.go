@@ -1,0 +1,67 @@
+package transform
+
+import (
+	"bytes"
+	"errors"
+
+	"portcullis/gateway/transform/guest"
+)
+
+// Line returns a log record as it may be written, and whether it may be: a module
+// can drop a record. The native floor has always been over it; where a module
+// fails, the record says so and stays at the floor.
+func (s *Set) Line(line []byte) ([]byte, bool) {
+	out, err := s.line(line)
+	if f := (*Failure)(nil); errors.As(err, &f) {
+		if f.Code == guest.Refused {
+			return nil, false
+		}
+		return mark(out, f), true
+	}
+	return out, true
+}
+
+// Record is Line for evidence, which no module can drop.
+func (s *Set) Record(line []byte) []byte {
+	out, err := s.line(line)
+	if f := (*Failure)(nil); errors.As(err, &f) {
+		return mark(out, f)
+	}
+	return out
+}
+
+// line returns the record after the floor and, without an error, the modules.
+func (s *Set) line(line []byte) ([]byte, error) {
+	floor := s.o.Floor.Append(make([]byte, 0, len(line)+256), line)
+	g := s.Pin()
+	defer g.Release()
+	if len(g.logs) == 0 {
+		return floor, nil
+	}
+	text, ended := bytes.CutSuffix(floor, []byte("\n"))
+	budget := int64(fuelLog)
+	for _, u := range g.logs {
+		out, step, err := u.apply(nil, guest.Log, text, max(budget, u.Limits.Fuel))
+		if err != nil {
+			return floor, err
+		}
+		text = out
+		budget -= step.Fuel
+	}
+	if ended {
+		return append(text, '\n'), nil
+	}
+	return text, nil
+}
+
+// mark adds the failure as the first member of the record.
+func mark(line []byte, f *Failure) []byte {
+	note := `"redactor":"failed:` + string(f.Code) + `"`
+	if len(line) == 0 || line[0] != '{' {
+		return append([]byte("{"+note+"}"), line[len(bytes.TrimRight(line, "\n")):]...)
+	}
+	if rest := bytes.TrimLeft(line[1:], " "); len(rest) > 0 && rest[0] != '}' {
+		note += ","
+	}
+	return append([]byte("{"+note), line[1:]...)
+}

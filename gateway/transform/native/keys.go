@@ -1,0 +1,163 @@
+package native
+
+import "bytes"
+
+// secretKeys are the ends of names whose values are secrets, in lower case
+// without - and _.
+var secretKeys = [][]byte{
+	[]byte("password"), []byte("passwd"), []byte("pwd"), []byte("passphrase"), []byte("secret"),
+	[]byte("secretid"), []byte("token"), []byte("apikey"), []byte("privatekey"), []byte("secretkey"),
+	[]byte("accesskey"), []byte("signingkey"), []byte("encryptionkey"), []byte("authorization"),
+	[]byte("cookie"), []byte("credential"), []byte("credentials"), []byte("unsealkey"), []byte("dsn"),
+}
+
+// maxKey is the length above which a name is not looked at.
+const maxKey = 64
+
+// isSecret tells whether a value with this name is to be removed.
+func isSecret(name []byte) bool {
+	var buf [maxKey]byte
+	n := 0
+	for _, c := range name {
+		if c == '-' || c == '_' || c == ' ' || n == maxKey {
+			continue
+		}
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		buf[n] = c
+		n++
+	}
+	for _, k := range secretKeys {
+		if bytes.HasSuffix(buf[:n], k) {
+			return true
+		}
+	}
+	return false
+}
+
+// colon handles "name": value in JSON of any depth, name: value in plain text,
+// and the password of a URL.
+func (s *scanner) colon(i int) int {
+	if bytes.HasPrefix(s.text[i:], []byte("://")) {
+		return s.url(i)
+	}
+	end := i
+	for end > s.last && s.text[end-1] == ' ' {
+		end--
+	}
+	if end == s.last || s.text[end-1] != '"' {
+		return s.header(i)
+	}
+	level := backslashes(s.text, end-1)
+	stop := end - 1 - level
+	start := bytes.LastIndexByte(s.text[max(s.last, stop-maxKey):stop], '"')
+	if start < 0 || !isSecret(s.text[max(s.last, stop-maxKey)+start+1:stop]) {
+		return i + 1
+	}
+	return s.value(i+1, level)
+}
+
+// backslashes counts those in front of position i.
+func backslashes(text []byte, i int) int {
+	n := 0
+	for n < i && text[i-1-n] == '\\' {
+		n++
+	}
+	return n
+}
+
+// value removes the JSON value at i. The quotes around it have level backslashes.
+func (s *scanner) value(i, level int) int {
+	for i < len(s.text) && (s.text[i] == ' ' || s.text[i] == '\t') {
+		i++
+	}
+	if i >= len(s.text) {
+		return i
+	}
+	switch c := s.text[i]; {
+	case c == '"' || c == '\\':
+		return s.quoted(i)
+	case c == '{' || c == '[':
+		return s.replaceWhole(i, s.balanced(i, level), level)
+	case c == '-' || c >= '0' && c <= '9':
+		return s.replaceWhole(i, s.number(i), level)
+	}
+	return i // true, false and null say nothing
+}
+
+func (s *scanner) replaceWhole(from, to, level int) int {
+	quote := string(bytes.Repeat([]byte{'\\'}, level)) + `"`
+	return s.cut(from, to, quote+Redacted+quote)
+}
+
+// quoted removes what is between the quotes that open at i.
+func (s *scanner) quoted(i int) int {
+	level := 0
+	for i+level < len(s.text) && s.text[i+level] == '\\' {
+		level++
+	}
+	start := i + level + 1
+	if start > len(s.text) || s.text[start-1] != '"' {
+		return i + 1
+	}
+	end := s.closing(start, level)
+	if end == start || string(s.text[start:end]) == Redacted {
+		return end
+	}
+	return s.cut(start, end, Redacted)
+}
+
+// closing finds where a string ends that opened with level backslashes before
+// its quote: the place of the backslashes that belong to its closing quote.
+func (s *scanner) closing(i, level int) int {
+	for i < len(s.text) {
+		q := bytes.IndexByte(s.text[i:], '"')
+		if q < 0 {
+			return len(s.text)
+		}
+		i += q
+		if n := backslashes(s.text, i); ends(n, level) {
+			return i - min(n, level)
+		}
+		i++
+	}
+	return len(s.text)
+}
+
+// ends tells whether a quote behind n backslashes closes a string that opened
+// behind level ones. Each level of JSON in JSON halves the run; a quote that
+// closes an outer string ends the inner one as well.
+func ends(n, level int) bool {
+	for ; level > 0; level = (level - 1) / 2 {
+		if n%2 == 0 {
+			return true
+		}
+		n = (n - 1) / 2
+	}
+	return n%2 == 0
+}
+
+// balanced finds the end of the object or array at i.
+func (s *scanner) balanced(i, level int) int {
+	for depth := 0; i < len(s.text); i++ {
+		switch s.text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case '"':
+			i = s.closing(i+1, level) + level
+		}
+	}
+	return len(s.text)
+}
+
+func (s *scanner) number(i int) int {
+	for i < len(s.text) && bytes.IndexByte([]byte("0123456789+-.eE"), s.text[i]) >= 0 {
+		i++
+	}
+	return i
+}

@@ -1,0 +1,64 @@
+package native
+
+// Redacted replaces what is found.
+const Redacted = "[redacted]"
+
+// Redactor removes secrets from text. It is safe for concurrent use.
+type Redactor struct{ exact *exact }
+
+// New returns a redactor that knows keys and shapes, and no values yet.
+func New() *Redactor { return &Redactor{exact: newExact()} }
+
+// Learn remembers values, so that they are found wherever they appear: as they
+// are, escaped once or twice, in base64, hex or a URL. Only keyed hashes are
+// kept, of the last thousand values or so. Values below six bytes are too
+// common to be removed from every text and are not learned.
+func (r *Redactor) Learn(values ...string) {
+	for _, v := range values {
+		r.exact.learn(v)
+	}
+}
+
+// Append appends the text without its secrets to dst.
+func (r *Redactor) Append(dst, text []byte) []byte {
+	s := scanner{dst: dst, text: r.exact.redact(text)}
+	for i := 0; i < len(s.text); {
+		if !anchors[s.text[i]] {
+			i++
+			continue
+		}
+		i = s.at(i)
+	}
+	return append(s.dst, s.text[s.last:]...)
+}
+
+// anchors are the bytes at which something can be recognised.
+var anchors = [256]bool{':': true, '=': true, '.': true, '_': true, 'A': true, '-': true}
+
+// scanner copies the text up to last and leaves out what it replaces.
+type scanner struct {
+	dst, text []byte
+	last      int
+}
+
+// at looks at an anchor and returns where to go on.
+func (s *scanner) at(i int) int {
+	switch s.text[i] {
+	case ':':
+		return s.colon(i)
+	case '=':
+		return s.assignment(i)
+	case '-':
+		return s.privateKey(i)
+	default:
+		return s.token(i)
+	}
+}
+
+// cut replaces text[from:to] and goes on behind it.
+func (s *scanner) cut(from, to int, with string) int {
+	from = max(from, s.last)
+	s.dst = append(append(s.dst, s.text[s.last:from]...), with...)
+	s.last = to
+	return to
+}

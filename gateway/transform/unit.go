@@ -1,0 +1,151 @@
+package transform
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"portcullis/gateway/transform/guest"
+)
+
+// unit is one thing that can transform: a module or a built-in.
+type unit struct {
+	*Entry
+	// digest is "sha256:" and 12 hex digits, or "native".
+	digest string
+	hooks  []guest.Hook
+	// args is the schema of the arguments; nil takes none.
+	args    *jsonschema.Resolved
+	run     func(dst []byte, s *planned, in guest.In) ([]byte, guest.Out, error)
+	breaker *breaker
+	metrics *moduleMetrics
+}
+
+// loader builds the units of one generation.
+type loader struct {
+	m      *Manifest
+	engine *guest.Engine
+	now    func() time.Time
+	// keys are the decoded signers of the manifest.
+	keys []ed25519.PublicKey
+}
+
+func (l *loader) signers() error {
+	for _, s := range l.m.Signers {
+		key, err := base64.StdEncoding.DecodeString(s)
+		if err != nil || len(key) != ed25519.PublicKeySize {
+			return errors.New("a signer is not an ed25519 public key in base64")
+		}
+		l.keys = append(l.keys, key)
+	}
+	return nil
+}
+
+// SignedText is what a signature of a module signs: the format and its digest.
+func SignedText(sha256hex string) []byte { return []byte(APIVersion + " sha256:" + sha256hex + "\n") }
+
+// load makes a module ready to serve: digest, signature, checks, compilation,
+// test vectors. A module that fails one of them is not used at all.
+func (l *loader) load(e *Entry) (*unit, error) {
+	bin, err := l.read(e)
+	if err != nil {
+		return nil, err
+	}
+	u, err := newUnit(e, l.now)
+	if err != nil {
+		return nil, err
+	}
+	conf, err := e.configJSON()
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	mod, err := l.engine.Load(bin, guest.Config{
+		Stub: e.WASI == "stub", Pages: e.pages(), Isolation: guest.Isolation(e.Isolation), Init: conf,
+	})
+	if err != nil {
+		return nil, err
+	}
+	u.run = func(dst []byte, s *planned, in guest.In) ([]byte, guest.Out, error) {
+		in.Meta = s.meta
+		return mod.Append(dst, in)
+	}
+	return u, l.test(u)
+}
+
+// read returns the file if it is the one that was pinned.
+func (l *loader) read(e *Entry) ([]byte, error) {
+	bin, err := readModule(filepath.Join(l.m.dir, e.File))
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(bin); hex.EncodeToString(sum[:]) != e.SHA256 {
+		return nil, fmt.Errorf("%s has digest %x, the manifest pins another", e.File, sum)
+	}
+	if len(l.keys) == 0 {
+		return bin, nil
+	}
+	sig, err := base64.StdEncoding.DecodeString(e.Signature)
+	signed := func(k ed25519.PublicKey) bool { return ed25519.Verify(k, SignedText(e.SHA256), sig) }
+	if err != nil || !slices.ContainsFunc(l.keys, signed) {
+		return nil, errors.New("signature is missing or of nobody in signers")
+	}
+	return bin, nil
+}
+
+// maxFile is the size above which a file is not even read.
+const maxFile = 4 << 20
+
+func readModule(path string) ([]byte, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() || st.Size() > maxFile {
+		return nil, fmt.Errorf("%s is not a file of at most %d bytes", path, maxFile)
+	}
+	return os.ReadFile(path)
+}
+
+func newUnit(e *Entry, now func() time.Time) (*unit, error) {
+	u := &unit{Entry: e, digest: "sha256:" + e.SHA256[:12], breaker: &breaker{now: now}, metrics: newModuleMetrics(e.Name)}
+	for _, name := range e.Hooks {
+		h, err := guest.ParseHook(name)
+		if err != nil {
+			return nil, err
+		}
+		u.hooks = append(u.hooks, h)
+	}
+	var err error
+	u.args, err = resolve(e.Args)
+	return u, err
+}
+
+// resolve turns the schema of a manifest into one that can validate.
+func resolve(schema map[string]any) (*jsonschema.Resolved, error) {
+	if schema == nil {
+		return nil, nil
+	}
+	text, err := json.Marshal(schema)
+	if err != nil {
+		return nil, fmt.Errorf("args: %w", err)
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, fmt.Errorf("args: %w", err)
+	}
+	r, err := s.Resolve(nil)
+	if err != nil {
+		return nil, fmt.Errorf("args: %w", err)
+	}
+	return r, nil
+}
