@@ -148,24 +148,3 @@ func level(s string) slog.Level {
 	_ = l.UnmarshalText([]byte(s)) // the configuration has been checked
 	return l
 }
-
-func vaultConfig(c config.Config) vault.Config {
-	return vault.Config{
-		Addr: c.VaultAddr, Namespace: c.VaultNamespace, Timeout: c.VaultTimeout,
-		CACert: c.VaultCACert, ClientCert: c.VaultClientCert, ClientKey: c.VaultClientKey,
-		ServerName: c.VaultServerName, SkipVerify: c.VaultSkipVerify,
-		Token: c.VaultToken.Reveal(), RoleID: c.VaultRoleID, SecretID: c.VaultSecretID.Reveal(),
-	}
-}
-
-func policyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Config {
-	return policy.Config{
-		Dir: c.PolicyDir, Timeout: c.PolicyTimeout, Catalogue: o, Logger: log,
-		StandardRequests: c.RateRequests, StandardWindow: time.Duration(c.RateWindow) * time.Second,
-	}
-}
-
-func authConfig(c config.Config, log *slog.Logger) auth.Config {
-	prefix, _ := call.ParsePath(c.DefaultPrefix) // the configuration has been checked
-	return auth.Config{DefaultPrefix: prefix, Logger: log, Loopback: c.Loopback()}
-}

@@ -88,12 +88,15 @@ func (c *Config) checkVault(p *problems) {
 func (c *Config) checkCallers(p *problems) {
 	p.unless(c.JWKSCacheSeconds >= 30, "JWT_JWKS_CACHE_SECONDS: less than 30")
 	p.url("JWT_JWKS_URL", c.JWKSURL)
-	p.url("OIDC_ISSUER", c.OIDCIssuer)
+	p.url("PUBLIC_URL", c.PublicURL)
 	p.unless(c.AuthFailures > 0, "AUTH_FAILURES_PER_MINUTE: must be positive")
-	p.oneOf("MTLS_SUBJECT", c.MTLSSubject, "uri", "dns", "cn")
-	jwt := c.JWTEnabled && (c.JWTSecret != "" || c.JWKSURL != "" || c.JWKSFile != "" || c.OIDCIssuer != "")
+	p.unless(c.JWTSkewSeconds >= 0 && c.JWTSkewSeconds <= 300, "JWT_CLOCK_SKEW_SECONDS: not between 0 and 300")
+	p.oneOf("JWT_SUBJECT_FORMAT", c.JWTSubjectFormat, "plain", "spiffe")
+	p.oneOf("MTLS_SUBJECT_FROM", c.MTLSSubjectFrom, "cn", "dns", "spiffe")
+	p.oneOf("MTLS_KIND", c.MTLSKind, "agent", "human", "service")
+	jwt := c.JWTEnabled && (c.JWTSecret != "" || c.JWKSURL != "" || c.JWKSFile != "" || c.JWTDiscovery)
 	keys := c.APIKeyEnabled && (c.APIKeysJSON != "" || c.APIKeysFile != "")
-	if !jwt && !keys && !c.MTLSEnabled {
+	if !jwt && !keys && !c.MTLSEnabled && c.TLSClientAuth == "off" {
 		c.Warnings = append(c.Warnings, "no API key, JWT key or client CA is configured: every caller will be refused")
 	}
 }

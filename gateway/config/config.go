@@ -44,28 +44,44 @@ type Config struct {
 	ChildTokenPolicyPrefix string        `cfg:"CHILD_TOKEN_POLICY_PREFIX"`
 
 	// Who calls
-	APIKeyEnabled    bool        `cfg:"AUTH_API_KEY_ENABLED"`
-	APIKeysJSON      call.Secret `cfg:"API_KEYS_JSON"` // {"key":"subject"}
-	APIKeysFile      string      `cfg:"API_KEYS_FILE"` // keys as hashes, see portcullis keys new --help
+	APIKeyEnabled bool        `cfg:"AUTH_API_KEY_ENABLED"`
+	APIKeysJSON   call.Secret `cfg:"API_KEYS_JSON"` // {"key":"subject"}
+	APIKeysFile   string      `cfg:"API_KEYS_FILE"` // keys as hashes, see portcullis keys new --help
+	AuthFailures  int         `cfg:"AUTH_FAILURES_PER_MINUTE"`
+	DenyListFile  string      `cfg:"DENY_LIST_FILE"` // written by portcullis revoke
+	PublicURL     string      `cfg:"PUBLIC_URL"`     // the address under which callers know the gateway
+
 	JWTEnabled       bool        `cfg:"AUTH_JWT_ENABLED"`
-	JWTIssuer        string      `cfg:"JWT_ISSUER"`
-	JWTAudience      []string    `cfg:"JWT_AUDIENCE"`
-	JWTSecret        call.Secret `cfg:"JWT_HS256_SECRET"`
-	JWTCheckIssuer   bool        `cfg:"JWT_VALIDATE_ISSUER"`
-	JWTCheckAudience bool        `cfg:"JWT_VALIDATE_AUDIENCE"`
+	JWTSecret        call.Secret `cfg:"JWT_HS256_SECRET"` // for HS256, HS384 and HS512
 	JWKSURL          string      `cfg:"JWT_JWKS_URL"`
 	JWKSFile         string      `cfg:"JWT_JWKS_FILE"`
+	JWTDiscovery     bool        `cfg:"JWT_OIDC_DISCOVERY"` // find the keys through JWT_ISSUER's discovery document
 	JWKSCacheSeconds int         `cfg:"JWT_JWKS_CACHE_SECONDS"`
+	JWKSStaleSeconds int         `cfg:"JWT_JWKS_STALE_SECONDS"` // how long keys are used when they cannot be fetched
 	JWTRequireKID    bool        `cfg:"JWT_REQUIRE_KID"`
+	JWTIssuer        string      `cfg:"JWT_ISSUER"`
+	JWTAudience      []string    `cfg:"JWT_AUDIENCE"` // one of them must be in aud
+	JWTCheckIssuer   bool        `cfg:"JWT_VALIDATE_ISSUER"`
+	JWTCheckAudience bool        `cfg:"JWT_VALIDATE_AUDIENCE"`
+	JWTSkewSeconds   int         `cfg:"JWT_CLOCK_SKEW_SECONDS"`
 	JWTSubjectClaim  string      `cfg:"JWT_SUBJECT_CLAIM"`
-	OIDCIssuer       string      `cfg:"OIDC_ISSUER"` // discover the keys of this issuer
-	MTLSEnabled      bool        `cfg:"AUTH_MTLS_ENABLED"`
-	MTLSHeader       string      `cfg:"MTLS_IDENTITY_HEADER"`
-	MTLSVerifyHeader string      `cfg:"MTLS_VERIFY_HEADER"`
-	MTLSCNPrefix     string      `cfg:"MTLS_SUBJECT_CN_PREFIX"`
-	MTLSSubject      string      `cfg:"MTLS_SUBJECT"` // uri, dns or cn: which name of the certificate is the subject
-	AuthFailures     int         `cfg:"AUTH_FAILURES_PER_MINUTE"`
-	DenyListFile     string      `cfg:"DENY_LIST_FILE"`
+	JWTSubjectFormat string      `cfg:"JWT_SUBJECT_FORMAT"` // plain, or spiffe: trust domain is the tenant, last segment the subject
+	JWTSPIFFEPath    string      `cfg:"JWT_SPIFFE_PATH"`    // what stands between trust domain and last segment
+	JWTTenantClaim   string      `cfg:"JWT_TENANT_CLAIM"`
+	JWTRolesClaim    string      `cfg:"JWT_ROLES_CLAIM"`
+	JWTKindClaim     string      `cfg:"JWT_KIND_CLAIM"`
+	JWTScopeClaims   []string    `cfg:"JWT_SCOPE_CLAIMS"`
+	JWTTrustDomains  []string    `cfg:"JWT_TRUST_DOMAINS"` // domain, or domain=tenant
+
+	MTLSEnabled      bool     `cfg:"AUTH_MTLS_ENABLED"` // believe the two headers below, from TRUSTED_PROXIES alone
+	MTLSHeader       string   `cfg:"MTLS_IDENTITY_HEADER"`
+	MTLSVerifyHeader string   `cfg:"MTLS_VERIFY_HEADER"`
+	MTLSCNPrefix     string   `cfg:"MTLS_SUBJECT_CN_PREFIX"`
+	MTLSSubjectFrom  string   `cfg:"MTLS_SUBJECT_FROM"` // cn, dns or spiffe: which name of a native certificate is the subject
+	MTLSSPIFFEPath   string   `cfg:"MTLS_SPIFFE_PATH"`
+	MTLSTrustDomains []string `cfg:"MTLS_TRUST_DOMAINS"`
+	MTLSScopes       []string `cfg:"MTLS_SCOPES"`
+	MTLSKind         string   `cfg:"MTLS_KIND"`
 
 	// The edge
 	TLSCertFile     string         `cfg:"TLS_CERT_FILE"`
@@ -113,8 +129,10 @@ func Default() Config {
 		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",
 		APIKeyEnabled: true, JWTEnabled: true,
 		JWTIssuer: "mcp-auth", JWTAudience: []string{"mcp-agents"}, JWTCheckIssuer: true, JWTCheckAudience: true,
-		JWKSCacheSeconds: 300, JWTSubjectClaim: "sub",
-		MTLSHeader: "x-ssl-client-s-dn", MTLSVerifyHeader: "x-ssl-client-verify", MTLSCNPrefix: "CN=", MTLSSubject: "cn",
+		JWKSCacheSeconds: 300, JWKSStaleSeconds: 3600, JWTSkewSeconds: 30,
+		JWTSubjectClaim: "sub", JWTSubjectFormat: "plain", JWTRolesClaim: "roles", JWTScopeClaims: []string{"scope", "scopes"},
+		MTLSHeader: "x-ssl-client-s-dn", MTLSVerifyHeader: "x-ssl-client-verify", MTLSCNPrefix: "CN=", MTLSSubjectFrom: "cn",
+		MTLSScopes: []string{"read", "write", "delete", "list"}, MTLSKind: "agent",
 		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "auto",
 		PolicyTimeout: 25 * time.Millisecond,
 		RateEnabled:   true, RateRequests: 60, RateWindow: 60,

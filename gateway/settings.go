@@ -1,0 +1,70 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"portcullis/gateway/auth"
+	"portcullis/gateway/auth/cert"
+	"portcullis/gateway/auth/token"
+	"portcullis/gateway/call"
+	"portcullis/gateway/config"
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy"
+	"portcullis/gateway/vault"
+)
+
+// This file maps the configuration to what each part wants to know.
+
+func vaultConfig(c config.Config) vault.Config {
+	return vault.Config{
+		Addr: c.VaultAddr, Namespace: c.VaultNamespace, Timeout: c.VaultTimeout,
+		CACert: c.VaultCACert, ClientCert: c.VaultClientCert, ClientKey: c.VaultClientKey,
+		ServerName: c.VaultServerName, SkipVerify: c.VaultSkipVerify,
+		Token: c.VaultToken.Reveal(), RoleID: c.VaultRoleID, SecretID: c.VaultSecretID.Reveal(),
+	}
+}
+
+func policyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Config {
+	return policy.Config{
+		Dir: c.PolicyDir, Timeout: c.PolicyTimeout, Catalogue: o, Logger: log,
+		StandardRequests: c.RateRequests, StandardWindow: time.Duration(c.RateWindow) * time.Second,
+	}
+}
+
+func authConfig(c config.Config, log *slog.Logger) auth.Config {
+	prefix, _ := call.ParsePath(c.DefaultPrefix) // the configuration has been checked
+	return auth.Config{
+		DefaultPrefix: prefix, Loopback: c.Loopback(), PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies,
+		DenyListFile: c.DenyListFile, FailuresPerMinute: c.AuthFailures, Log: log,
+		APIKeys: auth.APIKeys{Enabled: c.APIKeyEnabled, JSON: c.APIKeysJSON, File: c.APIKeysFile},
+		JWT:     jwtConfig(c),
+		TLS: cert.Listener{
+			CertFile: c.TLSCertFile, KeyFile: c.TLSKeyFile, ClientCAFile: c.TLSClientCAFile,
+			ClientAuth: c.TLSClientAuth, CRLFile: c.TLSCRLFile,
+		},
+		MTLS: auth.MTLS{
+			Headers: c.MTLSEnabled, IdentityHeader: c.MTLSHeader, VerifyHeader: c.MTLSVerifyHeader, CNPrefix: c.MTLSCNPrefix,
+			SubjectFrom: c.MTLSSubjectFrom, SPIFFEPath: c.MTLSSPIFFEPath, TrustDomains: c.MTLSTrustDomains,
+			Scopes: c.MTLSScopes, Kind: c.MTLSKind,
+		},
+		OAuth: auth.OAuth{
+			Issuer: c.OAuthIssuer, AuthorizationEndpoint: c.OAuthAuthorization, TokenEndpoint: c.OAuthToken,
+			JWKSURL: c.OAuthJWKS, Resource: c.OAuthResource, Docs: c.OAuthDocs,
+		},
+	}
+}
+
+func jwtConfig(c config.Config) auth.JWT {
+	return auth.JWT{
+		Enabled: c.JWTEnabled, Secret: c.JWTSecret, JWKSFile: c.JWKSFile, JWKSURL: c.JWKSURL, Discovery: c.JWTDiscovery,
+		CacheFor: time.Duration(c.JWKSCacheSeconds) * time.Second, StaleFor: time.Duration(c.JWKSStaleSeconds) * time.Second,
+		RequireKID: c.JWTRequireKID, Issuer: c.JWTIssuer, Audiences: c.JWTAudience,
+		AnyIssuer: !c.JWTCheckIssuer, AnyAudience: !c.JWTCheckAudience,
+		ClockSkew: time.Duration(c.JWTSkewSeconds) * time.Second, TrustDomains: c.JWTTrustDomains,
+		Claims: token.Claims{
+			Subject: c.JWTSubjectClaim, SPIFFE: c.JWTSubjectFormat == "spiffe", Under: c.JWTSPIFFEPath, Tenant: c.JWTTenantClaim,
+			Roles: c.JWTRolesClaim, Kind: c.JWTKindClaim, Scopes: c.JWTScopeClaims,
+		},
+	}
+}
