@@ -37,8 +37,40 @@ func kv(mount string) []*op.Op {
 			Method: "DELETE", Path: "/secrets/*path", Status: 204,
 			Title: "Delete a secret", Doc: "Soft-delete the latest version of a secret; it can be undeleted.",
 		}, kvDelete),
+		op.New(op.Spec{
+			Name: "kv.patch", Engine: "kv", Mount: mount, Effect: op.Write, Destructive: true,
+			Method: "PATCH", Path: "/secrets/*path",
+			Title: "Patch a secret", Doc: "Write a new version with some keys changed; a key whose value is null is removed (RFC 7396).",
+			Limits: map[string]op.Limit{"cas": atLeast(0)},
+		}, kvPatch),
+		op.New(op.Spec{
+			Name: "kv.undelete", Engine: "kv", Mount: mount, Effect: op.Write, Idempotent: true,
+			Method: "POST", Path: "/secrets/*path:undelete",
+			Title: "Undelete versions", Doc: "Bring soft-deleted versions of a secret back.",
+			Limits: map[string]op.Limit{"versions": {MaxItems: maxVersions}},
+		}, kvUndelete),
+		op.New(op.Spec{
+			Name: "kv.destroy", Engine: "kv", Mount: mount, Effect: op.Write, Destructive: true, Idempotent: true,
+			Method: "POST", Path: "/secrets/*path:destroy",
+			Title: "Destroy versions", Doc: "Remove the data of versions of a secret for good.",
+			Limits: map[string]op.Limit{"versions": {MaxItems: maxVersions}},
+		}, kvDestroy),
+		op.New(op.Spec{
+			Name: "kv.metadata", Engine: "kv", Mount: mount, Effect: op.Read, Idempotent: true,
+			Method: "GET", Path: "/secrets/*path:metadata",
+			Title: "Read a secret's metadata", Doc: "Read what is known of a secret and its versions, without any value.",
+		}, kvMetadata),
+		op.New(op.Spec{
+			Name: "kv.subkeys", Engine: "kv", Mount: mount, Effect: op.Read, Idempotent: true,
+			Method: "GET", Path: "/secrets/*path:subkeys",
+			Title: "Read a secret's structure", Doc: "Read the keys of a secret without their values, which are null.",
+			Limits: map[string]op.Limit{"version": atLeast(0), "depth": atLeast(0)},
+		}, kvSubkeys),
 	}
 }
+
+// maxVersions bounds the versions that one call names.
+const maxVersions = 1000
 
 func atLeast(n float64) op.Limit { return op.Limit{Min: &n} }
 
@@ -53,6 +85,14 @@ type secret struct {
 func (s *secret) Target(at op.At) (call.Resource, error) {
 	s.full = under(at, s.Path)
 	return call.Resource{Path: s.full}, nil
+}
+
+// withData is Target for what carries data, which must be an object.
+func (s *secret) withData(at op.At, data call.SecretJSON) (call.Resource, error) {
+	if data.Reveal()[0] != '{' {
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument data: not an object")
+	}
+	return s.Target(at)
 }
 
 func under(at op.At, p call.Path) call.Path {
@@ -97,10 +137,7 @@ func kvRead(ctx context.Context, s *vault.Session, in kvReadIn) (kvReadOut, erro
 		Data     json.RawMessage `json:"data"`
 		Metadata versionFacts    `json:"metadata"`
 	}
-	var q url.Values
-	if in.Version > 0 {
-		q = url.Values{"version": {strconv.Itoa(in.Version)}}
-	}
+	q := url.Values{"version": {strconv.Itoa(in.Version)}}
 	if err := s.Get(ctx, "data/"+in.full.String(), q, &reply); err != nil {
 		return kvReadOut{}, deletedOr(err)
 	}
@@ -134,11 +171,8 @@ type kvWriteIn struct {
 
 // Target implements op.Target.
 func (in *kvWriteIn) Target(at op.At) (call.Resource, error) {
-	if raw := in.Data.Reveal(); raw[0] != '{' {
-		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument data: not an object")
-	}
 	in.Metadata = nil
-	return in.secret.Target(at)
+	return in.secret.withData(at, in.Data)
 }
 
 type kvWriteOut struct {
@@ -152,15 +186,8 @@ type kvWriteOut struct {
 func (o kvWriteOut) Facts() op.Outcome { return op.Outcome{Version: o.Version} }
 
 func kvWrite(ctx context.Context, s *vault.Session, in kvWriteIn) (kvWriteOut, error) {
-	type options struct {
-		CAS *int `json:"cas,omitempty"`
-	}
-	body := struct {
-		Data    json.RawMessage `json:"data"`
-		Options options         `json:"options"`
-	}{in.Data.Reveal(), options{in.CAS}}
 	var facts versionFacts
-	if err := s.Put(ctx, "data/"+in.full.String(), body, &facts); err != nil {
+	if err := s.Put(ctx, "data/"+in.full.String(), dataWithCAS(in.Data, in.CAS), &facts); err != nil {
 		return kvWriteOut{}, err
 	}
 	return kvWriteOut{true, in.Data, facts.Version, facts.CreatedTime}, nil
@@ -204,4 +231,3 @@ func kvDelete(ctx context.Context, s *vault.Session, in secret) (okOut, error) {
 	}
 	return okOut{true}, nil
 }
-

@@ -16,6 +16,9 @@ type Mounts struct{ KV, Transit, Database, SSH string }
 func New(m Mounts) (*op.Catalogue, error) {
 	return op.NewCatalogue(slices.Concat(
 		kv(m.KV),
+		transit(m.Transit),
+		database(m.Database),
+		ssh(m.SSH),
 		self(),
 	)...)
 }

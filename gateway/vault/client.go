@@ -30,6 +30,8 @@ type Config struct {
 	Token    string // a token, or
 	RoleID   string // an AppRole
 	SecretID string
+
+	Book Book // where the gateway notes whose lease is whose; empty: it can issue none
 }
 
 // dialTimeout bounds connecting, so that a dead Vault is known within a second.
@@ -45,6 +47,7 @@ type Client struct {
 	base     *api.Client // has no token
 	identity *identity
 	timeout  time.Duration
+	book     Book
 }
 
 // New makes a client. It does not connect.
@@ -53,7 +56,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cl := &Client{base: base, timeout: c.Timeout}
+	cl := &Client{base: base, timeout: c.Timeout, book: c.Book}
 	cl.identity = newIdentity(c, cl)
 	return cl, nil
 }

@@ -40,7 +40,7 @@ func mapError(f failure) error {
 	texts := strings.Join(re.Errors, "\n")
 	switch re.StatusCode {
 	case http.StatusBadRequest:
-		return badRequest(texts, cause)
+		return badRequest(texts, body(f.resp), cause)
 	case http.StatusForbidden:
 		if strings.Contains(texts, "invalid token") {
 			return call.Wrap(call.VaultAuth, "Vault no longer accepts the gateway", cause)
@@ -66,15 +66,20 @@ func mapError(f failure) error {
 	}
 }
 
-func badRequest(texts string, cause error) error {
+func badRequest(texts string, data []byte, cause error) error {
 	switch {
+	case strings.Contains(texts, "lease not found"):
+		return call.Wrap(call.NotFound, "not found", cause)
 	case strings.Contains(texts, "check-and-set parameter required"):
 		return call.Wrap(call.CASRequired, "the secret can only be written with cas", cause)
 	case strings.Contains(texts, "check-and-set"):
 		return call.Wrap(call.CASMismatch, "cas does not match the current version", cause)
-	default:
-		return call.Wrap(call.InvalidRequest, "Vault refused the request as invalid", cause)
 	}
+	err := call.Wrap(call.InvalidRequest, "Vault refused the request as invalid", cause)
+	if data != nil {
+		return &RefusedError{Body: data, err: err}
+	}
+	return err
 }
 
 func retryLater(c call.Code, msg string, resp *api.Response, cause error) error {
@@ -142,7 +147,19 @@ func (*NotFoundError) Error() string { return "vault answered 404" }
 // Unwrap makes it a call.Error for everybody who does not look closer.
 func (*NotFoundError) Unwrap() error { return call.Errorf(call.NotFound, "not found") }
 
-// body returns the data of a 404, nil when it has none.
+// RefusedError is Vault's 400 to a batch of which every item is bad. Body is the
+// reply's data, which says so for each.
+type RefusedError struct {
+	Body []byte
+	err  *call.Error
+}
+
+func (e *RefusedError) Error() string { return e.err.Error() }
+
+// Unwrap makes it a call.Error for everybody who does not look closer.
+func (e *RefusedError) Unwrap() error { return e.err }
+
+// body returns the data of an error reply, nil when it has none.
 func body(resp *api.Response) []byte {
 	if resp == nil {
 		return nil

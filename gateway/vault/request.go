@@ -33,9 +33,10 @@ type request struct {
 	body   []byte
 	token  string
 	safe   bool // changes nothing although it is not a GET
+	mints  bool // makes something although it is a GET
 }
 
-func (r request) readOnly() bool { return r.method == get || r.safe }
+func (r request) readOnly() bool { return !r.mints && (r.method == get || r.safe) }
 
 // roundTrip sends a request and decodes the whole reply into out, which may be
 // nil. A read is tried a second time when its connection broke; nothing else is
@@ -85,6 +86,10 @@ func decode(ctx context.Context, r request, resp *api.Response, out any) error {
 		return mapError(failure{err: errors.Join(err, errBroken), req: r, sent: true, gone: errors.Is(ctx.Err(), context.Canceled)})
 	}
 	if out == nil || resp.StatusCode == http.StatusNoContent || len(raw) == 0 {
+		return nil
+	}
+	if text, ok := out.(*string); ok {
+		*text = string(raw)
 		return nil
 	}
 	if err := json.Unmarshal(raw, out); err != nil {

@@ -16,9 +16,10 @@ type Session struct {
 	token  string
 }
 
-// Open opens a session for a grant. A void grant is refused.
+// Open opens a session for a grant. A void grant is refused, and so is one that
+// would read or write the lease book as if it were a secret.
 func (c *Client) Open(ctx context.Context, g call.Grant) (*Session, error) {
-	if !g.Valid() {
+	if !g.Valid() || c.book.holds(g.Terms().Resource) {
 		return nil, call.Errorf(call.Forbidden, "denied by policy")
 	}
 	s := &Session{client: c, grant: g}
@@ -57,6 +58,29 @@ func (s *Session) Put(ctx context.Context, path string, body, out any) error {
 	return s.do(ctx, request{method: put, path: path, body: raw}, out)
 }
 
+// Query is Put for what changes nothing in Vault although it is not a GET, such
+// as decrypting. It may be sent twice.
+func (s *Session) Query(ctx context.Context, path string, body, out any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, request{method: put, path: path, body: raw, safe: true}, out)
+}
+
+// Mint is Get for what makes a credential although it is a GET. It is never sent
+// twice.
+func (s *Session) Mint(ctx context.Context, path string, out any) error {
+	return s.do(ctx, request{method: get, path: path, mints: true}, out)
+}
+
+// Text reads path below the mount where Vault answers plain text.
+func (s *Session) Text(ctx context.Context, path string) (string, error) {
+	var text string
+	err := s.do(ctx, request{method: get, path: path}, &text)
+	return text, err
+}
+
 // PutRaw is Put with a body that is JSON text already.
 func (s *Session) PutRaw(ctx context.Context, path string, body []byte, out any) error {
 	return s.do(ctx, request{method: put, path: path, body: body}, out)
@@ -70,13 +94,6 @@ func (s *Session) PatchRaw(ctx context.Context, path string, body []byte, out an
 // Delete deletes path below the mount.
 func (s *Session) Delete(ctx context.Context, path string) error {
 	return s.do(ctx, request{method: del, path: path}, nil)
-}
-
-// Lease is a credential's life, as Vault reports it.
-type Lease struct {
-	ID        string `json:"lease_id"`
-	Duration  int    `json:"lease_duration"` // seconds
-	Renewable bool   `json:"renewable"`
 }
 
 // envelope is the outer form of Vault's replies.
@@ -102,13 +119,17 @@ func (s *Session) do(ctx context.Context, r request, out any) error {
 }
 
 func (s *Session) send(ctx context.Context, r request, out any) error {
-	env := envelope{Data: out}
+	env := &envelope{Data: out}
+	var reply any = env
+	if _, text := out.(*string); text {
+		reply = out
+	}
 	r.token = s.token
-	err := s.client.roundTrip(ctx, r, &env)
+	err := s.client.roundTrip(ctx, r, reply)
 	if call.Is(err, call.VaultAuth) && s.client.identity.dead(s.token) {
 		if s.token, err = s.client.identity.token(ctx); err == nil {
 			r.token = s.token
-			err = s.client.roundTrip(ctx, r, &env)
+			err = s.client.roundTrip(ctx, r, reply)
 		}
 	}
 	if l, ok := out.(leased); ok && err == nil {

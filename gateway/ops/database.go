@@ -1,0 +1,175 @@
+package ops
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/vault"
+)
+
+// database is the database engine (Vault API, secret/databases). A lease belongs
+// to the caller that it was issued to; vault.Book says how that is known.
+func database(mount string) []*op.Op {
+	spec := func(name string, effect op.Effect, method, path string) op.Spec {
+		return op.Spec{Name: "db." + name, Engine: "db", Mount: mount, Effect: effect, Method: method, Path: path}
+	}
+	issue := spec("issue_creds", op.Issue, "POST", "/db/creds/:role")
+	issue.Title, issue.Doc = "Issue database credentials", "Make a database user that ends with its lease."
+	static := spec("static_creds", op.Read, "GET", "/db/static-creds/:role")
+	static.Title, static.Doc = "Read static credentials", "Read the current password of a database user that Vault rotates."
+	static.Idempotent = true
+	renew := spec("renew", op.Write, "POST", "/db/renew")
+	renew.Title, renew.Doc = "Renew a lease", "Prolong a lease of your own."
+	renew.Limits = limits{"lease_id": {MaxBytes: call.MaxPath}, "increment": atLeast(0)}
+	revoke := spec("revoke", op.Write, "POST", "/db/revoke")
+	revoke.Title, revoke.Doc = "Revoke a lease", "End a lease of your own; the database user is gone when this answers."
+	revoke.Limits, revoke.Destructive = limits{"lease_id": {MaxBytes: call.MaxPath}}, true
+	leases := spec("leases", op.List, "GET", "/db/leases")
+	leases.Title, leases.Doc = "List leases", "List the leases that you hold."
+	leases.Idempotent = true
+	return []*op.Op{
+		op.New(issue, issueCreds), op.New(static, staticCreds),
+		op.New(renew, renewLease), op.New(revoke, revokeLease), op.New(leases, listLeases),
+	}
+}
+
+// role is the target of every operation with a role.
+type role struct {
+	Role call.Name `json:"role" jsonschema:"name of the role"`
+}
+
+// Target implements op.Target.
+func (r *role) Target(op.At) (call.Resource, error) {
+	p, err := call.ParsePath(string(r.Role))
+	return call.Resource{Path: p}, err
+}
+
+type issueOut struct {
+	Username      string      `json:"username" jsonschema:"the user that was made"`
+	Password      call.Secret `json:"password" jsonschema:"its password"`
+	LeaseID       string      `json:"lease_id" jsonschema:"the lease, to renew or revoke it"`
+	LeaseDuration int         `json:"lease_duration" jsonschema:"how long the user lives, in seconds"`
+	Renewable     bool        `json:"renewable" jsonschema:"whether the lease can be renewed"`
+}
+
+// Facts implements op.Reporter.
+func (o issueOut) Facts() op.Outcome { return op.Outcome{LeaseID: tail(o.LeaseID)} }
+
+// Minted implements minter.
+func (o issueOut) Minted() string { return o.LeaseID }
+
+// tail is as much of a lease id as evidence keeps.
+func tail(lease string) string { return lease[max(0, len(lease)-8):] }
+
+func issueCreds(ctx context.Context, s *vault.Session, in role) (issueOut, error) {
+	var reply struct {
+		vault.Lease `json:"-"`
+		Username    string `json:"username"`
+		Password    string `json:"password"`
+	}
+	if err := s.Mint(ctx, "creds/"+string(in.Role), &reply); err != nil {
+		return issueOut{}, err
+	}
+	l, err := s.Adopt(ctx, reply.Lease, string(in.Role))
+	if err != nil {
+		return issueOut{}, err
+	}
+	return issueOut{reply.Username, call.Secret(reply.Password), l.ID, l.Duration, l.Renewable}, nil
+}
+
+type staticOut struct {
+	Username         string      `json:"username" jsonschema:"the user"`
+	Password         call.Secret `json:"password,omitzero" jsonschema:"its password until the next rotation"`
+	RSAPrivateKey    call.Secret `json:"rsa_private_key,omitzero" jsonschema:"its key, for roles that use one instead of a password"`
+	TTL              float64     `json:"ttl" jsonschema:"seconds until the next rotation"`
+	LastRotation     string      `json:"last_vault_rotation" jsonschema:"when it was rotated last, RFC 3339"`
+	RotationPeriod   float64     `json:"rotation_period,omitzero" jsonschema:"seconds from one rotation to the next"`
+	RotationSchedule string      `json:"rotation_schedule,omitzero" jsonschema:"when it is rotated, as a cron expression"`
+}
+
+func staticCreds(ctx context.Context, s *vault.Session, in role) (staticOut, error) {
+	var reply struct {
+		Username         string  `json:"username"`
+		Password         string  `json:"password"`
+		RSAPrivateKey    string  `json:"rsa_private_key"`
+		TTL              float64 `json:"ttl"`
+		LastRotation     string  `json:"last_vault_rotation"`
+		RotationPeriod   float64 `json:"rotation_period"`
+		RotationSchedule string  `json:"rotation_schedule"`
+	}
+	err := s.Get(ctx, "static-creds/"+string(in.Role), nil, &reply)
+	return staticOut{
+		Username: reply.Username, Password: call.Secret(reply.Password), RSAPrivateKey: call.Secret(reply.RSAPrivateKey),
+		TTL: reply.TTL, LastRotation: reply.LastRotation,
+		RotationPeriod: reply.RotationPeriod, RotationSchedule: reply.RotationSchedule,
+	}, err
+}
+
+// lease is the target of what acts on a lease. The id says which role it is of,
+// and so what the decision is about; that it is the caller's is looked up when
+// the decision has been made.
+type lease struct {
+	LeaseID call.Secret `json:"lease_id" jsonschema:"the lease_id that the credentials came with"`
+}
+
+// Target implements op.Target. An id that cannot be one of the mount's is as
+// unknown as one that could.
+func (l *lease) Target(at op.At) (call.Resource, error) {
+	p, err := call.ParsePath(l.LeaseID.Reveal())
+	if err != nil {
+		return call.Resource{}, &call.Error{Code: call.InvalidRequest, Msg: "argument lease_id: " + call.AsError(err).Msg}
+	}
+	parts := strings.Split(p.String(), "/")
+	if len(parts) != 4 || parts[0] != at.Mount || parts[1] != "creds" {
+		return call.Resource{}, call.Errorf(call.NotFound, "not found")
+	}
+	name, err := call.ParseName(parts[2])
+	if err != nil {
+		return call.Resource{}, call.Errorf(call.NotFound, "not found")
+	}
+	return (&role{name}).Target(at)
+}
+
+type renewIn struct {
+	lease
+	Increment int `json:"increment,omitzero" jsonschema:"how many seconds it shall live from now on, 0 or absent for what the role says"`
+}
+
+type renewOut struct {
+	OK            bool `json:"ok" jsonschema:"always true"`
+	LeaseDuration int  `json:"lease_duration" jsonschema:"how long the lease lives from now on, in seconds"`
+	Renewable     bool `json:"renewable" jsonschema:"whether it can be renewed again"`
+}
+
+func renewLease(ctx context.Context, s *vault.Session, in renewIn) (renewOut, error) {
+	l, err := s.Renew(ctx, in.LeaseID.Reveal(), in.Increment)
+	return renewOut{err == nil, l.Duration, l.Renewable}, err
+}
+
+func revokeLease(ctx context.Context, s *vault.Session, in lease) (okOut, error) {
+	err := s.Revoke(ctx, in.LeaseID.Reveal())
+	return okOut{err == nil}, err
+}
+
+type held struct {
+	LeaseID string `json:"lease_id" jsonschema:"the lease, to renew or revoke it"`
+	Role    string `json:"role" jsonschema:"the role that it was issued for"`
+	Issued  string `json:"issued" jsonschema:"when it was issued, RFC 3339"`
+	Expires string `json:"expires" jsonschema:"when it ends unless it is renewed, RFC 3339"`
+}
+
+type leasesOut struct {
+	Leases []held `json:"leases" jsonschema:"the leases that you hold"`
+}
+
+func listLeases(ctx context.Context, s *vault.Session, _ nothing) (leasesOut, error) {
+	list, err := s.Leases(ctx)
+	out := leasesOut{Leases: make([]held, 0, len(list))}
+	for _, l := range list {
+		out.Leases = append(out.Leases, held{l.ID, l.Role, l.Issued.Format(time.RFC3339), l.Expires.Format(time.RFC3339)})
+	}
+	return out, err
+}

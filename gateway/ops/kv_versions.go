@@ -1,0 +1,145 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"strconv"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/vault"
+)
+
+type kvPatchIn struct {
+	secret
+	Data call.SecretJSON `json:"data" jsonschema:"the keys to change with their new values, null to remove one"`
+	CAS  *int            `json:"cas,omitempty" jsonschema:"number of the version that must be the current one"`
+}
+
+// Target implements op.Target.
+func (in *kvPatchIn) Target(at op.At) (call.Resource, error) { return in.secret.withData(at, in.Data) }
+
+type kvPatchOut struct {
+	OK          bool   `json:"ok" jsonschema:"always true"`
+	Version     int    `json:"version" jsonschema:"number of the version that was written"`
+	CreatedTime string `json:"created_time" jsonschema:"when it was written, RFC 3339"`
+}
+
+// Facts implements op.Reporter.
+func (o kvPatchOut) Facts() op.Outcome { return op.Outcome{Version: o.Version} }
+
+func kvPatch(ctx context.Context, s *vault.Session, in kvPatchIn) (kvPatchOut, error) {
+	raw, err := json.Marshal(dataWithCAS(in.Data, in.CAS))
+	if err != nil {
+		return kvPatchOut{}, err
+	}
+	var facts versionFacts
+	if err := s.PatchRaw(ctx, "data/"+in.full.String(), raw, &facts); err != nil {
+		return kvPatchOut{}, deletedOr(err)
+	}
+	return kvPatchOut{true, facts.Version, facts.CreatedTime}, nil
+}
+
+// dataWithCAS is the body of a write (Vault API, secret/data).
+func dataWithCAS(data call.SecretJSON, cas *int) any {
+	type options struct {
+		CAS *int `json:"cas,omitempty"`
+	}
+	return struct {
+		Data    json.RawMessage `json:"data"`
+		Options options         `json:"options"`
+	}{data.Reveal(), options{cas}}
+}
+
+type kvVersionsIn struct {
+	secret
+	Versions []int `json:"versions" jsonschema:"numbers of the versions"`
+}
+
+// Target implements op.Target.
+func (in *kvVersionsIn) Target(at op.At) (call.Resource, error) {
+	if len(in.Versions) == 0 {
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument versions: empty")
+	}
+	for _, v := range in.Versions {
+		if v < 1 {
+			return call.Resource{}, call.Errorf(call.InvalidRequest, "argument versions: less than 1")
+		}
+	}
+	return in.secret.Target(at)
+}
+
+func kvUndelete(ctx context.Context, s *vault.Session, in kvVersionsIn) (okOut, error) {
+	return onVersions(ctx, s, "undelete/", in)
+}
+
+func kvDestroy(ctx context.Context, s *vault.Session, in kvVersionsIn) (okOut, error) {
+	return onVersions(ctx, s, "destroy/", in)
+}
+
+func onVersions(ctx context.Context, s *vault.Session, verb string, in kvVersionsIn) (okOut, error) {
+	err := s.Put(ctx, verb+in.full.String(), map[string][]int{"versions": in.Versions}, nil)
+	return okOut{err == nil}, err
+}
+
+// versionState is what is known of a version that is not read.
+type versionState struct {
+	CreatedTime  string `json:"created_time" jsonschema:"when it was written, RFC 3339"`
+	DeletionTime string `json:"deletion_time" jsonschema:"when it was or will be deleted, empty for never"`
+	Destroyed    bool   `json:"destroyed" jsonschema:"whether the data is gone for good"`
+}
+
+type kvMetadataOut struct {
+	CurrentVersion     int                     `json:"current_version" jsonschema:"number of the latest version"`
+	OldestVersion      int                     `json:"oldest_version" jsonschema:"number of the oldest version that is kept, 0 when none was dropped"`
+	CreatedTime        string                  `json:"created_time" jsonschema:"when the secret was first written, RFC 3339"`
+	UpdatedTime        string                  `json:"updated_time" jsonschema:"when the secret last changed, RFC 3339"`
+	MaxVersions        int                     `json:"max_versions" jsonschema:"how many versions are kept, 0 for what the mount says"`
+	CASRequired        bool                    `json:"cas_required" jsonschema:"whether a write must name the current version"`
+	DeleteVersionAfter string                  `json:"delete_version_after" jsonschema:"how long a version lives, 0s for ever"`
+	CustomMetadata     map[string]string       `json:"custom_metadata" jsonschema:"the secret's own metadata"`
+	Versions           map[string]versionState `json:"versions" jsonschema:"the versions that are kept, by number"`
+}
+
+// Facts implements op.Reporter.
+func (o kvMetadataOut) Facts() op.Outcome { return op.Outcome{Version: o.CurrentVersion} }
+
+func kvMetadata(ctx context.Context, s *vault.Session, in secret) (out kvMetadataOut, err error) {
+	err = s.Get(ctx, "metadata/"+in.full.String(), nil, &out)
+	return out, err
+}
+
+type kvSubkeysIn struct {
+	secret
+	Version int `json:"version,omitempty" jsonschema:"version to read, 0 or absent for the latest"`
+	Depth   int `json:"depth,omitempty" jsonschema:"how deep to look, 0 or absent for all the way"`
+}
+
+// Target implements op.Target.
+func (in *kvSubkeysIn) Target(at op.At) (call.Resource, error) {
+	r, err := in.secret.Target(at)
+	r.Version = in.Version
+	return r, err
+}
+
+type kvSubkeysOut struct {
+	Subkeys     json.RawMessage `json:"subkeys" jsonschema:"the secret's keys; a value is null, or an object of keys"`
+	Version     int             `json:"version" jsonschema:"the version that was read"`
+	CreatedTime string          `json:"created_time" jsonschema:"when it was written, RFC 3339"`
+}
+
+// Facts implements op.Reporter.
+func (o kvSubkeysOut) Facts() op.Outcome { return op.Outcome{Version: o.Version} }
+
+func kvSubkeys(ctx context.Context, s *vault.Session, in kvSubkeysIn) (kvSubkeysOut, error) {
+	var reply struct {
+		Subkeys  json.RawMessage `json:"subkeys"`
+		Metadata versionFacts    `json:"metadata"`
+	}
+	q := url.Values{"version": {strconv.Itoa(in.Version)}, "depth": {strconv.Itoa(in.Depth)}}
+	if err := s.Get(ctx, "subkeys/"+in.full.String(), q, &reply); err != nil {
+		return kvSubkeysOut{}, deletedOr(err)
+	}
+	return kvSubkeysOut{reply.Subkeys, reply.Metadata.Version, reply.Metadata.CreatedTime}, nil
+}

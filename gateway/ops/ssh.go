@@ -1,0 +1,236 @@
+package ops
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/vault"
+)
+
+// ssh is the SSH engine: one-time passwords and signed certificates (Vault API,
+// secret/ssh).
+func ssh(mount string) []*op.Op {
+	return []*op.Op{
+		op.New(op.Spec{
+			Name: "ssh.otp", Engine: "ssh", Mount: mount, Effect: op.Issue,
+			Method: "POST", Path: "/ssh/otp",
+			Title: "Issue a one-time password", Doc: "Make a password for one SSH login as a user on a host.",
+			Limits: limits{
+				"ip": {MaxBytes: 64}, "username": {MaxBytes: call.MaxName},
+				"port": {Min: new(1.0), Max: new(65535.0), Default: 22},
+			},
+		}, sshOTP),
+		op.New(op.Spec{
+			Name: "ssh.sign", Engine: "ssh", Mount: mount, Effect: op.Issue,
+			Method: "POST", Path: "/ssh/sign",
+			Title: "Sign an SSH key", Doc: "Sign a public key as a certificate for users or hosts.",
+			Limits: limits{
+				"public_key": {MaxBytes: 16 << 10}, "cert_type": oneOf("user", "host"), "ttl": {MaxBytes: 32},
+				"valid_principals": {MaxBytes: 4 << 10}, "key_id": {MaxBytes: call.MaxName},
+			},
+		}, sshSign),
+		op.New(op.Spec{
+			Name: "ssh.public_key", Engine: "ssh", Mount: mount, Effect: op.Read, Idempotent: true,
+			Method: "GET", Path: "/ssh/public_key",
+			Title: "Read the CA's public key", Doc: "Read the public key that signs certificates, for TrustedUserCAKeys and known_hosts.",
+		}, sshPublicKey),
+	}
+}
+
+// login is the name of a user or host that SSH lets in: one safe segment.
+type login string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *login) UnmarshalText(b []byte) error {
+	s, err := call.ParseSubject(string(b))
+	*l = login(s)
+	return err
+}
+
+// logins is a list of them, separated by commas as Vault wants it.
+type logins string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *logins) UnmarshalText(b []byte) error {
+	for s := range strings.SplitSeq(string(b), ",") {
+		if _, err := call.ParseSubject(s); err != nil {
+			return err
+		}
+	}
+	*l = logins(b)
+	return nil
+}
+
+type otpIn struct {
+	role
+	IP       string `json:"ip" jsonschema:"address of the host"`
+	Username login  `json:"username,omitzero" jsonschema:"user to log in as, absent for the role's own"`
+	Port     int    `json:"port,omitzero" jsonschema:"port of the host's SSH server, returned as it is"`
+}
+
+// Target implements op.Target.
+func (in *otpIn) Target(at op.At) (call.Resource, error) {
+	ip, err := netip.ParseAddr(in.IP)
+	if err != nil || ip.Zone() != "" {
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument ip: not an IP address")
+	}
+	in.IP = ip.String()
+	return in.role.Target(at)
+}
+
+type otpOut struct {
+	IP            string      `json:"ip" jsonschema:"address of the host"`
+	Username      string      `json:"username" jsonschema:"user to log in as"`
+	Port          int         `json:"port" jsonschema:"port of the host's SSH server"`
+	OTP           call.Secret `json:"otp" jsonschema:"the password; it works once"`
+	LeaseID       string      `json:"lease_id" jsonschema:"the lease that the password ends with"`
+	LeaseDuration int         `json:"lease_duration" jsonschema:"how long the password can be used, in seconds"`
+}
+
+// Facts implements op.Reporter.
+func (o otpOut) Facts() op.Outcome { return op.Outcome{LeaseID: tail(o.LeaseID)} }
+
+// Minted implements minter.
+func (o otpOut) Minted() string { return o.LeaseID }
+
+func sshOTP(ctx context.Context, s *vault.Session, in otpIn) (otpOut, error) {
+	body := map[string]string{"ip": in.IP}
+	if in.Username != "" {
+		body["username"] = string(in.Username)
+	}
+	var reply struct {
+		vault.Lease `json:"-"`
+		Key         string `json:"key"`
+		Username    string `json:"username"`
+		IP          string `json:"ip"`
+		Port        int    `json:"port"`
+	}
+	if err := s.Put(ctx, "creds/"+string(in.Role), body, &reply); err != nil {
+		return otpOut{}, err
+	}
+	if in.Port == 0 {
+		in.Port = reply.Port
+	}
+	return otpOut{reply.IP, reply.Username, in.Port, call.Secret(reply.Key), reply.ID, reply.Duration}, nil
+}
+
+type signKeyIn struct {
+	role
+	PublicKey       string            `json:"public_key" jsonschema:"the key to sign, in the form of an OpenSSH .pub file"`
+	CertType        string            `json:"cert_type,omitzero" jsonschema:"user or host"`
+	ValidPrincipals logins            `json:"valid_principals,omitzero" jsonschema:"users, or names of the host, that the certificate is for, separated by commas; absent for the role's own"`
+	TTL             string            `json:"ttl,omitzero" jsonschema:"how long it is valid: seconds, or a duration such as 30m; absent for what the role says"`
+	KeyID           login             `json:"key_id,omitzero" jsonschema:"name of the certificate in the server's log"`
+	CriticalOptions map[string]string `json:"critical_options,omitzero" jsonschema:"critical options such as force-command, where the role allows them"`
+	Extensions      map[string]string `json:"extensions,omitzero" jsonschema:"extensions such as permit-pty, where the role allows them; absent for the role's own"`
+	life            time.Duration
+}
+
+// Target implements op.Target.
+func (in *signKeyIn) Target(at op.At) (call.Resource, error) {
+	if in.TTL != "" {
+		d, err := parseTTL(in.TTL)
+		if err != nil {
+			return call.Resource{}, err
+		}
+		in.life = d
+	}
+	if strings.ContainsFunc(strings.TrimRight(in.PublicKey, "\r\n"), control) {
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument public_key: not one line of text")
+	}
+	for _, m := range []map[string]string{in.CriticalOptions, in.Extensions} {
+		if err := checkOptions(m); err != nil {
+			return call.Resource{}, err
+		}
+	}
+	return in.role.Target(at)
+}
+
+func control(r rune) bool { return r < ' ' || r == 0x7f }
+
+// parseTTL reads a life: whole seconds, or a duration of Go's form.
+func parseTTL(s string) (time.Duration, error) {
+	if strings.Trim(s, "0123456789") == "" {
+		s += "s"
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Second {
+		return 0, call.Errorf(call.InvalidRequest, "argument ttl: not a duration of a second or more")
+	}
+	return d, nil
+}
+
+func checkOptions(m map[string]string) error {
+	for name, value := range m {
+		if _, err := call.ParseSubject(name); err != nil || len(value) > 1024 || strings.ContainsFunc(value, control) {
+			return call.Errorf(call.InvalidRequest, "an option or extension has a bad name or value")
+		}
+	}
+	return nil
+}
+
+type certificateOut struct {
+	Certificate  string `json:"certificate" jsonschema:"the certificate, in the form of an OpenSSH -cert.pub file"`
+	SerialNumber string `json:"serial_number" jsonschema:"its serial number in hex"`
+}
+
+// Facts implements op.Reporter.
+func (o certificateOut) Facts() op.Outcome { return op.Outcome{Serial: o.SerialNumber} }
+
+// sshSign signs, and signs once more for less time when the role's own life is
+// longer than the grant allows: a certificate cannot be taken back, so one that is
+// valid for too long is not delivered.
+func sshSign(ctx context.Context, s *vault.Session, in signKeyIn) (certificateOut, error) {
+	limit := s.Grant().Terms().MaxTTL
+	if limit > 0 && in.life > 0 {
+		in.life = min(in.life, limit)
+	}
+	out, err := in.sign(ctx, s)
+	if err != nil || limit == 0 || !outlives(out.Certificate, limit) {
+		return out, err
+	}
+	in.life = limit
+	if out, err = in.sign(ctx, s); err == nil && outlives(out.Certificate, limit) {
+		return certificateOut{}, call.Errorf(call.Forbidden, "the certificate cannot be made as short as the policy asks")
+	}
+	return out, err
+}
+
+func (in *signKeyIn) sign(ctx context.Context, s *vault.Session) (certificateOut, error) {
+	body := map[string]any{"public_key": in.PublicKey}
+	for name, v := range map[string]string{
+		"cert_type": in.CertType, "valid_principals": string(in.ValidPrincipals), "key_id": string(in.KeyID),
+	} {
+		if v != "" {
+			body[name] = v
+		}
+	}
+	if in.life > 0 {
+		body["ttl"] = int(in.life / time.Second)
+	}
+	if in.CriticalOptions != nil {
+		body["critical_options"] = in.CriticalOptions
+	}
+	if in.Extensions != nil {
+		body["extensions"] = in.Extensions
+	}
+	var reply struct {
+		SignedKey    string `json:"signed_key"`
+		SerialNumber string `json:"serial_number"`
+	}
+	err := s.Put(ctx, "sign/"+string(in.Role), body, &reply)
+	return certificateOut{strings.TrimSpace(reply.SignedKey), reply.SerialNumber}, err
+}
+
+type publicKeyOut struct {
+	PublicKey string `json:"public_key" jsonschema:"the key, in the form of an OpenSSH .pub file"`
+}
+
+func sshPublicKey(ctx context.Context, s *vault.Session, _ nothing) (publicKeyOut, error) {
+	text, err := s.Text(ctx, "public_key")
+	return publicKeyOut{strings.TrimSpace(text)}, err
+}

@@ -1,0 +1,90 @@
+package ops
+
+import (
+	"maps"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// limits are constraints by argument.
+type limits = map[string]op.Limit
+
+// transit is encryption as a service (Vault API, secret/transit). Vault makes a
+// key that does not exist when a token with the capability "create" encrypts with
+// it, so the gateway's own policies grant "update" alone.
+func transit(mount string) []*op.Op {
+	spec := func(name string, effect op.Effect, title, doc string, l limits) op.Spec {
+		return op.Spec{
+			Name: "transit." + name, Engine: "transit", Mount: mount,
+			Effect: effect, Idempotent: effect == op.Read,
+			Method: "POST", Path: "/transit/" + name, Title: title, Doc: doc, Limits: l,
+		}
+	}
+	random := spec("random", op.Read, "Random bytes", "Make random bytes.",
+		limits{"bytes": {Min: new(1.0), Max: new(65536.0), Default: 32}, "format": oneOf("base64", "hex")})
+	random.Method, random.Idempotent = "GET", false
+	return []*op.Op{
+		op.New(spec("encrypt", op.Write, "Encrypt",
+			"Encrypt a plaintext, or each of a batch, with a named key.",
+			limits{"encoding": oneOf("base64", "text"), "key_version": atLeast(0), "items": batchLimit()}), encrypt),
+		op.New(spec("decrypt", op.Read, "Decrypt",
+			"Decrypt a ciphertext, or each of a batch.",
+			limits{"encoding": oneOf("base64", "text", "hex"), "items": batchLimit()}), decrypt),
+		op.New(spec("rewrap", op.Write, "Rewrap",
+			"Encrypt a ciphertext, or each of a batch, anew with the latest version of its key, without showing what is in it.",
+			limits{"key_version": atLeast(0), "items": batchLimit()}), rewrap),
+		op.New(spec("sign", op.Write, "Sign",
+			"Sign an input, or each of a batch, with a named key.",
+			signing(limits{"key_version": atLeast(0)})), sign),
+		op.New(spec("verify", op.Read, "Verify",
+			"Say whether a signature or an HMAC, or each of a batch, is that of its input.",
+			signing(nil)), verify),
+		op.New(spec("hmac", op.Write, "HMAC",
+			"Compute the keyed digest of an input.",
+			limits{"encoding": oneOf("base64", "text"), "algorithm": hashes(), "key_version": atLeast(0)}), hmac),
+		op.New(spec("datakey", op.Write, "Make a data key",
+			"Make a new key, encrypted with a named key, and in the clear as well when that is asked for.",
+			limits{"type": oneOf("wrapped", "plaintext"), "format": oneOf("base64", "hex")}), datakey),
+		op.New(random, randomBytes),
+		op.New(spec("hash", op.Read, "Hash",
+			"Compute the digest of an input.",
+			limits{"encoding": oneOf("base64", "text"), "algorithm": hashes(), "format": oneOf("hex", "base64")}), hash),
+	}
+}
+
+// oneOf allows the values given; the first is the default.
+func oneOf(values ...string) op.Limit { return op.Limit{Enum: values, Default: values[0]} }
+
+func batchLimit() op.Limit { return op.Limit{MaxItems: maxBatch} }
+
+// hashes are the algorithms of hmac and hash (Vault API, transit).
+func hashes() op.Limit {
+	return oneOf("sha2-256", "sha2-224", "sha2-384", "sha2-512", "sha3-224", "sha3-256", "sha3-384", "sha3-512")
+}
+
+// signing adds the limits that sign and verify share.
+func signing(more limits) limits {
+	algorithms := hashes()
+	algorithms.Enum = append(algorithms.Enum, "sha1", "none")
+	l := limits{
+		"encoding":             oneOf("base64", "text"),
+		"items":                batchLimit(),
+		"hash_algorithm":       algorithms,
+		"signature_algorithm":  {Enum: []string{"pss", "pkcs1v15"}},
+		"marshaling_algorithm": oneOf("asn1", "jws"),
+	}
+	maps.Copy(l, more)
+	return l
+}
+
+// key is the target of every operation with a named key.
+type key struct {
+	Key call.Name `json:"key" jsonschema:"name of the key"`
+}
+
+// Target implements op.Target.
+func (k *key) Target(op.At) (call.Resource, error) {
+	p, err := call.ParsePath(string(k.Key))
+	return call.Resource{Path: p}, err
+}

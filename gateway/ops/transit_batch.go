@@ -1,0 +1,162 @@
+package ops
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault"
+)
+
+// maxBatch bounds the items of one call.
+const maxBatch = 1000
+
+// batch is a list of items. The policy and the evidence see that there is one,
+// not what is in it.
+type batch[T any] []T
+
+// MarshalJSON implements json.Marshaler.
+func (batch[T]) MarshalJSON() ([]byte, error) { return []byte(`"` + call.Redacted + `"`), nil }
+
+// itemError says what is wrong with one item of a batch. The others are not
+// touched by it.
+type itemError struct {
+	Code    call.Code `json:"code" jsonschema:"what went wrong, as in the error of a single call"`
+	Message string    `json:"message" jsonschema:"the same for people"`
+}
+
+// job is one call of Vault's batch forms. A single call is a job of one item, so
+// that both behave alike.
+type job struct {
+	send  func(ctx context.Context, path string, body, out any) error
+	path  string
+	opts  map[string]any // beside the items
+	items []item
+}
+
+// item is one element of batch_input with what is known to be wrong with it
+// before it is sent.
+type item struct {
+	fields map[string]any
+	bad    string
+}
+
+// reply is one element of batch_results (Vault API, transit).
+type reply struct {
+	Ciphertext string `json:"ciphertext"`
+	Plaintext  string `json:"plaintext"`
+	Signature  string `json:"signature"`
+	Valid      bool   `json:"valid"`
+	KeyVersion int    `json:"key_version"`
+	Error      string `json:"error"`
+
+	err *itemError
+}
+
+// run returns one reply for each item, in their order. Vault refuses a whole
+// batch of which some items have a context and others none, so the latter are
+// left out.
+func (j job) run(ctx context.Context) ([]reply, error) {
+	j.demandContext()
+	replies := make([]reply, len(j.items))
+	var sent []int
+	for i, it := range j.items {
+		if it.bad != "" {
+			replies[i].err = &itemError{call.InvalidRequest, it.bad}
+			continue
+		}
+		sent = append(sent, i)
+	}
+	if len(sent) == 0 {
+		return replies, nil
+	}
+	got, err := j.ask(ctx, sent)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range sent {
+		replies[i] = got[n]
+		if got[n].Error != "" {
+			replies[i].err = &itemError{call.InvalidRequest, "Vault refused the item as invalid"}
+		}
+	}
+	return replies, nil
+}
+
+func (j job) demandContext() {
+	some := false
+	for _, it := range j.items {
+		some = some || it.fields["context"] != nil
+	}
+	for i, it := range j.items {
+		if some && it.fields["context"] == nil && it.bad == "" {
+			j.items[i].bad = "the item has no context while others have one"
+		}
+	}
+}
+
+// ask sends the items with these indexes. When some fail and others do not, Vault
+// answers with the status asked for; when all fail, with 400.
+func (j job) ask(ctx context.Context, sent []int) ([]reply, error) {
+	input := make([]map[string]any, len(sent))
+	for n, i := range sent {
+		input[n] = j.items[i].fields
+	}
+	body := map[string]any{"batch_input": input, "partial_failure_response_code": 200}
+	maps.Copy(body, j.opts)
+	var out struct {
+		Results []reply `json:"batch_results"`
+	}
+	err := j.send(ctx, j.path, body, &out)
+	if refused, ok := errors.AsType[*vault.RefusedError](err); ok && json.Unmarshal(refused.Body, &out) == nil && out.Results != nil {
+		err = nil
+	}
+	if err == nil && len(out.Results) != len(sent) {
+		err = call.Wrap(call.VaultError, "Vault error", errors.New("batch results do not match the items"))
+	}
+	return out.Results, err
+}
+
+// single returns the reply of a job of one item.
+func (j job) single(ctx context.Context) (reply, error) {
+	replies, err := j.run(ctx)
+	if err != nil {
+		return reply{}, err
+	}
+	if e := replies[0].err; e != nil {
+		return reply{}, &call.Error{Code: e.Code, Msg: e.Message, Err: errors.New(replies[0].Error)}
+	}
+	return replies[0], nil
+}
+
+// put sets a field to the first value that there is.
+func put(fields map[string]any, name string, values ...call.Secret) {
+	for _, v := range values {
+		if v != "" {
+			fields[name] = v.Reveal()
+			return
+		}
+	}
+}
+
+// encode returns a text in the encoding that Vault wants, base64.
+func encode(s call.Secret, encoding string) string {
+	if encoding == "text" {
+		return base64.StdEncoding.EncodeToString([]byte(s.Reveal()))
+	}
+	return s.Reveal()
+}
+
+// oneForm checks that a call is either single or a batch.
+func oneForm(single bool, name string, items int, given bool) error {
+	switch {
+	case single == given:
+		return call.Errorf(call.InvalidRequest, "give either %s or items", name)
+	case given && items == 0:
+		return call.Errorf(call.InvalidRequest, "argument items: empty")
+	}
+	return nil
+}

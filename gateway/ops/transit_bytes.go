@@ -1,0 +1,140 @@
+package ops
+
+import (
+	"context"
+	"strconv"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/vault"
+)
+
+type hmacIn struct {
+	key
+	Input      call.Secret `json:"input" jsonschema:"what to digest, in base64 unless encoding is text"`
+	Encoding   string      `json:"encoding,omitzero" jsonschema:"how the input is written"`
+	Algorithm  string      `json:"algorithm,omitzero" jsonschema:"the hash function"`
+	KeyVersion int         `json:"key_version,omitzero" jsonschema:"version of the key, 0 or absent for the latest"`
+}
+
+type hmacOut struct {
+	HMAC string `json:"hmac" jsonschema:"the keyed digest, which names the version of its key"`
+}
+
+func hmac(ctx context.Context, s *vault.Session, in hmacIn) (out hmacOut, err error) {
+	body := map[string]any{"input": encode(in.Input, in.Encoding)}
+	if in.Algorithm != "" {
+		body["algorithm"] = in.Algorithm
+	}
+	if in.KeyVersion != 0 {
+		body["key_version"] = in.KeyVersion
+	}
+	err = s.Put(ctx, "hmac/"+string(in.Key), body, &out)
+	return out, err
+}
+
+type datakeyIn struct {
+	key
+	Type    string      `json:"type,omitzero" jsonschema:"wrapped for the ciphertext alone, plaintext for the key in the clear beside it"`
+	Bits    int         `json:"bits,omitzero" jsonschema:"128, 256 or 512; absent for 256"`
+	Context call.Secret `json:"context,omitzero" jsonschema:"base64; a derived key needs it, and the same again to decrypt"`
+	Format  string      `json:"format,omitzero" jsonschema:"how the plaintext is returned"`
+}
+
+// Target implements op.Target.
+func (in *datakeyIn) Target(at op.At) (call.Resource, error) {
+	switch in.Bits {
+	case 0:
+		in.Bits = 256
+	case 128, 256, 512:
+	default:
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument bits: must be 128, 256 or 512")
+	}
+	return in.key.Target(at)
+}
+
+type datakeyOut struct {
+	Ciphertext string       `json:"ciphertext" jsonschema:"the new key, encrypted; decrypt it when it is needed"`
+	KeyVersion int          `json:"key_version" jsonschema:"the version of the key that it is encrypted with"`
+	Plaintext  *call.Secret `json:"plaintext,omitzero" jsonschema:"the new key in the clear"`
+}
+
+func datakey(ctx context.Context, s *vault.Session, in datakeyIn) (datakeyOut, error) {
+	kind := in.Type
+	if kind == "" {
+		kind = "wrapped"
+	}
+	body := map[string]any{"bits": in.Bits}
+	put(body, "context", in.Context)
+	var reply struct {
+		Ciphertext string `json:"ciphertext"`
+		KeyVersion int    `json:"key_version"`
+		Plaintext  string `json:"plaintext"`
+	}
+	if err := s.Put(ctx, "datakey/"+kind+"/"+string(in.Key), body, &reply); err != nil {
+		return datakeyOut{}, err
+	}
+	out := datakeyOut{Ciphertext: reply.Ciphertext, KeyVersion: reply.KeyVersion}
+	var err error
+	if kind == "plaintext" {
+		out.Plaintext, err = decode(reply.Plaintext, in.Format)
+	}
+	return out, err
+}
+
+type randomIn struct {
+	Bytes  int    `json:"bytes,omitzero" jsonschema:"how many, absent for 32"`
+	Format string `json:"format,omitzero" jsonschema:"how they are returned"`
+}
+
+// Target implements op.Target.
+func (in *randomIn) Target(op.At) (call.Resource, error) {
+	if in.Bytes == 0 {
+		in.Bytes = 32
+	}
+	if in.Format == "" {
+		in.Format = "base64"
+	}
+	return call.Resource{}, nil
+}
+
+type randomOut struct {
+	Random call.Secret `json:"random" jsonschema:"the bytes"`
+	Format string      `json:"format" jsonschema:"how they are written"`
+}
+
+func randomBytes(ctx context.Context, s *vault.Session, in randomIn) (randomOut, error) {
+	var reply struct {
+		RandomBytes string `json:"random_bytes"`
+	}
+	err := s.Query(ctx, "random/"+strconv.Itoa(in.Bytes), map[string]string{"format": in.Format}, &reply)
+	return randomOut{call.Secret(reply.RandomBytes), in.Format}, err
+}
+
+type hashIn struct {
+	Input     call.Secret `json:"input" jsonschema:"what to digest, in base64 unless encoding is text"`
+	Encoding  string      `json:"encoding,omitzero" jsonschema:"how the input is written"`
+	Algorithm string      `json:"algorithm,omitzero" jsonschema:"the hash function"`
+	Format    string      `json:"format,omitzero" jsonschema:"how the digest is returned"`
+}
+
+// Target implements op.Target.
+func (in *hashIn) Target(op.At) (call.Resource, error) {
+	if in.Algorithm == "" {
+		in.Algorithm = "sha2-256"
+	}
+	if in.Format == "" {
+		in.Format = "hex"
+	}
+	return call.Resource{}, nil
+}
+
+type hashOut struct {
+	Sum string `json:"sum" jsonschema:"the digest"`
+}
+
+func hash(ctx context.Context, s *vault.Session, in hashIn) (out hashOut, err error) {
+	body := map[string]string{"input": encode(in.Input, in.Encoding), "format": in.Format}
+	err = s.Query(ctx, "hash/"+in.Algorithm, body, &out)
+	return out, err
+}

@@ -1,0 +1,232 @@
+package ops
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"unicode/utf8"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/vault"
+)
+
+// bound is what ties a ciphertext to its circumstances.
+type bound struct {
+	Context        call.Secret `json:"context,omitzero" jsonschema:"base64; a derived key needs it, and the same again to decrypt"`
+	AssociatedData call.Secret `json:"associated_data,omitzero" jsonschema:"base64; is authenticated but not encrypted, and the same is needed again to decrypt"`
+}
+
+// fields starts an item of batch_input; what it does not say itself is taken from
+// the call.
+func (b bound) fields(all bound) map[string]any {
+	f := map[string]any{}
+	put(f, "context", b.Context, all.Context)
+	put(f, "associated_data", b.AssociatedData, all.AssociatedData)
+	return f
+}
+
+type encryptItem struct {
+	Plaintext *call.Secret `json:"plaintext,omitzero" jsonschema:"what to encrypt, in base64 unless encoding is text"`
+	bound
+	KeyVersion int `json:"key_version,omitzero" jsonschema:"version of the key, 0 or absent for the latest"`
+}
+
+type encryptIn struct {
+	key
+	encryptItem
+	Encoding string             `json:"encoding,omitzero" jsonschema:"how plaintexts are written"`
+	Items    batch[encryptItem] `json:"items,omitzero" jsonschema:"a batch, instead of plaintext"`
+}
+
+// Target implements op.Target.
+func (in *encryptIn) Target(at op.At) (call.Resource, error) {
+	if err := oneForm(in.Plaintext != nil, "plaintext", len(in.Items), in.Items != nil); err != nil {
+		return call.Resource{}, err
+	}
+	return in.key.Target(at)
+}
+
+func (in *encryptIn) item(one encryptItem) item {
+	if one.Plaintext == nil {
+		return item{bad: "the item has no plaintext"}
+	}
+	f := one.fields(in.bound)
+	f["plaintext"] = encode(*one.Plaintext, in.Encoding)
+	if v := cmp.Or(one.KeyVersion, in.KeyVersion); v != 0 {
+		f["key_version"] = v
+	}
+	return item{fields: f}
+}
+
+type sealed struct {
+	Ciphertext string `json:"ciphertext,omitzero" jsonschema:"the ciphertext, which names the version of its key"`
+	KeyVersion int    `json:"key_version,omitzero" jsonschema:"the version of the key"`
+}
+
+type sealedItem struct {
+	sealed
+	Error *itemError `json:"error,omitzero" jsonschema:"what is wrong with this item, absent when nothing is"`
+}
+
+type sealedOut struct {
+	sealed
+	Results []sealedItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
+}
+
+func encrypt(ctx context.Context, s *vault.Session, in encryptIn) (sealedOut, error) {
+	j := job{send: s.Put, path: "encrypt/" + string(in.Key)}
+	if in.Items == nil {
+		j.items = []item{in.item(in.encryptItem)}
+		return sealOne(ctx, j)
+	}
+	for _, one := range in.Items {
+		j.items = append(j.items, in.item(one))
+	}
+	return sealAll(ctx, j)
+}
+
+func sealOne(ctx context.Context, j job) (sealedOut, error) {
+	r, err := j.single(ctx)
+	return sealedOut{sealed: sealed{r.Ciphertext, r.KeyVersion}}, err
+}
+
+func sealAll(ctx context.Context, j job) (out sealedOut, err error) {
+	replies, err := j.run(ctx)
+	for _, r := range replies {
+		out.Results = append(out.Results, sealedItem{sealed{r.Ciphertext, r.KeyVersion}, r.err})
+	}
+	return out, err
+}
+
+type decryptItem struct {
+	Ciphertext call.Secret `json:"ciphertext,omitzero" jsonschema:"what to decrypt, vault:v1:..."`
+	bound
+}
+
+type decryptIn struct {
+	key
+	decryptItem
+	Encoding string             `json:"encoding,omitzero" jsonschema:"how plaintexts are returned; text must be UTF-8"`
+	Items    batch[decryptItem] `json:"items,omitzero" jsonschema:"a batch, instead of ciphertext"`
+}
+
+// Target implements op.Target.
+func (in *decryptIn) Target(at op.At) (call.Resource, error) {
+	if err := oneForm(in.Ciphertext != "", "ciphertext", len(in.Items), in.Items != nil); err != nil {
+		return call.Resource{}, err
+	}
+	return in.key.Target(at)
+}
+
+func (d decryptItem) item(all bound) item {
+	f := d.fields(all)
+	f["ciphertext"] = d.Ciphertext.Reveal()
+	return item{fields: f}
+}
+
+type opened struct {
+	Plaintext *call.Secret `json:"plaintext,omitzero" jsonschema:"what was encrypted"`
+}
+
+type openedItem struct {
+	opened
+	Error *itemError `json:"error,omitzero" jsonschema:"what is wrong with this item, absent when nothing is"`
+}
+
+type openedOut struct {
+	opened
+	Results []openedItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
+}
+
+func decrypt(ctx context.Context, s *vault.Session, in decryptIn) (out openedOut, err error) {
+	j := job{send: s.Query, path: "decrypt/" + string(in.Key)}
+	if in.Items == nil {
+		j.items = []item{in.decryptItem.item(bound{})}
+		r, err := j.single(ctx)
+		if err != nil {
+			return out, err
+		}
+		out.Plaintext, err = decode(r.Plaintext, in.Encoding)
+		return out, err
+	}
+	for _, one := range in.Items {
+		j.items = append(j.items, one.item(in.bound))
+	}
+	replies, err := j.run(ctx)
+	for _, r := range replies {
+		out.Results = append(out.Results, open(r, in.Encoding))
+	}
+	return out, err
+}
+
+func open(r reply, encoding string) openedItem {
+	if r.err != nil {
+		return openedItem{Error: r.err}
+	}
+	text, err := decode(r.Plaintext, encoding)
+	if err != nil {
+		e := call.AsError(err)
+		return openedItem{Error: &itemError{e.Code, e.Msg}}
+	}
+	return openedItem{opened: opened{text}}
+}
+
+// decode returns Vault's base64 in the encoding that the caller wants.
+func decode(b64, encoding string) (*call.Secret, error) {
+	if encoding == "" || encoding == "base64" {
+		return new(call.Secret(b64)), nil
+	}
+	raw, err := base64.StdEncoding.DecodeString(b64)
+	switch {
+	case err != nil:
+		return nil, call.Wrap(call.VaultError, "Vault error", err)
+	case encoding == "hex":
+		return new(call.Secret(hex.EncodeToString(raw))), nil
+	case !utf8.Valid(raw):
+		return nil, call.Errorf(call.InvalidRequest, "the plaintext is not text; ask for base64")
+	}
+	return new(call.Secret(raw)), nil
+}
+
+type rewrapItem struct {
+	Ciphertext call.Secret `json:"ciphertext,omitzero" jsonschema:"what to rewrap, vault:v1:..."`
+	Context    call.Secret `json:"context,omitzero" jsonschema:"base64; the context that it was encrypted with"`
+	KeyVersion int         `json:"key_version,omitzero" jsonschema:"version of the key to encrypt with, 0 or absent for the latest"`
+}
+
+type rewrapIn struct {
+	key
+	rewrapItem
+	Items batch[rewrapItem] `json:"items,omitzero" jsonschema:"a batch, instead of ciphertext"`
+}
+
+// Target implements op.Target.
+func (in *rewrapIn) Target(at op.At) (call.Resource, error) {
+	if err := oneForm(in.Ciphertext != "", "ciphertext", len(in.Items), in.Items != nil); err != nil {
+		return call.Resource{}, err
+	}
+	return in.key.Target(at)
+}
+
+func (in *rewrapIn) item(one rewrapItem) item {
+	f := map[string]any{"ciphertext": one.Ciphertext.Reveal()}
+	put(f, "context", one.Context, in.Context)
+	if v := cmp.Or(one.KeyVersion, in.KeyVersion); v != 0 {
+		f["key_version"] = v
+	}
+	return item{fields: f}
+}
+
+func rewrap(ctx context.Context, s *vault.Session, in rewrapIn) (sealedOut, error) {
+	j := job{send: s.Put, path: "rewrap/" + string(in.Key)}
+	if in.Items == nil {
+		j.items = []item{in.item(in.rewrapItem)}
+		return sealOne(ctx, j)
+	}
+	for _, one := range in.Items {
+		j.items = append(j.items, in.item(one))
+	}
+	return sealAll(ctx, j)
+}
