@@ -1,0 +1,80 @@
+# Targets for people who work on Portcullis; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := check
+
+gofumpt       := mvdan.cc/gofumpt@v0.12.0
+staticcheck   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+gotestsum     := gotest.tools/gotestsum@v1.13.0
+golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+govulncheck   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+tools   := $(CURDIR)/.cache/bin
+version := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+gobuild := CGO_ENABLED=0 go build -buildvcs=false -trimpath
+testing := $(tools)/gotestsum --format pkgname-and-test-fails --jsonfile
+files    = git ls-files --cached --others --exclude-standard -- '*.go'
+
+.PHONY: help build run test check race fmt vet bench conformance fuzz gen wasm policy lint vuln clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+build: ## Build bin/portcullis and bin/devvault
+	@test -x bin/devvault || echo "The first build of the dev Vault compiles all of Vault: some minutes." >&2
+	@$(gobuild) -ldflags '-s -w -X main.version=$(version)' -o bin/portcullis ./gateway
+	@tools/progress.sh "building the dev Vault" $(gobuild) -C tools/devvault -ldflags '-s -w' -o ../../bin/devvault .
+
+run: build ## Run a dev Vault and the gateway in front of it; Ctrl-C stops both
+	@$(gobuild) -o $(tools)/run ./tools/run
+	@exec $(tools)/run
+
+test: $(tools)/gotestsum ## Install what the tests need, build, run every test
+	@tools/setup.sh
+	@$(MAKE) --no-print-directory build
+	$(testing) .cache/test-gateway.json -- -shuffle=on -timeout 30m ./...
+	cd tools/devvault && $(testing) ../../.cache/test-devvault.json -- -shuffle=on -timeout 10m ./...
+	@tools/noskip.sh .cache/test-*.json
+
+check: fmt vet test gen ## What a commit needs: format, vet, staticcheck, tests, generated files
+	@git diff --exit-code --stat || (echo "generated files were not up to date" >&2; exit 1)
+
+fmt: $(tools)/gofumpt
+	@out=$$($(files) | xargs $(tools)/gofumpt -l); test -z "$$out" || (echo "not formatted (gofumpt -w): $$out" >&2; exit 1)
+
+vet: $(tools)/staticcheck
+	@go vet ./... && go -C tools/devvault vet ./... && $(tools)/staticcheck ./...
+
+race: ## Run the tests of the root module with the race detector
+	go test -race -shuffle=on -timeout 60m ./...
+
+bench: build ## Measure the gateway beside direct Vault and a bare reverse proxy
+	@go test -run '^$$' -bench . -benchmem ./gateway/...
+	@$(gobuild) -o $(tools)/bench ./bench && $(tools)/bench $(BENCH)
+
+conformance: build ## Run the MCP conformance suite against the gateway
+	@go test -count=1 -run Conformance -v ./gateway/mcp/...
+
+fuzz: ## Run each fuzz target for 30 seconds (FUZZTIME=30s)
+	@tools/fuzz.sh $(or $(FUZZTIME),30s)
+
+gen: ## Write everything that is generated
+	@go run ./tools/gen
+
+wasm: ## Build the WebAssembly modules and compare their digests
+	@go run ./tools/gen wasm
+
+policy: build ## Test the policies
+	@bin/portcullis policy test
+
+lint: $(tools)/golangci-lint ## Run the second line of linters
+	@$(tools)/golangci-lint run -c tools/golangci.yml ./...
+
+vuln: $(tools)/govulncheck ## Look for known vulnerabilities in what is used
+	@$(tools)/govulncheck ./...
+
+clean: ## Remove what was built
+	rm -rf bin .cache
+
+$(tools)/%:
+	@echo "installing $($*)" >&2
+	@GOBIN=$(tools) go install $($*)

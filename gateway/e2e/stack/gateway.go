@@ -1,0 +1,55 @@
+package stack
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+)
+
+// Gateway is a running gateway.
+type Gateway struct {
+	*Process
+	URL    string // http://127.0.0.1:PORT
+	LogDir string
+}
+
+// GatewayOptions say how to run a gateway.
+type GatewayOptions struct {
+	Root   string
+	Dir    string   // working directory; the logs and the audit file are below it
+	Env    []string // KEY=value; the last of a key counts
+	Stderr io.Writer
+}
+
+// DevEnv is the environment in which development and tests run the gateway: a key,
+// the development policy, a free port.
+func DevEnv(root string, v *Vault) []string {
+	env := []string{
+		"HOST=127.0.0.1", "PORT=0", "LOG_DIR=logs",
+		`API_KEYS_JSON={"dev-api-key":"agent_api"}`,
+		"POLICY_DIR=" + filepath.Join(root, "fixtures", "policy-dev"),
+	}
+	if v != nil {
+		env = append(env, "VAULT_ADDR="+v.Addr, "VAULT_TOKEN="+v.Token)
+	}
+	return env
+}
+
+// StartGateway runs bin/portcullis serve and waits until it is ready. It sees no
+// other environment than that of the options.
+func StartGateway(ctx context.Context, o GatewayOptions) (*Gateway, error) {
+	g := &Gateway{LogDir: filepath.Join(o.Dir, "logs")}
+	var ready struct {
+		Addr string `json:"addr"`
+	}
+	var err error
+	g.Process, err = Start(ctx, Command{
+		Path: filepath.Join(o.Root, "bin", "portcullis"), Args: []string{"serve"},
+		Env: o.Env, Dir: o.Dir, Stderr: o.Stderr, Ready: true,
+	}, &ready)
+	g.URL = ready.Addr
+	return g, err
+}
+
+// AuditFile is where the gateway keeps its evidence unless it is told otherwise.
+func (g *Gateway) AuditFile() string { return filepath.Join(g.LogDir, "audit.jsonl") }
