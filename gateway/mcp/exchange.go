@@ -1,0 +1,162 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// era is the family of protocol revisions that a message belongs to.
+type era int
+
+const (
+	plain  era = 1 << iota // /mcp/rpc: no handshake, no session, nothing required
+	legacy                 // initialize and sessions
+	modern                 // stateless, everything in _meta
+	every  = plain | legacy | modern
+	older  = plain | legacy
+)
+
+// Exchange is one request while it is answered.
+type Exchange struct {
+	Caller    *call.Caller
+	server    *Server
+	msg       *message
+	era       era
+	version   string // protocol revision
+	meta      meta
+	session   *session // nil but for legacy exchanges
+	requestID string
+	transport op.Transport
+	send      func(message []byte) error // writes a message before the reply, nil when there is no way
+}
+
+// result is a reply's content.
+type result struct {
+	body  jsontext.Value // JSON object without resultType, _meta and caching hints
+	kind  string         // resultType, empty for "complete"
+	cache bool           // carries caching hints (MCP 2026-07-28, caching)
+}
+
+// method is one entry of the protocol's table.
+type method struct {
+	eras era
+	run  func(*Exchange, context.Context, jsontext.Value) (result, error)
+}
+
+// methods is the protocol. What is not here does not exist.
+func methods() map[string]method {
+	return map[string]method{
+		"initialize":               {older, (*Exchange).initialize},
+		"server/discover":          {plain | modern, (*Exchange).discover},
+		"ping":                     {older, (*Exchange).ping},
+		"tools/list":               {every, (*Exchange).listTools},
+		"tools/call":               {every, (*Exchange).callTool},
+		"resources/list":           {every, (*Exchange).listResources},
+		"resources/templates/list": {every, (*Exchange).listTemplates},
+		"resources/read":           {every, (*Exchange).readResource},
+		"prompts/list":             {every, (*Exchange).listPrompts},
+		"prompts/get":              {every, (*Exchange).getPrompt},
+		"completion/complete":      {every, (*Exchange).complete},
+		"logging/setLevel":         {legacy, (*Exchange).setLevel},
+	}
+}
+
+// answer runs a request and returns the whole reply. A panic is the answer of
+// this request alone.
+func (ex *Exchange) answer(ctx context.Context) (reply []byte, f *Fault) {
+	m, ok := ex.server.methods[ex.msg.method]
+	defer func() {
+		if v := recover(); v != nil {
+			f = &Fault{Code: CodeInternal, Msg: "internal error", status: http.StatusInternalServerError}
+			ex.server.failed(fmt.Errorf("%s: panic of type %T", ex.msg.method, v))
+		}
+	}()
+	if !ok || m.eras&ex.era == 0 {
+		f = unknownMethod()
+		if ex.era != modern {
+			f.status = 0
+		}
+		return nil, f
+	}
+	res, err := m.run(ex, ctx, ex.msg.params)
+	if err != nil {
+		return nil, ex.faultOf(err)
+	}
+	return ex.reply(res), nil
+}
+
+func (ex *Exchange) faultOf(err error) *Fault {
+	if f, ok := err.(*Fault); ok { //nolint:errorlint // faults are never wrapped
+		return f
+	}
+	return answer{request: ex.requestID}.fault(call.AsError(err))
+}
+
+// reply encodes a result as the request's era has it.
+func (ex *Exchange) reply(r result) []byte {
+	b := make([]byte, 0, len(r.body)+256)
+	b = append(b, `{"jsonrpc":"2.0","id":`...)
+	b = append(b, ex.msg.id...)
+	b = append(b, `,"result":`...)
+	b = ex.appendResult(b, r)
+	return append(b, '}')
+}
+
+func (ex *Exchange) appendResult(b []byte, r result) []byte {
+	if ex.era != modern {
+		return append(b, r.body...)
+	}
+	if r.kind == "" {
+		r.kind = "complete"
+	}
+	b = append(b, `{"resultType":"`...)
+	b = append(b, r.kind...)
+	b = append(b, `","_meta":{"io.modelcontextprotocol/serverInfo":`...)
+	b = append(b, ex.server.info...)
+	b = append(b, '}')
+	if r.cache {
+		b = append(b, `,"ttlMs":0,"cacheScope":"private"`...)
+	}
+	if len(r.body) > len("{}") {
+		b = append(b, ',')
+	}
+	return append(b, r.body[1:]...)
+}
+
+// encodeFault encodes a JSON-RPC error; a nil id is null.
+func encodeFault(id jsontext.Value, f *Fault) []byte {
+	if id == nil {
+		id = jsontext.Value("null")
+	}
+	type wire struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+		Data    any    `json:"data,omitempty"`
+	}
+	return mustJSON(struct {
+		Version string         `json:"jsonrpc"`
+		ID      jsontext.Value `json:"id"`
+		Error   wire           `json:"error"`
+	}{"2.0", id, wire{f.Code, f.Msg, f.Data}})
+}
+
+// do sends a call through the pipeline.
+func (ex *Exchange) do(ctx context.Context, r op.Request) (*op.Result, *call.Error) {
+	r.ID, r.Transport, r.Caller = ex.requestID, ex.transport, ex.Caller
+	res, err := ex.server.Do(ctx, &r)
+	if err != nil {
+		return res, call.AsError(err)
+	}
+	return res, nil
+}
+
+// ping answers that the server lives.
+func (ex *Exchange) ping(context.Context, jsontext.Value) (result, error) {
+	return result{body: jsontext.Value("{}")}, nil
+}

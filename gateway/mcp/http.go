@@ -1,0 +1,224 @@
+package mcp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// ServeMCP answers /mcp: Streamable HTTP in both eras. The caller has been
+// authenticated, Host and Origin have been checked, and the body is bounded.
+func (s *Server) ServeMCP(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	secureHeaders(w.Header())
+	switch {
+	case r.Method == http.MethodPost:
+		s.servePOST(w, r, c)
+	case isModernVersion(r.Header.Get("MCP-Protocol-Version")):
+		// The modern era has neither streams to GET nor sessions to DELETE.
+		methodNotAllowed(w, "POST")
+	case r.Method == http.MethodGet:
+		s.serveStream(w, r, c)
+	case r.Method == http.MethodDelete:
+		s.endSession(w, r, c)
+	default:
+		methodNotAllowed(w, "GET, POST, DELETE")
+	}
+}
+
+// ServeRPC answers /mcp/rpc: plain JSON-RPC over POST. It requires neither a
+// handshake, a session, a version header nor _meta; what is given of them must be right.
+func (s *Server) ServeRPC(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	secureHeaders(w.Header())
+	if r.Method != http.MethodPost {
+		methodNotAllowed(w, "POST")
+		return
+	}
+	m, f := readMessage(r)
+	ex := &Exchange{Caller: c, server: s, msg: &m, era: plain, requestID: r.Header.Get("X-Request-Id"), transport: op.MCP}
+	if f == nil {
+		f = ex.route(r)
+	}
+	if f != nil {
+		s.writeFault(w, m.id, f)
+		return
+	}
+	ex.version = cmp.Or(ex.meta.version, legacyVersions()[0])
+	if s.Compat && ex.era == plain {
+		s.serveCompat(w, r, ex)
+		return
+	}
+	s.respond(w, r, ex)
+}
+
+// route finds out whether a message on the plain endpoint is a modern one.
+func (ex *Exchange) route(r *http.Request) (f *Fault) {
+	if ex.meta, f = readMeta(ex.msg.params); f != nil {
+		return f
+	}
+	if ex.msg.isResponse() {
+		return badRequest(CodeInvalidRequest, "responses are not expected here")
+	}
+	if ex.meta.version == "" && !isModernVersion(r.Header.Get("MCP-Protocol-Version")) {
+		return nil
+	}
+	if f = checkModern(r.Header, ex.msg, ex.meta, false); f == nil {
+		ex.era = modern
+	}
+	return f
+}
+
+func (s *Server) servePOST(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	m, f := readMessage(r)
+	ex := &Exchange{Caller: c, server: s, msg: &m, requestID: r.Header.Get("X-Request-Id"), transport: op.MCP}
+	if f == nil {
+		ex.meta, f = readMeta(m.params)
+	}
+	if f == nil {
+		ex.era = eraOf(r.Header, &m, ex.meta)
+		if ex.era == modern {
+			ex.version, f = modernVersion, checkModern(r.Header, &m, ex.meta, true)
+		} else {
+			f = s.admitLegacy(w, r, ex)
+		}
+	}
+	if f != nil {
+		s.writeFault(w, m.id, f)
+		return
+	}
+	s.respond(w, r, ex)
+}
+
+// respond answers a message whose frame is in order.
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, ex *Exchange) {
+	switch {
+	case ex.msg.isResponse():
+		ex.session.deliver(ex.msg)
+		w.WriteHeader(http.StatusAccepted)
+	case ex.msg.isNotification():
+		s.notified(w, ex)
+	default:
+		s.reply(w, r, ex)
+	}
+}
+
+// notified takes a notification. Nothing but a notification may come without an
+// id: a call that nobody waits for is not made.
+func (s *Server) notified(w http.ResponseWriter, ex *Exchange) {
+	if !strings.HasPrefix(ex.msg.method, "notifications/") {
+		s.writeFault(w, nil, badRequest(CodeInvalidRequest, "a request needs an id"))
+		return
+	}
+	if ex.session != nil && ex.msg.method == "notifications/cancelled" {
+		ex.session.cancel(ex.msg.params)
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// reply answers a request, as JSON or, when something is to be said before the
+// result, as a stream.
+func (s *Server) reply(w http.ResponseWriter, r *http.Request, ex *Exchange) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	if ex.session != nil {
+		done, f := ex.session.begin(ex.msg.id, cancel)
+		if f != nil {
+			s.writeFault(w, ex.msg.id, f)
+			return
+		}
+		defer done()
+	}
+	st := &stream{w: w, rc: http.NewResponseController(w), timeout: s.Limits.WriteTimeout}
+	if accepts(r, "text/event-stream") {
+		ex.send = st.message
+	}
+	body, f := ex.answer(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return // whoever asked has gone or has cancelled: nothing more is sent
+	case f != nil:
+		body = encodeFault(ex.msg.id, f)
+	}
+	if st.started {
+		_ = st.message(body)
+		st.end()
+		return
+	}
+	if f != nil {
+		s.writeFault(w, ex.msg.id, f)
+		return
+	}
+	writeJSON(w, http.StatusOK, body)
+}
+
+// readMessage reads and parses a body.
+func readMessage(r *http.Request) (message, *Fault) {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return message{}, &Fault{Code: CodeInvalidRequest, Msg: "the body must be application/json", status: http.StatusUnsupportedMediaType}
+	}
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return message{}, &Fault{Code: CodeInvalidRequest, Msg: "the body must not be compressed", status: http.StatusUnsupportedMediaType}
+	}
+	if !accepts(r, "application/json") && !accepts(r, "text/event-stream") {
+		return message{}, &Fault{Code: CodeInvalidRequest, Msg: "accept application/json and text/event-stream", status: http.StatusNotAcceptable}
+	}
+	raw, err := io.ReadAll(r.Body)
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
+		return message{}, &Fault{Code: CodeInvalidRequest, Msg: "the body is too large", status: http.StatusRequestEntityTooLarge}
+	}
+	if err != nil {
+		return message{}, badRequest(CodeParse, "the body could not be read")
+	}
+	return parse(raw)
+}
+
+// accepts reports whether the client takes a media type; one that says nothing
+// takes everything.
+func accepts(r *http.Request, mediaType string) bool {
+	values := r.Header.Values("Accept")
+	if len(values) == 0 {
+		return true
+	}
+	major, _, _ := strings.Cut(mediaType, "/")
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			t, _, _ := strings.Cut(part, ";")
+			switch strings.ToLower(strings.TrimSpace(t)) {
+			case mediaType, major + "/*", "*/*":
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func secureHeaders(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+func methodNotAllowed(w http.ResponseWriter, allow string) {
+	w.Header().Set("Allow", allow)
+	w.WriteHeader(http.StatusMethodNotAllowed)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone when this fails
+}
+
+func (s *Server) writeFault(w http.ResponseWriter, id jsontext.Value, f *Fault) {
+	for k, v := range f.header {
+		w.Header()[k] = v
+	}
+	writeJSON(w, cmp.Or(f.status, http.StatusOK), encodeFault(id, f))
+}

@@ -1,0 +1,109 @@
+package mcp
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// isModernVersion reports whether a version header belongs to the stateless era:
+// revisions are dates, so anything later than the last legacy one does.
+func isModernVersion(v string) bool { return v >= modernVersion }
+
+// eraOf routes a POST: a modern version header, or a body that names its revision
+// and belongs to no session, is modern. initialize without either is legacy.
+func eraOf(h http.Header, m *message, mt meta) era {
+	if isModernVersion(h.Get("MCP-Protocol-Version")) || (h.Get("Mcp-Session-Id") == "" && mt.version != "") {
+		return modern
+	}
+	return legacy
+}
+
+// checkModern holds a modern message against its own headers (MCP 2026-07-28,
+// transports, standard request headers). With strict the headers must be there.
+func checkModern(h http.Header, m *message, mt meta, strict bool) *Fault {
+	if m.isResponse() {
+		return badRequest(CodeInvalidRequest, "responses are not expected here")
+	}
+	if m.isNotification() {
+		return checkHeader(h, "Mcp-Method", m.method, false)
+	}
+	if mt.version == "" {
+		return badRequest(CodeInvalidParams, "_meta must name the protocol version")
+	}
+	if f := checkHeader(h, "MCP-Protocol-Version", mt.version, strict); f != nil {
+		return f
+	}
+	if mt.version != modernVersion {
+		return &Fault{
+			Code: CodeUnsupportedVersion, Msg: "unsupported protocol version", status: http.StatusBadRequest,
+			Data: map[string]any{"supported": supportedVersions(), "requested": mt.version},
+		}
+	}
+	if mt.capabilities == nil {
+		return badRequest(CodeInvalidParams, "_meta must name the client's capabilities")
+	}
+	if f := checkHeader(h, "Mcp-Method", m.method, strict); f != nil {
+		return f
+	}
+	if name, ok := routedName(m); ok {
+		return checkHeader(h, "Mcp-Name", name, strict)
+	}
+	return nil
+}
+
+// routedName is what Mcp-Name must repeat.
+func routedName(m *message) (string, bool) {
+	key, ok := map[string]string{"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}[m.method]
+	if !ok {
+		return "", false
+	}
+	f, err := fields(m.params, key)
+	if err != nil {
+		return "", false // what is wrong with it, the method says
+	}
+	return text(f[0])
+}
+
+// checkHeader compares a header with what the body says. Somebody in front of the
+// gateway may have decided by the header, so they must agree.
+func checkHeader(h http.Header, name, want string, required bool) *Fault {
+	values := h.Values(name)
+	if len(values) == 0 && !required {
+		return nil
+	}
+	if len(values) != 1 {
+		return badRequest(CodeHeaderMismatch, "the header "+name+" must be there once")
+	}
+	if got, ok := decodeHeader(values[0]); !ok || got != want {
+		return badRequest(CodeHeaderMismatch, "the header "+name+" and the body do not agree")
+	}
+	return nil
+}
+
+// decodeHeader undoes the base64 form that carries values that a header cannot.
+func decodeHeader(v string) (string, bool) {
+	v = strings.Trim(v, " \t")
+	enc, ok := strings.CutPrefix(v, "=?base64?")
+	if !ok {
+		return v, true
+	}
+	enc, ok = strings.CutSuffix(enc, "?=")
+	b, err := base64.StdEncoding.DecodeString(enc)
+	return string(b), ok && err == nil
+}
+
+// discover says what the server is (server/discover).
+func (ex *Exchange) discover(context.Context, jsontext.Value) (result, error) {
+	return result{cache: true, body: mustJSON(struct {
+		SupportedVersions []string       `json:"supportedVersions"`
+		Capabilities      jsontext.Value `json:"capabilities"`
+		Instructions      string         `json:"instructions"`
+	}{supportedVersions(), ex.capabilities(), instructions})}, nil
+}
+
+const instructions = "Portcullis gives access to HashiCorp Vault within a policy. " +
+	"Paths of kv tools are below your own prefix. A refusal carries a code and, when waiting helps, retry_after_s."

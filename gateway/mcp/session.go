@@ -1,0 +1,196 @@
+package mcp
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/call"
+)
+
+// session is what a legacy client agreed on in initialize. It holds no right:
+// every request in it is decided by itself, and only its own caller may use it.
+type session struct {
+	id           string
+	owner        string // call.Caller.Key
+	version      string
+	clientName   string
+	capabilities jsontext.Value
+
+	mu       sync.Mutex // guards what follows
+	used     time.Time
+	logLevel string
+	running  map[string]context.CancelFunc // requests in flight by id
+	asked    map[string]chan *message      // our requests that wait for a response
+	lastAsk  int
+	gone     chan struct{} // closed when the session ends
+}
+
+// sessions are the open sessions of all callers.
+type sessions struct {
+	limits  Limits
+	mu      sync.Mutex // guards what follows
+	byID    map[string]*session
+	byOwner map[string]map[*session]bool
+	swept   time.Time
+}
+
+// open starts a session. A caller at its cap loses its least recently used one;
+// when all places are taken, nobody gets a new one.
+func (ss *sessions) open(s *session, now time.Time) bool {
+	s.id, s.used, s.gone = rand.Text()+rand.Text(), now, make(chan struct{})
+	s.running, s.asked = map[string]context.CancelFunc{}, map[string]chan *message{}
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.sweep(now)
+	if own := ss.byOwner[s.owner]; len(own) >= ss.limits.SessionsPerCaller {
+		ss.remove(oldest(own))
+	}
+	if len(ss.byID) >= ss.limits.Sessions {
+		return false
+	}
+	if ss.byID == nil {
+		ss.byID, ss.byOwner = map[string]*session{}, map[string]map[*session]bool{}
+	}
+	if ss.byOwner[s.owner] == nil {
+		ss.byOwner[s.owner] = map[*session]bool{}
+	}
+	ss.byID[s.id], ss.byOwner[s.owner][s] = s, true
+	return true
+}
+
+func oldest(own map[*session]bool) *session {
+	var old *session
+	for s := range own {
+		if old == nil || s.lastUse().Before(old.lastUse()) {
+			old = s
+		}
+	}
+	return old
+}
+
+// sweep ends idle sessions, at most once a minute. The lock is held.
+func (ss *sessions) sweep(now time.Time) {
+	if now.Sub(ss.swept) < time.Minute {
+		return
+	}
+	ss.swept = now
+	for _, s := range ss.byID {
+		if s.idle(now, ss.limits.SessionIdle) {
+			ss.remove(s)
+		}
+	}
+}
+
+// get returns the caller's session, nil when it is unknown, over, or somebody
+// else's: the three look the same.
+func (ss *sessions) get(id string, c *call.Caller) *session {
+	now := time.Now()
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	s := ss.byID[id]
+	if s == nil || s.owner != c.Key() {
+		return nil
+	}
+	if s.idle(now, ss.limits.SessionIdle) {
+		ss.remove(s)
+		return nil
+	}
+	s.touch(now)
+	return s
+}
+
+// end ends a session and everything that runs in it.
+func (ss *sessions) end(s *session) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.byID[s.id] == s {
+		ss.remove(s)
+	}
+}
+
+// remove forgets a session. The lock is held.
+func (ss *sessions) remove(s *session) {
+	delete(ss.byID, s.id)
+	delete(ss.byOwner[s.owner], s)
+	if len(ss.byOwner[s.owner]) == 0 {
+		delete(ss.byOwner, s.owner)
+	}
+	close(s.gone)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, cancel := range s.running {
+		cancel()
+	}
+}
+
+func (s *session) lastUse() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
+func (s *session) touch(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = now
+}
+
+// idle reports whether nothing has happened in the session for too long.
+func (s *session) idle(now time.Time, limit time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.running) == 0 && now.Sub(s.used) > limit
+}
+
+// begin registers a request, so that it can be cancelled. Its id must not be in use.
+func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func(), f *Fault) {
+	key := string(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[key] != nil {
+		return nil, badRequest(CodeInvalidRequest, "a request with this id is still running")
+	}
+	s.running[key] = cancel
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.running, key)
+		s.used = time.Now()
+	}, nil
+}
+
+// cancel stops a running request (notifications/cancelled).
+func (s *session) cancel(params jsontext.Value) {
+	f, err := fields(params, "requestId")
+	if err != nil || f[0] == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stop := s.running[string(f[0])]; stop != nil {
+		stop()
+	}
+}
+
+// deliver hands a client's response to the exchange that asked for it.
+func (s *session) deliver(m *message) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ch := s.asked[string(m.id)]; ch != nil {
+		delete(s.asked, string(m.id))
+		ch <- m // has room for the one response
+	}
+}
+
+// sessionFault is the answer to a session id that cannot be used.
+func sessionFault() *Fault {
+	return &Fault{Code: CodeInvalidRequest, Msg: "unknown session", status: http.StatusNotFound}
+}

@@ -1,0 +1,191 @@
+package mcp
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"portcullis/gateway/op"
+)
+
+// tool is an operation or an extra tool as it is listed and called.
+type tool struct {
+	op         *op.Op // nil for an extra tool
+	extra      *Tool
+	dotted     jsontext.Value // the whole entry of tools/list
+	underscore jsontext.Value
+}
+
+// loadTools makes an entry of every operation. Both spellings of a name find it.
+func (s *Server) loadTools() {
+	for _, o := range s.Catalogue.All() {
+		s.tools = append(s.tools, tool{op: o, dotted: entry(o, o.Name), underscore: entry(o, underscored(o.Name))})
+	}
+	if s.Extra != nil {
+		for _, t := range s.Extra.Tools {
+			s.tools = append(s.tools, tool{extra: &t, dotted: t.Definition, underscore: t.Definition})
+		}
+	}
+	for i := range s.tools {
+		t := &s.tools[i]
+		if t.op == nil {
+			s.byName[t.extra.Name] = t
+			continue
+		}
+		s.byName[t.op.Name], s.byName[underscored(t.op.Name)] = t, t
+	}
+}
+
+func underscored(name string) string { return strings.ReplaceAll(name, ".", "_") }
+
+// entry is an operation as a tool (MCP, tools, data types).
+func entry(o *op.Op, name string) jsontext.Value {
+	type annotations struct {
+		Title       string `json:"title"`
+		ReadOnly    bool   `json:"readOnlyHint"`
+		Destructive bool   `json:"destructiveHint"`
+		Idempotent  bool   `json:"idempotentHint"`
+		OpenWorld   bool   `json:"openWorldHint"`
+	}
+	return mustJSON(struct {
+		Name         string             `json:"name"`
+		Title        string             `json:"title"`
+		Description  string             `json:"description"`
+		InputSchema  *jsonschema.Schema `json:"inputSchema"`
+		OutputSchema *jsonschema.Schema `json:"outputSchema"`
+		Annotations  annotations        `json:"annotations"`
+	}{name, o.Title, o.Doc, o.In, withError(o.Out), annotations{
+		Title: o.Title, ReadOnly: o.ReadOnly(), Destructive: o.Destructive, Idempotent: o.Idempotent,
+	}})
+}
+
+// withError widens an output schema by the other thing that structuredContent can
+// be, an error, so that it holds for every answer: some clients check both.
+func withError(out *jsonschema.Schema) *jsonschema.Schema {
+	s := *out
+	s.Properties = map[string]*jsonschema.Schema{"error": {Type: "object", Description: "what went wrong, instead of the rest"}}
+	for k, v := range out.Properties {
+		s.Properties[k] = v
+	}
+	s.Required = nil
+	s.AnyOf = []*jsonschema.Schema{{Required: out.Required}, {Required: []string{"error"}}}
+	return &s
+}
+
+// listTools lists what the caller may call (tools/list).
+func (ex *Exchange) listTools(ctx context.Context, params jsontext.Value) (result, error) {
+	page, err := ex.page(params, "tools", len(ex.server.tools))
+	if err != nil {
+		return result{}, err
+	}
+	items, next := page.take(func(i int) jsontext.Value { return ex.toolEntry(ctx, &ex.server.tools[i]) })
+	return result{body: listBody("tools", items, next), cache: true}, nil
+}
+
+// toolEntry is a tool as this client is shown it, nil when the caller could never
+// call it.
+func (ex *Exchange) toolEntry(ctx context.Context, t *tool) jsontext.Value {
+	if !ex.mayCall(ctx, t) {
+		return nil
+	}
+	if ex.underscores() {
+		return t.underscore
+	}
+	return t.dotted
+}
+
+func (ex *Exchange) mayCall(ctx context.Context, t *tool) bool {
+	if t.op == nil {
+		return true
+	}
+	return ex.server.Callable(ctx, ex.Caller, t.op)
+}
+
+// underscores reports whether names are shown without dots. One desktop client
+// drops a whole tool set over a dot.
+func (ex *Exchange) underscores() bool {
+	switch ex.server.ToolNames {
+	case "dotted":
+		return false
+	case "underscore":
+		return true
+	default:
+		return ex.meta.clientName == "claude-ai"
+	}
+}
+
+// toolName is an operation's name as this client is shown it.
+func (ex *Exchange) toolName(name string) string {
+	if ex.underscores() {
+		return underscored(name)
+	}
+	return name
+}
+
+// page is one page of a list.
+type page struct {
+	list    string
+	from, n int
+	size    int
+}
+
+// page reads the cursor of a list request. A cursor is a position in one list
+// and gives no right, so it needs no signature; anything else is refused.
+func (ex *Exchange) page(params jsontext.Value, list string, n int) (page, error) {
+	p := page{list: list, n: n, size: ex.server.Limits.PageSize}
+	f, err := fields(params, "cursor")
+	if err != nil {
+		return p, invalidParams("params: " + err.Error())
+	}
+	if f[0] == nil {
+		return p, nil
+	}
+	s, ok := text(f[0])
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	if !ok || err != nil {
+		return p, invalidParams("unknown cursor")
+	}
+	var at int
+	name, pos, _ := strings.Cut(string(raw), " ")
+	if json.Unmarshal([]byte(pos), &at) != nil || name != list || at <= 0 || at >= n {
+		return p, invalidParams("unknown cursor")
+	}
+	p.from = at
+	return p, nil
+}
+
+// take fills the page. item may return nil for entries that are left out.
+func (p page) take(item func(int) jsontext.Value) (items []jsontext.Value, next string) {
+	for i := p.from; i < p.n; i++ {
+		it := item(i)
+		if it == nil {
+			continue
+		}
+		if len(items) == p.size {
+			return items, base64.RawURLEncoding.EncodeToString([]byte(p.list + " " + string(mustJSON(i))))
+		}
+		items = append(items, it)
+	}
+	return items, ""
+}
+
+// listBody encodes a page.
+func listBody(name string, items []jsontext.Value, next string) jsontext.Value {
+	b := append([]byte(`{"`), name...)
+	b = append(b, `":[`...)
+	for i, it := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, it...)
+	}
+	b = append(b, ']')
+	if next != "" {
+		b = append(append(append(b, `,"nextCursor":"`...), next...), '"')
+	}
+	return append(b, '}')
+}

@@ -1,0 +1,79 @@
+package mcp
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"portcullis/gateway/call"
+)
+
+// ref is what a resource URI means: a secret, or what lies below a prefix.
+type ref struct {
+	path    call.Path // full path below the KV mount
+	listing bool      // the URI ends in a slash
+	version int       // 0 for the latest
+}
+
+// parseURI reads kv://{mount}/{full path}[?version=N], and kv://{subject}/{path}
+// where the first segment is the caller's own subject and the path is relative.
+// The path is unescaped once and must then be clean, so an escaped slash or
+// percent sign is refused.
+func (ex *Exchange) parseURI(uri string) (ref, bool) {
+	rest, ok := strings.CutPrefix(uri, "kv://")
+	if !ok {
+		return ref{}, false
+	}
+	host, rest, ok := strings.Cut(rest, "/")
+	mount := host == ex.server.KVMount
+	if !ok || (!mount && host != ex.Caller.Subject) {
+		return ref{}, false
+	}
+	rest, query, hasQuery := strings.Cut(rest, "?")
+	r, ok := parsePath(rest)
+	if hasQuery && ok {
+		r.version, ok = parseVersion(query)
+		ok = ok && !r.listing
+	}
+	if !mount {
+		r.path = ex.Caller.Prefix.Join(r.path)
+	}
+	return r, ok
+}
+
+func parsePath(escaped string) (ref, bool) {
+	if strings.Contains(strings.ToLower(escaped), "%2f") {
+		return ref{}, false
+	}
+	s, err := url.PathUnescape(escaped)
+	if err != nil {
+		return ref{}, false
+	}
+	r := ref{listing: s == "" || strings.HasSuffix(s, "/")}
+	if s == "" {
+		return r, true
+	}
+	p, err := call.ParsePath(strings.TrimSuffix(s, "/"))
+	r.path = p
+	return r, err == nil
+}
+
+func parseVersion(query string) (int, bool) {
+	v, ok := strings.CutPrefix(query, "version=")
+	n, err := strconv.Atoi(v)
+	return n, ok && err == nil && n > 0
+}
+
+// uri is the canonical URI of a full path.
+func (s *Server) uri(p call.Path, listing bool) string {
+	var b strings.Builder
+	b.WriteString("kv://" + s.KVMount)
+	for seg := range strings.SplitSeq(p.String(), "/") {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(seg))
+	}
+	if listing && !p.IsZero() {
+		b.WriteByte('/')
+	}
+	return b.String()
+}
