@@ -13,9 +13,13 @@ import (
 	"time"
 
 	"portcullis/gateway/auth/apikey"
+	"portcullis/gateway/auth/cert"
 	"portcullis/gateway/auth/deny"
+	"portcullis/gateway/auth/dpop"
+	"portcullis/gateway/auth/keyset"
 	"portcullis/gateway/auth/peer"
 	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/auth/token"
 	"portcullis/gateway/call"
 )
 
@@ -27,7 +31,12 @@ type Chain struct {
 	trust    peer.Trust
 	failures *peer.Failures
 	denied   *deny.List
-	keys     *apikey.Store // nil when the method is off
+	keys     *apikey.Store   // nil when the method is off
+	tokens   *token.Verifier // nil when the method is off
+	issuer   *keyset.Source  // nil when no published keys are used
+	proofs   *dpop.Checker
+	tls      *cert.Server // nil for a listener without TLS
+	certs    certNames
 	now      func() time.Time
 	changed  notice
 	health   health
@@ -36,7 +45,7 @@ type Chain struct {
 // New checks the configuration and reads every file that it names. The error
 // lists every problem.
 func New(cfg Config) (*Chain, error) {
-	ch := &Chain{cfg: cfg, log: cfg.Log, trust: cfg.TrustedProxies, now: time.Now}
+	ch := &Chain{cfg: cfg, log: cfg.Log, trust: cfg.TrustedProxies, proofs: dpop.New(cfg.ProofSeen), now: time.Now}
 	if ch.log == nil {
 		ch.log = slog.New(slog.DiscardHandler)
 	}
@@ -52,7 +61,11 @@ func New(cfg Config) (*Chain, error) {
 		open func() error
 	}{
 		{"API keys", ch.openKeys},
+		{"JWT", ch.openTokens},
+		{"TLS", ch.openTLS},
+		{"mTLS", ch.openCertNames},
 		{"deny list", ch.openDenyList},
+		{"PUBLIC_URL", ch.checkPublicURL},
 	} {
 		if err := part.open(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", part.name, err))
@@ -112,24 +125,41 @@ func (ch *Chain) Authenticate(r *http.Request) (*call.Caller, error) {
 		return nil, ch.refuse(r.Context(), src, err)
 	}
 	accepted(c.Method).Inc()
-	own := *c
-	own.SourceIP = src
-	return &own, nil
+	c.SourceIP = src
+	return c, nil
 }
 
-// identify finds the one credential and verifies it.
+// identify finds the one credential and verifies it. A client certificate may
+// accompany a key or a token, and is verified then as well; alone it is the
+// credential. The caller is a copy of its own.
 func (ch *Chain) identify(r *http.Request, now time.Time) (*call.Caller, error) {
 	cred, err := presented(r)
 	if err != nil {
 		return nil, err
 	}
-	switch cred.method {
-	case call.APIKey:
-		return ch.byKey(cred.value, now)
-	case call.JWT:
-		return nil, fmt.Errorf("%w: JWT", rule.MethodOff)
+	holder, err := ch.certificate(r, now)
+	if err != nil {
+		return nil, err
 	}
-	return nil, rule.NoCredential
+	var shared *call.Caller
+	switch {
+	case cred.method == call.APIKey:
+		shared, err = ch.byKey(cred.value, now)
+	case cred.method == call.JWT:
+		shared, err = ch.byToken(r, cred, holder)
+	case holder != nil:
+		shared = holder
+	default:
+		err = rule.NoCredential
+	}
+	if err != nil {
+		return nil, err
+	}
+	own := *shared
+	if holder != nil {
+		own.CertFP, own.CertSerial = holder.CertFP, holder.CertSerial
+	}
+	return &own, nil
 }
 
 func (ch *Chain) byKey(value string, now time.Time) (*call.Caller, error) {

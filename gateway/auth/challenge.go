@@ -86,8 +86,6 @@ func safeHost(h string) string {
 	return h
 }
 
-const metadataPath = "/.well-known/oauth-protected-resource"
-
 func (ch *Chain) metadataURL(r *http.Request, resource string) string {
-	return ch.base(r) + metadataPath + resource
+	return ch.base(r) + MetadataPath + resource
 }

@@ -36,12 +36,14 @@ func (ch *Chain) ended(c *call.Caller, now time.Time) error {
 	if err := ch.denied.Check(c, now); err != nil {
 		return err
 	}
-	switch c.Method {
-	case call.APIKey:
-		if ch.keys == nil {
-			return rule.MethodOff
-		}
+	if c.CertSerial != "" && ch.tls != nil && ch.tls.Listed(c.CertSerial) {
+		return rule.CertRevoked
+	}
+	switch {
+	case c.Method == call.APIKey && ch.keys != nil:
 		return ch.keys.Valid(c, now)
+	case c.Method == call.JWT && ch.tokens != nil:
+		return ch.tokens.Valid(c, now)
 	}
 	return nil
 }
@@ -88,6 +90,9 @@ func (ch *Chain) Revoke(e deny.Entry) error {
 // Run does the background work until ctx ends: it looks at files, fetches keys
 // and forgets what is over.
 func (ch *Chain) Run(ctx context.Context) {
+	if ch.issuer != nil {
+		go ch.issuer.Run(ctx)
+	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -106,5 +111,10 @@ func (ch *Chain) Reload() {
 	if ch.keys != nil {
 		ch.note("API keys", ch.keys.Reload)
 	}
+	if ch.issuer != nil {
+		ch.note("key set file", ch.issuer.Reload)
+	}
+	if ch.tls != nil {
+		ch.note("TLS files", ch.tls.Reload)
+	}
 }
-

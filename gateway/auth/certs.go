@@ -1,0 +1,189 @@
+package auth
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"portcullis/gateway/auth/cert"
+	"portcullis/gateway/auth/peer"
+	"portcullis/gateway/auth/principal"
+	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/call"
+)
+
+// certNames is how certificates become callers.
+type certNames struct {
+	from      cert.From
+	ids       principal.SPIFFE
+	attribute string // of a DN
+	identity  string // canonical header names
+	verify    string
+	scopes    []string
+	known     *lru.Cache[[sha256.Size]byte, *call.Caller] // what a certificate says does not change
+}
+
+func (ch *Chain) openTLS() (err error) {
+	ch.tls, err = cert.NewServer(ch.cfg.TLS)
+	return err
+}
+
+// TLSConfig returns the TLS configuration of the listener, nil for one without
+// TLS. Certificates, client CAs and revocation lists are those of the files as
+// they were last read.
+func (ch *Chain) TLSConfig() *tls.Config {
+	if ch.tls == nil {
+		return nil
+	}
+	return ch.tls.TLS()
+}
+
+func (ch *Chain) openCertNames() error {
+	m := ch.cfg.MTLS
+	n := certNames{
+		from:      cert.From(cmp.Or(m.SubjectFrom, string(cert.FromCN))),
+		attribute: strings.TrimSuffix(cmp.Or(m.CNPrefix, "CN="), "="),
+		identity:  http.CanonicalHeaderKey(cmp.Or(m.IdentityHeader, "x-ssl-client-s-dn")),
+		verify:    http.CanonicalHeaderKey(cmp.Or(m.VerifyHeader, "x-ssl-client-verify")),
+		scopes:    m.Scopes,
+	}
+	if n.scopes == nil {
+		n.scopes = principal.AllScopes()
+	}
+	known, err := lru.New[[sha256.Size]byte, *call.Caller](1 << 12)
+	n.known = known
+	ids, idErr := principal.NewSPIFFE(m.SPIFFEPath, m.TrustDomains)
+	n.ids = ids
+	ch.certs = n
+	return errors.Join(err, idErr, ch.checkCertNames())
+}
+
+// checkCertNames refuses what could make two identities one: a common name or DNS
+// name says nothing about the CA that vouches for it, so with CAs of different
+// names two of them could vouch for the same one. Two certificates of one CA are
+// fine, for its rotation.
+func (ch *Chain) checkCertNames() error {
+	var errs []error
+	switch ch.certs.from {
+	case cert.FromSPIFFE:
+	case cert.FromCN, cert.FromDNS:
+		if ch.tls != nil && severalCAs(ch.tls.Roots()) {
+			errs = append(errs, errors.New("TLS_CLIENT_CA_FILE holds CAs of different names: a name of one could equal one of another; use MTLS_SUBJECT_FROM=spiffe"))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("MTLS_SUBJECT_FROM=%q: want cn, dns or spiffe", ch.certs.from))
+	}
+	if ch.certs.identity == ch.certs.verify {
+		errs = append(errs, errors.New("MTLS_IDENTITY_HEADER and MTLS_VERIFY_HEADER are the same header"))
+	}
+	if ch.cfg.MTLS.Headers && len(ch.trust) == 0 {
+		ch.log.Warn("AUTH_MTLS_ENABLED accepts headers from TRUSTED_PROXIES, but none are configured")
+	}
+	return errors.Join(errs...)
+}
+
+func severalCAs(roots []*x509.Certificate) bool {
+	for _, c := range roots {
+		if string(c.RawSubject) != string(roots[0].RawSubject) {
+			return true
+		}
+	}
+	return false
+}
+
+// strip removes headers about client certificates that did not come from a
+// trusted proxy, and those that nobody is believed about.
+func (ch *Chain) strip(r *http.Request) {
+	for _, h := range []string{
+		"Client-Dn", "X-Client-Dn", "X-Ssl-Client-Cert", "X-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert", "Client-Cert-Chain",
+		"X-Ssl-Client-S-Dn", "X-Ssl-Client-Verify",
+	} {
+		if h != ch.certs.identity && h != ch.certs.verify {
+			delete(r.Header, h)
+		}
+	}
+	if !ch.cfg.MTLS.Headers || !ch.trust.Contains(peer.Addr(r)) {
+		delete(r.Header, ch.certs.identity)
+		delete(r.Header, ch.certs.verify)
+	}
+}
+
+// certificate returns the caller that a client certificate names, nil when there
+// is none. One that is there and not good is an error.
+func (ch *Chain) certificate(r *http.Request, now time.Time) (*call.Caller, error) {
+	native, err := ch.native(r, now)
+	if err != nil {
+		return nil, err
+	}
+	if ch.forwarded(r) {
+		return ch.reported(r)
+	}
+	return native, nil
+}
+
+// forwarded reports whether a trusted proxy speaks for somebody else. Its own
+// certificate is then nobody's credential.
+func (ch *Chain) forwarded(r *http.Request) bool {
+	return len(ch.trust) > 0 && (ch.cfg.MTLS.Headers || r.Header["X-Forwarded-For"] != nil) && ch.trust.Contains(peer.Addr(r))
+}
+
+// native reads the certificate of the connection.
+func (ch *Chain) native(r *http.Request, now time.Time) (*call.Caller, error) {
+	if ch.tls == nil || !ch.tls.Asks() || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil, nil
+	}
+	fp, err := ch.tls.Verify(r.TLS.PeerCertificates, now)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := ch.certs.known.Get(fp); ok {
+		return c, nil
+	}
+	leaf := r.TLS.PeerCertificates[0]
+	c := ch.certCaller()
+	c.CertFP, c.CertSerial = hex.EncodeToString(fp[:]), leaf.SerialNumber.Text(16)
+	c.Issuer, c.AuthTime, c.Expires = leaf.Issuer.String(), leaf.NotBefore, leaf.NotAfter
+	if c.Tenant, c.Subject, err = cert.Name(leaf, ch.certs.from, ch.certs.ids); err != nil {
+		return nil, err
+	}
+	if err := principal.Check(c, ch.cfg.DefaultPrefix); err != nil {
+		return nil, err
+	}
+	ch.certs.known.Add(fp, c)
+	return c, nil
+}
+
+// reported reads what a trusted proxy says of its client's certificate. A proxy
+// whose client had none says NONE, or nothing.
+func (ch *Chain) reported(r *http.Request) (*call.Caller, error) {
+	names, verdicts := r.Header[ch.certs.identity], r.Header[ch.certs.verify]
+	if len(names) > 1 || len(verdicts) > 1 {
+		return nil, fmt.Errorf("%w: a header came twice", rule.CertVerify)
+	}
+	name, verdict := strings.Join(names, ""), strings.Join(verdicts, "")
+	if name == "" && (verdict == "" || verdict == "NONE") {
+		return nil, nil
+	}
+	if verdict != "SUCCESS" {
+		return nil, rule.CertVerify
+	}
+	c := ch.certCaller()
+	var err error
+	if c.Subject, err = cert.DNValue(name, ch.certs.attribute); err != nil {
+		return nil, err
+	}
+	return c, principal.Check(c, ch.cfg.DefaultPrefix)
+}
+
+func (ch *Chain) certCaller() *call.Caller {
+	return &call.Caller{Method: call.MTLS, Scopes: ch.certs.scopes, Kind: ch.cfg.MTLS.Kind}
+}

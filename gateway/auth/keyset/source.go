@@ -1,0 +1,254 @@
+package keyset
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"portcullis/gateway/auth/jose"
+	"portcullis/gateway/auth/reload"
+	"portcullis/gateway/auth/rule"
+)
+
+// Bounds of fetching because of a key that is not known.
+const (
+	// Patience is how long a call waits for a fetch. With a dead issuer this is
+	// how long a token with an unknown key takes to be refused.
+	Patience = 800 * time.Millisecond
+	// Pause lies between two fetches that unknown keys cause, however many come.
+	Pause = 500 * time.Millisecond
+	// retry lies between two fetches in the background while they go wrong.
+	retry = 5 * time.Second
+)
+
+// Options say where keys come from: exactly one of File, URL and Issuer.
+type Options struct {
+	File     string
+	URL      string
+	Issuer   string // keys are found by discovery
+	CacheFor time.Duration
+	StaleFor time.Duration
+	Client   *http.Client
+	// Report is told what came of every look at the source. Optional.
+	Report func(changed bool, err error)
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+}
+
+// Source is an issuer's keys over time. It is safe for concurrent use.
+type Source struct {
+	o     Options
+	file  *reload.File
+	fetch func(context.Context) ([]byte, error)
+
+	set   atomic.Pointer[Set]
+	good  atomic.Int64 // when the set was last confirmed, in unix nanoseconds
+	empty *Set         // stands in for a set that is too old
+
+	mu     sync.Mutex // guards flight and asked
+	flight *flight    // the fetch that is under way, else nil
+	asked  time.Time  // when an unknown key last caused a fetch
+}
+
+// flight is one fetch that any number of calls wait for.
+type flight struct {
+	asked bool // an unknown key caused it
+	done  chan struct{}
+}
+
+// New makes a source. A file is read at once, and an error when it cannot be; a
+// fetched set is empty until Run or a first token fetches it.
+func New(o Options) (*Source, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Client == nil {
+		o.Client = Client()
+	}
+	if o.Report == nil {
+		o.Report = func(bool, error) {}
+	}
+	s := &Source{o: o, empty: &Set{}}
+	s.set.Store(s.empty)
+	switch {
+	case o.File != "":
+		s.file = reload.New(o.File)
+		_, err := s.Reload()
+		return s, err
+	case o.URL != "":
+		s.fetch = func(ctx context.Context) ([]byte, error) { return get(ctx, o.Client, o.URL) }
+		return s, CheckURL(o.URL)
+	case o.Issuer != "":
+		s.fetch = s.discovered
+		return s, CheckURL(o.Issuer)
+	}
+	return nil, errors.New("no source of keys")
+}
+
+func (s *Source) discovered(ctx context.Context) ([]byte, error) {
+	address, err := discover(ctx, s.o.Client, s.o.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	return get(ctx, s.o.Client, address)
+}
+
+// Current returns the keys that count now. Fetched keys that could not be
+// confirmed for too long count no more.
+func (s *Source) Current(now time.Time) *Set {
+	if s.fetch != nil && now.UnixNano()-s.good.Load() > int64(s.o.CacheFor+s.o.StaleFor) {
+		return s.empty
+	}
+	return s.set.Load()
+}
+
+// Find returns the key for a token and the set that it is in. A key that is not
+// known is looked for at the issuer, once for any number of calls that ask
+// together.
+func (s *Source) Find(ctx context.Context, t *jose.Token) (*jose.Key, *Set, error) {
+	set := s.Current(s.o.Now())
+	k, err := set.Find(t)
+	if s.fetch == nil || !errors.Is(err, rule.KeyID) {
+		return k, set, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	s.ask(ctx)
+	set = s.Current(s.o.Now())
+	k, err = set.Find(t)
+	return k, set, err
+}
+
+// ask waits for a fetch that an unknown key caused. One that the clock caused may
+// have begun before the issuer had the key, so it is waited for and followed by
+// another.
+func (s *Source) ask(ctx context.Context) {
+	for {
+		f, wait := s.join()
+		if f == nil {
+			select {
+			case <-time.After(wait):
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return
+		}
+		if f.asked {
+			return
+		}
+	}
+}
+
+// join returns the fetch that is under way, or starts one, or says how long to
+// wait before one may start.
+func (s *Source) join() (*flight, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flight != nil {
+		return s.flight, 0
+	}
+	if wait := Pause - time.Since(s.asked); wait > 0 {
+		return nil, wait
+	}
+	s.asked = time.Now()
+	return s.start(true), 0
+}
+
+// start begins a fetch; mu is held. It does not end with the call that caused it.
+func (s *Source) start(asked bool) *flight {
+	f := &flight{asked: asked, done: make(chan struct{})}
+	s.flight = f
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+		defer cancel()
+		changed, err := s.refresh(ctx)
+		s.mu.Lock()
+		s.flight = nil
+		s.mu.Unlock()
+		s.o.Report(changed, err)
+		close(f.done)
+	}()
+	return f
+}
+
+// refresh fetches the keys. An error leaves those that are known.
+func (s *Source) refresh(ctx context.Context) (bool, error) {
+	data, err := s.fetch(ctx)
+	if err != nil {
+		return false, err
+	}
+	return s.put(data)
+}
+
+func (s *Source) put(data []byte) (bool, error) {
+	next, _, err := Parse(data)
+	if err != nil {
+		return false, err
+	}
+	s.good.Store(s.o.Now().UnixNano())
+	if old := s.set.Load(); old != s.empty && bytes.Equal(old.digest[:], next.digest[:]) {
+		return false, nil
+	}
+	s.set.Store(next)
+	return true, nil
+}
+
+// Reload reads the file again if it has changed. It does nothing for keys that
+// are fetched.
+func (s *Source) Reload() (bool, error) {
+	if s.file == nil {
+		return false, nil
+	}
+	changed := false
+	_, err := s.file.Poll(func(data []byte) (err error) {
+		changed, err = s.put(data)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("key set: %w", err)
+	}
+	return changed, nil
+}
+
+// Refresh fetches the keys now, or waits for a fetch that is under way.
+func (s *Source) Refresh(ctx context.Context) {
+	if s.fetch == nil {
+		return
+	}
+	s.mu.Lock()
+	f := s.flight
+	if f == nil {
+		f = s.start(false)
+	}
+	s.mu.Unlock()
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+	}
+}
+
+// Run keeps fetched keys fresh until ctx ends.
+func (s *Source) Run(ctx context.Context) {
+	for s.fetch != nil && ctx.Err() == nil {
+		before := s.good.Load()
+		s.Refresh(ctx)
+		wait := s.o.CacheFor
+		if s.good.Load() == before {
+			wait = min(wait, retry)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
