@@ -1,0 +1,77 @@
+package limit
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+// shards spread the locks.
+const shards = 32
+
+// memory keeps buckets in this process. A bucket is one number, the time at which
+// it is full again (the "theoretical arrival time" of GCRA, ITU-T I.371): a full
+// bucket needs no memory at all.
+type memory struct {
+	seed   maphash.Seed
+	max    int // in one shard
+	shards [shards]shard
+}
+
+type shard struct {
+	mu   sync.Mutex // guards full
+	full map[Key]time.Time
+}
+
+func newMemory(max int) *memory {
+	m := &memory{seed: maphash.MakeSeed(), max: (max + shards - 1) / shards}
+	for i := range m.shards {
+		m.shards[i].full = map[Key]time.Time{}
+	}
+	return m
+}
+
+func (m *memory) spend(k Key, c Charge, now time.Time) (Level, error) {
+	s := &m.shards[maphash.Comparable(m.seed, k)%shards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	full := s.full[k]
+	if full.Before(now) {
+		full = now
+	}
+	after := full.Add(time.Duration(c.Cost) * c.Interval)
+	if retry := after.Sub(now) - time.Duration(c.Burst)*c.Interval; c.Cost > 0 && retry > 0 {
+		return Level{Full: full.Sub(now), Retry: retry}, nil
+	}
+	if c.Cost > 0 {
+		s.keep(k, after, m.max, now)
+	}
+	return Level{Full: after.Sub(now)}, nil
+}
+
+// keep stores a bucket. When there are too many, the full ones go, which loses
+// nothing; when that is not enough, the one that is the nearest to full.
+func (s *shard) keep(k Key, full time.Time, max int, now time.Time) {
+	if _, there := s.full[k]; !there && len(s.full) >= max {
+		s.evict(now)
+	}
+	s.full[k] = full
+}
+
+func (s *shard) evict(now time.Time) {
+	var nearest Key
+	gone := false
+	for k, full := range s.full {
+		if !full.After(now) {
+			delete(s.full, k)
+			gone = true
+			continue
+		}
+		if n, ok := s.full[nearest]; !ok || full.Before(n) {
+			nearest = k
+		}
+	}
+	if !gone {
+		delete(s.full, nearest)
+	}
+}

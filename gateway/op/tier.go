@@ -1,0 +1,23 @@
+package op
+
+import "time"
+
+// Tier is how much a caller may do in a time. The policy names a tier, its data
+// define it.
+type Tier struct {
+	Name       string
+	Requests   int            // tokens that come back in a window; 0 lets nothing through
+	Window     time.Duration  // above 0
+	Burst      int            // size of the bucket
+	Costs      map[string]int // tokens by operation, 1 for one that is not named
+	Streams    int            // streams open at once, 0 for no bound
+	Concurrent int            // calls running at once, 0 for no bound
+}
+
+// Cost is how many tokens a call of the operation takes.
+func (t Tier) Cost(operation string) int {
+	if c, ok := t.Costs[operation]; ok {
+		return c
+	}
+	return 1
+}

@@ -1,0 +1,160 @@
+package bundle
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"portcullis/policies"
+)
+
+// Limits of what is read.
+const (
+	MaxFile  = 16 << 20
+	MaxFiles = 4096
+)
+
+// File is one file of a bundle.
+type File struct {
+	Name string // with slashes, relative to where the bundle lies
+	Text []byte
+}
+
+// Bundle is the policy of one place: rules, their tests, and data. It is not
+// changed after it was read.
+type Bundle struct {
+	Place    string // what it was read from, for messages; empty for the embedded one
+	Rules    []File // *.rego, by name
+	Tests    []File // *_test.rego, by name
+	Data     map[string]any
+	DataFile File  // what Data was read from, nameless when there is none
+	Sequence int64 // of a signed archive; 0 otherwise
+}
+
+// Core returns the embedded bundle.
+func Core() (*Bundle, error) {
+	b, err := readFS(policies.Files())
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded policy: %w", err)
+	}
+	return b, nil
+}
+
+// Title is the place of a file for messages.
+func (b *Bundle) Title(name string) string {
+	if b.Place == "" {
+		return "policies/" + name
+	}
+	return b.Place + "/" + name
+}
+
+// add sorts a file into the bundle.
+func (b *Bundle) add(f File) error {
+	switch {
+	case strings.HasSuffix(f.Name, "_test.rego"):
+		b.Tests = append(b.Tests, f)
+	case strings.HasSuffix(f.Name, ".rego"):
+		b.Rules = append(b.Rules, f)
+	case isData(f.Name):
+		if b.DataFile.Name != "" {
+			return fmt.Errorf("%s and %s: only one of them may be there", b.DataFile.Name, f.Name)
+		}
+		b.DataFile = f
+	}
+	return nil
+}
+
+func isData(name string) bool {
+	return name == "data.json" || name == "data.yaml" || name == "data.yml"
+}
+
+// wanted reports whether a file belongs to a bundle.
+func wanted(name string) bool { return strings.HasSuffix(name, ".rego") || isData(name) }
+
+// finish orders the files and decodes the data.
+func (b *Bundle) finish() (err error) {
+	byName := func(x, y File) int { return cmp.Compare(x.Name, y.Name) }
+	slices.SortFunc(b.Rules, byName)
+	slices.SortFunc(b.Tests, byName)
+	b.Data, err = decodeData(b.DataFile)
+	return err
+}
+
+func decodeData(f File) (map[string]any, error) {
+	data := map[string]any{}
+	if f.Name == "" {
+		return data, nil
+	}
+	// JSON is YAML, and the YAML decoder refuses duplicate keys.
+	if err := yaml.Unmarshal(f.Text, &data); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return normal(data, f.Name)
+}
+
+// normal turns YAML's values into JSON's, so that the policy sees one kind.
+func normal(data map[string]any, name string) (map[string]any, error) {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: keys must be strings: %w", name, err)
+	}
+	out := map[string]any{}
+	return out, json.Unmarshal(raw, &out)
+}
+
+// Revision identifies rules and data: two short digests, so that a change of the
+// data alone can be told from one of the rules.
+func Revision(bundles ...*Bundle) string {
+	rules, data := sha256.New(), sha256.New()
+	for _, b := range bundles {
+		for _, f := range b.Rules {
+			frame(rules, []byte(f.Name))
+			frame(rules, f.Text)
+		}
+		raw, _ := json.Marshal(b.Data) // decoded from JSON, so it can be encoded
+		frame(data, raw)
+	}
+	short := func(sum []byte) string { return hex.EncodeToString(sum[:6]) }
+	return short(rules.Sum(nil)) + "." + short(data.Sum(nil))
+}
+
+type writer interface{ Write([]byte) (int, error) }
+
+// frame writes b behind its length, so that no two lists of files look alike.
+func frame(w writer, b []byte) {
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+	_, _ = w.Write(n[:])
+	_, _ = w.Write(b)
+}
+
+// Merge lays the data of the bundles over each other, the last one on top, and
+// changes none of them.
+func Merge(bundles ...*Bundle) map[string]any {
+	out := map[string]any{}
+	for _, b := range bundles {
+		out = overlay(out, b.Data)
+	}
+	return out
+}
+
+func overlay(low, high map[string]any) map[string]any {
+	out := maps.Clone(low)
+	for k, v := range high {
+		lm, lok := out[k].(map[string]any)
+		hm, hok := v.(map[string]any)
+		if lok && hok {
+			v = overlay(lm, hm)
+		}
+		out[k] = v
+	}
+	return out
+}

@@ -1,0 +1,176 @@
+package document
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// Input is what the policy is asked. Its names follow AuthZEN 1.0. No token and
+// no secret value is ever in it.
+type Input struct {
+	V         int       `json:"v"`
+	Request   Request   `json:"request"`
+	Principal Principal `json:"principal"`
+	Action    Action    `json:"action"`
+	Resource  Resource  `json:"resource"`
+	Args      Args      `json:"args"`
+	Context   Context   `json:"context"`
+}
+
+// Request says how and why the policy is asked.
+type Request struct {
+	ID        string `json:"id"`
+	Transport string `json:"transport"`
+	Phase     string `json:"phase"`
+}
+
+// Principal is the caller as it was authenticated.
+type Principal struct {
+	ID         string   `json:"id"`
+	Kind       string   `json:"kind"`
+	Tenant     string   `json:"tenant"`
+	Issuer     string   `json:"issuer"`
+	Prefix     string   `json:"prefix"` // the caller's own part of the KV mount
+	Tier       string   `json:"tier"`   // the rate tier that the credential was registered with, mostly empty
+	Roles      []string `json:"roles"`
+	Scopes     []string `json:"scopes"`
+	OnBehalfOf *Actor   `json:"on_behalf_of"`
+	Auth       Auth     `json:"auth"`
+}
+
+// Actor is who acts for the principal (RFC 8693 section 4.1).
+type Actor struct {
+	ID   string `json:"id"`
+	Kind string `json:"kind"`
+}
+
+// Auth is how the principal proved itself.
+type Auth struct {
+	Method string `json:"method"`
+	AgeS   int    `json:"age_s"` // seconds since the credential was issued, 0 when unknown
+	CertFP string `json:"cert_fp"`
+}
+
+// Action is the operation, from the catalogue and never from the caller.
+type Action struct {
+	Op     string `json:"op"`
+	Engine string `json:"engine"`
+	Effect string `json:"effect"`
+	Public bool   `json:"public"` // every authenticated caller may, without a scope
+}
+
+// Resource is what the operation acts on. Ancestors are the path and every path
+// above it, longest first.
+type Resource struct {
+	Mount     string   `json:"mount"`
+	Path      string   `json:"path"`
+	Ancestors []string `json:"ancestors"`
+	Version   int      `json:"version"`
+}
+
+// Args are the arguments. Values are there only for a policy that reads them, and
+// without secrets.
+type Args struct {
+	Keys   []string       `json:"keys"`
+	Bytes  int            `json:"bytes"`
+	Values map[string]any `json:"values"`
+}
+
+// Context is what the call does not say itself.
+type Context struct {
+	Time     Time   `json:"time"`
+	SourceIP string `json:"source_ip"`
+}
+
+// Time is when the call came in. It is the only clock that a policy has.
+type Time struct {
+	UnixS   int64  `json:"unix_s"`
+	Weekday string `json:"weekday"` // "monday"
+	HourUTC int    `json:"hour_utc"`
+}
+
+// At is the Time of t.
+func At(t time.Time) Time {
+	u := t.UTC()
+	return Time{UnixS: u.Unix(), Weekday: weekday(u.Weekday()), HourUTC: u.Hour()}
+}
+
+func weekday(d time.Weekday) string {
+	return [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}[d]
+}
+
+// Of is the input of a bound call, without the arguments' values.
+func Of(b *op.Bound) Input {
+	r := b.Request
+	in := ForOp(b.Caller, b.Op, r.Time)
+	in.Request = Request{r.ID, string(r.Transport), string(r.Phase)}
+	if r.Phase == "" {
+		in.Request.Phase = string(op.PhaseCall)
+	}
+	in.Resource = Resource{b.Resource.Mount, b.Resource.Path.String(), b.Resource.Path.Ancestors(), b.Resource.Version}
+	in.Args.Keys, in.Args.Bytes = b.Keys, b.Bytes
+	return in
+}
+
+// ForOp is the input of the question whether a caller could call an operation.
+func ForOp(c *call.Caller, o *op.Op, now time.Time) Input {
+	return Input{
+		V:         Version,
+		Request:   Request{Phase: string(op.PhaseList)},
+		Principal: principal(c, now),
+		Action:    Action{o.Name, o.Engine, string(o.Effect), o.Public},
+		Resource:  Resource{Mount: o.Mount},
+		Context:   Context{Time: At(now), SourceIP: source(c)},
+	}
+}
+
+func principal(c *call.Caller, now time.Time) Principal {
+	p := Principal{
+		ID: c.Subject, Kind: c.Kind, Tenant: c.Tenant, Issuer: c.Issuer,
+		Prefix: c.Prefix.String(), Tier: c.Tier, Roles: c.Roles, Scopes: c.Scopes,
+		Auth: Auth{Method: string(c.Method), CertFP: c.CertFP},
+	}
+	if c.OnBehalfOf != nil {
+		p.OnBehalfOf = &Actor{c.OnBehalfOf.Subject, c.OnBehalfOf.Kind}
+	}
+	if !c.AuthTime.IsZero() && now.After(c.AuthTime) {
+		p.Auth.AgeS = int(now.Sub(c.AuthTime).Seconds())
+	}
+	return p
+}
+
+func source(c *call.Caller) string {
+	if !c.SourceIP.IsValid() {
+		return ""
+	}
+	return c.SourceIP.String()
+}
+
+// ParseInput reads an input that was written by hand or recorded. A field that is
+// missing is filled from the path where that is possible (ancestors) and is an
+// error where it would change the question (v, principal.id, action.op).
+func ParseInput(raw []byte) (Input, error) {
+	var in Input
+	if err := json.Unmarshal(raw, &in, json.RejectUnknownMembers(true)); err != nil {
+		return in, fmt.Errorf("read the input: %w", err)
+	}
+	if in.V != Version || in.Principal.ID == "" || in.Action.Op == "" {
+		return in, fmt.Errorf("the input needs v %d, principal.id and action.op", Version)
+	}
+	if in.Resource.Path == "" {
+		in.Resource.Ancestors = nil
+		return in, nil
+	}
+	p, err := call.ParsePath(strings.TrimSuffix(in.Resource.Path, "/"))
+	if err != nil {
+		return in, fmt.Errorf("resource.path: %w", err)
+	}
+	in.Resource.Path, in.Resource.Ancestors = p.String(), p.Ancestors()
+	return in, nil
+}

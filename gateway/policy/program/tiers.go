@@ -1,0 +1,41 @@
+package program
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"portcullis/gateway/op"
+)
+
+// tiers reads the tiers of the data. A burst that is not given is that of one
+// window.
+func tiers(data map[string]any) (map[string]op.Tier, error) {
+	raw, err := json.Marshal(data["tiers"])
+	if err != nil {
+		return nil, err
+	}
+	var in map[string]struct {
+		Requests   int            `json:"requests"`
+		WindowS    int            `json:"window_s"`
+		Burst      *int           `json:"burst"`
+		Cost       map[string]int `json:"cost"`
+		Streams    int            `json:"streams"`
+		Concurrent int            `json:"concurrent"`
+	}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return nil, fmt.Errorf("read the tiers: %w", err)
+	}
+	out := make(map[string]op.Tier, len(in))
+	for name, t := range in {
+		tier := op.Tier{
+			Name: name, Requests: t.Requests, Window: time.Duration(t.WindowS) * time.Second, Burst: t.Requests,
+			Costs: t.Cost, Streams: t.Streams, Concurrent: t.Concurrent,
+		}
+		if t.Burst != nil {
+			tier.Burst = *t.Burst
+		}
+		out[name] = tier
+	}
+	return out, nil
+}

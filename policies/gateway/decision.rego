@@ -1,0 +1,45 @@
+# METADATA
+# title: The decision
+# description: >-
+#   Every call is answered by data.gateway.decision. A call is allowed when its
+#   input is whole, its scope is there, something grants the resource and no team
+#   refuses it. Everything else is denied, with reasons.
+package gateway
+
+import rego.v2
+
+# METADATA
+# description: Allow is tried first because most calls are allowed; reasons are worked out for the others alone.
+# entrypoint: true
+# custom:
+#   id: gateway.decision
+decision := {
+	"v": 1,
+	"allow": true,
+	"reasons": [],
+	"required_scopes": required_scopes,
+	"path_prefix": path_prefix,
+	"tier": tier,
+	"obligations": obligations,
+} if {
+	allowed
+} else := {
+	"v": 1,
+	"allow": false,
+	"reasons": [r | some r in reasons],
+	"required_scopes": required_scopes,
+	"path_prefix": "",
+	"tier": tier,
+	"obligations": no_obligations,
+}
+
+# METADATA
+# description: Lists ask for this rule alone, with the resource and the arguments unknown.
+# custom:
+#   id: gateway.allowed
+allowed if {
+	scoped
+	granted
+	well_formed
+	not refused
+}

@@ -1,0 +1,72 @@
+package gateway
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: gateway.no_obligations
+no_obligations := {"transforms": [], "deliver": "plain", "wrap_ttl_s": 0, "max_ttl_s": 0, "approval": null}
+
+# METADATA
+# description: Everything that asks something of the result, from grants.
+# custom:
+#   id: gateway.duties.grant
+duties contains grant if some [_, grant] in grants
+
+# METADATA
+# description: From data, by operation.
+# custom:
+#   id: gateway.duties.operation
+duties contains data.obligations[input.action.op]
+
+# METADATA
+# description: From teams.
+# custom:
+#   id: gateway.duties.team
+duties contains duty if {
+	some team
+	some duty in data.policy.obligations[team].obligation
+}
+
+# METADATA
+# description: The union of all duties, and the tightest of each bound. Nothing that is added loosens it.
+# custom:
+#   id: gateway.obligations
+obligations := no_obligations if {
+	count(duties) == 0
+} else := {
+	"transforms": [t | some t in {t | some d in duties; some t in d.transforms}],
+	"deliver": tightest_delivery,
+	"wrap_ttl_s": least([n | some d in duties; n := d.wrap_ttl_s]),
+	"max_ttl_s": least([n | some d in duties; n := d.max_ttl_s]),
+	"approval": approval,
+}
+
+# METADATA
+# custom:
+#   id: gateway.tightest_delivery
+tightest_delivery := "wrapped" if {
+	some d in duties
+	d.deliver == "wrapped"
+} else := "masked" if {
+	some d in duties
+	d.deliver == "masked"
+} else := "plain"
+
+# METADATA
+# description: The smallest bound that is set; 0 sets none.
+# custom:
+#   id: gateway.least
+least(bounds) := min(set) if {
+	set := {n | some n in bounds; n > 0}
+	count(set) > 0
+} else := 0
+
+# METADATA
+# description: Reserved. The gateway denies what needs an approval until approvals exist.
+# custom:
+#   id: gateway.approval
+approval := {"groups": [g | some g in groups]} if {
+	groups := {d.approval.group | some d in duties}
+	count(groups) > 0
+} else := null

@@ -1,0 +1,65 @@
+package gateway
+
+import rego.v2
+
+# METADATA
+# description: A team's package may only subtract. One refusal is enough.
+# custom:
+#   id: gateway.refused
+refused if {
+	some team
+	some _ in data.policy.deny[team].deny
+}
+
+# METADATA
+# description: Why a call is denied. Only reasons for "agent" are shown to the caller.
+# custom:
+#   id: gateway.input
+reasons contains {
+	"code": "input.invalid",
+	"msg": "the input is not whole",
+	"audience": "admin",
+	"rule": "gateway.input",
+} if {
+	not well_formed
+}
+
+# METADATA
+# custom:
+#   id: gateway.scope
+reasons contains {
+	"code": "scope.missing",
+	"msg": "ask for a credential with the scope that this operation needs",
+	"audience": "agent",
+	"rule": "gateway.scope",
+} if {
+	not scoped
+}
+
+# METADATA
+# custom:
+#   id: gateway.resource
+reasons contains {
+	"code": "resource.denied",
+	"msg": "there is nothing of that name for you",
+	"audience": "agent",
+	"rule": "gateway.resource",
+} if {
+	not granted
+}
+
+# METADATA
+# description: A team's reason is for administrators unless it says otherwise.
+# custom:
+#   id: gateway.team
+reasons contains {"code": d.code, "msg": d.msg, "audience": audience(d), "rule": d.rule} if {
+	some team
+	some d in data.policy.deny[team].deny
+}
+
+# METADATA
+# custom:
+#   id: gateway.audience
+audience(d) := d.audience if {
+	d.audience
+} else := "admin"
