@@ -144,4 +144,3 @@ func (p *Program) eval(ctx context.Context, q rego.PreparedEvalQuery, in ast.Val
 	}
 	return v, nil
 }
-

@@ -1,0 +1,260 @@
+package limit_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/limit"
+	"portcullis/gateway/op"
+)
+
+// clock is a time that tests move.
+type clock struct{ now time.Time }
+
+func (c *clock) time() time.Time         { return c.now }
+func (c *clock) advance(d time.Duration) { c.now = c.now.Add(d) }
+
+func newClock() *clock { return &clock{time.Unix(1_700_000_000, 0)} }
+
+func tiers(list ...op.Tier) func(string) (op.Tier, bool) {
+	return func(name string) (op.Tier, bool) {
+		for _, t := range list {
+			if t.Name == name {
+				return t, true
+			}
+		}
+		return op.Tier{}, false
+	}
+}
+
+func standard() op.Tier {
+	return op.Tier{Name: "standard", Requests: 60, Window: time.Minute, Burst: 60}
+}
+
+func bound(subject, operation string) *op.Bound {
+	return &op.Bound{Op: &op.Op{Spec: op.Spec{Name: operation}}, Caller: &call.Caller{Subject: subject}}
+}
+
+func newLimiter(c *clock, list ...op.Tier) *limit.Limiter {
+	return limit.New(limit.Config{Tier: tiers(list...), Enabled: true, Now: c.time})
+}
+
+// taken counts how many of n calls pass.
+func taken(l *limit.Limiter, b *op.Bound, d op.Decision, n int) int {
+	passed := 0
+	for range n {
+		if l.Take(b, &d) == nil {
+			passed++
+		}
+	}
+	return passed
+}
+
+func TestTheSixtyFirstCallIsLimited(t *testing.T) {
+	c := newClock()
+	l := newLimiter(c, standard())
+	b, d := bound("a", "kv.read"), op.Decision{Allow: true, Tier: "standard"}
+	for i := range 60 {
+		if err := l.Take(b, &d); err != nil {
+			t.Fatalf("call %d: %v", i+1, err)
+		}
+		c.advance(8 * time.Millisecond)
+	}
+	err := l.Take(b, &d)
+	if !call.Is(err, call.RateLimited) {
+		t.Fatalf("call 61: got %v, want rate_limited", err)
+	}
+	if got, want := call.AsError(err).RetryAfter, time.Second-480*time.Millisecond; got != want {
+		t.Errorf("retry after %v, want %v", got, want)
+	}
+	c.advance(time.Second)
+	if got := taken(l, b, d, 5); got != 1 {
+		t.Errorf("after a second %d calls pass, want 1", got)
+	}
+	c.advance(time.Hour)
+	if got := taken(l, b, d, 100); got != 60 {
+		t.Errorf("a full bucket lets %d calls through, want 60", got)
+	}
+}
+
+func TestTake(t *testing.T) {
+	gold := op.Tier{Name: "gold", Requests: 10, Window: time.Second, Burst: 20, Costs: map[string]int{"db.issue_creds": 5, "self.whoami": 0}}
+	closed := op.Tier{Name: "closed", Window: time.Second}
+	tests := []struct {
+		name     string
+		op       string
+		decision op.Decision
+		calls    int
+		want     int
+	}{
+		{"a tier of its own", "kv.read", op.Decision{Allow: true, Tier: "gold"}, 30, 20},
+		{"an operation that costs more", "db.issue_creds", op.Decision{Allow: true, Tier: "gold"}, 30, 4},
+		{"an operation that costs nothing", "self.whoami", op.Decision{Allow: true, Tier: "gold"}, 30, 30},
+		{"the cost that the decision names", "kv.read", op.Decision{Allow: true, Tier: "gold", Cost: 10}, 30, 2},
+		{"denied calls take too", "kv.read", op.Decision{Tier: "gold"}, 30, 20},
+		{"a denial without a tier takes from standard", "kv.read", op.Decision{}, 100, 60},
+		{"an unknown tier is standard", "kv.read", op.Decision{Tier: "nonsense"}, 100, 60},
+		{"a tier without requests", "kv.read", op.Decision{Allow: true, Tier: "closed"}, 3, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLimiter(newClock(), standard(), gold, closed)
+			if got := taken(l, bound("a", tt.op), tt.decision, tt.calls); got != tt.want {
+				t.Errorf("%d of %d calls pass, want %d", got, tt.calls, tt.want)
+			}
+		})
+	}
+}
+
+func TestBucketsAreOfCallerAndTier(t *testing.T) {
+	low := op.Tier{Name: "low", Requests: 1, Window: time.Minute, Burst: 1}
+	l := newLimiter(newClock(), standard(), low)
+	d := op.Decision{Tier: "low"}
+	tenant := bound("a", "kv.read")
+	tenant.Caller.Tenant = "t"
+	for _, b := range []*op.Bound{bound("a", "kv.read"), bound("b", "kv.read"), tenant} {
+		if got := taken(l, b, d, 3); got != 1 {
+			t.Errorf("%s: %d calls pass, want 1", b.Caller.Key(), got)
+		}
+	}
+	if got := taken(l, bound("a", "kv.read"), op.Decision{Tier: "standard"}, 1); got != 1 {
+		t.Error("an empty bucket of one tier empties that of another")
+	}
+}
+
+func TestNoTierAtAllLimits(t *testing.T) {
+	l := newLimiter(newClock())
+	if err := l.Take(bound("a", "kv.read"), &op.Decision{}); !call.Is(err, call.RateLimited) {
+		t.Errorf("got %v, want rate_limited", err)
+	}
+}
+
+func TestDisabled(t *testing.T) {
+	l := limit.New(limit.Config{Tier: tiers()})
+	if err := l.Take(bound("a", "kv.read"), &op.Decision{}); err != nil {
+		t.Error(err)
+	}
+	if _, ok := l.Facts(bound("a", "kv.read"), &op.Decision{}); ok {
+		t.Error("there are facts of a limit that is off")
+	}
+}
+
+func TestAFailingStoreRefuses(t *testing.T) {
+	broken := func(limit.Key, limit.Charge, time.Time) (limit.Level, error) {
+		return limit.Level{}, errors.New("no connection")
+	}
+	l := limit.New(limit.Config{Tier: tiers(standard()), Enabled: true, Spend: broken})
+	if err := l.Take(bound("a", "kv.read"), &op.Decision{}); !call.Is(err, call.Overloaded) {
+		t.Errorf("got %v, want overloaded", err)
+	}
+}
+
+// A caller must not get a new bucket by having others push its own out.
+func TestMemoryIsBoundedAndEmptyBucketsStay(t *testing.T) {
+	c := newClock()
+	l := limit.New(limit.Config{Tier: tiers(standard()), Enabled: true, Now: c.time, MaxKeys: 64})
+	d := op.Decision{Tier: "standard"}
+	busy := bound("busy", "kv.read")
+	taken(l, busy, d, 60)
+	for i := range 10_000 {
+		taken(l, bound(fmt.Sprint(i), "kv.read"), d, 1)
+	}
+	if got := taken(l, busy, d, 1); got != 0 {
+		t.Error("the emptiest bucket was evicted before fuller ones")
+	}
+}
+
+func TestFacts(t *testing.T) {
+	c := newClock()
+	l := newLimiter(c, standard())
+	b, d := bound("a", "kv.read"), op.Decision{Tier: "standard"}
+	taken(l, b, d, 10)
+	want := limit.Facts{Policy: "standard", Quota: 60, Window: time.Minute, Remaining: 50, Reset: 10 * time.Second}
+	for range 2 { // to look takes nothing
+		if got, ok := l.Facts(b, &d); !ok || got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	c.advance(1500 * time.Millisecond)
+	if got, _ := l.Facts(b, &d); got.Remaining != 51 || got.Reset != 8500*time.Millisecond {
+		t.Errorf("after 1.5 s got %+v", got)
+	}
+}
+
+func TestHold(t *testing.T) {
+	tier := standard()
+	tier.Streams, tier.Concurrent = 2, 0
+	l := newLimiter(newClock(), tier)
+	a := &call.Caller{Subject: "a"}
+	first, err := l.Hold(a, "standard", limit.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Hold(a, "standard", limit.Stream); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Hold(a, "standard", limit.Stream); !call.Is(err, call.RateLimited) {
+		t.Errorf("third stream of two: got %v, want rate_limited", err)
+	}
+	if _, err := l.Hold(a, "standard", limit.Running); err != nil {
+		t.Errorf("calls are not bound by the streams: %v", err)
+	}
+	first()
+	first() // a second release must not free another's place
+	if _, err := l.Hold(a, "standard", limit.Stream); err != nil {
+		t.Errorf("after a release: %v", err)
+	}
+	if _, err := l.Hold(a, "standard", limit.Stream); err == nil {
+		t.Error("releasing twice freed two places")
+	}
+}
+
+func TestTakeAtOnce(t *testing.T) {
+	l := newLimiter(newClock(), standard())
+	passed := make(chan int)
+	for range 8 {
+		go func() {
+			passed <- taken(l, bound("a", "kv.read"), op.Decision{Tier: "standard"}, 50)
+		}()
+	}
+	sum := 0
+	for range 8 {
+		sum += <-passed
+	}
+	if sum != 60 {
+		t.Errorf("%d calls pass at once, want 60", sum)
+	}
+}
+
+func ExampleLimiter_Take() {
+	tier := op.Tier{Name: "standard", Requests: 2, Window: time.Minute, Burst: 2}
+	now := time.Unix(0, 0)
+	l := limit.New(limit.Config{Tier: tiers(tier), Enabled: true, Now: func() time.Time { return now }})
+	b, d := bound("agent_api", "kv.read"), &op.Decision{Tier: "standard"}
+	for range 3 {
+		if err := l.Take(b, d); err != nil {
+			fmt.Println(call.AsError(err).Code, "retry after", call.AsError(err).RetryAfter)
+			continue
+		}
+		fmt.Println("taken")
+	}
+	// Output:
+	// taken
+	// taken
+	// rate_limited retry after 30s
+}
+
+func BenchmarkTake(b *testing.B) {
+	tier := op.Tier{Name: "standard", Requests: 1_000_000_000, Window: time.Second, Burst: 1_000_000_000}
+	l := limit.New(limit.Config{Tier: tiers(tier), Enabled: true})
+	bd, d := bound("a", "kv.read"), &op.Decision{Tier: "standard"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := l.Take(bd, d); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
