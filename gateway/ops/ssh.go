@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
@@ -97,6 +98,8 @@ func (o otpOut) Facts() op.Outcome { return op.Outcome{LeaseID: tail(o.LeaseID)}
 // Minted implements minter.
 func (o otpOut) Minted() string { return o.LeaseID }
 
+// sshOTP gives back a password whose lease outlives what the grant allows: such a
+// lease cannot be shortened, the mount's own lease time can.
 func sshOTP(ctx context.Context, s *vault.Session, in otpIn) (otpOut, error) {
 	body := map[string]string{"ip": in.IP}
 	if in.Username != "" {
@@ -111,6 +114,10 @@ func sshOTP(ctx context.Context, s *vault.Session, in otpIn) (otpOut, error) {
 	}
 	if err := s.Put(ctx, "creds/"+string(in.Role), body, &reply); err != nil {
 		return otpOut{}, err
+	}
+	if limit := s.Grant().Terms().MaxTTL; limit > 0 && reply.Duration > int(limit/time.Second) {
+		err := call.Errorf(call.Forbidden, "the password cannot be made to live as short as the policy asks")
+		return otpOut{}, errors.Join(err, s.Discard(context.WithoutCancel(ctx), reply.ID))
 	}
 	if in.Port == 0 {
 		in.Port = reply.Port

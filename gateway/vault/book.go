@@ -47,6 +47,8 @@ type note struct {
 	Role    string `json:"role"`
 	Issued  int64  `json:"issued"`  // Unix seconds
 	Expires int64  `json:"expires"` // Unix seconds
+
+	version int // of the note itself, 0 for a new one
 }
 
 // noteName is the note's place on its caller's page.
@@ -75,8 +77,9 @@ func (s *Session) turn(ctx context.Context, r request, verb string, out any) err
 	return own.send(ctx, r, out)
 }
 
+// writeNote writes a note that nobody else has written meanwhile.
 func (s *Session) writeNote(ctx context.Context, n note) error {
-	raw, err := json.Marshal(map[string]note{"data": n})
+	raw, err := json.Marshal(map[string]any{"data": n, "options": map[string]int{"cas": n.version}})
 	if err != nil {
 		return err
 	}
@@ -87,9 +90,13 @@ func (s *Session) writeNote(ctx context.Context, n note) error {
 // never was are the same NotFound: neither is on the caller's page.
 func (s *Session) readNote(ctx context.Context, name string) (note, error) {
 	var reply struct {
-		Data note `json:"data"`
+		Data     note `json:"data"`
+		Metadata struct {
+			Version int `json:"version"`
+		} `json:"metadata"`
 	}
 	err := s.turn(ctx, request{method: get, path: name}, "data", &reply)
+	reply.Data.version = reply.Metadata.Version
 	return reply.Data, err
 }
 

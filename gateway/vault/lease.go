@@ -37,9 +37,10 @@ func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error
 		err = s.writeNote(ctx, note{
 			Lease: l.ID, Role: role, Issued: now.Unix(), Expires: now.Unix() + int64(l.Duration),
 		})
-	}
-	if err == nil {
-		return l, nil
+		if err == nil {
+			return l, nil
+		}
+		err = call.Wrap(call.VaultError, "the lease cannot be noted, so it is not given out", err)
 	}
 	if rerr := s.Discard(context.WithoutCancel(ctx), l.ID); rerr != nil {
 		e := call.AsError(err)
@@ -89,7 +90,10 @@ func (s *Session) Renew(ctx context.Context, id string, increment int) (Lease, e
 		return Lease{}, err
 	}
 	n.Expires = time.Now().Unix() + int64(l.Duration)
-	return l, s.writeNote(ctx, n)
+	if err = s.writeNote(ctx, n); call.Is(err, call.CASMismatch) {
+		err = nil // another renewal at the same time has noted the same
+	}
+	return l, err
 }
 
 // left is how long the grant lets a lease live from now on, 0 for no cap.

@@ -67,7 +67,12 @@ func (c *Client) once(ctx context.Context, r request, out any) error {
 
 // issue sends the request through vault/api with the request's own token.
 func (c *Client) issue(ctx context.Context, r request) (*api.Response, error) {
-	l := c.base.WithRequestCallbacks(func(req *api.Request) { req.ClientToken = r.token }).Logical()
+	l := c.base.WithRequestCallbacks(func(req *api.Request) {
+		req.ClientToken = r.token
+		if r.method == patch {
+			req.Headers.Set("Content-Type", "application/merge-patch+json") // RFC 7396; vault/api says SCIM
+		}
+	}).Logical()
 	switch r.method {
 	case get:
 		return l.ReadRawWithDataWithContext(ctx, r.path, r.query)

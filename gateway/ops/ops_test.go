@@ -1,0 +1,155 @@
+package ops_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/e2e/stack"
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
+	"portcullis/gateway/vault"
+)
+
+// rig runs operations on a real Vault, as the pipeline would, but with grants
+// that the test mints itself.
+type rig struct {
+	vault     *stack.Vault
+	client    *vault.Client
+	catalogue *op.Catalogue
+}
+
+// newRig starts a Vault; bin/devvault must have been built.
+func newRig(t testing.TB, args ...string) *rig {
+	t.Helper()
+	root, err := stack.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{catalogue: catalogue(t)}
+	if r.vault, err = stack.StartVault(t.Context(), root, t.TempDir(), args...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.vault.Stop() })
+	r.connect(t)
+	return r
+}
+
+// newDatabaseRig starts a PostgreSQL as well, which Vault's role readonly is for.
+func newDatabaseRig(t testing.TB) (*rig, *stack.Postgres) {
+	t.Helper()
+	p, err := stack.StartPostgres(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return newRig(t, "--postgres", p.DSN()), p
+}
+
+// connect makes a new client, as a restart of the gateway would.
+func (r *rig) connect(t testing.TB) { r.connectTo(t, "secret") }
+
+// connectTo is connect with the lease book on a mount.
+func (r *rig) connectTo(t testing.TB, mount string) {
+	t.Helper()
+	path, err := call.ParsePath("mcp/.leases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.client, err = vault.New(vault.Config{
+		Addr: r.vault.Addr, Token: r.vault.Token, Timeout: 20 * time.Second,
+		Book: vault.Book{Mount: mount, Path: path},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func catalogue(t testing.TB) *op.Catalogue {
+	t.Helper()
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func caller(subject string) *call.Caller {
+	prefix, err := call.ParsePath("mcp/" + subject)
+	if err != nil {
+		panic(err)
+	}
+	return &call.Caller{Subject: subject, Prefix: prefix, Method: call.APIKey}
+}
+
+// do binds, opens and runs a call of agent's, and decodes its result.
+func (r *rig) do(ctx context.Context, name, args string) (map[string]any, error) {
+	return r.as(ctx, caller("agent"), call.Terms{}, name, args)
+}
+
+// as is do for any caller and terms; the resource is the call's own.
+func (r *rig) as(ctx context.Context, c *call.Caller, terms call.Terms, name, args string) (map[string]any, error) {
+	b, err := r.catalogue.Bind(&op.Request{Op: name, Args: []byte(args), Caller: c})
+	if err != nil {
+		return nil, err
+	}
+	terms.Op, terms.Resource = name, b.Resource
+	s, err := r.client.Open(ctx, call.Mint(c, terms))
+	if err != nil {
+		return nil, err
+	}
+	out, err := b.Run(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := op.Encode(out)
+	if err != nil {
+		return nil, err
+	}
+	var result map[string]any
+	return result, json.Unmarshal(raw, &result)
+}
+
+// must is do that has to succeed.
+func (r *rig) must(t testing.TB, name, args string) map[string]any {
+	t.Helper()
+	out, err := r.do(t.Context(), name, args)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return out
+}
+
+// wantCode checks the code of a refusal.
+func wantCode(t testing.TB, err error, want call.Code) {
+	t.Helper()
+	if !call.Is(err, want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// admin writes to Vault with the root token.
+func (r *rig) admin(t testing.TB, path, body string) { r.ask(t, "POST", path, body) }
+
+func (r *rig) adminGet(t testing.TB, path string) { r.ask(t, "GET", path, "") }
+
+func (r *rig) ask(t testing.TB, method, path, body string) {
+	t.Helper()
+	if status, err := r.vault.Send(t.Context(), method, path, body); err != nil || status >= 300 {
+		t.Fatalf("%s: status %d, %v", path, status, err)
+	}
+}
+
+// vaultRequests is how many requests Vault has seen.
+func vaultRequests(t testing.TB, r *rig) int {
+	t.Helper()
+	raw, err := os.ReadFile(r.vault.AuditFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(raw, []byte(`"type":"request"`))
+}
