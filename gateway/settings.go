@@ -17,7 +17,9 @@ import (
 // This file maps the configuration to what each part wants to know.
 
 func vaultConfig(c config.Config) vault.Config {
+	book, _ := call.ParsePath(c.DefaultPrefix + "/.leases") // no subject begins with a dot
 	return vault.Config{
+		Book: vault.Book{Mount: c.KVMount, Path: book},
 		Addr: c.VaultAddr, Namespace: c.VaultNamespace, Timeout: c.VaultTimeout,
 		CACert: c.VaultCACert, ClientCert: c.VaultClientCert, ClientKey: c.VaultClientKey,
 		ServerName: c.VaultServerName, SkipVerify: c.VaultSkipVerify,
