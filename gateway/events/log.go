@@ -1,0 +1,201 @@
+package events
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// Config is what a Log needs. A zero number takes its default.
+type Config struct {
+	// Allow decides whether the caller may hear of the event now. Without it
+	// nothing is delivered.
+	Allow func(context.Context, *call.Caller, Event) bool
+	// Valid reports why a caller's credential is no longer good. Optional.
+	Valid func(*call.Caller) error
+	// Revision names the policy in force; streams end when it changes. Optional.
+	Revision func() string
+
+	Size      int // events kept for replay, default 4096
+	Queue     int // events that wait for one reader before it is cut off, default 256
+	PerCaller int // readers of one caller, default 6,000
+	Readers   int // readers of all callers, default 16,000
+	Topics    int // topics of one reader, default 256
+}
+
+func (c Config) orDefault() Config {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.Size, 4096)
+	def(&c.Queue, 256)
+	def(&c.PerCaller, 6000)
+	def(&c.Readers, 16000)
+	def(&c.Topics, 256)
+	return c
+}
+
+// entry is an event in the log.
+type entry struct {
+	Event
+	seq uint64
+}
+
+// Log is the bounded log. It is safe for use by many goroutines.
+type Log struct {
+	Config
+	ids ids
+
+	mu       sync.Mutex // guards what follows
+	ring     []*entry   // of length Size; seq s is at s % Size
+	last     uint64     // newest sequence number, 0 for an empty log
+	readers  map[*Reader]struct{}
+	callers  map[string]int // readers by caller
+	exact    map[topicKey]map[*Reader]struct{}
+	below    map[topicKey]map[*Reader]struct{}
+	owned    map[string]map[*Reader]struct{} // readers by caller that want what concerns the caller alone
+	watchers []func(Event)                   // told of each published event
+	closed   bool
+}
+
+type topicKey struct{ mount, path string }
+
+// New makes an empty log.
+func New(c Config) *Log {
+	c = c.orDefault()
+	return &Log{
+		Config: c, ids: newIDs(), ring: make([]*entry, c.Size),
+		readers: map[*Reader]struct{}{}, callers: map[string]int{},
+		exact: map[topicKey]map[*Reader]struct{}{}, below: map[topicKey]map[*Reader]struct{}{},
+		owned: map[string]map[*Reader]struct{}{},
+	}
+}
+
+// Record publishes the change that a call made, if it made one. It has the form
+// of the pipeline's Publish.
+func (l *Log) Record(rec *op.Record) {
+	if e, ok := Of(rec); ok {
+		l.Publish(e)
+	}
+}
+
+// Publish appends an event and wakes the readers that asked for it. It does not
+// wait for any of them.
+func (l *Log) Publish(e Event) {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	published(e)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	en := &entry{Event: e, seq: l.last}
+	l.ring[l.last%uint64(len(l.ring))] = en
+	for _, w := range l.watchers {
+		w(e)
+	}
+	switch {
+	case e.Owner != "":
+		push(l.owned[e.Owner], en)
+		return
+	case e.Kind != ResourceChanged:
+		push(l.readers, en)
+		return
+	}
+	push(l.exact[topicKey{e.Mount, e.Path.String()}], en)
+	push(l.below[topicKey{e.Mount, ""}], en)
+	for _, p := range e.Path.Ancestors() {
+		push(l.below[topicKey{e.Mount, p}], en)
+	}
+}
+
+func push(rs map[*Reader]struct{}, e *entry) {
+	for r := range rs {
+		r.push(e)
+	}
+}
+
+// oldest is the first sequence number that is still held. The lock is held.
+func (l *Log) oldest() uint64 {
+	if n := uint64(len(l.ring)); l.last > n {
+		return l.last - n + 1
+	}
+	return 1
+}
+
+// watch registers a function that sees every event as it is published. It must
+// not wait for anything.
+func (l *Log) watch(f func(Event)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers = append(l.watchers, f)
+}
+
+// Recent returns the newest events that the caller may hear of, oldest first.
+func (l *Log) Recent(ctx context.Context, c *call.Caller, f Filter, n int) []Event {
+	l.mu.Lock()
+	var found []*entry
+	for seq := l.last; seq >= l.oldest() && seq > 0; seq-- {
+		if e := l.ring[seq%uint64(len(l.ring))]; f.wants(&e.Event, c) {
+			found = append(found, e)
+		}
+	}
+	l.mu.Unlock()
+	var out []Event
+	for _, e := range found {
+		if len(out) == n {
+			break
+		}
+		if l.Allow != nil && l.Allow(ctx, c, e.Event) {
+			out = append(out, e.Event)
+		}
+	}
+	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
+		out[i], out[j] = out[j], out[i]
+	}
+	return out
+}
+
+// Close ends every reader, so that the server can stop.
+func (l *Log) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for r := range l.readers {
+		r.end(ErrClosed)
+	}
+}
+
+// Watch ends the streams of callers whose credential has ended and, when the
+// policy has changed, every stream. It returns when ctx ends.
+func (l *Log) Watch(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			l.check()
+		}
+	}
+}
+
+func (l *Log) check() {
+	l.mu.Lock()
+	rs := make([]*Reader, 0, len(l.readers))
+	for r := range l.readers {
+		rs = append(rs, r)
+	}
+	l.mu.Unlock()
+	for _, r := range rs {
+		if err := r.Check(); err != nil {
+			r.end(err)
+		}
+	}
+}

@@ -1,0 +1,329 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// Why a stream ends or does not begin.
+var (
+	ErrIdle     = errors.New("nothing happened")        // not an end: the time to keep the connection alive
+	ErrSlow     = errors.New("the reader was too slow") // events were lost for it
+	ErrEnded    = errors.New("the credential ended")
+	ErrReloaded = errors.New("the policy has changed")
+	ErrClosed   = errors.New("the log is closed")
+)
+
+// Reader is one stream's place in the log. Its methods may be called from any
+// goroutine, Next from one at a time.
+type Reader struct {
+	log      *Log
+	caller   *call.Caller
+	scope    string // what its ids are bound to beside the caller
+	revision string
+
+	mu     sync.Mutex // guards what follows; taken after the log's
+	filter Filter
+	queue  []*entry
+	err    error // why it ended
+	missed bool
+	pos    uint64        // newest event that was handed out or is not wanted
+	wake   chan struct{} // holds one signal
+}
+
+// Subscribe adds a reader for the caller. after is an id that an earlier reader
+// of the same caller and scope gave out, empty to begin now. When events since
+// then are no longer held, or the id is not one, Missed says so.
+func (l *Log) Subscribe(c *call.Caller, scope string, f Filter, after string) (*Reader, error) {
+	if len(f.Topics) > l.Topics {
+		return nil, call.Errorf(call.InvalidRequest, "more than %d topics", l.Topics)
+	}
+	r := &Reader{log: l, caller: c, scope: scope, filter: f, wake: make(chan struct{}, 1), revision: l.revision()}
+	if err := r.Check(); err != nil {
+		return nil, call.Wrap(call.Unauthenticated, "the credential is no longer valid", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return nil, call.Errorf(call.Overloaded, "the gateway is stopping")
+	case l.callers[c.Key()] >= l.PerCaller:
+		return nil, &call.Error{Code: call.RateLimited, Msg: "too many streams", RetryAfter: time.Minute}
+	case len(l.readers) >= l.Readers:
+		return nil, &call.Error{Code: call.Overloaded, Msg: "too many streams", RetryAfter: time.Minute}
+	}
+	l.callers[c.Key()]++
+	l.readers[r] = struct{}{}
+	streams.Inc()
+	if len(f.Kinds) == 0 || slices.Contains(f.Kinds, ToolCompleted) {
+		add(l.owned, c.Key(), r)
+	}
+	for _, t := range f.Topics {
+		l.index(r, t)
+	}
+	r.resume(after)
+	return r, nil
+}
+
+func (l *Log) revision() string {
+	if l.Revision == nil {
+		return ""
+	}
+	return l.Revision()
+}
+
+// resume queues what happened since an id. The log's lock is held.
+func (r *Reader) resume(after string) {
+	l := r.log
+	r.pos = l.last
+	if after == "" {
+		return
+	}
+	seq, ok := l.ids.open(after, r.caller.Key(), r.scope)
+	if !ok || seq > l.last || seq+1 < l.oldest() {
+		r.missed = true
+		return
+	}
+	for s := seq + 1; s <= l.last; s++ {
+		if e := l.ring[s%uint64(len(l.ring))]; r.filter.wants(&e.Event, r.caller) {
+			r.queue = append(r.queue, e)
+		}
+	}
+	r.signal()
+}
+
+// wants reports whether an event passes the filter and concerns the caller.
+func (f *Filter) wants(e *Event, c *call.Caller) bool {
+	if e.Owner != "" && e.Owner != c.Key() {
+		return false
+	}
+	if len(f.Kinds) > 0 && !slices.Contains(f.Kinds, e.Kind) {
+		return false
+	}
+	if e.Kind != ResourceChanged {
+		return true
+	}
+	return slices.ContainsFunc(f.Topics, func(t Topic) bool { return t.covers(e) })
+}
+
+// push queues an event. The log's lock is held; nothing here waits.
+func (r *Reader) push(e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil || !r.filter.wants(&e.Event, r.caller) {
+		return
+	}
+	if n := len(r.queue); n > 0 && r.queue[n-1].seq == e.seq {
+		return // two topics of the reader cover the event
+	}
+	if len(r.queue) >= r.log.Queue {
+		r.stop(ErrSlow)
+		cutOff.Inc()
+		return
+	}
+	r.queue = append(r.queue, e)
+	r.signal()
+}
+
+func (r *Reader) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stop ends the reader. The reader's lock is held.
+func (r *Reader) stop(err error) {
+	if r.err == nil {
+		r.err, r.queue = err, nil
+	}
+	r.signal()
+}
+
+func (r *Reader) end(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop(err)
+}
+
+// Next returns the next event that the caller may hear of, and its id. It waits
+// at most for idle and then returns ErrIdle; any other error is the stream's end.
+func (r *Reader) Next(ctx context.Context, idle time.Duration) (Event, string, error) {
+	timer := time.NewTimer(idle)
+	defer timer.Stop()
+	for {
+		e, err := r.pop()
+		switch {
+		case err != nil:
+			return Event{}, "", err
+		case e != nil:
+			if r.allowed(ctx, &e.Event) {
+				return e.Event, r.log.ids.seal(e.seq, r.caller.Key(), r.scope), nil
+			}
+			continue
+		}
+		select {
+		case <-r.wake:
+		case <-timer.C:
+			return Event{}, "", r.idle()
+		case <-ctx.Done():
+			return Event{}, "", ctx.Err()
+		}
+	}
+}
+
+func (r *Reader) idle() error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	return ErrIdle
+}
+
+// pop takes the first queued event, nil when there is none. Nothing leaves after
+// the credential has ended or the policy has changed.
+func (r *Reader) pop() (*entry, error) {
+	r.mu.Lock()
+	waiting := len(r.queue) > 0
+	r.mu.Unlock()
+	if waiting {
+		if err := r.Check(); err != nil {
+			r.end(err)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return nil, r.err
+	}
+	if len(r.queue) == 0 {
+		return nil, nil
+	}
+	e := r.queue[0]
+	if r.queue = r.queue[1:]; len(r.queue) == 0 {
+		r.queue = nil
+	}
+	r.pos = e.seq
+	return e, nil
+}
+
+// allowed decides on a delivery. Events about lists hold no name and are for all.
+func (r *Reader) allowed(ctx context.Context, e *Event) bool {
+	if e.Kind != ResourceChanged {
+		return true
+	}
+	return r.log.Allow != nil && r.log.Allow(ctx, r.caller, *e)
+}
+
+// Check reports why the stream must end, nil when it may go on.
+func (r *Reader) Check() error {
+	if end := r.caller.Expires; !end.IsZero() && !time.Now().Before(end) {
+		return ErrEnded
+	}
+	if r.log.Valid != nil && r.log.Valid(r.caller) != nil {
+		return ErrEnded
+	}
+	if r.log.revision() != r.revision {
+		return ErrReloaded
+	}
+	return nil
+}
+
+// Missed reports whether events before the first one are lost to this reader.
+func (r *Reader) Missed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.missed
+}
+
+// Position is an id for everything that has been handed out so far.
+func (r *Reader) Position() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.ids.seal(r.pos, r.caller.Key(), r.scope)
+}
+
+// Add makes the reader hear of one more topic, within its cap.
+func (r *Reader) Add(t Topic) bool {
+	l := r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, open := l.readers[r]; !open || slices.Contains(r.filter.Topics, t) {
+		return open
+	}
+	if len(r.filter.Topics) >= l.Topics {
+		return false
+	}
+	r.filter.Topics = append(slices.Clip(r.filter.Topics), t)
+	l.index(r, t)
+	return true
+}
+
+// Remove makes the reader hear no more of a topic.
+func (r *Reader) Remove(t Topic) {
+	l := r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.Index(r.filter.Topics, t)
+	if _, open := l.readers[r]; !open || i < 0 {
+		return
+	}
+	r.filter.Topics = slices.Delete(slices.Clone(r.filter.Topics), i, i+1)
+	l.unindex(r, t)
+}
+
+// Close gives the reader's place back.
+func (r *Reader) Close() {
+	l := r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, open := l.readers[r]; !open {
+		return
+	}
+	delete(l.readers, r)
+	drop(l.owned, r.caller.Key(), r)
+	streams.Dec()
+	if l.callers[r.caller.Key()]--; l.callers[r.caller.Key()] == 0 {
+		delete(l.callers, r.caller.Key())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.filter.Topics {
+		l.unindex(r, t)
+	}
+	r.stop(ErrClosed)
+}
+
+// index and unindex keep the way from a resource to its readers. The log's lock
+// is held.
+func (l *Log) index(r *Reader, t Topic)   { add(l.topics(t), topicKey{t.Mount, t.Path.String()}, r) }
+func (l *Log) unindex(r *Reader, t Topic) { drop(l.topics(t), topicKey{t.Mount, t.Path.String()}, r) }
+
+func (l *Log) topics(t Topic) map[topicKey]map[*Reader]struct{} {
+	if t.Below {
+		return l.below
+	}
+	return l.exact
+}
+
+func add[K comparable](m map[K]map[*Reader]struct{}, k K, r *Reader) {
+	if m[k] == nil {
+		m[k] = map[*Reader]struct{}{}
+	}
+	m[k][r] = struct{}{}
+}
+
+func drop[K comparable](m map[K]map[*Reader]struct{}, k K, r *Reader) {
+	delete(m[k], r)
+	if len(m[k]) == 0 {
+		delete(m, k)
+	}
+}
