@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -27,7 +28,7 @@ func (configCheckCmd) Help() string {
 func (c configCheckCmd) Run() error {
 	cfg, err := config.Load(c.File)
 	if err == nil {
-		_, err = wire(cfg)
+		_, err = wire(context.Background(), cfg)
 	}
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}

@@ -34,12 +34,12 @@ func (s serveCmd) Run() error {
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
-	g, err := wire(c)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	g, err := wire(ctx, c)
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	return g.serve(ctx)
 }
 
@@ -63,6 +63,10 @@ func (g *gateway) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan struct{})
+	go func() { defer close(done); g.run(background) }()
 	failed := make(chan error, len(servers))
 	for _, s := range servers {
 		go func() { failed <- s.serve() }()
@@ -74,6 +78,8 @@ func (g *gateway) serve(ctx context.Context) error {
 	case err = <-failed:
 	case <-ctx.Done():
 	}
+	stop()
+	<-done
 	return errors.Join(err, g.shutdown(servers))
 }
 
@@ -97,10 +103,6 @@ func (s server) serve() error {
 }
 
 func (g *gateway) listen(ctx context.Context) ([]server, error) {
-	tc, err := g.auth.TLS()
-	if err != nil {
-		return nil, usageError{err}
-	}
 	addrs := []struct {
 		addr string
 		edge *edge.Edge
@@ -122,7 +124,7 @@ func (g *gateway) listen(ctx context.Context) ([]server, error) {
 			ErrorLog: g.logs.HTTPErrors(),
 		}
 		if i == 0 {
-			s.TLSConfig = tc
+			s.TLSConfig = g.auth.TLSConfig()
 		}
 		servers = append(servers, server{s, l})
 	}

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
+	"sync"
 	"time"
 
 	"portcullis/gateway/audit"
@@ -21,46 +23,49 @@ import (
 	"portcullis/gateway/pipeline"
 	"portcullis/gateway/policy"
 	"portcullis/gateway/rest"
+	"portcullis/gateway/transform"
 	"portcullis/gateway/vault"
 )
 
 // gateway is every part, wired once and never changed.
 type gateway struct {
-	cfg    config.Config
-	logs   *obs.Logs
-	meter  *obs.Meter
-	health *obs.Health
-	audit  *audit.Log
-	vault  *vault.Client
-	ops    *op.Catalogue
-	auth   *auth.Chain
-	policy *policy.Engine
-	limit  *limit.Limiter
-	calls  *pipeline.Pipeline
-	edge   *edge.Edge
-	admin  *edge.Edge // health and metrics, when they have a listener of their own
+	cfg        config.Config
+	logs       *obs.Logs
+	meter      *obs.Meter
+	health     *obs.Health
+	audit      *audit.Log
+	vault      *vault.Client
+	ops        *op.Catalogue
+	auth       *auth.Chain
+	policy     *policy.Engine
+	limit      *limit.Limiter
+	transforms *transform.Set
+	calls      *pipeline.Pipeline
+	edge       *edge.Edge
+	admin      *edge.Edge // health and metrics, when they have a listener of their own
 }
 
 // wire builds the gateway from a checked configuration. It connects to nothing.
-func wire(c config.Config) (g *gateway, err error) {
+func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 	g = &gateway{cfg: c, meter: obs.NewMeter()}
-	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: os.Stderr}); err != nil {
+	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: os.Stderr, Filter: g.redact}); err != nil {
 		return nil, err
 	}
-	g.audit = audit.Open(c.AuditFile, c.AuditSync == "group")
+	g.audit = audit.Open(audit.Config{Path: c.AuditFile, Group: c.AuditSync == "group", Filter: g.redact})
 	if g.ops, err = ops.New(ops.Mounts{KV: c.KVMount, Transit: "transit", Database: "database", SSH: "ssh"}); err != nil {
 		return nil, err
 	}
-	var problems [3]error
+	var problems [4]error
 	g.vault, problems[0] = vault.New(vaultConfig(c))
 	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
 	g.policy, problems[2] = policy.Open(policyConfig(c, g.ops, g.logs.Server))
+	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Log: g.logs.Server})
 	if err := errors.Join(problems[:]...); err != nil {
 		return nil, err
 	}
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled})
 	g.calls = g.pipeline()
-	g.health = &obs.Health{Vault: g.vault.Ready, Parts: map[string]func() obs.Part{"policy": g.policyPart, "audit": g.auditPart}}
+	g.health = &obs.Health{Vault: g.vault.Ready, Parts: map[string]func() obs.Part{"policy": g.policyPart, "audit": g.auditPart, "transforms": g.transformPart}}
 	if err := g.routes(); err != nil {
 		return nil, err
 	}
@@ -72,11 +77,13 @@ func (g *gateway) pipeline() *pipeline.Pipeline {
 	return &pipeline.Pipeline{
 		Ops:     g.ops,
 		Decide:  g.policy.Decide,
+		Plan:    g.obligations,
 		Take:    g.limit.Take,
 		Intent:  g.audit.Intent,
 		Refusal: g.audit.Refusal,
 		Outcome: g.audit.Outcome,
 		Open:    g.vault.Open,
+		Undo:    ops.Undo,
 		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter}.Record,
 	}
 }
@@ -96,14 +103,19 @@ func (g *gateway) routes() error {
 	})
 	m := mcp.New(mcp.Config{
 		Catalogue: g.ops, Do: g.calls.Do, Callable: g.policy.Callable, Version: version,
-		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount,
+		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.stepUp,
 	})
-	g.edge.Handle(http.MethodPost, "/mcp", m.ServeMCP)
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		g.edge.Handle(method, "/mcp", m.ServeMCP)
+	}
 	g.edge.Handle(http.MethodPost, "/mcp/rpc", m.ServeRPC)
+	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource", g.auth.ServeResourceMetadata)
+	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource/*path", g.auth.ServeResourceMetadata)
+	g.edge.Public(http.MethodGet, "/.well-known/oauth-authorization-server", g.auth.ServeServerMetadata)
 	if !g.cfg.ExposeREST {
 		return nil
 	}
-	api := rest.API{Do: g.calls.Do, Challenge: g.auth.Challenge}
+	api := rest.API{Do: g.calls.Do, Challenge: g.challenge}
 	return api.Mount(g.edge, g.ops)
 }
 
@@ -115,13 +127,43 @@ func (g *gateway) probes(e *edge.Edge) {
 
 func (g *gateway) edgeConfig() edge.Config {
 	return edge.Config{
-		Authenticate: g.auth.Authenticate, Challenge: g.auth.Challenge,
+		Authenticate: g.auth.Authenticate, Challenge: g.challenge,
 		ClientIP: func(r *http.Request) string { return g.auth.SourceIP(r).String() },
 		MaxBody:  g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
 		Loopback: g.cfg.Loopback(), AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins,
 		Log: g.logs.Requests, Server: g.logs.Server, Meter: g.meter,
 	}
 }
+
+// challenge asks for a credential, or for a better one. The metadata document of
+// the MCP endpoint applies below its path.
+func (g *gateway) challenge(r *http.Request, err *call.Error) string {
+	resource := ""
+	if strings.HasPrefix(r.URL.Path, "/mcp") {
+		resource = "/mcp"
+	}
+	return g.auth.Challenge(r, err, resource)
+}
+
+// stepUp asks a caller of a tool for more scopes.
+func (g *gateway) stepUp(err *call.Error) string {
+	return g.auth.Challenge(&http.Request{Host: g.cfg.Listen()}, err, "/mcp")
+}
+
+// run does the background work until ctx ends.
+func (g *gateway) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, part := range []func(context.Context){
+		g.auth.Run,
+		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },
+	} {
+		wg.Go(func() { part(ctx) })
+	}
+	wg.Wait()
+}
+
+// watchEvery is how often files are looked at for changes.
+const watchEvery = 2 * time.Second
 
 func (g *gateway) policyPart() obs.Part {
 	s := g.policy.Status()
@@ -138,9 +180,28 @@ func (g *gateway) auditPart() obs.Part {
 	return obs.Part{OK: true, Detail: "ready"}
 }
 
+func (g *gateway) transformPart() obs.Part {
+	s := g.transforms.Status()
+	if !s.Ready() {
+		return obs.Part{OK: true, Detail: "degraded: a module is in quarantine or could not be loaded"}
+	}
+	return obs.Part{OK: true, Detail: "ready"}
+}
+
+// redact passes a line of a log or of the evidence through the redactor and the
+// modules of the log hook. Until they are loaded nothing is written.
+func (g *gateway) redact(line []byte) []byte {
+	if g.transforms == nil {
+		return line
+	}
+	return g.transforms.Record(line)
+}
+
 // close lets everything go that is held.
 func (g *gateway) close(ctx context.Context) error {
-	return errors.Join(g.vault.Close(ctx), g.audit.Close(), g.logs.Close())
+	err := errors.Join(g.vault.Close(ctx), g.audit.Close(), g.logs.Close())
+	g.transforms.Close()
+	return err
 }
 
 func level(s string) slog.Level {

@@ -17,8 +17,9 @@ import (
 // when a method returns, so a killed process loses no line. A file that could not
 // be opened or written is tried again with the next record.
 type Log struct {
-	path string
-	sync bool
+	path   string
+	sync   bool
+	filter func([]byte) []byte
 
 	mu   sync.Mutex // guards the fields below and keeps lines whole
 	file *os.File
@@ -30,10 +31,20 @@ type Log struct {
 	synced uint64
 }
 
-// Open makes a log that appends to path. With group, every record is followed by
-// an fsync that is shared with the records written meanwhile. The file is opened
-// with the first record; Check tells early whether it can be.
-func Open(path string, group bool) *Log { return &Log{path: path, sync: group} }
+// Config says where the evidence goes.
+type Config struct {
+	Path string
+	// Group lets every record be followed by an fsync that it shares with the records
+	// written meanwhile.
+	Group bool
+	// Filter sees every line, without its end, before it is written. It returns what
+	// is written and must not keep the slice. Optional.
+	Filter func([]byte) []byte
+}
+
+// Open makes a log. The file is opened with the first record; Check tells early
+// whether it can be.
+func Open(c Config) *Log { return &Log{path: c.Path, sync: c.Group, filter: c.Filter} }
 
 // Check opens the file, if it is not open, and reports whether that works.
 func (l *Log) Check() error {
@@ -90,6 +101,10 @@ func (l *Log) appendLine(kind string, r *op.Record) (*os.File, uint64, error) {
 	if l.buf, err = appendRecord(l.buf[:0], kind, r); err != nil {
 		return nil, 0, err
 	}
+	if l.filter != nil {
+		l.buf = append(l.buf[:0], l.filter(l.buf)...)
+	}
+	l.buf = append(l.buf, '\n')
 	n, err := l.file.Write(l.buf)
 	if err != nil {
 		l.cut(n)

@@ -25,7 +25,9 @@ type in struct {
 	Data call.Secret `json:"data,omitempty"`
 }
 
-func (i *in) Target(op.At) (call.Resource, error) { return call.Resource{Mount: "secret", Path: i.Path}, nil }
+func (i *in) Target(op.At) (call.Resource, error) {
+	return call.Resource{Mount: "secret", Path: i.Path}, nil
+}
 
 func record(t testing.TB, args string) *op.Record {
 	t.Helper()
@@ -63,7 +65,7 @@ func lines(t *testing.T, path string) []map[string]any {
 func TestLinesAreThereWhenTheMethodReturns(t *testing.T) {
 	for _, group := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "new", "audit.jsonl")
-		l := audit.Open(path, group)
+		l := audit.Open(audit.Config{Path: path, Group: group})
 		r := record(t, `{"path":"mcp/bot/app","data":"canary-4711"}`)
 		if err := l.Intent(r); err != nil {
 			t.Fatal(err)
@@ -88,7 +90,7 @@ func TestLinesAreThereWhenTheMethodReturns(t *testing.T) {
 
 func TestStrangeTextIsOneLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := audit.Open(path, false)
+	l := audit.Open(audit.Config{Path: path})
 	r := record(t, `{"path":"a"}`)
 	r.Request.Op, r.Request.ID = "x\n\"y\xff", "\u2028"
 	if err := l.Refusal(r); err != nil {
@@ -101,7 +103,7 @@ func TestStrangeTextIsOneLine(t *testing.T) {
 
 // TestS29_FullDiskIsSeenAtOnce: the first record that does not fit is refused.
 func TestS29_FullDiskIsSeenAtOnce(t *testing.T) {
-	l := audit.Open("/dev/full", false)
+	l := audit.Open(audit.Config{Path: "/dev/full"})
 	if err := l.Intent(record(t, `{"path":"a"}`)); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v, want %v", err, syscall.ENOSPC)
 	}
@@ -113,7 +115,7 @@ func TestFileComesBack(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "d"), nil, 0o600); err != nil { // a file where a directory is needed
 		t.Fatal(err)
 	}
-	l := audit.Open(path, false)
+	l := audit.Open(audit.Config{Path: path})
 	r := record(t, `{"path":"a"}`)
 	if err := l.Intent(r); err == nil {
 		t.Fatal("written nowhere")
@@ -128,7 +130,7 @@ func TestFileComesBack(t *testing.T) {
 
 func TestConcurrentRecordsStayWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := audit.Open(path, true)
+	l := audit.Open(audit.Config{Path: path, Group: true})
 	r := record(t, `{"path":"a"}`)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -147,7 +149,7 @@ func TestConcurrentRecordsStayWhole(t *testing.T) {
 }
 
 func BenchmarkIntent(b *testing.B) {
-	l := audit.Open(filepath.Join(b.TempDir(), "audit.jsonl"), false)
+	l := audit.Open(audit.Config{Path: filepath.Join(b.TempDir(), "audit.jsonl")})
 	r := record(b, `{"path":"mcp/bot/app"}`)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -158,7 +160,7 @@ func BenchmarkIntent(b *testing.B) {
 }
 
 func ExampleOpen() {
-	l := audit.Open("/dev/null", false)
+	l := audit.Open(audit.Config{Path: "/dev/null"})
 	fmt.Println(l.Check(), l.Close())
 	// Output: <nil> <nil>
 }

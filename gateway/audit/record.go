@@ -10,7 +10,7 @@ import (
 	"portcullis/gateway/op"
 )
 
-// appendRecord appends one line. The fields of an intent and of its outcome are
+// appendRecord appends one line, without its end. The fields of an intent and of its outcome are
 // the same but for what came of it.
 func appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) {
 	l := line{b: append(b, '{')}
@@ -28,7 +28,7 @@ func appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) {
 	if kind != "intent" {
 		l.outcome(r)
 	}
-	return append(l.b, '}', '\n'), l.err
+	return append(l.b, '}'), l.err
 }
 
 // line appends members to a JSON object; the first error stays.
@@ -134,8 +134,28 @@ func (l *line) outcome(r *op.Record) {
 	if r.Outcome.Serial != "" {
 		l.str("serial", r.Outcome.Serial)
 	}
+	if len(r.Steps) > 0 {
+		l.steps(r.Steps)
+	}
 	if r.UndoFailed {
 		l.str("undo", "failed")
 	}
 	l.num("duration_us", time.Since(r.Start).Microseconds())
+}
+
+func (l *line) steps(steps []op.Step) {
+	l.key("transforms")
+	l.b = append(l.b, '[')
+	for i, s := range steps {
+		if i > 0 {
+			l.b = append(l.b, ',')
+		}
+		l.b = append(l.b, '{')
+		l.str("name", s.Name)
+		l.str("args", s.Args)
+		l.num("fuel", s.Fuel)
+		l.str("result", s.Result)
+		l.b = append(l.b, '}')
+	}
+	l.b = append(l.b, ']')
 }

@@ -111,6 +111,7 @@ type Config struct {
 	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`       // of the tier "standard",
 	RateWindow    int           `cfg:"RATE_LIMIT_WINDOW_SECONDS"` // in so many seconds
 	WASMManifest  string        `cfg:"WASM_MANIFEST"`
+	WASMCacheDir  string        `cfg:"WASM_CACHE_DIR"` // compiled modules, mode 0700; empty for none
 
 	OTLPEndpoint string `cfg:"OTEL_EXPORTER_OTLP_ENDPOINT"`
 	ServiceName  string `cfg:"OTEL_SERVICE_NAME"`

@@ -36,6 +36,7 @@ type Record struct {
 	Err      *call.Error // nil for success
 	Outcome  Outcome
 	Bytes    int // length of the result
+	Steps    []Step
 
 	Intent     bool // the intent is on record
 	AuditLost  bool // the outcome could not be recorded
@@ -68,6 +69,14 @@ type Outcome struct {
 	Version int    // KV version written or read
 	LeaseID string // shortened; never a whole lease id
 	Serial  string // of a certificate
+}
+
+// Step is one transform that ran over a result.
+type Step struct {
+	Name   string // and its digest: name@sha256:...
+	Args   string // a hash: arguments may name secrets
+	Fuel   int64
+	Result string // "unchanged", "changed" or the code of a failure
 }
 
 // Reporter is implemented by results that have such facts.

@@ -22,9 +22,9 @@ type Pipeline struct {
 	Rewrite func(context.Context, *op.Request) error
 	// Decide is the decision point. It never fails: every failure is a denial.
 	Decide func(context.Context, *op.Bound) op.Decision
-	// Plan pins the transforms that the decision names, before anything is sent.
-	// A nil Finish means that there are none. Optional.
-	Plan func(context.Context, *op.Bound, *op.Decision) (Finish, error)
+	// Plan pins the transforms that the decision names, before anything is sent. Its
+	// error refuses the call. Optional.
+	Plan func(*op.Bound, *op.Decision) (Finish, error)
 	// Take takes a token from the bucket that the decision names.
 	Take func(*op.Bound, *op.Decision) error
 	// Intent and Refusal write evidence before an effect or an answer; their
@@ -42,8 +42,19 @@ type Pipeline struct {
 	Log func(context.Context, *op.Record)
 }
 
-// Finish turns an operation's encoded result into what is delivered.
-type Finish func(ctx context.Context, body []byte) ([]byte, error)
+// Finish is what the decision obliges to. The zero Finish does nothing.
+type Finish struct {
+	// Apply turns an operation's encoded result into what is delivered.
+	Apply func(rec *op.Record, body []byte) ([]byte, error)
+	// Close lets go what was pinned; it is called whether Apply was or not.
+	Close func()
+}
+
+func (f Finish) close() {
+	if f.Close != nil {
+		f.Close()
+	}
+}
 
 // Do does one call: bind, decide, limit, record, act, transform, record, answer.
 // The result is never nil; beside an error it carries the ids alone. Errors are
@@ -90,6 +101,7 @@ func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
 	if err != nil {
 		return nil, p.refuse(rec, err)
 	}
+	defer finish.close()
 	if err := p.Intent(rec); err != nil {
 		return nil, auditFailed(err)
 	}
@@ -126,15 +138,12 @@ func (p *Pipeline) admit(ctx context.Context, rec *op.Record) (Finish, error) {
 	limited := p.Take(rec.Bound, &rec.Decision)
 	rec.Mark(op.StageLimit)
 	if limited != nil {
-		return nil, limited
+		return Finish{}, limited
 	}
-	if err := rec.Decision.Err(); err != nil {
-		return nil, err
+	if err := rec.Decision.Err(); err != nil || p.Plan == nil {
+		return Finish{}, err
 	}
-	if p.Plan == nil {
-		return nil, nil
-	}
-	return p.Plan(ctx, rec.Bound, &rec.Decision)
+	return p.Plan(rec.Bound, &rec.Decision)
 }
 
 // refuse records a refusal before it is answered.
@@ -159,8 +168,8 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 		return nil, err
 	}
 	body, err := op.Encode(out)
-	if err == nil && finish != nil {
-		body, err = finish(ctx, body)
+	if err == nil && finish.Apply != nil {
+		body, err = finish.Apply(rec, body)
 	}
 	rec.Mark(op.StageTransform)
 	if err == nil {

@@ -107,16 +107,19 @@ func TestOrder(t *testing.T) {
 		{name: "operation fails", args: `{"mode":"fail"}`, code: call.VaultError, steps: "decide take intent act outcome log"},
 		{name: "operation panics", args: `{"mode":"panic"}`, code: call.Internal, steps: "decide take intent act outcome log"},
 		{name: "plan refused", change: func(b *bench) {
-			b.Plan = func(context.Context, *op.Bound, *op.Decision) (pipeline.Finish, error) {
-				return nil, call.Errorf(call.Forbidden, "unknown transform")
+			b.Plan = func(*op.Bound, *op.Decision) (pipeline.Finish, error) {
+				return pipeline.Finish{}, call.Errorf(call.Forbidden, "unknown transform")
 			}
 		}, code: call.Forbidden, steps: "decide take refusal log"},
 		{name: "transform fails", change: func(b *bench) {
-			b.Plan = func(context.Context, *op.Bound, *op.Decision) (pipeline.Finish, error) {
-				return func(context.Context, []byte) ([]byte, error) { return nil, fail }, nil
+			b.Plan = func(*op.Bound, *op.Decision) (pipeline.Finish, error) {
+				return pipeline.Finish{
+					Apply: func(*op.Record, []byte) ([]byte, error) { return nil, fail },
+					Close: func() { b.steps = append(b.steps, "close") },
+				}, nil
 			}
 			b.Undo = func(context.Context, *vault.Session, *op.Bound, any) error { b.steps = append(b.steps, "undo"); return nil }
-		}, code: call.TransformFailed, steps: "decide take intent act undo outcome log"},
+		}, code: call.TransformFailed, steps: "decide take intent act undo outcome close log"},
 		{name: "outcome not written", change: func(b *bench) { b.Outcome = func(*op.Record) error { return fail } }, steps: "decide take intent act publish log"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -145,10 +148,10 @@ func TestOrder(t *testing.T) {
 // TestS15_TransformSeesTheResultAlone: a transform changes the answer, not the call.
 func TestS15_TransformSeesTheResultAlone(t *testing.T) {
 	b := newBench(t)
-	b.Plan = func(context.Context, *op.Bound, *op.Decision) (pipeline.Finish, error) {
-		return func(_ context.Context, body []byte) ([]byte, error) {
+	b.Plan = func(*op.Bound, *op.Decision) (pipeline.Finish, error) {
+		return pipeline.Finish{Apply: func(_ *op.Record, body []byte) ([]byte, error) {
 			return []byte(strings.ReplaceAll(string(body), canary, "***")), nil
-		}, nil
+		}}, nil
 	}
 	res, err := b.do(t, "")
 	if err != nil || string(res.Body) != `{"value":"***"}` {

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/pipeline"
+	"portcullis/gateway/transform"
+	"portcullis/gateway/transform/guest"
+)
+
+// obligations plans what the decision obliges to. The generation of the modules
+// is pinned here, before anything is sent, so a reload cannot change a call that
+// is under way. What cannot be fulfilled refuses the call.
+func (g *gateway) obligations(b *op.Bound, d *op.Decision) (pipeline.Finish, error) {
+	named := make([]transform.Obligation, len(d.Obligations.Transforms))
+	for i, t := range d.Obligations.Transforms {
+		raw, err := json.Marshal(t.Args)
+		if err != nil {
+			return pipeline.Finish{}, unfulfilled(err)
+		}
+		named[i] = transform.Obligation{Name: t.Name, Args: raw}
+		if t.Args == nil {
+			named[i].Args = nil
+		}
+	}
+	gen := g.transforms.Pin()
+	plan, err := gen.Plan(transform.Call{
+		Hook: guest.Response, Op: b.Op.Name, Mount: b.Resource.Mount, Subject: b.Caller.Subject,
+	}, named)
+	if err != nil {
+		gen.Release()
+		return pipeline.Finish{}, unfulfilled(err)
+	}
+	if plan.Len() == 0 {
+		gen.Release()
+		return pipeline.Finish{}, nil
+	}
+	return pipeline.Finish{Close: gen.Release, Apply: func(rec *op.Record, body []byte) ([]byte, error) {
+		out, steps, err := plan.Apply(body)
+		for _, s := range steps {
+			rec.Steps = append(rec.Steps, op.Step{Name: fmt.Sprintf("%s@%s", s.Name, s.Digest), Args: s.Args, Fuel: s.Fuel, Result: s.Result})
+		}
+		return out, err
+	}}, nil
+}
+
+func unfulfilled(err error) error {
+	return call.Wrap(call.Forbidden, "denied by policy", fmt.Errorf("obligation cannot be fulfilled: %w", err))
+}
