@@ -103,7 +103,7 @@ func (l *loader) read(e *Entry) ([]byte, error) {
 }
 
 // maxFile is the size above which a file is not even read.
-const maxFile = 4 << 20
+const maxFile = 8 << 20
 
 func readModule(path string) ([]byte, error) {
 	st, err := os.Stat(path)

@@ -49,7 +49,7 @@ func selecting(more map[string]*jsonschema.Schema) *jsonschema.Schema {
 // Without a selection it replaces every scalar value.
 func Mask(dst, doc, args []byte) ([]byte, bool, error) {
 	var a maskArgs
-	if err := json.Unmarshal(args, &a); err != nil {
+	if err := json.Unmarshal(args, &a); len(args) > 0 && err != nil {
 		return dst, false, fmt.Errorf("mask arguments: %w", err)
 	}
 	with := Masked

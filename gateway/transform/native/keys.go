@@ -4,37 +4,69 @@ import "bytes"
 
 // secretKeys are the ends of names whose values are secrets, in lower case
 // without - and _.
-var secretKeys = [][]byte{
-	[]byte("password"), []byte("passwd"), []byte("pwd"), []byte("passphrase"), []byte("secret"),
-	[]byte("secretid"), []byte("token"), []byte("apikey"), []byte("privatekey"), []byte("secretkey"),
-	[]byte("accesskey"), []byte("signingkey"), []byte("encryptionkey"), []byte("authorization"),
-	[]byte("cookie"), []byte("credential"), []byte("credentials"), []byte("unsealkey"), []byte("dsn"),
+func secretKeys() []string {
+	return []string{
+		"password", "passwd", "pwd", "passphrase", "secret", "secretid", "token", "apikey", "privatekey", "secretkey",
+		"accesskey", "signingkey", "encryptionkey", "authorization", "cookie", "credential", "credentials", "unsealkey", "dsn",
+	}
 }
 
-// maxKey is the length above which a name is not looked at.
-const maxKey = 64
+// names finds endings by their last two letters, which rule out most names.
+type names [32][32][]string
 
-// isSecret tells whether a value with this name is to be removed.
-func isSecret(name []byte) bool {
-	var buf [maxKey]byte
-	n := 0
-	for _, c := range name {
-		if c == '-' || c == '_' || c == ' ' || n == maxKey {
-			continue
-		}
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		buf[n] = c
-		n++
+func newNames(endings []string) *names {
+	n := new(names)
+	for _, e := range endings {
+		list := &n[letter(e[len(e)-2])][letter(e[len(e)-1])]
+		*list = append(*list, e)
 	}
-	for _, k := range secretKeys {
-		if bytes.HasSuffix(buf[:n], k) {
+	return n
+}
+
+// letter gives each letter a number, whatever its case, and all else another.
+func letter(c byte) byte {
+	if c |= 0x20; c >= 'a' && c <= 'z' {
+		return c - 'a'
+	}
+	return 31
+}
+
+// secret tells whether a value with this name is to be removed.
+func (n *names) secret(name []byte) bool {
+	if len(name) < 2 {
+		return false
+	}
+	for _, e := range n[letter(name[len(name)-2])][letter(name[len(name)-1])] {
+		if endsWith(name, e) {
 			return true
 		}
 	}
 	return false
 }
+
+// endsWith ignores case, and - and _ in the name.
+func endsWith(name []byte, ending string) bool {
+	for i, k := len(name)-1, len(ending)-1; k >= 0; i-- {
+		if i < 0 {
+			return false
+		}
+		c := name[i]
+		if c == '-' || c == '_' {
+			continue
+		}
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != ending[k] {
+			return false
+		}
+		k--
+	}
+	return true
+}
+
+// maxKey is how far back the name of a value is looked for.
+const maxKey = 64
 
 // colon handles "name": value in JSON of any depth, name: value in plain text,
 // and the password of a URL.
@@ -51,8 +83,7 @@ func (s *scanner) colon(i int) int {
 	}
 	level := backslashes(s.text, end-1)
 	stop := end - 1 - level
-	start := bytes.LastIndexByte(s.text[max(s.last, stop-maxKey):stop], '"')
-	if start < 0 || !isSecret(s.text[max(s.last, stop-maxKey)+start+1:stop]) {
+	if stop < s.last || !s.names.secret(s.text[max(s.last, stop-maxKey):stop]) {
 		return i + 1
 	}
 	return s.value(i+1, level)

@@ -17,7 +17,7 @@ func isWord(c byte) bool {
 
 // assignment handles name=value, as in a query, a form or a command line.
 func (s *scanner) assignment(i int) int {
-	if !isSecret(s.nameBefore(i)) {
+	if !s.names.secret(s.nameBefore(i)) {
 		return i + 1
 	}
 	return s.word(i + 1)
@@ -25,7 +25,7 @@ func (s *scanner) assignment(i int) int {
 
 // header handles "Name: value" in text, to the end of the value.
 func (s *scanner) header(i int) int {
-	if i+1 >= len(s.text) || s.text[i+1] != ' ' || !isSecret(s.nameBefore(i)) {
+	if i+1 >= len(s.text) || s.text[i+1] != ' ' || !s.names.secret(s.nameBefore(i)) {
 		return i + 1
 	}
 	start := i + 2

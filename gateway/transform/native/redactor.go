@@ -4,10 +4,13 @@ package native
 const Redacted = "[redacted]"
 
 // Redactor removes secrets from text. It is safe for concurrent use.
-type Redactor struct{ exact *exact }
+type Redactor struct {
+	exact *exact
+	names *names
+}
 
 // New returns a redactor that knows keys and shapes, and no values yet.
-func New() *Redactor { return &Redactor{exact: newExact()} }
+func New() *Redactor { return &Redactor{exact: newExact(), names: newNames(secretKeys())} }
 
 // Learn remembers values, so that they are found wherever they appear: as they
 // are, escaped once or twice, in base64, hex or a URL. Only keyed hashes are
@@ -21,7 +24,7 @@ func (r *Redactor) Learn(values ...string) {
 
 // Append appends the text without its secrets to dst.
 func (r *Redactor) Append(dst, text []byte) []byte {
-	s := scanner{dst: dst, text: r.exact.redact(text)}
+	s := scanner{dst: dst, text: r.exact.redact(text), names: r.names}
 	for i := 0; i < len(s.text); {
 		if !anchors[s.text[i]] {
 			i++
@@ -39,6 +42,7 @@ var anchors = [256]bool{':': true, '=': true, '.': true, '_': true, 'A': true, '
 type scanner struct {
 	dst, text []byte
 	last      int
+	names     *names
 }
 
 // at looks at an anchor and returns where to go on.

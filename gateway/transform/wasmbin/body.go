@@ -10,12 +10,16 @@ type point struct {
 	pos  int
 	kind byte
 	cost int64
+	// parent is the point that pays instead if this one is not worth its own
+	// code; -1 where there is none.
+	parent int
 }
 
 const (
-	// atCode charges a fixed cost: everything up to the end of the function or
-	// of one round of the loop, without the loops inside, which charge for
-	// themselves. Only loops go back, so nothing runs unpaid.
+	// atCode charges a fixed cost, for the instructions up to the next place to
+	// which or from which a branch can go. Small stretches are paid in advance by
+	// the point before the branch, which only ever charges too much. Loops always
+	// have a point, so nothing runs again unpaid.
 	atCode byte = iota
 	// atBulk charges the length on top of the stack, atGrow the pages.
 	atBulk
@@ -66,21 +70,37 @@ func (d *decoder) walk(b *Body) error {
 	}
 	w := &walker{reader: &reader{buf: b.code}, d: d, locals: b.Locals}
 	w.frames = append(w.frames, frame{op: opBlock})
-	w.points = append(w.points, point{kind: atCode, cost: costEntry + int64(b.Locals)})
+	w.points = append(w.points, point{kind: atCode, cost: costEntry + int64(b.Locals), parent: -1})
 	for len(w.frames) > 0 && w.err == nil {
 		w.instruction()
 	}
 	if w.err == nil && w.left() > 0 {
 		return errors.New("bytes after the last end")
 	}
-	b.points = w.points
+	b.points = fold(w.points)
 	return w.err
 }
 
-// pay starts a point that pays for what follows.
-func (w *walker) pay() {
-	w.points = append(w.points, point{pos: w.pos, kind: atCode, cost: costPlain})
+// pay starts a point that pays for what follows, or lets its parent do so.
+func (w *walker) pay(parent int) {
+	w.points = append(w.points, point{pos: w.pos, kind: atCode, parent: parent})
 	w.paying = len(w.points) - 1
+}
+
+// fold moves small costs to their parents. A parent stands before its children
+// and runs at least as often as each of them.
+func fold(points []point) []point {
+	kept := len(points)
+	for i := len(points) - 1; i >= 0; i-- {
+		p := points[i]
+		if p.kind == atCode && p.parent >= 0 && p.cost < costPoint {
+			points[p.parent].cost += p.cost
+			continue
+		}
+		kept--
+		points[kept] = p
+	}
+	return points[kept:]
 }
 
 func (w *walker) charge(n int64) { w.points[w.paying].cost += n }

@@ -11,17 +11,23 @@ func (w *walker) control(op byte) {
 	w.charge(costPlain)
 	switch op {
 	case opUnreachable, 0x01, opReturn, opDrop, opSelect:
-	case opBlock, opIf:
+	case opBlock:
 		w.open(op)
+	case opIf:
+		w.open(op)
+		w.pay(w.paying)
 	case opLoop:
 		w.open(op)
-		w.pay()
+		w.pay(-1)
 	case opElse:
 		w.orElse()
 	case opEnd:
 		w.close()
-	case opBr, opBrIf:
+	case opBr:
 		w.index(len(w.frames), "label")
+	case opBrIf:
+		w.index(len(w.frames), "label")
+		w.pay(w.paying)
 	case opBrTable:
 		w.table()
 	case opCall:
@@ -57,7 +63,8 @@ func (w *walker) orElse() {
 	if top.op != opIf {
 		w.fail(errors.New("else without if"))
 	}
-	top.op, w.paying = opElse, top.paying
+	top.op = opElse
+	w.pay(top.paying)
 }
 
 // close ends a block. What follows is paid for where the block was, or by a
@@ -65,9 +72,8 @@ func (w *walker) orElse() {
 func (w *walker) close() {
 	top := w.frames[len(w.frames)-1]
 	w.frames = w.frames[:len(w.frames)-1]
-	w.paying = top.paying
-	if w.d.lim.Blocks && top.op == opBlock && len(w.frames) > 0 {
-		w.pay()
+	if w.paying = top.paying; len(w.frames) > 0 {
+		w.pay(top.paying)
 	}
 }
 

@@ -14,9 +14,6 @@ type Limits struct {
 	// SignedCalls accepts call targets written as signed integers, which is what
 	// Go's linker does.
 	SignedCalls bool
-	// Blocks meters each block for itself. Go's compiler puts a whole function
-	// into one loop, which would pay for all of it at every jump.
-	Blocks bool
 	// Import says which functions may be imported; nil means none.
 	Import func(module, name string) bool
 }
@@ -33,8 +30,8 @@ func Plain() Limits {
 // runtime of its own and imports the system interface that it expects.
 func Stub(allowed func(module, name string) bool) Limits {
 	return Limits{
-		Size: 4 << 20, Types: 2000, Funcs: 20000, Globals: 200, Exports: 1000, Segments: 100_000,
+		Size: 8 << 20, Types: 2000, Funcs: 20000, Globals: 200, Exports: 1000, Segments: 100_000,
 		Body: 512 << 10, Locals: 5000, Depth: 5000, Table: 20000, Pages: 256,
-		Start: true, SignedCalls: true, Blocks: true, Import: allowed,
+		Start: true, SignedCalls: true, Import: allowed,
 	}
 }

@@ -67,7 +67,9 @@ const (
 	// costImport is a round trip into the host.
 	costImport = 400
 	costEntry  = 24
-	costBulk   = 40
+	// costPoint is the cost from which a stretch of code is charged by itself.
+	costPoint = 48
+	costBulk  = 40
 	// bulkShift makes one unit of fuel move eight bytes.
 	bulkShift = 3
 	// costGrow pays for the call, costPage for copying and clearing one page.
