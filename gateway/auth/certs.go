@@ -170,10 +170,10 @@ func (ch *Chain) reported(r *http.Request) (*call.Caller, error) {
 		return nil, fmt.Errorf("%w: a header came twice", rule.CertVerify)
 	}
 	name, verdict := strings.Join(names, ""), strings.Join(verdicts, "")
-	if name == "" && (verdict == "" || verdict == "NONE") {
+	if name == "" && (verdict == "" || strings.EqualFold(verdict, "NONE")) {
 		return nil, nil
 	}
-	if verdict != "SUCCESS" {
+	if !strings.EqualFold(verdict, "SUCCESS") {
 		return nil, rule.CertVerify
 	}
 	c := ch.certCaller()

@@ -80,7 +80,7 @@ func (ch *Chain) audiences() []string {
 	if r := ch.cfg.OAuth.Resource; r != "" {
 		out = append(out, r)
 	}
-	if base := strings.TrimRight(ch.cfg.PublicURL, "/"); base != "" && len(out) > 0 {
+	if base := strings.TrimRight(ch.cfg.PublicURL, "/"); base != "" {
 		for _, p := range resourcePaths() {
 			out = append(out, base+p)
 		}
