@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"portcullis/gateway/auth"
@@ -16,14 +17,19 @@ import (
 
 // This file maps the configuration to what each part wants to know.
 
-func vaultConfig(c config.Config) vault.Config {
-	book, _ := call.ParsePath(c.DefaultPrefix + "/.leases") // no subject begins with a dot
+func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
+	book, _ := call.ParsePath(strings.TrimPrefix(c.DefaultPrefix+"/.leases", "/")) // no subject begins with a dot
 	return vault.Config{
 		Book: vault.Book{Mount: c.KVMount, Path: book},
 		Addr: c.VaultAddr, Namespace: c.VaultNamespace, Timeout: c.VaultTimeout,
 		CACert: c.VaultCACert, ClientCert: c.VaultClientCert, ClientKey: c.VaultClientKey,
 		ServerName: c.VaultServerName, SkipVerify: c.VaultSkipVerify,
-		Token: c.VaultToken.Reveal(), RoleID: c.VaultRoleID, SecretID: c.VaultSecretID.Reveal(),
+		Login: vault.Login{
+			Token: c.VaultToken, TokenFile: c.VaultTokenFile,
+			RoleID: c.VaultRoleID, SecretID: c.VaultSecretID, SecretIDFile: c.VaultSecretIDFile, SecretIDWrapped: c.VaultSecretIDWrapped,
+			Role: c.VaultAuthRole, JWTFile: c.VaultAuthJWTFile, Mount: c.VaultAuthMount,
+		},
+		Load: vault.Load{Total: c.VaultRequests}, Log: log,
 	}
 }
 
