@@ -56,7 +56,7 @@ func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 		return nil, err
 	}
 	var problems [4]error
-	g.vault, problems[0] = vault.New(vaultConfig(c))
+	g.vault, problems[0] = vault.New(vaultConfig(c, g.logs.Server))
 	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
 	g.policy, problems[2] = policy.Open(policyConfig(c, g.ops, g.logs.Server))
 	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Log: g.logs.Server})
@@ -155,6 +155,7 @@ func (g *gateway) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, part := range []func(context.Context){
 		g.auth.Run,
+		g.vault.Run,
 		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },
 	} {
 		wg.Go(func() { part(ctx) })

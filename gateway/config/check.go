@@ -74,14 +74,28 @@ func (c *Config) checkProcess(p *problems) {
 func (c *Config) checkVault(p *problems) {
 	p.url("VAULT_ADDR", c.VaultAddr)
 	p.unless(c.VaultTimeout > 0, "VAULT_TIMEOUT: must be positive")
-	p.unless((c.VaultRoleID == "") == (c.VaultSecretID == ""), "VAULT_ROLE_ID and VAULT_SECRET_ID: both or neither must be set")
-	p.unless(c.VaultToken != "" || c.VaultRoleID != "", "VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID: the gateway has no Vault credential")
+	p.unless(c.VaultRequests >= 4, "VAULT_MAX_REQUESTS: less than 4")
+	c.checkVaultLogin(p)
 	p.unless((c.VaultClientCert == "") == (c.VaultClientKey == ""), "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: both or neither must be set")
 	p.name("KV_MOUNT", c.KVMount)
 	_, err := call.ParsePath(c.DefaultPrefix)
 	p.unless(err == nil, "DEFAULT_PREFIX: not a clean path")
 	if c.VaultSkipVerify {
 		c.Warnings = append(c.Warnings, "VAULT_SKIP_VERIFY is on: Vault's certificate is not checked")
+	}
+}
+
+func (c *Config) checkVaultLogin(p *problems) {
+	secretID := c.VaultSecretID != "" || c.VaultSecretIDFile != ""
+	p.unless(c.VaultSecretID == "" || c.VaultSecretIDFile == "", "VAULT_SECRET_ID and VAULT_SECRET_ID_FILE: only one may be set")
+	p.unless((c.VaultRoleID == "") == !secretID, "VAULT_ROLE_ID and VAULT_SECRET_ID: both or neither must be set")
+	p.unless((c.VaultAuthRole == "") == (c.VaultAuthJWTFile == ""), "VAULT_AUTH_ROLE and VAULT_AUTH_JWT_FILE: both or neither must be set")
+	p.unless(c.VaultRoleID == "" || c.VaultAuthRole == "", "VAULT_ROLE_ID and VAULT_AUTH_ROLE: only one may be set")
+	p.unless(c.VaultToken != "" || c.VaultTokenFile != "" || c.VaultRoleID != "" || c.VaultAuthRole != "",
+		"VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID: the gateway has no Vault credential")
+	if c.VaultAuthMount != "" {
+		_, err := call.ParsePath(c.VaultAuthMount)
+		p.unless(err == nil, "VAULT_AUTH_MOUNT: not a clean path")
 	}
 }
 

@@ -25,12 +25,22 @@ type Config struct {
 	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`   // of a request
 
 	// Vault
-	VaultAddr       string        `cfg:"VAULT_ADDR"`
-	VaultNamespace  string        `cfg:"VAULT_NAMESPACE"`
-	VaultToken      call.Secret   `cfg:"VAULT_TOKEN"`     // a token, or
-	VaultRoleID     string        `cfg:"VAULT_ROLE_ID"`   // an AppRole, which is preferred
-	VaultSecretID   call.Secret   `cfg:"VAULT_SECRET_ID"` //
-	VaultTimeout    time.Duration `cfg:"VAULT_TIMEOUT"`   // of one request to Vault
+	VaultAddr      string `cfg:"VAULT_ADDR"`
+	VaultNamespace string `cfg:"VAULT_NAMESPACE"`
+
+	// How the gateway proves itself to Vault: one of these four ways
+	VaultToken           call.Secret `cfg:"VAULT_TOKEN"`
+	VaultTokenFile       string      `cfg:"VAULT_TOKEN_FILE"`        // kept current by somebody else
+	VaultRoleID          string      `cfg:"VAULT_ROLE_ID"`           // an AppRole, which is preferred
+	VaultSecretID        call.Secret `cfg:"VAULT_SECRET_ID"`         // with VAULT_ROLE_ID, or
+	VaultSecretIDFile    string      `cfg:"VAULT_SECRET_ID_FILE"`    // a file, read at every login
+	VaultSecretIDWrapped bool        `cfg:"VAULT_SECRET_ID_WRAPPED"` // the secret id is a wrapping token
+	VaultAuthRole        string      `cfg:"VAULT_AUTH_ROLE"`         // a role of JWT or Kubernetes authentication
+	VaultAuthJWTFile     string      `cfg:"VAULT_AUTH_JWT_FILE"`     // with VAULT_AUTH_ROLE
+	VaultAuthMount       string      `cfg:"VAULT_AUTH_MOUNT"`        // default: approle, or jwt
+
+	VaultTimeout    time.Duration `cfg:"VAULT_TIMEOUT"`      // of one request to Vault
+	VaultRequests   int           `cfg:"VAULT_MAX_REQUESTS"` // at once; one caller has at most a quarter of them
 	VaultCACert     string        `cfg:"VAULT_CACERT"`
 	VaultClientCert string        `cfg:"VAULT_CLIENT_CERT"`
 	VaultClientKey  string        `cfg:"VAULT_CLIENT_KEY"`
@@ -125,7 +135,7 @@ func Default() Config {
 	return Config{
 		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", AuditSync: "off",
 		ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
-		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second,
+		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", DefaultPrefix: "mcp",
 		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",
 		APIKeyEnabled: true, JWTEnabled: true,

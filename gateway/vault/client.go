@@ -5,130 +5,135 @@ package vault
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"net"
+	"log/slog"
 	"net/http"
-	"os"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault/breaker"
+	"portcullis/gateway/vault/credential"
+	"portcullis/gateway/vault/gate"
 )
 
 // Config says where Vault is and how the gateway proves itself to it.
 type Config struct {
 	Addr      string        // http(s)://host:port
 	Namespace string        // Vault Enterprise, empty for none
-	Timeout   time.Duration // of one request, from first byte sent to last byte read
+	Timeout   time.Duration // of one request, from first byte sent to last byte read, 0 for ten seconds
 
 	CACert, ClientCert, ClientKey string // PEM files, empty for the system's roots and no certificate
 	ServerName                    string
 	SkipVerify                    bool
 
-	Token    string // a token, or
-	RoleID   string // an AppRole
-	SecretID string
+	Login Login
+	Load  Load
 
 	Book Book // where the gateway notes whose lease is whose; empty: it can issue none
+
+	Log *slog.Logger // what happens in the background; nil for nowhere
 }
 
-// dialTimeout bounds connecting, so that a dead Vault is known within a second.
-const dialTimeout = 700 * time.Millisecond
-
-// maxReply bounds what is read of one reply of Vault, in bytes. Vault's own
-// request limit is 32 MiB.
-const maxReply = 32 << 20
+// Load bounds what is sent to Vault at once. A zero field has a default.
+type Load struct {
+	Total int           // requests at once, 256
+	Each  int           // of one caller, a quarter of Total
+	Queue int           // requests of one caller that wait for a place, 1024
+	Wait  time.Duration // the longest wait for a place, 2s
+}
 
 // Client talks to one Vault. Its base client is never changed after New, so it
 // is safe for use by many goroutines.
 type Client struct {
-	base     *api.Client // has no token
-	identity *identity
-	timeout  time.Duration
-	book     Book
+	base    *api.Client // has no token
+	http    *http.Transport
+	timeout time.Duration
+	gate    *gate.Gate
+	breaker *breaker.Breaker
+	login   Login
+	root    *credential.Cell // the gateway's own token
+	book    Book
+	log     *slog.Logger
 }
+
+// The breaker opens after that many failures in a row, and lets one request try
+// after a rest: the first call after Vault's return is at most that late.
+const (
+	breakerFailures = 5
+	breakerRest     = time.Second
+)
 
 // New makes a client. It does not connect.
 func New(c Config) (*Client, error) {
-	base, err := newBase(c)
-	if err != nil {
-		return nil, err
+	if c.Timeout <= 0 {
+		c.Timeout = 10 * time.Second
 	}
-	cl := &Client{base: base, timeout: c.Timeout, book: c.Book}
-	cl.identity = newIdentity(c, cl)
-	return cl, nil
-}
-
-// newBase makes the immutable client. vault/api reads many environment variables
-// by itself (token, namespace, headers, wrap TTL, rate limit, proxy); each is
-// overridden, so that none of them leaks into callers' requests.
-func newBase(c Config) (*api.Client, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	tr, err := newTransport(c)
 	if err != nil {
 		return nil, err
 	}
-	cfg := api.DefaultConfig()
-	if cfg.Error != nil {
-		return nil, fmt.Errorf("read Vault's environment variables: %w", cfg.Error)
-	}
-	cfg.Address, cfg.AgentAddress = c.Addr, ""
-	cfg.HttpClient = &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	cfg.MaxRetries, cfg.Limiter, cfg.Timeout, cfg.SRVLookup = 0, nil, 0, false
-	cfg.CloneHeaders, cfg.CloneToken, cfg.ReadYourWrites = false, false, false
-	base, err := api.NewClient(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("make the Vault client: %w", err)
-	}
-	base.ClearToken()
-	base.SetHeaders(http.Header{"X-Vault-Request": {"true"}})
-	base.ClearNamespace()
-	if c.Namespace != "" {
-		base.SetNamespace(c.Namespace)
-	}
-	base.SetWrappingLookupFunc(func(string, string) string { return "" })
-	return base, nil
-}
-
-func newTransport(c Config) (*http.Transport, error) {
-	tc, err := tlsConfig(c)
+	base, err := newBase(c, tr)
 	if err != nil {
 		return nil, err
 	}
-	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     tc,
-		TLSHandshakeTimeout: dialTimeout,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        256,
-		MaxIdleConnsPerHost: 256,
-		MaxConnsPerHost:     512,
-		IdleConnTimeout:     90 * time.Second,
-		DisableCompression:  true,
-	}, nil
+	cl := &Client{
+		base: base, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, book: c.Book, log: c.Log,
+		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
+	}
+	cl.root = cl.newRoot()
+	return cl, nil
 }
 
-func tlsConfig(c Config) (*tls.Config, error) {
-	tc := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, InsecureSkipVerify: c.SkipVerify} //nolint:gosec // the operator's own choice, as in Vault's clients
-	if c.CACert != "" {
-		pem, err := os.ReadFile(c.CACert)
-		if err != nil {
-			return nil, fmt.Errorf("read VAULT_CACERT: %w", err)
-		}
-		tc.RootCAs = x509.NewCertPool()
-		if !tc.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("VAULT_CACERT %s holds no certificate", c.CACert)
-		}
+func (l Load) gate() *gate.Gate {
+	g := &gate.Gate{Total: l.Total, Each: l.Each, Queue: l.Queue, Wait: l.Wait}
+	if g.Total <= 0 {
+		g.Total = 256
 	}
-	if c.ClientCert != "" {
-		cert, err := tls.LoadX509KeyPair(c.ClientCert, c.ClientKey)
-		if err != nil {
-			return nil, fmt.Errorf("read VAULT_CLIENT_CERT: %w", err)
-		}
-		tc.Certificates = []tls.Certificate{cert}
+	if g.Each <= 0 {
+		g.Each = max(1, g.Total/4)
 	}
-	return tc, nil
+	if g.Queue <= 0 {
+		g.Queue = 1024
+	}
+	if g.Wait <= 0 {
+		g.Wait = 2 * time.Second
+	}
+	return g
+}
+
+// dropIdleEvery bounds how long an idle connection is kept although Vault's name
+// may lead elsewhere by now.
+const dropIdleEvery = 5 * time.Minute
+
+// Run does what has to happen without a call: the gateway's token is renewed, or
+// got anew. It returns when ctx ends and all of it has stopped.
+func (c *Client) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { c.keepRoot(ctx) })
+	wg.Go(func() {
+		for sleep(ctx, dropIdleEvery) {
+			c.http.CloseIdleConnections()
+		}
+	})
+	wg.Wait()
+}
+
+// sleep reports false when ctx has ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // errNotReady says why Ready is not ready.
@@ -147,9 +152,38 @@ func (c *Client) Ready(ctx context.Context) error {
 	if h.Sealed || !h.Initialized {
 		return unavailable(errNotReady)
 	}
-	_, err = c.identity.token(ctx)
-	return err
+	_, err = c.root.Token(ctx)
+	return tokenFailed(err)
 }
 
-// Close gives the gateway's own token back, when it was got by logging in.
-func (c *Client) Close(ctx context.Context) error { return c.identity.close(ctx) }
+// Close gives the gateway's own token back, when it was got by logging in. What
+// callers hold lives on: the tokens that mint leases are orphans for that reason.
+func (c *Client) Close(ctx context.Context) error {
+	t := c.root.Close()
+	c.http.CloseIdleConnections()
+	if t.Value == "" || !c.login.logsIn() {
+		return nil
+	}
+	return c.revokeSelf(ctx, t)
+}
+
+// Load is what is going on: requests at Vault, requests that wait, and whether
+// Vault is taken to be away.
+func (c *Client) Load() (inside, waiting int, away bool) {
+	inside, waiting = c.gate.Load()
+	return inside, waiting, c.breaker.Open()
+}
+
+// tokenFailed is the public form of why there is no token.
+func tokenFailed(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return call.Wrap(call.Canceled, "the caller has gone away", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return unavailable(err)
+	default:
+		return err
+	}
+}

@@ -1,12 +1,10 @@
 package vault
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,9 +14,6 @@ import (
 
 	"portcullis/gateway/call"
 )
-
-// errBroken marks a connection that broke before the whole reply was read.
-var errBroken = errors.New("connection to Vault broke")
 
 // failure is everything that is known about a request that went wrong.
 type failure struct {
@@ -91,51 +86,6 @@ func retryLater(c call.Code, msg string, resp *api.Response, cause error) error 
 		}
 	}
 	return e
-}
-
-// mapBroken maps a request that got no complete answer.
-func mapBroken(f failure) error {
-	cause := errors.Join(scrub(f.err), errBroken)
-	timeout := errors.Is(f.err, context.DeadlineExceeded)
-	if ne, ok := errors.AsType[net.Error](f.err); ok {
-		timeout = timeout || ne.Timeout()
-	}
-	switch {
-	case !f.sent && f.gone:
-		return call.Wrap(call.Canceled, "the caller has gone away", cause)
-	case !f.sent:
-		return unavailable(cause)
-	case !f.req.readOnly():
-		return call.Wrap(call.OutcomeUnknown, "Vault did not answer; whether the change was made is not known", cause)
-	case f.gone:
-		return call.Wrap(call.Canceled, "the caller has gone away", cause)
-	case timeout:
-		return call.Wrap(call.VaultTimeout, "Vault did not answer in time", errors.New("timeout"))
-	default:
-		return call.Wrap(call.VaultTimeout, "Vault did not answer completely", cause)
-	}
-}
-
-func unavailable(err error) error {
-	e := call.Wrap(call.VaultUnavailable, "Vault is not available", scrub(err))
-	e.RetryAfter = time.Second
-	return e
-}
-
-// scrub drops the URL that net/http puts into its errors.
-func scrub(err error) error {
-	type wrapped interface{ Unwrap() error }
-	for {
-		op, ok := errors.AsType[*net.OpError](err)
-		if ok {
-			return fmt.Errorf("%s: %w", op.Op, op.Err)
-		}
-		w, ok := err.(wrapped) //nolint:errorlint // the chain is walked by hand
-		if !ok || w.Unwrap() == nil {
-			return err
-		}
-		err = w.Unwrap()
-	}
 }
 
 // NotFoundError is Vault's 404. KV v2 sends metadata with it when the version is

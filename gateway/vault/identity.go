@@ -1,99 +1,114 @@
 package vault
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"sync"
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault/credential"
 )
 
-// identity is the gateway's own token: configured, or got from AppRole and got
-// again when Vault no longer accepts it.
-type identity struct {
-	client           *Client
-	fixed            string
-	roleID, secretID string
-
-	mu      sync.Mutex // guards the fields below and makes logins single-flight
-	current string
-	expires time.Time
+// newRoot makes the cell of the gateway's own token.
+func (c *Client) newRoot() *credential.Cell {
+	u := &unwrapped{}
+	return &credential.Cell{
+		Get:     func(ctx context.Context) (credential.Token, error) { return c.logIn(ctx, u) },
+		Timeout: c.timeout,
+		Ahead:   true,
+		Lost: func(t credential.Token) {
+			ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+			defer cancel()
+			if err := c.revokeSelf(ctx, t); err != nil {
+				c.log.Warn("a Vault token that is not needed any more was not revoked", "cause", err)
+			}
+		},
+	}
 }
 
-// loginMargin is how long before its end a token is replaced.
-const loginMargin = 10 * time.Second
-
-func newIdentity(c Config, cl *Client) *identity {
-	return &identity{client: cl, fixed: c.Token, roleID: c.RoleID, secretID: c.SecretID}
+// asGateway sends a request with the gateway's own token.
+func (c *Client) asGateway(ctx context.Context, r request, out any) error {
+	return c.send(ctx, c.root, r, out)
 }
 
-// token returns a token that was valid when last seen.
-func (i *identity) token(ctx context.Context) (string, error) {
-	if i.roleID == "" {
-		if i.fixed == "" {
-			return "", call.Errorf(call.VaultAuth, "the gateway has no Vault credential")
+// lookEvery bounds how long a change of the token is not noticed by keepRoot.
+const lookEvery = 5 * time.Second
+
+// keepRoot keeps the gateway's token alive: it is renewed at two thirds of its
+// life, and got anew when it cannot be renewed.
+func (c *Client) keepRoot(ctx context.Context) {
+	for ctx.Err() == nil {
+		t, err := c.root.Token(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				c.log.Warn("the gateway has no Vault token", "cause", err)
+			}
+			sleep(ctx, lookEvery/5)
+			continue
 		}
-		return i.fixed, nil
+		if t.Life == 0 {
+			sleep(ctx, c.learnLife(ctx, t))
+			continue
+		}
+		if due := t.Left() - t.Life/3; due > 0 {
+			sleep(ctx, min(due, lookEvery))
+			continue
+		}
+		c.renewRoot(ctx, t)
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.current != "" && time.Until(i.expires) > loginMargin {
-		return i.current, nil
-	}
-	return i.login(ctx)
 }
 
-// dead drops a token that Vault has refused, and reports whether another one may
-// be had.
-func (i *identity) dead(token string) bool {
-	if i.roleID == "" {
-		return false
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.current == token {
-		i.current = ""
-	}
-	return true
-}
-
-// login exchanges the AppRole for a token (auth/approle/login, Vault API).
-func (i *identity) login(ctx context.Context) (string, error) {
-	body, err := json.Marshal(map[string]string{"role_id": i.roleID, "secret_id": i.secretID})
-	if err != nil {
-		return "", err
+// learnLife finds out how long a token that was given to the gateway lives
+// (auth/token/lookup-self, Vault API), or whether its file has another one. It
+// returns when to look again.
+func (c *Client) learnLife(ctx context.Context, t credential.Token) time.Duration {
+	if c.login.TokenFile != "" {
+		if now, err := readSecret(c.login.TokenFile); err == nil && now != t.Value {
+			c.root.Drop(t.Value)
+		}
+		return lookEvery // somebody else renews it
 	}
 	var reply struct {
-		Auth struct {
-			ClientToken   string `json:"client_token"`
-			LeaseDuration int    `json:"lease_duration"`
-		} `json:"auth"`
+		Data struct {
+			TTL       int64 `json:"ttl"`
+			Renewable bool  `json:"renewable"`
+		} `json:"data"`
 	}
-	if err := i.client.roundTrip(ctx, request{method: post, path: "auth/approle/login", body: body}, &reply); err != nil {
-		if e := call.AsError(err); e.Code == call.VaultUnavailable || e.Code == call.VaultTimeout {
-			return "", err
-		}
-		return "", call.Wrap(call.VaultAuth, "the gateway cannot log in to Vault", errors.Unwrap(err))
+	err := c.roundTrip(ctx, request{method: get, path: "auth/token/lookup-self", token: t.Value}, &reply)
+	if err != nil {
+		return lookEvery
 	}
-	i.current = reply.Auth.ClientToken
-	i.expires = time.Now().Add(time.Duration(reply.Auth.LeaseDuration) * time.Second)
-	if reply.Auth.LeaseDuration == 0 {
-		i.expires = time.Now().Add(time.Hour)
+	if reply.Data.TTL == 0 || !reply.Data.Renewable {
+		return time.Hour
 	}
-	return i.current, nil
+	c.root.Renewed(t.Value, time.Duration(reply.Data.TTL)*time.Second)
+	return 0
 }
 
-// close revokes a token that was got by logging in.
-func (i *identity) close(ctx context.Context) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.current == "" {
-		return nil
+// renewRoot prolongs the gateway's token (auth/token/renew-self, Vault API). Near
+// its longest life Vault gives less and less; then another one is got, and the old
+// one is left to end by itself, because credentials that were issued with it end
+// with it.
+func (c *Client) renewRoot(ctx context.Context, t credential.Token) {
+	var reply authReply
+	err := c.roundTrip(ctx, request{method: post, path: "auth/token/renew-self", token: t.Value, body: []byte("{}"), safe: true}, &reply)
+	life := reply.token().Life
+	switch {
+	case err == nil && (life > t.Life/2 || !c.login.logsIn()):
+		c.root.Renewed(t.Value, life)
+		return
+	case call.Is(err, call.VaultAuth):
+		c.root.Drop(t.Value)
+		return
+	case c.login.logsIn() && (err == nil || !call.Is(err, call.VaultUnavailable)):
+		err = c.root.Replace(ctx)
 	}
-	r := request{method: post, path: "auth/token/revoke-self", token: i.current, body: bytes.Clone([]byte("{}"))}
-	i.current = ""
-	return i.client.roundTrip(ctx, r, nil)
+	if err != nil {
+		c.log.Warn("the gateway's Vault token was not renewed", "cause", err)
+		sleep(ctx, lookEvery/5)
+	}
+}
+
+// revokeSelf ends a token by itself (auth/token/revoke-self, Vault API).
+func (c *Client) revokeSelf(ctx context.Context, t credential.Token) error {
+	return c.roundTrip(ctx, request{method: post, path: "auth/token/revoke-self", token: t.Value, body: []byte("{}")}, nil)
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault/credential"
 )
 
 // Session is the way of one granted call to Vault. Paths are relative to the
@@ -13,7 +14,7 @@ import (
 type Session struct {
 	client *Client
 	grant  call.Grant
-	token  string
+	cell   *credential.Cell
 }
 
 // Open opens a session for a grant. A void grant is refused, and so is one that
@@ -22,13 +23,7 @@ func (c *Client) Open(ctx context.Context, g call.Grant) (*Session, error) {
 	if !g.Valid() || c.book.holds(g.Terms().Resource) {
 		return nil, call.Errorf(call.Forbidden, "denied by policy")
 	}
-	s := &Session{client: c, grant: g}
-	if g.Terms().Resource.Mount == "" {
-		return s, nil
-	}
-	var err error
-	s.token, err = c.identity.token(ctx)
-	return s, err
+	return &Session{client: c, grant: g, cell: c.root}, nil
 }
 
 // Grant is what the session was opened with.
@@ -105,9 +100,7 @@ type envelope struct {
 // leased is implemented by outputs that want to know their lease.
 type leased interface{ SetLease(Lease) }
 
-// do sends a request below the granted mount. When the gateway's token turns out
-// to be dead, and another can be had, a request is sent once more: Vault has done
-// nothing for the dead one.
+// do sends a request below the granted mount.
 func (s *Session) do(ctx context.Context, r request, out any) error {
 	mount := s.grant.Terms().Resource.Mount
 	p, err := call.ParsePath(mount + "/" + r.path)
@@ -124,14 +117,8 @@ func (s *Session) send(ctx context.Context, r request, out any) error {
 	if _, text := out.(*string); text {
 		reply = out
 	}
-	r.token = s.token
-	err := s.client.roundTrip(ctx, r, reply)
-	if call.Is(err, call.VaultAuth) && s.client.identity.dead(s.token) {
-		if s.token, err = s.client.identity.token(ctx); err == nil {
-			r.token = s.token
-			err = s.client.roundTrip(ctx, r, reply)
-		}
-	}
+	r.caller, r.id = s.Caller().Key(), s.grant.Terms().DecisionID
+	err := s.client.send(ctx, s.cell, r, reply)
 	if l, ok := out.(leased); ok && err == nil {
 		l.SetLease(env.Lease)
 	}

@@ -1,0 +1,77 @@
+// Package breaker stops asking somebody who does not answer: after a few failures
+// in a row calls fail at once, and one call at a time tries whether it got better.
+package breaker
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Breaker is closed while calls go through. Its fields are set before its first use.
+type Breaker struct {
+	Failures int           // in a row, that open it
+	Rest     time.Duration // how long it stays open before one call tries
+
+	mu      sync.Mutex // guards the fields below
+	failed  int
+	lastOK  time.Time
+	until   time.Time // open until then; zero when closed
+	probing bool
+}
+
+// Result is what came of a call.
+type Result int
+
+// The results. A call that ended for a reason of the caller's says nothing.
+const (
+	OK Result = iota
+	Failed
+	Nothing
+)
+
+// Allow reports whether a call may be made. One that was allowed must be followed
+// by Done.
+func (b *Breaker) Allow() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.until.IsZero() {
+		return true
+	}
+	if b.probing || time.Now().Before(b.until) {
+		return false
+	}
+	b.probing = true
+	return true
+}
+
+// Done tells what came of an allowed call that began at start. Any answer closes
+// the breaker: somebody is there. For the same reason a failure does not count
+// when another call, made later, was answered: one slow operation must not stop
+// all others.
+func (b *Breaker) Done(r Result, start time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r == Failed && b.lastOK.After(start) {
+		r = Nothing
+	}
+	switch r {
+	case OK:
+		b.failed, b.until, b.probing, b.lastOK = 0, time.Time{}, false, time.Now()
+	case Failed:
+		b.failed++
+		if b.failed >= b.Failures {
+			b.until = time.Now().Add(b.Rest/2 + time.Duration(rand.Int64N(int64(b.Rest)/2+1))) //nolint:gosec // spreads replicas
+			b.probing = false
+		}
+	case Nothing:
+		b.probing = false
+	}
+}
+
+// Open reports whether calls fail at once.
+func (b *Breaker) Open() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.until.IsZero()
+}

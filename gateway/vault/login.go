@@ -1,0 +1,181 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault/credential"
+)
+
+// Login is how the gateway proves itself to Vault. Exactly one way is set: a
+// token, a token file, an AppRole, or a role with a JWT file.
+type Login struct {
+	Token     call.Secret
+	TokenFile string // kept current by somebody else, for example Vault Agent
+
+	RoleID          string // an AppRole (Vault API, auth/approle)
+	SecretID        call.Secret
+	SecretIDFile    string // read at every login, so that it can be rotated
+	SecretIDWrapped bool   // the secret id is a wrapping token that holds it
+
+	Role    string // a role of JWT or Kubernetes authentication (Vault API, auth/jwt, auth/kubernetes)
+	JWTFile string // read at every login
+
+	Mount string // of the auth method below auth/; empty for "approle" or "jwt"
+}
+
+// logsIn reports whether the token is got by logging in, and so is the gateway's
+// to give back.
+func (l Login) logsIn() bool { return l.RoleID != "" || l.JWTFile != "" }
+
+// renews reports whether there can be another token when one is refused.
+func (l Login) renews() bool { return l.logsIn() || l.TokenFile != "" }
+
+// unwrapped remembers what a wrapping token held: it opens once, and a login is
+// needed again and again.
+type unwrapped struct {
+	mu       sync.Mutex // guards the fields below
+	from     string
+	secretID string
+}
+
+// authReply is the part of Vault's reply to a login or a token creation.
+type authReply struct {
+	Auth struct {
+		ClientToken   string `json:"client_token"`
+		Accessor      string `json:"accessor"`
+		LeaseDuration int64  `json:"lease_duration"`
+		Renewable     bool   `json:"renewable"`
+	} `json:"auth"`
+}
+
+func (a authReply) token() credential.Token {
+	return credential.Token{
+		Value: a.Auth.ClientToken, Accessor: a.Auth.Accessor,
+		Life: time.Duration(a.Auth.LeaseDuration) * time.Second, Renewable: a.Auth.Renewable,
+	}
+}
+
+// logIn gets a token in the way that is set.
+func (c *Client) logIn(ctx context.Context, u *unwrapped) (credential.Token, error) {
+	l := c.login
+	switch {
+	case l.RoleID != "":
+		id, err := c.secretID(ctx, u)
+		if err != nil {
+			return credential.Token{}, err
+		}
+		return c.present(ctx, "approle", map[string]string{"role_id": l.RoleID, "secret_id": id})
+	case l.JWTFile != "":
+		jwt, err := readSecret(l.JWTFile)
+		if err != nil {
+			return credential.Token{}, err
+		}
+		return c.present(ctx, "jwt", map[string]string{"role": l.Role, "jwt": jwt})
+	case l.TokenFile != "":
+		t, err := readSecret(l.TokenFile)
+		return credential.Token{Value: t}, err
+	case l.Token != "":
+		return credential.Token{Value: l.Token.Reveal()}, nil
+	default:
+		return credential.Token{}, call.Errorf(call.VaultAuth, "the gateway has no Vault credential")
+	}
+}
+
+// present exchanges a credential for a token.
+func (c *Client) present(ctx context.Context, mount string, credentials map[string]string) (credential.Token, error) {
+	if c.login.Mount != "" {
+		mount = c.login.Mount
+	}
+	raw, err := json.Marshal(credentials)
+	if err != nil {
+		return credential.Token{}, err
+	}
+	var reply authReply
+	err = c.roundTrip(ctx, request{method: post, path: "auth/" + mount + "/login", body: raw, safe: true}, &reply)
+	return reply.token(), loginFailed(err)
+}
+
+// loginFailed tells a Vault that is away from one that does not let the gateway in.
+func loginFailed(err error) error {
+	e := call.AsError(err)
+	if e == nil || e.Code == call.VaultUnavailable || e.Code == call.VaultTimeout || e.Code == call.Overloaded {
+		return err
+	}
+	return call.Wrap(call.VaultAuth, "the gateway cannot log in to Vault", err)
+}
+
+// secretID is the AppRole's secret id, read and unwrapped as configured.
+func (c *Client) secretID(ctx context.Context, u *unwrapped) (string, error) {
+	id := c.login.SecretID.Reveal()
+	if c.login.SecretIDFile != "" {
+		var err error
+		if id, err = readSecret(c.login.SecretIDFile); err != nil {
+			return "", err
+		}
+	}
+	if !c.login.SecretIDWrapped {
+		return id, nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if id == u.from {
+		return u.secretID, nil
+	}
+	got, err := c.unwrapSecretID(ctx, id)
+	if err == nil {
+		u.from, u.secretID = id, got
+	}
+	return got, err
+}
+
+// unwrapSecretID opens a wrapping token, once it is known where it was made:
+// anybody can wrap a secret id of his own (sys/wrapping/lookup, Vault API).
+func (c *Client) unwrapSecretID(ctx context.Context, token string) (string, error) {
+	var made struct {
+		Data struct {
+			Path string `json:"creation_path"`
+		} `json:"data"`
+	}
+	raw, err := json.Marshal(map[string]string{"token": token})
+	if err != nil {
+		return "", err
+	}
+	err = c.roundTrip(ctx, request{method: post, path: "sys/wrapping/lookup", body: raw, safe: true}, &made)
+	if err != nil {
+		return "", loginFailed(err)
+	}
+	mount := "approle"
+	if c.login.Mount != "" {
+		mount = c.login.Mount
+	}
+	if p := made.Data.Path; !strings.HasPrefix(p, "auth/"+mount+"/role/") || !strings.HasSuffix(p, "/secret-id") {
+		return "", call.Wrap(call.VaultAuth, "the gateway cannot log in to Vault", fmt.Errorf("secret id was wrapped at another path"))
+	}
+	var opened struct {
+		Data struct {
+			SecretID string `json:"secret_id"`
+		} `json:"data"`
+	}
+	err = c.roundTrip(ctx, request{method: post, path: "sys/wrapping/unwrap", token: token, body: []byte("{}")}, &opened)
+	return opened.Data.SecretID, loginFailed(err)
+}
+
+// readSecret reads a file that holds nothing else. The error names no content.
+func readSecret(file string) (string, error) {
+	raw, err := os.ReadFile(file)
+	if err == nil && len(bytes.TrimSpace(raw)) == 0 {
+		err = fmt.Errorf("%s is empty", file)
+	}
+	if err != nil {
+		return "", call.Wrap(call.VaultAuth, "the gateway cannot log in to Vault", err)
+	}
+	return string(bytes.TrimSpace(raw)), nil
+}
