@@ -247,6 +247,14 @@ func (r *Reader) Position() string {
 	return r.log.ids.seal(r.pos, r.caller.Key(), r.scope)
 }
 
+// Now is an id for everything that has happened so far, for a stream that the
+// caller will open later.
+func (l *Log) Now(c *call.Caller, scope string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ids.seal(l.last, c.Key(), scope)
+}
+
 // Add makes the reader hear of one more topic, within its cap.
 func (r *Reader) Add(t Topic) bool {
 	l := r.log

@@ -64,6 +64,8 @@ func methods() map[string]method {
 		"prompts/get":              {every, (*Exchange).getPrompt},
 		"completion/complete":      {every, (*Exchange).complete},
 		"logging/setLevel":         {legacy, (*Exchange).setLevel},
+		"resources/subscribe":      {legacy, (*Exchange).subscribe},
+		"resources/unsubscribe":    {legacy, (*Exchange).unsubscribe},
 	}
 }
 

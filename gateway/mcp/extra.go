@@ -17,6 +17,8 @@ type Provider struct {
 	// Read returns the contents of a resource, an array; nil when it is not the
 	// provider's.
 	Read func(ctx context.Context, ex *Exchange, uri string) (contents jsontext.Value, err error)
+	// Watched reports whether a resource of the provider can be subscribed to.
+	Watched func(uri string) bool
 }
 
 // Tool is an extra tool.

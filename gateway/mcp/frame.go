@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/op"
@@ -146,4 +147,11 @@ func text(v jsontext.Value) (string, bool) {
 	}
 	b, err := jsontext.AppendUnquote(nil, v)
 	return string(b), err == nil
+}
+
+// texts returns the strings that v, a list, holds.
+func texts(v jsontext.Value) ([]string, bool) {
+	var out []string
+	ok := v.Kind() == '[' && json.Unmarshal(v, &out) == nil
+	return out, ok
 }

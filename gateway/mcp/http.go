@@ -105,6 +105,8 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 		w.WriteHeader(http.StatusAccepted)
 	case ex.msg.isNotification():
 		s.notified(w, ex)
+	case ex.era == modern && ex.msg.method == methodListen:
+		s.serveListen(w, r, ex)
 	default:
 		s.reply(w, r, ex)
 	}
@@ -136,7 +138,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 		}
 		defer done()
 	}
-	st := &stream{w: w, rc: http.NewResponseController(w), timeout: s.Limits.WriteTimeout}
+	st := newStream(w, s.Limits.WriteTimeout)
 	if accepts(r, "text/event-stream") {
 		ex.send = st.message
 	}

@@ -59,6 +59,9 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchang
 			header: http.Header{"Retry-After": {"60"}},
 		}
 	}
+	if s.Events != nil {
+		sess.cursor = s.Events.Now(ex.Caller, sess.id)
+	}
 	ex.session, ex.version = sess, sess.version
 	w.Header().Set(headerSession, sess.id)
 	return nil
@@ -120,6 +123,9 @@ func (ex *Exchange) capabilities() jsontext.Value {
 	if ex.era == legacy {
 		c.Logging = &struct{}{}
 	}
+	if ex.era != plain && ex.server.Events != nil {
+		c.Tools.ListChanged, c.Prompts.ListChanged, c.Resources.Subscribe = true, true, true
+	}
 	return mustJSON(c)
 }
 
@@ -150,9 +156,4 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request, c *call.Call
 	}
 	s.sessions.end(sess)
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// serveStream answers GET. There is nothing to stream yet.
-func (s *Server) serveStream(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
-	methodNotAllowed(w, "POST, DELETE")
 }

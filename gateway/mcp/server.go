@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/events"
 	"portcullis/gateway/op"
 )
 
@@ -33,7 +35,9 @@ type Config struct {
 	KVMount   string
 	Version   string // of the gateway
 	Limits    Limits
-	Extra     *Provider // more tools, resources and prompts; nil in the gateway itself
+	Events    *events.Log   // changes to tell of; nil for none
+	KeepAlive time.Duration // between two signs of life on a stream, default 15 s
+	Extra     *Provider     // more tools, resources and prompts; nil in the gateway itself
 }
 
 // Limits bound what callers can hold. A zero field takes its default.
@@ -78,6 +82,7 @@ type Server struct {
 // New makes a server.
 func New(c Config) *Server {
 	c.Limits = c.Limits.orDefault()
+	c.KeepAlive = cmp.Or(c.KeepAlive, 15*time.Second)
 	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*tool{}}
 	s.sessions.limits = c.Limits
 	s.info = mustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/events"
 )
 
 // session is what a legacy client agreed on in initialize. It holds no right:
@@ -21,13 +22,16 @@ type session struct {
 	clientName   string
 	capabilities jsontext.Value
 
-	mu       sync.Mutex // guards what follows
-	used     time.Time
-	logLevel string
-	running  map[string]context.CancelFunc // requests in flight by id
-	asked    map[string]chan *message      // our requests that wait for a response
-	lastAsk  int
-	gone     chan struct{} // closed when the session ends
+	mu         sync.Mutex // guards what follows
+	used       time.Time
+	logLevel   string
+	running    map[string]context.CancelFunc // requests in flight by id
+	asked      map[string]chan *message      // our requests that wait for a response
+	lastAsk    int
+	topics     topics
+	reader     *events.Reader     // of the open stream, nil when there is none
+	cursor     string             // where the last stream ended
+	stopStream context.CancelFunc // ends the open stream
 }
 
 // sessions are the open sessions of all callers.
@@ -42,7 +46,7 @@ type sessions struct {
 // open starts a session. A caller at its cap loses its least recently used one;
 // when all places are taken, nobody gets a new one.
 func (ss *sessions) open(s *session, now time.Time) bool {
-	s.id, s.used, s.gone = rand.Text()+rand.Text(), now, make(chan struct{})
+	s.id, s.used = rand.Text()+rand.Text(), now
 	s.running, s.asked = map[string]context.CancelFunc{}, map[string]chan *message{}
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -120,9 +124,11 @@ func (ss *sessions) remove(s *session) {
 	if len(ss.byOwner[s.owner]) == 0 {
 		delete(ss.byOwner, s.owner)
 	}
-	close(s.gone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.stopStream != nil {
+		s.stopStream()
+	}
 	for _, cancel := range s.running {
 		cancel()
 	}
@@ -144,7 +150,7 @@ func (s *session) touch(now time.Time) {
 func (s *session) idle(now time.Time, limit time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.running) == 0 && now.Sub(s.used) > limit
+	return len(s.running) == 0 && s.reader == nil && now.Sub(s.used) > limit
 }
 
 // begin registers a request, so that it can be cancelled. Its id must not be in use.

@@ -17,6 +17,10 @@ type stream struct {
 	mu      sync.Mutex // guards writes
 }
 
+func newStream(w http.ResponseWriter, timeout time.Duration) *stream {
+	return &stream{w: w, rc: http.NewResponseController(w), timeout: timeout}
+}
+
 // start sends the headers.
 func (s *stream) start() {
 	if s.started {

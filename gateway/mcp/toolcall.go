@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/events"
 	"portcullis/gateway/op"
 )
 
@@ -41,6 +42,7 @@ func unknownTool() *Fault { return invalidParams("unknown tool") }
 // which the model sees, and not a protocol fault.
 func (ex *Exchange) callOp(ctx context.Context, t *tool, args jsontext.Value) (result, error) {
 	res, err := ex.do(ctx, op.Request{Op: t.op.Name, Args: args})
+	ex.completed(t.op.Name)
 	if err == nil {
 		ex.Progress(1, 1, "")
 		return result{body: toolResult(res.Body)}, nil
@@ -52,6 +54,15 @@ func (ex *Exchange) callOp(ctx context.Context, t *tool, args jsontext.Value) (r
 		return result{}, unknownTool()
 	}
 	return result{body: toolError(answer{res.RequestID, res.DecisionID}.wireError(err))}, nil
+}
+
+// completed tells the caller's own streams of a call, whatever came of it.
+func (ex *Exchange) completed(name string) {
+	if l := ex.server.Events; l != nil {
+		l.Publish(events.Event{
+			Kind: events.ToolCompleted, Op: name, Subject: ex.Caller.Subject, Owner: ex.Caller.Key(), Source: events.FromGateway,
+		})
+	}
 }
 
 // stepUp reports whether more scopes are all that a bearer caller lacks.

@@ -1,0 +1,99 @@
+package mcp
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Ask sends a request to a legacy client and waits for its response. The client
+// must have declared the capability.
+func (ex *Exchange) Ask(ctx context.Context, method string, params any) (jsontext.Value, error) {
+	if ex.session == nil || ex.send == nil {
+		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the client cannot be asked here"}
+	}
+	id, answer := ex.session.ask()
+	defer ex.session.forget(id)
+	err := ex.send(mustJSON(struct {
+		Version string         `json:"jsonrpc"`
+		ID      jsontext.Value `json:"id"`
+		Method  string         `json:"method"`
+		Params  any            `json:"params"`
+	}{"2.0", jsontext.Value(id), method, params}))
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case m := <-answer:
+		if m.fault != nil {
+			return nil, &Fault{Code: CodeCall, Msg: "the client refused the request"}
+		}
+		return m.result, nil
+	}
+}
+
+func (s *session) ask() (id string, answer chan *message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastAsk++
+	id = `"ask-` + strconv.Itoa(s.lastAsk) + `"`
+	answer = make(chan *message, 1)
+	s.asked[id] = answer
+	return id, answer
+}
+
+func (s *session) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.asked, id)
+}
+
+// Require faults unless the client has declared a capability, "a" or "a", "b".
+func (ex *Exchange) Require(capability ...string) error {
+	if ex.meta.has(capability...) {
+		return nil
+	}
+	need := map[string]any{}
+	for _, name := range slices.Backward(capability) {
+		need = map[string]any{name: need}
+	}
+	f := &Fault{Code: CodeMissingCapability, Msg: "the client lacks a capability that this needs", Data: map[string]any{"requiredCapabilities": need}}
+	if ex.era == modern {
+		f.status = 400
+	}
+	return f
+}
+
+// Has reports whether the client has declared a capability.
+func (ex *Exchange) Has(capability ...string) bool { return ex.meta.has(capability...) }
+
+// Log sends a log message, when the client has asked for its level: by
+// logging/setLevel in the legacy era, by _meta in the modern one.
+func (ex *Exchange) Log(level, logger string, data any) {
+	least := ex.meta.logLevel
+	if ex.session != nil {
+		least = ex.session.level()
+	}
+	levels := logLevels()
+	if least == "" || slices.Index(levels, level) < slices.Index(levels, least) {
+		return
+	}
+	ex.Notify("notifications/message", struct {
+		Level  string `json:"level"`
+		Logger string `json:"logger"`
+		Data   any    `json:"data"`
+	}{level, logger, data})
+}
+
+func (s *session) level() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.logLevel == "" {
+		return "info"
+	}
+	return s.logLevel
+}

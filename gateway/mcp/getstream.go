@@ -1,0 +1,120 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/events"
+)
+
+// serveStream answers GET: the one stream of a legacy session for what the server
+// has to say by itself. A second one is refused, so it can take nothing from the first.
+func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	sess, f := s.sessionOf(r, c)
+	switch {
+	case f != nil:
+	case s.Events == nil:
+		methodNotAllowed(w, "POST, DELETE")
+		return
+	case !accepts(r, "text/event-stream"):
+		f = &Fault{Code: CodeInvalidRequest, Msg: "accept text/event-stream", status: http.StatusNotAcceptable}
+	}
+	if f != nil {
+		s.writeFault(w, nil, f)
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	rd, f := sess.attach(s.Events, c, r.Header.Get("Last-Event-Id"), cancel)
+	if f != nil {
+		s.writeFault(w, nil, f)
+		return
+	}
+	defer sess.detach(rd)
+	st := newStream(w, s.Limits.WriteTimeout)
+	defer st.end()
+	s.pumpSession(ctx, sess, rd, st)
+}
+
+// attach makes the session's stream. Without an id it goes on where the last one
+// ended, so nothing is lost between two streams.
+func (s *session) attach(l *events.Log, c *call.Caller, after string, stop context.CancelFunc) (*events.Reader, *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reader != nil {
+		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the session has a stream already", status: http.StatusConflict}
+	}
+	if after == "" {
+		after = s.cursor
+	}
+	f := s.topics.filter(events.ResourceChanged, events.ToolsChanged, events.PromptsChanged)
+	rd, err := l.Subscribe(c, s.id, f, after)
+	if err != nil {
+		return nil, streamFault(call.AsError(err))
+	}
+	s.reader, s.stopStream = rd, stop
+	return rd, nil
+}
+
+func (s *session) detach(rd *events.Reader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cursor, s.reader, s.stopStream = rd.Position(), nil, nil
+	rd.Close()
+}
+
+// primed says from which revision on a stream begins with an event that has an id
+// and no data (MCP 2025-11-25, transports).
+const primed = "2025-11-25"
+
+func (s *Server) pumpSession(ctx context.Context, sess *session, rd *events.Reader, st *stream) {
+	if s.greet(sess, rd, st) != nil {
+		return
+	}
+	for {
+		e, id, err := rd.Next(ctx, s.KeepAlive)
+		switch {
+		case err == nil:
+			if method, params := sess.noticeOf(&e); method != "" {
+				err = st.event(id, notification(method, params))
+			}
+		case errors.Is(err, events.ErrIdle):
+			err = st.comment()
+		case errors.Is(err, events.ErrReloaded):
+			_ = st.message(notification("notifications/tools/list_changed", map[string]any{}))
+			_ = st.message(notification("notifications/prompts/list_changed", map[string]any{}))
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// greet begins the stream. When events have been lost, every subscribed resource
+// counts as changed.
+func (s *Server) greet(sess *session, rd *events.Reader, st *stream) error {
+	err := st.comment()
+	if sess.version >= primed {
+		err = st.write([]byte("retry: 3000\nid: " + rd.Position() + "\ndata:\n\n"))
+	}
+	if err != nil || !rd.Missed() {
+		return err
+	}
+	for _, uri := range sess.uris() {
+		if err := st.message(notification("notifications/resources/updated", map[string]any{"uri": uri})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) uris() (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for uri := range s.topics {
+		out = append(out, uri)
+	}
+	return out
+}

@@ -1,0 +1,157 @@
+package sse
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/events"
+)
+
+// Config is what the routes need.
+type Config struct {
+	Log       *events.Log
+	KVMount   string
+	KeepAlive time.Duration // between two signs of life, default 15 s
+	Write     time.Duration // deadline of one write, default 10 s
+	Retry     time.Duration // after which a client should come back, default 3 s
+	// Error writes a refusal.
+	Error func(w http.ResponseWriter, err *call.Error)
+}
+
+// Server answers the event routes.
+type Server struct {
+	Config
+	tickets tickets
+}
+
+// New makes a server.
+func New(c Config) *Server {
+	c.KeepAlive = cmp.Or(c.KeepAlive, 15*time.Second)
+	c.Write = cmp.Or(c.Write, 10*time.Second)
+	c.Retry = cmp.Or(c.Retry, 3*time.Second)
+	return &Server{Config: c}
+}
+
+// Events answers GET /events: a stream of what changes at and below the caller's
+// prefix, or what the filter names. Query parameters, each may be repeated: path
+// (a full path below the KV mount; one that ends in a slash means all below it)
+// and type (a kind of event, default resource.changed).
+func (s *Server) Events(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	f, err := s.filter(r.URL.Query(), c)
+	if err != nil {
+		s.Error(w, call.AsError(err))
+		return
+	}
+	rd, err := s.Log.Subscribe(c, "events", f, lastID(r))
+	if err != nil {
+		s.Error(w, call.AsError(err))
+		return
+	}
+	defer rd.Close()
+	out := s.begin(w)
+	out.printf("retry: %d\nid: %s\n\n", s.Retry.Milliseconds(), rd.Position())
+	if rd.Missed() {
+		out.printf("event: reset\ndata: {\"type\":\"reset\"}\n\n")
+	}
+	s.pump(r, rd, out, format{event: newShape, idle: func() string { return ": keep-alive\n\n" }})
+}
+
+// lastID is where a client wants to go on. EventSource sends the header.
+func lastID(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-Id"); id != "" {
+		return id
+	}
+	return r.URL.Query().Get("last_event_id")
+}
+
+// format is how a stream writes an event and its signs of life.
+type format struct {
+	event func(s *Server, e events.Event, id string) string
+	idle  func() string
+}
+
+// pump writes events until the stream or the client ends.
+func (s *Server) pump(r *http.Request, rd *events.Reader, out *writer, f format) {
+	for out.err == nil {
+		e, id, err := rd.Next(r.Context(), s.KeepAlive)
+		switch {
+		case err == nil:
+			out.printf("%s", f.event(s, e, id))
+		case errors.Is(err, events.ErrIdle):
+			out.printf("%s", f.idle())
+		default:
+			return
+		}
+	}
+}
+
+// newShape is an event of GET /events.
+func newShape(s *Server, e events.Event, id string) string {
+	body, err := json.Marshal(struct {
+		Type    events.Kind   `json:"type"`
+		URI     string        `json:"uri,omitempty"`
+		Path    string        `json:"path,omitempty"`
+		Op      string        `json:"op,omitempty"`
+		Version int           `json:"version,omitzero"`
+		Subject string        `json:"subject,omitempty"`
+		Source  events.Source `json:"source,omitempty"`
+		Time    time.Time     `json:"time"`
+	}{e.Kind, s.uri(e), e.Path.String(), e.Op, e.Version, e.Subject, e.Source, e.Time.UTC()})
+	if err != nil {
+		return ""
+	}
+	return "id: " + id + "\nevent: " + string(e.Kind) + "\ndata: " + string(body) + "\n\n"
+}
+
+// uri is the resource URI of a changed secret, its segments escaped.
+func (s *Server) uri(e events.Event) string {
+	if e.Kind != events.ResourceChanged {
+		return ""
+	}
+	u := "kv://" + e.Mount
+	for seg := range strings.SplitSeq(e.Path.String(), "/") {
+		u += "/" + url.PathEscape(seg)
+	}
+	return u
+}
+
+// filter reads a filter from query parameters.
+func (s *Server) filter(q url.Values, c *call.Caller) (events.Filter, error) {
+	f := events.Filter{Kinds: []events.Kind{events.ResourceChanged}}
+	if types := q["type"]; len(types) > 0 {
+		f.Kinds = nil
+		for _, t := range types {
+			k, ok := kind(t)
+			if !ok {
+				return f, call.Errorf(call.InvalidRequest, "unknown event type")
+			}
+			f.Kinds = append(f.Kinds, k)
+		}
+	}
+	for _, p := range q["path"] {
+		prefix, err := call.ParsePrefix(p)
+		if err != nil {
+			return f, err
+		}
+		f.Topics = append(f.Topics, events.Topic{Mount: s.KVMount, Path: prefix.Path, Below: p == "" || strings.HasSuffix(p, "/")})
+	}
+	if f.Topics == nil {
+		f.Topics = []events.Topic{{Mount: s.KVMount, Path: c.Prefix, Below: true}}
+	}
+	return f, nil
+}
+
+func kind(s string) (events.Kind, bool) {
+	switch k := events.Kind(s); k {
+	case events.ResourceChanged, events.ToolCompleted, events.ToolsChanged, events.PromptsChanged:
+		return k, true
+	}
+	return "", false
+}
