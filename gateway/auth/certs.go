@@ -56,7 +56,7 @@ func (ch *Chain) openCertNames() error {
 		verify:    http.CanonicalHeaderKey(cmp.Or(m.VerifyHeader, "x-ssl-client-verify")),
 		scopes:    m.Scopes,
 	}
-	if n.scopes == nil {
+	if len(n.scopes) == 0 {
 		n.scopes = principal.AllScopes()
 	}
 	known, err := lru.New[[sha256.Size]byte, *call.Caller](1 << 12)

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -155,8 +154,4 @@ func (w *world) good(more map[string]any) string { return w.es.Sign(authtest.Cla
 // jkt is a token that is bound to the holder's key.
 func (w *world) jkt() string {
 	return w.good(map[string]any{"cnf": map[string]any{"jkt": w.holder.Print()}})
-}
-
-func serial(n int64) func(*x509.Certificate) {
-	return func(c *x509.Certificate) { c.SerialNumber = big.NewInt(n) }
 }

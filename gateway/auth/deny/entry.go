@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -100,4 +101,19 @@ func Append(path string, e Entry) error {
 	}
 	<-time.After(5 * Fresh)
 	return nil
+}
+
+// Revoke appends an entry to a list and says so on out.
+func Revoke(out io.Writer, path string, e Entry) error {
+	if path == "" {
+		return errors.New("no deny list is configured: set DENY_LIST_FILE")
+	}
+	if e.At.IsZero() {
+		e.At = time.Now().UTC().Truncate(time.Second)
+	}
+	if err := Append(path, e); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "revoked in %s; gateways that watch it refuse from the next call on and close open streams\n", path)
+	return err
 }

@@ -1,0 +1,139 @@
+package apikey
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"portcullis/gateway/auth/principal"
+	"portcullis/gateway/call"
+)
+
+// Mark begins every key that is made here, so that scanners recognise a lost one.
+const Mark = "pck_"
+
+// Mint makes a key for an entry, adds the entry to a keys file and prints the key
+// to out, once. With an empty file it prints the entry as well, for somebody else
+// to add. An empty id becomes the subject; absent scopes become all four.
+func Mint(out io.Writer, file string, e Entry) error {
+	secret, hash, err := newSecret()
+	if err != nil {
+		return err
+	}
+	e.Hash = hash
+	if e.ID == "" {
+		e.ID = e.Subject
+	}
+	if e.Scopes == nil {
+		e.Scopes = principal.AllScopes()
+	}
+	if _, err := e.key(call.Path{}); err != nil {
+		return err
+	}
+	if file == "" {
+		return printEntry(out, secret, e)
+	}
+	if err := add(file, e); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\nThis is the key of %s (id %s). It is shown once and kept nowhere; %s has its hash.\n", secret, e.Subject, e.ID, file)
+	return err
+}
+
+func newSecret() (secret, hash string, err error) {
+	b := make([]byte, 32)
+	if _, err := rand.Read(b); err != nil {
+		return "", "", fmt.Errorf("read random bytes: %w", err)
+	}
+	secret = Mark + base64.RawURLEncoding.EncodeToString(b)
+	sum := sha256.Sum256([]byte(secret))
+	return secret, "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+func printEntry(out io.Writer, secret string, e Entry) error {
+	text, err := yaml.Marshal(File{Keys: []Entry{e}})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\nThis is the key of %s (id %s). It is shown once and kept nowhere. API_KEYS_FILE needs:\n\n%s", secret, e.Subject, e.ID, text)
+	return err
+}
+
+// add appends an entry to a file. The file's comments stay; it is replaced as a
+// whole, so a gateway never reads half of it.
+func add(file string, e Entry) error {
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	keys, err := parseFile(old, call.Path{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, k := range keys {
+		if k.id == e.ID {
+			return fmt.Errorf("%s: there is a key with the id %s", file, e.ID)
+		}
+	}
+	text, err := withEntry(old, e)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return replace(file, text)
+}
+
+// withEntry returns the document with one more entry in its list.
+func withEntry(old []byte, e Entry) ([]byte, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(old, &doc); err != nil {
+		return nil, err
+	}
+	list := keysNode(&doc)
+	if list == nil {
+		fresh, err := yaml.Marshal(File{Keys: []Entry{e}})
+		return slices.Concat(old, []byte("\n"), fresh), err
+	}
+	var node yaml.Node
+	if err := node.Encode(e); err != nil {
+		return nil, err
+	}
+	if len(list.Content) == 0 {
+		list.Style = 0 // "[]" becomes a list of lines
+	}
+	list.Content = append(list.Content, &node)
+	return yaml.Marshal(&doc)
+}
+
+func keysNode(doc *yaml.Node) *yaml.Node {
+	if len(doc.Content) != 1 || len(doc.Content[0].Content) != 2 {
+		return nil
+	}
+	if list := doc.Content[0].Content[1]; list.Kind == yaml.SequenceNode {
+		return list
+	}
+	return nil
+}
+
+// replace writes a file beside the old one and renames it over that.
+func replace(file string, text []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".keys-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) // gone already when all went well
+	_, err = tmp.Write(text)
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", tmp.Name(), err)
+	}
+	return os.Rename(tmp.Name(), file)
+}
