@@ -1,0 +1,180 @@
+package vault_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwt"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/vaulttest"
+)
+
+// jwtFile configures the jwt mount and returns a file with a token that it takes.
+func jwtFile(t *testing.T, v *vaulttest.Vault) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Write("auth/jwt/config", map[string]any{
+		"jwt_validation_pubkeys": []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))},
+	})
+	v.Write("auth/jwt/role/gateway", map[string]any{
+		"role_type": "jwt", "bound_audiences": []string{"vault"}, "user_claim": "sub",
+		"token_policies": []string{"gateway"}, "token_ttl": "1h",
+	})
+	tok, err := jwt.NewBuilder().Subject("portcullis").Audience([]string{"vault"}).
+		IssuedAt(time.Now()).Expiration(time.Now().Add(time.Hour)).Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := jwt.Sign(tok, jwt.WithKey(jwa.ES256, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writeFile(t, string(raw))
+}
+
+func TestLogin(t *testing.T) {
+	v := vaulttest.Start(t)
+	secretID := "auth/approle/role/gateway/secret-id"
+	forged := wrapped(t, v, "sys/wrapping/wrap", `{"secret_id":"`+v.SecretID+`"}`)
+	cases := map[string]struct {
+		login vault.Login
+		want  call.Code // empty for success
+	}{
+		"token":             {login: vault.Login{Token: call.Secret(v.Token)}},
+		"token file":        {login: vault.Login{TokenFile: writeFile(t, v.Token)}},
+		"approle":           {login: approle(v)},
+		"secret id file":    {login: vault.Login{RoleID: v.RoleID, SecretIDFile: writeFile(t, v.SecretID)}},
+		"wrapped secret id": {login: vault.Login{RoleID: v.RoleID, SecretIDFile: writeFile(t, wrapped(t, v, secretID, "{}")), SecretIDWrapped: true}},
+		"jwt":               {login: vault.Login{Role: "gateway", JWTFile: jwtFile(t, v)}},
+		"secret id that somebody else wrapped": {
+			login: vault.Login{RoleID: v.RoleID, SecretID: call.Secret(forged), SecretIDWrapped: true}, want: call.VaultAuth,
+		},
+		"wrong secret id": {login: vault.Login{RoleID: v.RoleID, SecretID: "wrong"}, want: call.VaultAuth},
+		"wrong token":     {login: vault.Login{Token: "wrong"}, want: call.VaultAuth},
+		"missing file":    {login: vault.Login{Role: "gateway", JWTFile: "/nonexistent"}, want: call.VaultAuth},
+		"nothing":         {want: call.VaultAuth},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			cl := newClient(t, vault.Config{Addr: v.Addr, Login: tc.login})
+			err := put(t, cl, caller("login"), "x")
+			if tc.want == "" && err != nil || tc.want != "" && !call.Is(err, tc.want) {
+				t.Errorf("write: got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestWrappedSecretIDServesEveryLogin(t *testing.T) {
+	v := vaulttest.Start(t)
+	token := wrapped(t, v, "auth/approle/role/gateway/secret-id", "{}")
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: vault.Login{RoleID: v.RoleID, SecretID: call.Secret(token), SecretIDWrapped: true}})
+	c := caller("again")
+	for i := range 3 {
+		if err := put(t, cl, c, "x"); err != nil {
+			t.Fatalf("write %d: %v", i, err)
+		}
+		v.Write("sys/leases/revoke-prefix/auth/approle/login", nil)
+	}
+	if n := v.Count("sys/wrapping/unwrap"); n != 1 {
+		t.Errorf("unwrapped %d times, want once", n)
+	}
+}
+
+func TestRevokedTokenIsReplacedOnce(t *testing.T) {
+	v := vaulttest.Start(t)
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v)})
+	if err := put(t, cl, caller("a"), "before"); err != nil {
+		t.Fatal(err)
+	}
+	v.Write("sys/leases/revoke-prefix/auth/approle/login", nil)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if got, err := read(t, cl, caller("a")); err != nil || got != "before" {
+				t.Errorf("read: got %q and %v", got, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := v.Count("auth/approle/login"); n != 2 {
+		t.Errorf("logged in %d times, want twice", n)
+	}
+	if n := v.Count("auth/token/lookup-self"); n != 0 {
+		t.Errorf("looked itself up %d times, want never", n)
+	}
+}
+
+func TestTokenIsRenewedAndGivenBack(t *testing.T) {
+	v := vaulttest.Start(t)
+	v.Write("auth/approle/role/gateway", map[string]any{"token_policies": "gateway", "token_ttl": "3s"})
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v)})
+	run(t, cl)
+	eventually(t, "two renewals", func() bool { return v.Count("auth/token/renew-self") >= 2 })
+	if n := v.Count("auth/approle/login"); n != 1 {
+		t.Errorf("logged in %d times, want once", n)
+	}
+	if err := cl.Close(t.Context()); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if n := v.Count("auth/token/revoke-self"); n != 1 {
+		t.Errorf("revoked itself %d times, want once", n)
+	}
+	if err := put(t, cl, caller("late"), "x"); err == nil {
+		t.Error("a closed client still writes")
+	}
+}
+
+func TestLongestLifeEndsInAnotherLogin(t *testing.T) {
+	v := vaulttest.Start(t)
+	v.Write("auth/approle/role/gateway", map[string]any{"token_policies": "gateway", "token_ttl": "2s", "token_max_ttl": "3s"})
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v)})
+	run(t, cl)
+	eventually(t, "three logins", func() bool {
+		if err := put(t, cl, caller("b"), "x"); err != nil {
+			t.Errorf("write: %v", err)
+		}
+		return t.Failed() || v.Count("auth/approle/login") >= 3
+	})
+}
+
+func TestTokenFileIsReadAgain(t *testing.T) {
+	v := vaulttest.Start(t)
+	var made struct {
+		Auth struct {
+			ClientToken string `json:"client_token"`
+		} `json:"auth"`
+	}
+	v.Do(v.Token, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"gateway"}}, &made)
+	file := writeFile(t, made.Auth.ClientToken)
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: vault.Login{TokenFile: file}})
+	if err := put(t, cl, caller("f"), "1"); err != nil {
+		t.Fatal(err)
+	}
+	v.Do(made.Auth.ClientToken, http.MethodPost, "auth/token/revoke-self", map[string]any{}, nil)
+	rewrite(t, file, v.Token)
+	if err := put(t, cl, caller("f"), "2"); err != nil {
+		t.Errorf("write with the new token: %v", err)
+	}
+	if err := cl.Close(context.Background()); err != nil || status(t, v, v.Token) != http.StatusOK {
+		t.Errorf("a token that was given to the gateway is gone (close: %v)", err)
+	}
+}
