@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,16 +182,16 @@ func TestASlowIssuerKeepsNobodyWaiting(t *testing.T) {
 	k := authtest.NewKey("ES256", "k")
 	known, unknown := token(t, k), token(t, authtest.NewKey("ES256", "unknown"))
 	synctest.Test(t, func(t *testing.T) {
-		slow := false
+		var slow atomic.Bool
 		s := source(t, keyset.Options{URL: "https://issuer.test/jwks.json", Client: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-			if slow {
+			if slow.Load() {
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			}
 			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(authtest.JWKS(k)))}, nil
 		})}})
 		s.Refresh(t.Context())
-		slow = true
+		slow.Store(true)
 		start := time.Now()
 		if _, _, err := s.Find(t.Context(), unknown); !errors.Is(err, rule.KeyID) {
 			t.Errorf("an unknown key: got %v", err)
@@ -208,10 +209,11 @@ func TestASlowIssuerKeepsNobodyWaiting(t *testing.T) {
 
 func TestRunFetchesAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fetches, broken := 0, false
+		var fetches atomic.Int64
+		var broken atomic.Bool
 		s := source(t, keyset.Options{URL: "https://issuer.test/jwks.json", CacheFor: time.Minute, Client: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
-			fetches++
-			if broken {
+			fetches.Add(1)
+			if broken.Load() {
 				return nil, errors.New("no route")
 			}
 			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"keys":[]}`))}, nil
@@ -219,13 +221,13 @@ func TestRunFetchesAgainAndAgain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go s.Run(ctx)
 		<-time.After(10*time.Minute - time.Second)
-		if fetches != 10 {
-			t.Errorf("got %d fetches in 10 minutes, want 10", fetches)
+		if n := fetches.Load(); n != 10 {
+			t.Errorf("got %d fetches in 10 minutes, want 10", n)
 		}
-		broken = true
+		broken.Store(true)
 		<-time.After(time.Minute)
-		if fetches < 20 {
-			t.Errorf("got %d fetches, want more while they go wrong", fetches)
+		if n := fetches.Load(); n < 20 {
+			t.Errorf("got %d fetches, want more while they go wrong", n)
 		}
 		cancel()
 	})
