@@ -10,7 +10,8 @@ govulncheck   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 tools   := $(CURDIR)/.cache/bin
 version := $(shell git describe --always --dirty 2>/dev/null || echo dev)
-gobuild := CGO_ENABLED=0 go build -buildvcs=false -trimpath
+export CGO_ENABLED := 0
+buildflags := -buildvcs=false -trimpath
 testing := $(tools)/gotestsum --format pkgname-and-test-fails --jsonfile
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
@@ -21,11 +22,11 @@ help: ## List the targets
 
 build: ## Build bin/portcullis and bin/devvault
 	@test -x bin/devvault || echo "The first build of the dev Vault compiles all of Vault: some minutes." >&2
-	@$(gobuild) -ldflags '-s -w -X main.version=$(version)' -o bin/portcullis ./gateway
-	@tools/progress.sh "building the dev Vault" $(gobuild) -C tools/devvault -ldflags '-s -w' -o ../../bin/devvault .
+	@go build $(buildflags) -ldflags '-s -w -X main.version=$(version)' -o bin/portcullis ./gateway
+	@tools/progress.sh "building the dev Vault" go build -C tools/devvault $(buildflags) -ldflags '-s -w' -o ../../bin/devvault .
 
 run: build ## Run a dev Vault and the gateway in front of it; Ctrl-C stops both
-	@$(gobuild) -o $(tools)/run ./tools/run
+	@go build $(buildflags) -o $(tools)/run ./tools/run
 	@exec $(tools)/run
 
 test: $(tools)/gotestsum ## Install what the tests need, build, run every test
@@ -45,11 +46,11 @@ vet: $(tools)/staticcheck
 	@go vet ./... && go -C tools/devvault vet ./... && $(tools)/staticcheck ./...
 
 race: ## Run the tests of the root module with the race detector
-	go test -race -shuffle=on -timeout 60m ./...
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout 60m ./...
 
 bench: build ## Measure the gateway beside direct Vault and a bare reverse proxy
 	@go test -run '^$$' -bench . -benchmem ./gateway/...
-	@$(gobuild) -o $(tools)/bench ./bench && $(tools)/bench $(BENCH)
+	@go build $(buildflags) -o $(tools)/bench ./bench && $(tools)/bench $(BENCH)
 
 conformance: build ## Run the MCP conformance suite against the gateway
 	@go test -count=1 -run Conformance -v ./gateway/mcp/...

@@ -22,15 +22,16 @@ import (
 // requestTimeout bounds every request of a script.
 const requestTimeout = 30 * time.Second
 
-// RunScript runs one script with a gateway process of its own. The script is at
-// an end with the first step that fails.
+// RunScript runs one script with a gateway process of its own, in front of v or,
+// when that is nil or the script says so, of a Vault of its own. The script is at an
+// end with the first step that fails.
 func RunScript(t *testing.T, file string, v *stack.Vault) {
 	t.Helper()
 	s, err := ReadScript(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Vault != nil {
+	if s.Vault != nil || v == nil {
 		v = StartVault(t, s.Vault...)
 	}
 	r := &run{t: t, script: s, vault: v, dir: t.TempDir(), vars: map[string]string{}}
@@ -78,9 +79,9 @@ func (r *run) step(st step) error {
 		if r.isEvent(st.rest) {
 			return r.vaultEvent(st.rest)
 		}
-		return r.assertLines(r.vaultLines()[r.seen:], st.rest)
+		return r.assertLines(vaultLines(r.t, r.vault)[r.seen:], st.rest)
 	}
-	r.audit, r.seen = len(Lines(r.t, r.auditFile())), len(r.vaultLines())
+	r.audit, r.seen = len(Lines(r.t, r.auditFile())), len(vaultLines(r.t, r.vault))
 	switch st.verb {
 	case "gateway":
 		return r.gatewayEvent(st.rest)
@@ -114,7 +115,7 @@ func (r *run) gatewayEvent(what string) error {
 
 func (r *run) vaultEvent(what string) error {
 	if r.script.Vault == nil {
-		return fmt.Errorf("only a Vault of one's own (vault own) may %s", what)
+		return fmt.Errorf("only the Vault of a script that says \"vault own\" may %s", what)
 	}
 	switch what {
 	case "stop":
@@ -245,27 +246,21 @@ func (r *run) assertLines(lines []map[string]any, rest string) error {
 // auditFile is where the script's gateway keeps its evidence; what is not a
 // regular file has no lines.
 func (r *run) auditFile() string {
-	name := r.gateway.AuditFile()
-	for _, e := range r.script.Env {
-		if v, ok := strings.CutPrefix(e, "AUDIT_FILE="); ok {
-			name = r.expand(v)
-		}
-	}
+	name := r.setting("AUDIT_FILE", r.gateway.AuditFile())
 	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() {
 		return os.DevNull
 	}
 	return name
 }
 
-// vaultLines are the requests in Vault's audit file.
-func (r *run) vaultLines() []map[string]any {
-	var out []map[string]any
-	for _, l := range Lines(r.t, r.vault.AuditFile) {
-		if l["type"] == "request" {
-			out = append(out, l)
+// setting is a variable of the gateway's environment.
+func (r *run) setting(key, otherwise string) string {
+	for _, e := range r.script.Env {
+		if v, ok := strings.CutPrefix(e, key+"="); ok {
+			return r.expand(v)
 		}
 	}
-	return out
+	return otherwise
 }
 
 var variableRE = regexp.MustCompile(`\$\{([^}]+)\}`)
@@ -283,6 +278,8 @@ func (r *run) value(name string) string {
 		return strings.Repeat(text, count)
 	case "env":
 		return os.Getenv(arg)
+	case "jwt":
+		return token(r.setting("JWT_HS256_SECRET", ""), arg)
 	case "DIR":
 		return r.dir
 	case "ROOT":

@@ -29,7 +29,8 @@ import (
 //	json PATH OP VALUE       a value of the body: .keys[0], .result.content[0].text
 //	text OP VALUE            the whole body
 //	within 1s                the answer came in that time
-//	vault count OP N         requests that reached Vault during the last step,
+//	vault count OP N         requests that reached Vault during the last step, but
+//	                         for those about the gateway's own token
 //	vault N PATH OP VALUE    one of them in Vault's own audit file, -1 is the last
 //	audit count OP N         lines written to the gateway's audit file, likewise
 //	audit N PATH OP VALUE
@@ -45,12 +46,14 @@ import (
 // OP is == or != with a JSON value or bare text, ~ or !~ with a regular expression,
 // < or > with a number, "contains TEXT", "exists" or "missing". ${repeat:N:TEXT}
 // repeats a text, ${URL}, ${DIR}, ${LOGS}, ${VAULT_ADDR}, ${VAULT_TOKEN}, ${ROOT} and
-// ${PID} are set; ${env:NAME} is a variable of the test's own environment.
+// ${PID} are set, ${env:NAME} is a variable of the test's own environment, and
+// ${jwt:sub=reader scopes=read,list} is a bearer token that the gateway's
+// JWT_HS256_SECRET has signed.
 type Script struct {
 	File  string
 	Env   []string
 	Key   string
-	Vault []string // arguments of a dev Vault of its own; nil for the shared one
+	Vault []string // arguments of a dev Vault of its own, nil when it needs none
 	steps []step
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/user"
 	"runtime"
 	"sync"
 	"syscall"
@@ -25,10 +26,10 @@ type Command struct {
 	Args   []string
 	Env    []string // nil for the environment of this process
 	Dir    string
-	Uid    uint32    // run as this user; 0 for the own one
-	Stdout io.Writer // nil to keep it, see Process.Output
-	Stderr io.Writer // nil to keep it
-	Ready  bool      // the process prints a line of JSON on stdout when it is ready
+	User   *user.User // run as this user; nil for the own one
+	Stdout io.Writer  // nil to keep it, see Process.Output
+	Stderr io.Writer  // nil to keep it
+	Ready  bool       // the process prints a line of JSON on stdout when it is ready
 }
 
 // Process is a running process in a process group of its own, so that Ctrl-C on a
@@ -49,7 +50,7 @@ func Start(ctx context.Context, c Command, ready any) (*Process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = or(c.Stdout, &p.output), or(c.Stderr, &p.output)
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = grace
-	p.cmd.SysProcAttr = attributes(c.Uid)
+	p.cmd.SysProcAttr = attributes(c.User)
 	line := make(chan []byte, 1)
 	if c.Ready {
 		p.cmd.Stdout = &firstLine{rest: p.cmd.Stdout, line: line}

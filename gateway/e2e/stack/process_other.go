@@ -2,13 +2,14 @@
 
 package stack
 
-import "syscall"
+import (
+	"os/user"
+	"syscall"
+)
 
 // attributes give the child a process group of its own.
-func attributes(uid uint32) *syscall.SysProcAttr {
+func attributes(u *user.User) *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{Setpgid: true}
-	if uid != 0 {
-		a.Credential = &syscall.Credential{Uid: uid, Gid: uid}
-	}
+	a.Credential = credential(u)
 	return a
 }
