@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -115,7 +116,7 @@ func (g *gateway) routes() error {
 	if !g.cfg.ExposeREST {
 		return nil
 	}
-	api := rest.API{Do: g.calls.Do, Challenge: g.challenge}
+	api := rest.API{Do: g.calls.Do, Challenge: g.challenge, Limits: g.limits}
 	return api.Mount(g.edge, g.ops)
 }
 
@@ -148,6 +149,17 @@ func (g *gateway) challenge(r *http.Request, err *call.Error) string {
 // stepUp asks a caller of a tool for more scopes.
 func (g *gateway) stepUp(err *call.Error) string {
 	return g.auth.Challenge(&http.Request{Host: g.cfg.Listen()}, err, "/mcp")
+}
+
+// limits says what is left in the bucket that a call has charged
+// (draft-ietf-httpapi-ratelimit-headers).
+func (g *gateway) limits(h http.Header, c *call.Caller, r *op.Result) {
+	f, ok := g.limit.Facts(c, r.Tier)
+	if !ok {
+		return
+	}
+	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", f.Policy, f.Quota, int(f.Window.Seconds())))
+	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", f.Policy, f.Remaining, int(f.Reset.Seconds()+0.999)))
 }
 
 // run does the background work until ctx ends.

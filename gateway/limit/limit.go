@@ -116,18 +116,18 @@ type Facts struct {
 	Reset     time.Duration // until the bucket is full
 }
 
-// Facts looks at the bucket that a decision charged. There are none when limits
-// are off or the store does not answer.
-func (l *Limiter) Facts(b *op.Bound, d *op.Decision) (Facts, bool) {
-	if !l.cfg.Enabled || b == nil {
+// Facts looks at a caller's bucket of a tier. There are none when limits are off
+// or the store does not answer.
+func (l *Limiter) Facts(who *call.Caller, name string) (Facts, bool) {
+	if !l.cfg.Enabled {
 		return Facts{}, false
 	}
-	tier, ok := l.tier(d.Tier)
+	tier, ok := l.tier(name)
 	if !ok || tier.Requests <= 0 {
 		return Facts{}, false
 	}
 	c := chargeOf(tier, 0)
-	level, err := l.cfg.Spend(Key{b.Caller.Key(), tier.Name}, c, l.cfg.Now())
+	level, err := l.cfg.Spend(Key{who.Key(), tier.Name}, c, l.cfg.Now())
 	if err != nil {
 		return Facts{}, false
 	}

@@ -137,7 +137,7 @@ func TestDisabled(t *testing.T) {
 	if err := l.Take(bound("a", "kv.read"), &op.Decision{}); err != nil {
 		t.Error(err)
 	}
-	if _, ok := l.Facts(bound("a", "kv.read"), &op.Decision{}); ok {
+	if _, ok := l.Facts(bound("a", "kv.read").Caller, ""); ok {
 		t.Error("there are facts of a limit that is off")
 	}
 }
@@ -174,12 +174,12 @@ func TestFacts(t *testing.T) {
 	taken(l, b, d, 10)
 	want := limit.Facts{Policy: "standard", Quota: 60, Window: time.Minute, Remaining: 50, Reset: 10 * time.Second}
 	for range 2 { // to look takes nothing
-		if got, ok := l.Facts(b, &d); !ok || got != want {
+		if got, ok := l.Facts(b.Caller, d.Tier); !ok || got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
 	c.advance(1500 * time.Millisecond)
-	if got, _ := l.Facts(b, &d); got.Remaining != 51 || got.Reset != 8500*time.Millisecond {
+	if got, _ := l.Facts(b.Caller, d.Tier); got.Remaining != 51 || got.Reset != 8500*time.Millisecond {
 		t.Errorf("after 1.5 s got %+v", got)
 	}
 }

@@ -129,6 +129,7 @@ func (rs reasonsErr) Error() string {
 type Result struct {
 	RequestID  string
 	DecisionID string
+	Tier       string // the bucket that was charged, empty when none was
 	Body       []byte // JSON object, the operation's output after transforms; the transport owns it
 	Status     int    // HTTP status of success
 }

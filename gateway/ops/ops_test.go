@@ -61,7 +61,7 @@ func (r *rig) connectTo(t testing.TB, mount string) {
 		t.Fatal(err)
 	}
 	r.client, err = vault.New(vault.Config{
-		Addr: r.vault.Addr, Token: r.vault.Token, Timeout: 20 * time.Second,
+		Addr: r.vault.Addr, Login: vault.Login{Token: call.Secret(r.vault.Token)}, Timeout: 20 * time.Second,
 		Book: vault.Book{Mount: mount, Path: path},
 	})
 	if err != nil {

@@ -146,8 +146,11 @@ func (in *signKeyIn) Target(at op.At) (call.Resource, error) {
 		}
 		in.life = d
 	}
-	if strings.ContainsFunc(strings.TrimRight(in.PublicKey, "\r\n"), control) {
-		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument public_key: not one line of text")
+	// The key is in the audit record, so nothing else may stand in its place.
+	if key, ok := publicKey(in.PublicKey); ok {
+		in.PublicKey = key
+	} else {
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument public_key: not one line of an OpenSSH .pub file")
 	}
 	for _, m := range []map[string]string{in.CriticalOptions, in.Extensions} {
 		if err := checkOptions(m); err != nil {

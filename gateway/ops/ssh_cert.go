@@ -1,10 +1,21 @@
 package ops
 
 import (
+	"strings"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 )
+
+// publicKey returns the key of one line of an authorized_keys file without its
+// comment and options (sshd(8)), and whether it is one.
+func publicKey(line string) (string, bool) {
+	k, _, options, rest, err := gossh.ParseAuthorizedKey([]byte(line))
+	if err != nil || len(options) > 0 || len(rest) > 0 {
+		return "", false
+	}
+	return strings.TrimSpace(string(gossh.MarshalAuthorizedKey(k))), true
+}
 
 // clockSkew is how far Vault's clock may be ahead of ours before a certificate
 // looks longer than it is.

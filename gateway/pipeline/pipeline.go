@@ -69,7 +69,7 @@ func (p *Pipeline) Do(ctx context.Context, r *op.Request) (res *op.Result, err e
 		if v := recover(); v != nil {
 			err = p.panicked(rec, v)
 		}
-		res.DecisionID = rec.Decision.ID
+		res.DecisionID, res.Tier = rec.Decision.ID, rec.Decision.Tier
 		rec.Err = call.AsError(err)
 		rec.Total = time.Since(rec.Start)
 		p.Log(ctx, rec)

@@ -118,7 +118,10 @@ func TestOrder(t *testing.T) {
 					Close: func() { b.steps = append(b.steps, "close") },
 				}, nil
 			}
-			b.Undo = func(context.Context, *vault.Session, *op.Bound, any) error { b.steps = append(b.steps, "undo"); return nil }
+			b.Undo = func(context.Context, *vault.Session, *op.Bound, any) error {
+				b.steps = append(b.steps, "undo")
+				return nil
+			}
 		}, code: call.TransformFailed, steps: "decide take intent act undo outcome close log"},
 		{name: "outcome not written", change: func(b *bench) { b.Outcome = func(*op.Record) error { return fail } }, steps: "decide take intent act publish log"},
 	} {

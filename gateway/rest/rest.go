@@ -25,8 +25,8 @@ type API struct {
 	Do func(context.Context, *op.Request) (*op.Result, error)
 	// Challenge returns the value of WWW-Authenticate for a refusal, empty for none. Optional.
 	Challenge func(*http.Request, *call.Error) string
-	// Headers adds what a caller may know about its limits. Optional.
-	Headers func(http.Header, *call.Caller, *op.Result)
+	// Limits tells a caller of the bucket that its call has charged. Optional.
+	Limits func(http.Header, *call.Caller, *op.Result)
 }
 
 // route is one method and pattern, with the operations that share it. Those on a
@@ -89,8 +89,8 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 	res, err := a.Do(r.Context(), &op.Request{
 		ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: o.Name, Args: args, Caller: c,
 	})
-	if a.Headers != nil {
-		a.Headers(w.Header(), c, res)
+	if a.Limits != nil && res.DecisionID != "" {
+		a.Limits(w.Header(), c, res)
 	}
 	if err != nil {
 		a.fail(w, r, call.AsError(err), res.DecisionID)

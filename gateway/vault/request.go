@@ -157,6 +157,9 @@ func (c *Client) issue(ctx context.Context, r request) (*api.Response, error) {
 		if r.id != "" {
 			req.Headers.Set("X-Correlation-Id", r.id)
 		}
+		if r.method == patch {
+			req.Headers.Set("Content-Type", "application/merge-patch+json") // vault/api names another type, which KV refuses
+		}
 	}).Logical()
 	switch r.method {
 	case get:

@@ -1,0 +1,132 @@
+package e2e_test
+
+import (
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/e2e"
+)
+
+// The canaries are put everywhere a caller can put a secret.
+const (
+	canary       = "canary-b7f1c9e2d4"
+	canaryBase64 = "Y2FuYXJ5LWI3ZjFjOWUyZDQ=" // of the canary
+	canaryKey    = "canary-key-5d0e8a71f3b2c6"
+)
+
+// TestS11_CanaryStaysOutOfEverySink calls everything that can hold a secret, well
+// and badly, and then looks into every file, stream and page that the gateway
+// writes. Only the answers that deliver a secret may hold one.
+func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
+	v := e2e.StartVault(t)
+	g := e2e.StartGateway(t, v, "LOG_LEVEL=debug", "RATE_LIMIT_ENABLED=false", "VAULT_TOKEN="+v.Token)
+	deliver := func(method, path, body string) {
+		if resp, raw := e2e.Do(t, method, g.URL+path, body); resp.StatusCode >= 300 {
+			t.Errorf("%s %s: got %d %s", method, path, resp.StatusCode, raw)
+		}
+	}
+	refuse := func(method, path, body string) {
+		resp, raw := e2e.Do(t, method, g.URL+path, body)
+		if resp.StatusCode < 400 || strings.Contains(string(raw), "canary") {
+			t.Errorf("%s %s: got %d %s, want an error without the canary", method, path, resp.StatusCode, raw)
+		}
+	}
+	tool := func(name, args string) string {
+		_, raw := e2e.Do(t, "POST", g.URL+"/mcp/rpc", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`","arguments":`+args+`}}`)
+		return string(raw)
+	}
+
+	deliver("PUT", "/secrets/c", `{"data":{"password":"`+canary+`","nested":{"k":["`+canary+`"]}}}`)
+	deliver("GET", "/secrets/c", "")
+	deliver("PATCH", "/secrets/c", `{"data":{"other":"`+canary+`"}}`)
+	deliver("GET", "/secrets/c:subkeys", "")
+	deliver("POST", "/transit/encrypt", `{"key":"mcp","plaintext":"`+canaryBase64+`"}`)
+	deliver("POST", "/transit/sign", `{"key":"signing","input":"`+canaryBase64+`"}`)
+	if !strings.Contains(tool("kv.read", `{"path":"c"}`), canary) {
+		t.Error("the tool does not deliver what was written")
+	}
+	for _, bad := range []string{
+		tool("kv.write", `{"path":"c","data":"`+canary+`"}`), tool("kv.write", `{"path":"c","`+canary+`":1}`),
+		tool("kv.write", `{"path":"c","data":{"a":"`+canary+`"},"cas":99}`), tool(canary, `{}`),
+		tool("transit.decrypt", `{"key":"mcp","ciphertext":"vault:v1:`+canaryBase64+`"}`),
+	} {
+		if strings.Contains(bad, "canary") {
+			t.Errorf("a tool's error holds the canary: %s", bad)
+		}
+	}
+	refuse("PUT", "/secrets/c", `{"data":{"a":"`+canary+`"},"cas":99}`)
+	refuse("PUT", "/secrets/c", `{"data":{"a":"`+canary+`","a":1}}`)
+	refuse("PUT", "/secrets/c", `{"data":{"a":"`+canary)
+	refuse("PUT", "/secrets/c", `{"`+canary+`":1}`)
+	refuse("GET", "/secrets/c?"+canary+"=1", "")
+	refuse("POST", "/transit/encrypt", `{"key":"mcp","plaintext":"`+canary+` not base64"}`)
+	refuse("POST", "/transit/encrypt", `{"key":"none","plaintext":"`+canaryBase64+`"}`)
+	refuse("POST", "/transit/decrypt", `{"key":"mcp","ciphertext":"`+canary+`"}`)
+	refuse("POST", "/ssh/sign", `{"role":"ca","public_key":"`+canary+`"}`)
+	refuse("POST", "/db/revoke", `{"lease_id":"`+canary+`"}`)
+	presentBadly(t, g.URL)
+	if err := g.Stop(); err != nil {
+		t.Error(err)
+	}
+	lookInto(t, g.LogDir, v.Token)
+	for _, secret := range []string{canary, canaryBase64, canaryKey} {
+		if strings.Contains(g.Output(), secret) {
+			t.Errorf("stderr holds %s", secret)
+		}
+	}
+}
+
+// presentBadly presents credentials that are refused, and looks at the metrics page.
+func presentBadly(t *testing.T, url string) {
+	t.Helper()
+	for _, h := range [][2]string{
+		{"X-API-Key", canaryKey}, {"Authorization", "Bearer " + canaryKey}, {"Authorization", "Bearer eyJhbGciOiJub25lIn0." + canaryKey + "."},
+		{"Authorization", "Basic " + canaryKey}, {"Authorization", "DPoP " + canaryKey},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/whoami", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set(h[0], h[1])
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != 401 {
+			t.Errorf("%s: got %d, want 401", h[0], resp.StatusCode)
+		}
+		_ = resp.Body.Close()
+	}
+	if _, page := e2e.Do(t, "GET", url+"/metrics", ""); strings.Contains(string(page), "canary") || !strings.Contains(string(page), "portcullis_calls_total") {
+		t.Errorf("the metrics page holds the canary or nothing:\n%s", page)
+	}
+}
+
+// lookInto reads every file of a directory.
+func lookInto(t *testing.T, dir, vaultToken string) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, secret := range []string{canary, canaryBase64, canaryKey, e2e.Key + `"`, "Token\":\"" + vaultToken} {
+			if strings.Contains(string(raw), secret) {
+				t.Errorf("%s holds %s", filepath.Base(path), secret)
+			}
+		}
+		return nil
+	})
+	if err != nil || files < 4 {
+		t.Errorf("looked into %d files, want at least 4: %v", files, err)
+	}
+}
