@@ -149,6 +149,7 @@ func announce(s server) error {
 func (g *gateway) shutdown(servers []server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.ShutdownTimeout)
 	defer cancel()
+	g.events.Close() // a stream would keep its connection busy for ever
 	var errs []error
 	for _, s := range servers {
 		if err := s.Shutdown(ctx); err != nil {

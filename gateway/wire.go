@@ -16,6 +16,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/edge"
+	"portcullis/gateway/events"
 	"portcullis/gateway/limit"
 	"portcullis/gateway/mcp"
 	"portcullis/gateway/obs"
@@ -24,6 +25,7 @@ import (
 	"portcullis/gateway/pipeline"
 	"portcullis/gateway/policy"
 	"portcullis/gateway/rest"
+	"portcullis/gateway/sse"
 	"portcullis/gateway/transform"
 	"portcullis/gateway/vault"
 )
@@ -41,6 +43,8 @@ type gateway struct {
 	policy     *policy.Engine
 	limit      *limit.Limiter
 	transforms *transform.Set
+	events     *events.Log
+	sse        *sse.Server
 	calls      *pipeline.Pipeline
 	edge       *edge.Edge
 	admin      *edge.Edge // health and metrics, when they have a listener of their own
@@ -65,6 +69,7 @@ func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 		return nil, err
 	}
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled})
+	g.openStreams()
 	g.calls = g.pipeline()
 	g.health = &obs.Health{Vault: g.vault.Ready, Parts: map[string]func() obs.Part{"policy": g.policyPart, "audit": g.auditPart, "transforms": g.transformPart}}
 	if err := g.routes(); err != nil {
@@ -85,6 +90,7 @@ func (g *gateway) pipeline() *pipeline.Pipeline {
 		Outcome: g.audit.Outcome,
 		Open:    g.vault.Open,
 		Undo:    ops.Undo,
+		Publish: g.events.Record,
 		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter}.Record,
 	}
 }
@@ -105,11 +111,13 @@ func (g *gateway) routes() error {
 	m := mcp.New(mcp.Config{
 		Catalogue: g.ops, Do: g.calls.Do, Callable: g.policy.Callable, Version: version,
 		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.stepUp,
+		Events: g.events, KeepAlive: g.keepAlive(), Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
 	})
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		g.edge.Handle(method, "/mcp", m.ServeMCP)
 	}
 	g.edge.Handle(http.MethodPost, "/mcp/rpc", m.ServeRPC)
+	g.mountStreams()
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource", g.auth.ServeResourceMetadata)
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource/*path", g.auth.ServeResourceMetadata)
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-authorization-server", g.auth.ServeServerMetadata)
@@ -128,7 +136,7 @@ func (g *gateway) probes(e *edge.Edge) {
 
 func (g *gateway) edgeConfig() edge.Config {
 	return edge.Config{
-		Authenticate: g.auth.Authenticate, Challenge: g.challenge,
+		Authenticate: g.sse.Authenticate(g.auth.Authenticate), Challenge: g.challenge,
 		ClientIP: func(r *http.Request) string { return g.auth.SourceIP(r).String() },
 		MaxBody:  g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
 		Loopback: g.cfg.Loopback(), AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins,
@@ -169,6 +177,8 @@ func (g *gateway) run(ctx context.Context) {
 		g.auth.Run,
 		g.vault.Run,
 		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },
+		func(ctx context.Context) { g.events.Watch(ctx, time.Second) },
+		g.poller().Run,
 	} {
 		wg.Go(func() { part(ctx) })
 	}

@@ -33,6 +33,7 @@ type Exchange struct {
 	session   *session // nil but for legacy exchanges
 	requestID string
 	transport op.Transport
+	input     Input
 	send      func(message []byte) error // writes a message before the reply, nil when there is no way
 }
 

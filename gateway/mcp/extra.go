@@ -25,7 +25,7 @@ type Provider struct {
 type Tool struct {
 	Name       string
 	Definition jsontext.Value // the entry of tools/list
-	// Call returns the result object. Its errors are faults.
+	// Call returns the result object. Its errors are faults, or an InputRequired.
 	Call func(ctx context.Context, ex *Exchange, args jsontext.Value) (jsontext.Value, error)
 }
 
@@ -34,8 +34,14 @@ func (ex *Exchange) callExtra(ctx context.Context, t *Tool, f []jsontext.Value) 
 	if args == nil {
 		args = jsontext.Value("{}")
 	}
+	purpose := "tool " + t.Name
+	var err error
+	ex.input, err = ex.readInput(f[3], f[4], purpose)
+	if err != nil {
+		return result{}, err
+	}
 	body, err := t.Call(ctx, ex, args)
-	return result{body: body}, err
+	return ex.outcome(body, err, purpose)
 }
 
 // Progress tells how far the call is, when the client asked for that.

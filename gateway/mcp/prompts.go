@@ -169,8 +169,13 @@ func (ex *Exchange) getPrompt(ctx context.Context, params jsontext.Value) (resul
 	}
 	for i := range ex.server.prompts {
 		if p := &ex.server.prompts[i]; p.Name == name && ex.offered(ctx, p) {
+			purpose := "prompt " + name
+			ex.input, err = ex.readInput(f[3], f[4], purpose)
+			if err != nil {
+				return result{}, err
+			}
 			body, err := p.Get(ctx, ex, args)
-			return result{body: body}, err
+			return ex.outcome(body, err, purpose)
 		}
 	}
 	return result{}, invalidParams("unknown prompt")

@@ -76,6 +76,7 @@ type Server struct {
 	byName   map[string]*tool
 	prompts  []Prompt
 	sessions sessions
+	states   states
 	info     jsontext.Value // serverInfo
 }
 
@@ -83,7 +84,7 @@ type Server struct {
 func New(c Config) *Server {
 	c.Limits = c.Limits.orDefault()
 	c.KeepAlive = cmp.Or(c.KeepAlive, 15*time.Second)
-	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*tool{}}
+	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*tool{}, states: newStates()}
 	s.sessions.limits = c.Limits
 	s.info = mustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})
 	s.loadTools()

@@ -31,7 +31,10 @@ func (ex *Exchange) topic(ctx context.Context, uri string) (events.Topic, bool) 
 	}
 	t := events.Topic{Mount: ex.server.KVMount, Path: r.path, Below: r.listing}
 	allow := ex.server.Events.Allow
-	probe := events.Event{Kind: events.ResourceChanged, Mount: t.Mount, Path: t.Path}
+	probe := events.Event{Kind: events.ResourceChanged, Mount: t.Mount, Path: t.Path, Op: opRead}
+	if t.Below {
+		probe.Op = opList
+	}
 	return t, allow != nil && allow(ctx, ex.Caller, probe)
 }
 

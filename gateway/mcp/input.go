@@ -1,0 +1,123 @@
+package mcp
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// stateLife is how long a client may take to answer.
+const stateLife = 10 * time.Minute
+
+// InputRequired ends a tool call or a prompt of the provider with questions to
+// the client (MCP 2026-07-28, multi round-trip requests). The client asks again,
+// with answers.
+type InputRequired struct {
+	Requests map[string]InputRequest
+	State    []byte // comes back with the answers; the client can neither read nor change it
+}
+
+// InputRequest is one question.
+type InputRequest struct {
+	Method string `json:"method"`
+	Params any    `json:"params"`
+}
+
+// Error implements error.
+func (*InputRequired) Error() string { return "more input is needed" }
+
+// Input is what a client has answered.
+type Input struct {
+	Responses map[string]jsontext.Value // objects
+	State     []byte                    // nil without one
+}
+
+// readInput reads the answers that came with a request.
+func (ex *Exchange) readInput(responses, state jsontext.Value, purpose string) (Input, error) {
+	in := Input{Responses: map[string]jsontext.Value{}}
+	if responses != nil {
+		if responses.Kind() != '{' {
+			return in, invalidParams("inputResponses must be an object")
+		}
+		for k, v := range members(responses) {
+			if v.Kind() != '{' {
+				return in, invalidParams("an input response must be an object")
+			}
+			in.Responses[k] = v
+		}
+	}
+	if state == nil {
+		return in, nil
+	}
+	s, ok := text(state)
+	if ok {
+		in.State, ok = ex.server.states.open(s, ex.Caller.Key()+"\x00"+purpose, time.Now())
+	}
+	if !ok {
+		return in, invalidParams("the requestState is not one that was given out for this")
+	}
+	return in, nil
+}
+
+// Input is what the client has answered to earlier questions of this call.
+func (ex *Exchange) Input() Input { return ex.input }
+
+// outcome makes a result of what an extra tool or prompt returned.
+func (ex *Exchange) outcome(body jsontext.Value, err error, purpose string) (result, error) {
+	need, ok := errors.AsType[*InputRequired](err)
+	if !ok {
+		return result{body: body}, err
+	}
+	if ex.era != modern {
+		return result{}, &Fault{Code: CodeInvalidRequest, Msg: "the client cannot be asked here"}
+	}
+	reply := struct {
+		Requests map[string]InputRequest `json:"inputRequests,omitempty"`
+		State    string                  `json:"requestState,omitempty"`
+	}{Requests: need.Requests}
+	if need.State != nil {
+		reply.State = ex.server.states.seal(need.State, ex.Caller.Key()+"\x00"+purpose, time.Now())
+	}
+	return result{kind: "input_required", body: mustJSON(reply)}, nil
+}
+
+// states seals what clients carry for us: encrypted, bound to the caller and to
+// what it is for, and of limited life.
+type states struct{ aead cipher.AEAD }
+
+func newStates() states {
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		panic(err) // the key has the right length
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err) // AES fits
+	}
+	return states{aead}
+}
+
+func (s states) seal(state []byte, bound string, now time.Time) string {
+	plain := binary.BigEndian.AppendUint64(nil, uint64(now.Add(stateLife).Unix()))
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, append(plain, state...), []byte(bound)))
+}
+
+func (s states) open(sealed, bound string, now time.Time) ([]byte, bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err != nil {
+		return nil, false
+	}
+	plain, err := s.aead.Open(nil, nil, raw, []byte(bound))
+	if err != nil || len(plain) < 8 || uint64(now.Unix()) > binary.BigEndian.Uint64(plain) {
+		return nil, false
+	}
+	return plain[8:], true
+}

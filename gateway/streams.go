@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+	"portcullis/gateway/events"
+	"portcullis/gateway/op"
+	"portcullis/gateway/pipeline"
+	"portcullis/gateway/sse"
+)
+
+// openStreams makes the event log and the routes that stream it.
+func (g *gateway) openStreams() {
+	g.events = events.New(events.Config{
+		Allow: g.mayHear, Valid: g.auth.Valid,
+		Revision: func() string { return g.policy.Status().Revision },
+	})
+	g.sse = sse.New(sse.Config{
+		Log: g.events, KVMount: g.cfg.KVMount, KeepAlive: g.keepAlive(),
+		Error: func(w http.ResponseWriter, err *call.Error) { edge.WriteError(w, err, "") },
+	})
+}
+
+func (g *gateway) keepAlive() time.Duration { return time.Duration(g.cfg.SSEKeepAlive) * time.Second }
+
+// mountStreams mounts the event routes, those of the old service included.
+func (g *gateway) mountStreams() {
+	g.edge.Handle(http.MethodGet, "/events", g.sse.Events)
+	g.edge.Handle(http.MethodPost, "/events/ticket", g.sse.Ticket)
+	g.edge.Handle(http.MethodGet, "/mcp/sse", g.sse.OldStream)
+	g.edge.Handle(http.MethodGet, "/mcp/events", g.sse.OldEvents)
+}
+
+// mayHear decides whether a caller may hear of a change now: as if it read the
+// secret, or listed below it where a whole subtree is asked for.
+func (g *gateway) mayHear(ctx context.Context, c *call.Caller, e events.Event) bool {
+	r := &op.Request{
+		Op: "kv.read", Args: argument("path", e.Path), Absolute: true,
+		Transport: op.SSE, Phase: op.PhaseStream, Caller: c, Time: time.Now(),
+	}
+	if e.Op == "kv.list" {
+		r.Op, r.Args = e.Op, argument("prefix", e.Path)
+	}
+	b, err := g.ops.Bind(r)
+	if err != nil || b.Resource.Mount != e.Mount {
+		return false
+	}
+	d := g.policy.Decide(ctx, b)
+	return d.Allow
+}
+
+func argument(name string, p call.Path) []byte {
+	b, _ := json.Marshal(map[string]string{name: p.String()}) // strings cannot fail
+	return b
+}
+
+// poller looks for changes made past the gateway. A look is a call like any other,
+// decided and recorded for the subscriber; the poller's own cap stands for the
+// rate limit, so that subscribing does not use a caller's rate up.
+func (g *gateway) poller() *events.Poller {
+	looks := *g.calls
+	looks.Take = func(*op.Bound, *op.Decision) error { return nil }
+	return &events.Poller{Log: g.events, Look: func(ctx context.Context, c *call.Caller, t events.Topic) (events.Seen, error) {
+		return look(ctx, &looks, c, t)
+	}}
+}
+
+func look(ctx context.Context, p *pipeline.Pipeline, c *call.Caller, t events.Topic) (events.Seen, error) {
+	res, err := p.Do(ctx, &op.Request{
+		Op: "kv.metadata", Args: argument("path", t.Path), Absolute: true,
+		Transport: op.SSE, Phase: op.PhaseStream, Caller: c,
+	})
+	if err != nil {
+		return events.Seen{}, err
+	}
+	var m struct {
+		Version int    `json:"current_version"`
+		Updated string `json:"updated_time"`
+	}
+	return events.Seen{Version: m.Version, Updated: m.Updated}, json.Unmarshal(res.Body, &m)
+}
