@@ -1,0 +1,141 @@
+package openapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/openapi"
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
+)
+
+func catalogue(t testing.TB) *op.Catalogue {
+	t.Helper()
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func document(t testing.TB, keep func(*op.Op) bool) []byte {
+	t.Helper()
+	raw, err := openapi.New(catalogue(t), keep).JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// valid checks a document against the specification. The validator is that of
+// vacuum and wiretap, which follows OpenAPI 3.1 and JSON Schema 2020-12.
+func valid(raw []byte) error {
+	doc, err := libopenapi.NewDocument(raw)
+	if err != nil {
+		return err
+	}
+	v, errs := validator.NewValidator(doc)
+	if len(errs) > 0 {
+		return errs[0]
+	}
+	ok, problems := v.ValidateDocument()
+	if ok {
+		return nil
+	}
+	return fmt.Errorf("%v", problems)
+}
+
+func TestValid(t *testing.T) {
+	if err := valid(document(t, nil)); err != nil {
+		t.Error(err)
+	}
+	if err := valid(document(t, func(o *op.Op) bool { return false })); err != nil {
+		t.Errorf("without operations: %v", err)
+	}
+}
+
+// The validator is one that refuses.
+func TestInvalidIsRefused(t *testing.T) {
+	for _, change := range [][2]string{{`"in": "path"`, `"in": "nowhere"`}, {`"responses"`, `"answers"`}, {`"title": "Portcullis"`, `"titel": ""`}} {
+		raw := strings.Replace(string(document(t, nil)), change[0], change[1], 1)
+		if valid([]byte(raw)) == nil {
+			t.Errorf("a document with %s is accepted", change[1])
+		}
+	}
+}
+
+// What is written down is what is served.
+func TestGolden(t *testing.T) {
+	want, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(bytes.TrimSpace(want), document(t, nil)) {
+		t.Error("openapi.json is not up to date: make gen")
+	}
+}
+
+// Every operation is there once, under its own route.
+func TestComplete(t *testing.T) {
+	var d struct {
+		Paths map[string]map[string]struct {
+			ID         string `json:"operationId"`
+			Parameters []struct{ Name string }
+			Body       struct {
+				Content map[string]struct {
+					Schema struct{ Properties map[string]any }
+				}
+			} `json:"requestBody"`
+		}
+	}
+	if err := json.Unmarshal(document(t, nil), &d); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	for _, methods := range d.Paths {
+		for _, o := range methods {
+			found[o.ID] = len(o.Parameters) + len(o.Body.Content["application/json"].Schema.Properties)
+		}
+	}
+	for _, o := range catalogue(t).All() {
+		if n, ok := found[o.Name]; !ok || n != len(o.In.Properties) {
+			t.Errorf("%s: got %d arguments (described: %v), want %d", o.Name, n, ok, len(o.In.Properties))
+		}
+	}
+}
+
+// A caller sees what it can call, and nothing of the rest.
+func TestHandlerFilters(t *testing.T) {
+	h := openapi.Handler(catalogue(t), func(_ context.Context, c *call.Caller, o *op.Op) bool {
+		return c.Subject == "reader" && o.Name == "kv.read"
+	})
+	w := httptest.NewRecorder()
+	h(w, httptest.NewRequestWithContext(t.Context(), "GET", "/openapi.json", nil), &call.Caller{Subject: "reader"})
+	body := w.Body.String()
+	if !strings.Contains(body, `"kv.read"`) || strings.Contains(body, "transit") || strings.Contains(body, "kv.write") {
+		t.Errorf("got %s, want kv.read alone", body)
+	}
+	if err := valid([]byte(body)); err != nil {
+		t.Error(err)
+	}
+}
+
+func ExampleNew() {
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		panic(err)
+	}
+	d := openapi.New(c, func(o *op.Op) bool { return o.Engine == "self" })
+	fmt.Println(d.OpenAPI, len(d.Paths))
+	// Output: 3.1.1 1
+}
