@@ -25,6 +25,9 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
 	Config  configCmd  `cmd:"" help:"Look at the configuration."`
 	Smoke   smokeCmd   `cmd:"" help:"Drive a running gateway over REST and MCP."`
+	Keys    keysCmd    `cmd:"" help:"Make API keys."`
+	Revoke  revokeCmd  `cmd:"" help:"Deny a subject, key, token or certificate from the next call on."`
+	Wasm    wasmCmd    `cmd:"" help:"Work on WASM transforms."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

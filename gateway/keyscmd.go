@@ -1,0 +1,81 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"portcullis/gateway/auth/apikey"
+	"portcullis/gateway/auth/deny"
+)
+
+type keysCmd struct {
+	New keysNewCmd `cmd:"" help:"Make an API key, keep its hash and print it once."`
+}
+
+// Help is the end of the command's help.
+func (keysCmd) Help() string {
+	return examples("portcullis keys new --file keys.yaml --subject billing-bot")
+}
+
+type keysNewCmd struct {
+	File    string        `help:"Keys file to add the hash to (API_KEYS_FILE); without it the entry is printed." type:"path" env:"API_KEYS_FILE" placeholder:"FILE"`
+	Subject string        `required:"" help:"Who calls with the key."`
+	ID      string        `help:"Name of the key in logs, metrics and the deny list; the subject when absent." placeholder:"ID"`
+	Kind    string        `help:"agent, human or service." enum:"agent,human,service" default:"agent"`
+	Tenant  string        `help:"Tenant of the subject."`
+	Scope   []string      `help:"Scopes; all four when absent." enum:"read,write,delete,list"`
+	Role    []string      `help:"Roles, for the policy."`
+	Prefix  string        `help:"Full path in the KV mount; the subject's own when absent."`
+	Tier    string        `help:"Rate tier to ask for."`
+	Expires time.Duration `help:"How long the key works, for example 720h; for ever when absent."`
+}
+
+// Help is the end of the command's help.
+func (keysNewCmd) Help() string {
+	return "The gateway reads the file again when it changes.\n\n" + examples(
+		"portcullis keys new --file keys.yaml --subject billing-bot",
+		"portcullis keys new --file keys.yaml --subject ci --scope read --scope list --expires 720h",
+	)
+}
+
+// Run makes the key.
+func (k keysNewCmd) Run() error {
+	e := apikey.Entry{
+		ID: k.ID, Subject: k.Subject, Kind: k.Kind, Tenant: k.Tenant, Scopes: k.Scope, Roles: k.Role,
+		Prefix: k.Prefix, Tier: k.Tier,
+	}
+	if k.Expires > 0 {
+		e.Expires = time.Now().UTC().Add(k.Expires).Truncate(time.Second)
+	}
+	return apikey.Mint(os.Stdout, k.File, e)
+}
+
+type revokeCmd struct {
+	File       string        `name:"deny-list" required:"" help:"Deny list to write (DENY_LIST_FILE)." type:"path" env:"DENY_LIST_FILE" placeholder:"FILE"`
+	Subject    string        `help:"Everybody of this name."`
+	Tenant     string        `help:"Narrows --subject to one tenant."`
+	KeyID      string        `help:"An API key's id, or the kid of a signing key."`
+	TokenID    string        `help:"A token's jti."`
+	CertSerial string        `help:"A certificate's serial number in hex."`
+	For        time.Duration `help:"How long, for example 24h; for ever when absent."`
+	Reason     string        `help:"Why, for people."`
+}
+
+// Help is the end of the command's help.
+func (revokeCmd) Help() string {
+	return "Gateways that watch the list refuse from the next call on and close open streams.\n\n" + examples(
+		"portcullis revoke --deny-list deny.jsonl --subject billing-bot --reason 'laptop lost'",
+		"DENY_LIST_FILE=deny.jsonl portcullis revoke --cert-serial 4f:2a:91",
+	)
+}
+
+// Run writes the entry.
+func (r revokeCmd) Run() error {
+	e := deny.Entry{
+		Subject: r.Subject, Tenant: r.Tenant, KeyID: r.KeyID, TokenID: r.TokenID, Serial: r.CertSerial, Reason: r.Reason,
+	}
+	if r.For > 0 {
+		e.Until = time.Now().UTC().Add(r.For)
+	}
+	return deny.Revoke(os.Stdout, r.File, e)
+}
