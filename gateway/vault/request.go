@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
@@ -144,6 +146,9 @@ func (c *Client) exchange(ctx context.Context, r request, out any) error {
 	}
 	if err != nil {
 		return mapError(failure{err: err, resp: resp, req: r, sent: sent.Load(), gone: errors.Is(parent.Err(), context.Canceled)})
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices { // one redirect has been followed
+		return call.Wrap(call.VaultError, "Vault error", fmt.Errorf("vault answered %d", resp.StatusCode))
 	}
 	return decode(parent, r, resp, out)
 }

@@ -53,9 +53,9 @@ func (once) CloseIdleConnections() {}
 
 // RoundTrip implements http.RoundTripper.
 func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body == nil && r.Context().Value(onceKey{}) != nil {
+	if r.ContentLength == 0 && r.Context().Value(onceKey{}) != nil {
 		r = r.Clone(r.Context())
-		r.Body = noBody{}
+		r.Body, r.GetBody = noBody{}, nil
 	}
 	return o.Transport.RoundTrip(r)
 }

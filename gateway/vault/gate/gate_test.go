@@ -1,0 +1,122 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portcullis/gateway/vault/gate"
+)
+
+func enter(t *testing.T, g *gate.Gate, key string, n int) {
+	t.Helper()
+	for range n {
+		if err := g.Enter(t.Context(), key); err != nil {
+			t.Fatalf("enter %s: %v", key, err)
+		}
+	}
+}
+
+// TestTurnsGoByCaller lets one caller queue many and another one; the other is
+// served after one of the first, not after all.
+func TestTurnsGoByCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate.Gate{Total: 1, Each: 1, Queue: 100, Wait: time.Hour}
+		enter(t, g, "holder", 1)
+		var mu sync.Mutex
+		var order []string
+		wait := func(key string) {
+			go func() {
+				if g.Enter(t.Context(), key) != nil {
+					return
+				}
+				mu.Lock()
+				order = append(order, key)
+				mu.Unlock()
+				g.Leave(key)
+			}()
+			synctest.Wait()
+		}
+		for range 5 {
+			wait("many")
+		}
+		wait("few")
+		g.Leave("holder")
+		synctest.Wait()
+		if got := fmt.Sprint(order); got != "[many few many many many many]" {
+			t.Errorf("served %s", got)
+		}
+	})
+}
+
+func TestEachLeavesRoomForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate.Gate{Total: 4, Each: 2, Queue: 100, Wait: time.Second}
+		enter(t, g, "many", 2)
+		refused := make(chan error)
+		go func() { refused <- g.Enter(t.Context(), "many") }()
+		synctest.Wait()
+		enter(t, g, "few", 2)
+		if err := <-refused; !errors.Is(err, gate.ErrBusy) {
+			t.Errorf("the third of many: got %v, want busy", err)
+		}
+		if in, waiting := g.Load(); in != 4 || waiting != 0 {
+			t.Errorf("inside %d, waiting %d", in, waiting)
+		}
+	})
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate.Gate{Total: 1, Each: 1, Queue: 1, Wait: time.Hour}
+		enter(t, g, "a", 1)
+		ctx, stop := context.WithCancel(t.Context())
+		left := make(chan error)
+		go func() { left <- g.Enter(ctx, "a") }()
+		synctest.Wait()
+		if err := g.Enter(t.Context(), "a"); !errors.Is(err, gate.ErrBusy) {
+			t.Errorf("beyond the queue: got %v, want busy", err)
+		}
+		stop()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("given up: got %v", err)
+		}
+		g.Leave("a")
+		enter(t, g, "a", 1)
+	})
+}
+
+// TestNoPlaceIsLost lets many come, give up and leave, and counts the places.
+func TestNoPlaceIsLost(t *testing.T) {
+	g := &gate.Gate{Total: 3, Each: 2, Queue: 50, Wait: time.Millisecond}
+	var wg sync.WaitGroup
+	for i := range 2000 {
+		wg.Go(func() {
+			key := fmt.Sprint(i % 5)
+			if g.Enter(t.Context(), key) == nil {
+				g.Leave(key)
+			}
+		})
+	}
+	wg.Wait()
+	if in, waiting := g.Load(); in != 0 || waiting != 0 {
+		t.Errorf("inside %d, waiting %d, want nobody", in, waiting)
+	}
+	enter(t, g, "a", 2)
+	enter(t, g, "b", 1)
+}
+
+func ExampleGate() {
+	g := &gate.Gate{Total: 2, Each: 1, Queue: 0, Wait: time.Second}
+	fmt.Println(g.Enter(context.Background(), "a"))
+	fmt.Println(g.Enter(context.Background(), "a"))
+	fmt.Println(g.Enter(context.Background(), "b"))
+	// Output:
+	// <nil>
+	// too much is going on at once
+	// <nil>
+}
