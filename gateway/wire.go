@@ -21,6 +21,7 @@ import (
 	"portcullis/gateway/mcp"
 	"portcullis/gateway/obs"
 	"portcullis/gateway/op"
+	"portcullis/gateway/openapi"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/pipeline"
 	"portcullis/gateway/policy"
@@ -124,6 +125,7 @@ func (g *gateway) routes() error {
 	if !g.cfg.ExposeREST {
 		return nil
 	}
+	g.edge.Handle(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.policy.Callable))
 	api := rest.API{Do: g.calls.Do, Challenge: g.challenge, Limits: g.limits}
 	return api.Mount(g.edge, g.ops)
 }

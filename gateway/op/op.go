@@ -37,6 +37,7 @@ type Spec struct {
 	Doc         string // one sentence
 	Limits      map[string]Limit
 	Public      bool // any authenticated caller may call it: no scope is needed
+	OneTime     bool // what it mints ends with its first use: only the policy's own cap of its life holds, no default
 }
 
 // Limit is a constraint on one argument. It is part of the input schema and

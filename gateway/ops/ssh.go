@@ -17,7 +17,7 @@ import (
 func ssh(mount string) []*op.Op {
 	return []*op.Op{
 		op.New(op.Spec{
-			Name: "ssh.otp", Engine: "ssh", Mount: mount, Effect: op.Issue,
+			Name: "ssh.otp", Engine: "ssh", Mount: mount, Effect: op.Issue, OneTime: true,
 			Method: "POST", Path: "/ssh/otp",
 			Title: "Issue a one-time password", Doc: "Make a password for one SSH login as a user on a host.",
 			Limits: limits{
@@ -98,8 +98,8 @@ func (o otpOut) Facts() op.Outcome { return op.Outcome{LeaseID: tail(o.LeaseID)}
 // Minted implements minter.
 func (o otpOut) Minted() string { return o.LeaseID }
 
-// sshOTP gives back a password whose lease outlives what the grant allows: such a
-// lease cannot be shortened, the mount's own lease time can.
+// sshOTP gives back a password whose lease outlives what the policy allows: such a
+// lease cannot be shortened, only the mount's lease time can.
 func sshOTP(ctx context.Context, s *vault.Session, in otpIn) (otpOut, error) {
 	body := map[string]string{"ip": in.IP}
 	if in.Username != "" {

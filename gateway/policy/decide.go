@@ -148,8 +148,11 @@ func checkPrefix(b *op.Bound, prefix string) error {
 func (e *Engine) obligations(b *op.Bound, in document.Obligations) op.Obligations {
 	o := op.Obligations{
 		Deliver: call.Deliver(in.Deliver),
-		MaxTTL:  least(seconds(in.MaxTTLS), e.cfg.MaxTTL),
+		MaxTTL:  seconds(in.MaxTTLS),
 		WrapTTL: seconds(in.WrapTTLS),
+	}
+	if !b.Op.OneTime {
+		o.MaxTTL = least(o.MaxTTL, e.cfg.MaxTTL)
 	}
 	for _, t := range in.Transforms {
 		o.Transforms = append(o.Transforms, op.Transform(t))
