@@ -1,12 +1,15 @@
 #!/bin/sh
-# Builds the shipped modules and writes their digests to SHA256SUMS.
+# Builds the shipped modules and the Rust example, and writes their digests to
+# SHA256SUMS. After a change, portcullis wasm pin wasm/manifest.yaml.
 #
 #   sh wasm/build.sh          build into place
 #   sh wasm/build.sh check    build elsewhere, and compare with what is committed
 #
-# It needs clang-14 and lld-14 of Debian 12 and nothing else; the same packages
-# give the same bytes on every machine. The linker is called by itself: the clang
-# driver would run whatever wasm-opt it finds.
+# It needs what Debian 12 has, and nothing else; the same packages give the same
+# bytes on every machine:
+#   apt-get install --no-install-recommends clang-14 lld-14 rustc libstd-rust-dev-wasm32
+# The linker is called by itself: the clang driver would run whatever wasm-opt it
+# finds. Another rustc in PATH is not used.
 set -eu
 cd "$(dirname "$0")"
 modules="redact mask encode pii"
@@ -14,11 +17,13 @@ out=.
 if [ "${1:-}" = check ]; then
 	out=$(mktemp -d)
 	trap 'rm -rf "$out"' EXIT
+	mkdir -p "$out/sdk"
+	cp -R sdk/rust "$out/sdk/rust"
 fi
 
-for tool in clang-14 wasm-ld-14; do
+for tool in clang-14 wasm-ld-14 /usr/bin/rustc; do
 	command -v "$tool" >/dev/null || {
-		echo "$tool is missing: apt-get install --no-install-recommends clang-14 lld-14" >&2
+		echo "$tool is missing: apt-get install --no-install-recommends clang-14 lld-14 rustc libstd-rust-dev-wasm32" >&2
 		exit 1
 	}
 done
@@ -31,12 +36,22 @@ for m in $modules; do
 	wasm-ld-14 --no-entry --strip-all --compress-relocations --stack-first -z stack-size=8192 \
 		--initial-memory=65536 --max-memory=8388608 "$out/$m/$m.o" -o "$out/$m/$m.wasm"
 	rm "$out/$m/$m.o"
+	chmod 644 "$out/$m/$m.wasm"
 done
+RUSTC=/usr/bin/rustc sh "$out/sdk/rust/build.sh"
+chmod 644 "$out/sdk/rust/module.wasm"
 
+files="sdk/rust/module.wasm"
+for m in $modules; do
+	files="$files $m/$m.wasm"
+done
 if [ "$out" != . ]; then
-	(cd "$out" && sha256sum $(printf '%s/%s.wasm ' $(for m in $modules; do echo "$m" "$m"; done))) | cmp - SHA256SUMS
+	here=$(pwd)
+	(cd "$out" && sha256sum $files | cmp - "$here/SHA256SUMS") || {
+		echo "a committed module is not what its source builds to" >&2
+		exit 1
+	}
 	echo "the committed modules are what their sources build to"
 	exit 0
 fi
-sha256sum $(printf '%s/%s.wasm ' $(for m in $modules; do echo "$m" "$m"; done)) >SHA256SUMS
-cat SHA256SUMS
+sha256sum $files | tee SHA256SUMS

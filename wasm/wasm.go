@@ -13,5 +13,5 @@ var Kits embed.FS
 // Modules are the shipped modules, with the manifest that pins them and their
 // test vectors.
 //
-//go:embed manifest.yaml SHA256SUMS */*.wasm */tests.json
+//go:embed manifest.yaml SHA256SUMS */*.wasm */tests.json sdk/rust/module.wasm
 var Modules embed.FS

@@ -44,7 +44,7 @@ func (p Plan) Apply(payload []byte) ([]byte, []Step, error) {
 	budget := int64(0)
 	for _, s := range p.steps {
 		// All steps together may use what the largest of them may.
-		budget = max(budget, s.Limits.fuel(p.call.Hook, len(payload)))
+		budget = max(budget, s.fuel(p.call.Hook, len(payload)))
 	}
 	for _, s := range p.steps {
 		out, step, err := s.apply(nil, p.call.Hook, payload, budget)
@@ -83,12 +83,10 @@ func (s *planned) call(dst []byte, h guest.Hook, payload []byte, budget int64) (
 	if !s.breaker.allow() {
 		return nil, guest.Out{}, &guest.Fault{Code: Quarantined}
 	}
-	out, used, err := s.run(dst, s, guest.In{
-		Hook: h, Payload: payload,
-		Fuel:  min(s.Limits.fuel(h, len(payload)), budget),
-		Limit: s.Limits.output(h, len(payload)),
-	})
-	if err == nil && used.Changed && !valid(h, out[len(dst):]) {
+	in := s.Input(h, s.meta, payload)
+	in.Fuel = min(in.Fuel, budget)
+	out, used, err := s.run(dst, s, in)
+	if err == nil && used.Changed && !Valid(h, out[len(dst):]) {
 		err = &guest.Fault{Code: guest.Output}
 	}
 	s.settle(err)
@@ -116,8 +114,8 @@ func failure(name string, err error) *Failure {
 	return &Failure{name, code, err}
 }
 
-// valid is what the output of a guest must be at least, whatever it says.
-func valid(h guest.Hook, out []byte) bool {
+// Valid is what the output of a guest must be at least, whatever it says.
+func Valid(h guest.Hook, out []byte) bool {
 	if !utf8.Valid(out) || !json.Valid(out) {
 		return false
 	}

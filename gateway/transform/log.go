@@ -39,14 +39,12 @@ func (s *Set) line(line []byte) ([]byte, error) {
 		return floor, nil
 	}
 	text, ended := bytes.CutSuffix(floor, []byte("\n"))
-	budget := int64(fuelLog)
 	for _, u := range g.logs {
-		out, step, err := u.apply(nil, guest.Log, text, max(budget, u.Limits.Fuel))
+		out, _, err := u.apply(nil, guest.Log, text, maxFuel)
 		if err != nil {
 			return floor, err
 		}
 		text = out
-		budget -= step.Fuel
 	}
 	if ended {
 		return append(text, '\n'), nil

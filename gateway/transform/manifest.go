@@ -2,6 +2,7 @@ package transform
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,6 +80,34 @@ type Limits struct {
 
 // ReadManifest reads and checks a manifest file. Every problem is reported.
 func ReadManifest(path string) (*Manifest, error) {
+	m, err := parse(path)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.validate()
+}
+
+// ReadDraft reads a manifest whose digests are not written yet: each module has
+// the digest of its file as it is now. Nothing must be served from a draft.
+func ReadDraft(path string) (*Manifest, error) {
+	m, err := parse(path)
+	if err != nil {
+		return nil, err
+	}
+	for i := range m.Modules {
+		bin, err := ReadModule(m.Path(m.Modules[i].File))
+		if err != nil {
+			return nil, err
+		}
+		m.Modules[i].SHA256 = fmt.Sprintf("%x", sha256.Sum256(bin))
+	}
+	return m, m.validate()
+}
+
+// Path returns where a file of the manifest is.
+func (m *Manifest) Path(name string) string { return filepath.Join(m.dir, name) }
+
+func parse(path string) (*Manifest, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
@@ -92,7 +121,7 @@ func ReadManifest(path string) (*Manifest, error) {
 	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("manifest %s: more than one document", filepath.Base(path))
 	}
-	return m, m.validate()
+	return m, nil
 }
 
 func (m *Manifest) validate() error {

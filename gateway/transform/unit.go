@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -65,26 +64,21 @@ func (l *loader) load(e *Entry) (*unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := e.configJSON()
-	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
-	}
-	mod, err := l.engine.Load(bin, guest.Config{
-		Stub: e.WASI == "stub", Pages: e.pages(), Isolation: guest.Isolation(e.Isolation), Init: conf,
-	})
+	conf, err := e.GuestConfig()
 	if err != nil {
 		return nil, err
 	}
-	u.run = func(dst []byte, s *planned, in guest.In) ([]byte, guest.Out, error) {
-		in.Meta = s.meta
-		return mod.Append(dst, in)
+	mod, err := l.engine.Load(bin, conf)
+	if err != nil {
+		return nil, err
 	}
+	u.run = func(dst []byte, _ *planned, in guest.In) ([]byte, guest.Out, error) { return mod.Append(dst, in) }
 	return u, l.test(u)
 }
 
 // read returns the file if it is the one that was pinned.
 func (l *loader) read(e *Entry) ([]byte, error) {
-	bin, err := readModule(filepath.Join(l.m.dir, e.File))
+	bin, err := ReadModule(l.m.Path(e.File))
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +99,8 @@ func (l *loader) read(e *Entry) ([]byte, error) {
 // maxFile is the size above which a file is not even read.
 const maxFile = 8 << 20
 
-func readModule(path string) ([]byte, error) {
+// ReadModule reads a file that is small enough to be a module.
+func ReadModule(path string) ([]byte, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, err

@@ -2,11 +2,13 @@ package transform
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"portcullis/gateway/transform/guest"
 )
@@ -55,7 +57,7 @@ func (l *loader) test(u *unit) error {
 	if u.Tests == "" {
 		return nil
 	}
-	vectors, err := ReadVectors(filepath.Join(l.m.dir, u.Tests))
+	vectors, err := ReadVectors(l.m.Path(u.Tests))
 	if err != nil {
 		return err
 	}
@@ -65,6 +67,17 @@ func (l *loader) test(u *unit) error {
 		}
 	}
 	return nil
+}
+
+// RunVectors loads a module of a manifest and runs its test vectors.
+func RunVectors(ctx context.Context, m *Manifest, e *Entry) error {
+	engine, err := guest.NewEngine(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	_, err = (&loader{m: m, engine: engine, now: time.Now}).load(e)
+	return err
 }
 
 // check runs one vector. Its errors name codes, not contents.
@@ -84,7 +97,7 @@ func (u *unit) check(v Vector) error {
 	if err := s.prepare(Call{Hook: hook, Op: "test", Mount: "test"}, v.Args); err != nil {
 		return err
 	}
-	out, _, err := s.apply(nil, hook, input, u.Limits.fuel(hook, len(input)))
+	out, _, err := s.apply(nil, hook, input, u.fuel(hook, len(input)))
 	return v.compare(input, out, err)
 }
 

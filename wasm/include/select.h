@@ -23,7 +23,7 @@ static struct {
 static u32 depth;
 
 // decoded returns the text of a string; with escapes, a copy in scratch. A text
-// that does not fit is refused by the caller: n is then larger than s.n.
+// that does not fit ends the call.
 static span decoded(span s) {
 	if (!has_escape(s))
 		return s;
@@ -116,9 +116,9 @@ static int matches_key(span p, span k) {
 
 // selected tells whether the value at the path is meant. If nothing was named,
 // every scalar value is.
-static int selected(span value) {
+static int selected(int scalar) {
 	if (npointers + nkeys == 0)
-		return value.p[0] != '{' && value.p[0] != '[';
+		return scalar;
 	for (u32 i = 0; i < npointers; i++)
 		if (matches_pointer(pointers[i]))
 			return 1;
@@ -130,46 +130,64 @@ static int selected(span value) {
 	return 0;
 }
 
-// edit_document copies doc and has edit() write each selected value. Without
-// one, nothing is written.
 static const u8 *copied; // everything before it is written
+static u32 failed;       // the code that ended the walk
 
-static u32 edit_value(span value, void (*edit)(span)) {
-	if (selected(value)) {
-		put((span){copied, (u32)(value.p - copied)});
-		edit(value);
-		copied = value.p + value.n;
-		return OK;
+static u32 edit_members(span s, u32 i, void (*edit)(span));
+
+// edit_value walks the value at i once and returns the index behind it.
+static u32 edit_value(span s, u32 i, void (*edit)(span)) {
+	int scalar = s.p[i] != '{' && s.p[i] != '[';
+	if (selected(scalar)) {
+		u32 end = value_end(s, i);
+		put((span){copied, (u32)(s.p + i - copied)});
+		edit(from(s, i, end));
+		copied = s.p + end;
+		return end;
 	}
-	if (value.p[0] != '{' && value.p[0] != '[')
-		return OK;
-	if (depth == MAX_DEPTH)
-		return BAD_INPUT;
-	u32 keep = scratch_len;
-	u32 d = depth++;
-	for (cursor c = enter(value); next(&c);) {
-		path[d].element = c.close == ']';
-		path[d].index = c.index;
-		path[d].key = decoded(c.key);
-		u32 code = edit_value(c.value, edit);
-		scratch_len = keep;
-		if (code != OK)
-			return code;
-	}
-	depth = d;
-	return OK;
+	return scalar ? value_end(s, i) : edit_members(s, i, edit);
 }
 
+static u32 edit_members(span s, u32 i, void (*edit)(span)) {
+	u8 close = s.p[i] == '{' ? '}' : ']';
+	u32 keep = scratch_len, d = depth, index = 0;
+	if (depth++ == MAX_DEPTH)
+		failed = BAD_INPUT;
+	for (i = spaces(s, i + 1); !failed && i < s.n && s.p[i] != close; i = spaces(s, i)) {
+		if (s.p[i] == ',') {
+			i++;
+			continue;
+		}
+		path[d].element = close == ']';
+		path[d].index = index++;
+		u32 start = i;
+		if (close == '}') {
+			u32 end = string_end(s, i);
+			if (end >= i + 2)
+				path[d].key = decoded(from(s, i + 1, end - 1));
+			i = spaces(s, spaces(s, end) + 1);
+		}
+		if (i < s.n)
+			i = edit_value(s, i, edit);
+		scratch_len = keep;
+		if (i <= start) // not JSON
+			failed = BAD_INPUT;
+	}
+	depth = d;
+	return i + 1;
+}
+
+// edit_document copies doc and has edit() write each selected value. Without
+// one, nothing is written.
 static u32 edit_document(span doc, void (*edit)(span)) {
 	u32 i = spaces(doc, 0);
+	failed = i < doc.n ? OK : BAD_INPUT;
 	copied = doc.p;
-	span value = value_at(doc, i);
-	if (value.n == 0)
-		return BAD_INPUT;
-	u32 code = edit_value(value, edit);
-	if (code == OK && copied != doc.p)
+	if (!failed)
+		edit_value(doc, i, edit);
+	if (!failed && copied != doc.p)
 		put((span){copied, (u32)(doc.p + doc.n - copied)});
-	return code;
+	return failed;
 }
 
 #endif

@@ -136,7 +136,24 @@ func keeper() []byte {
 	return g.Assemble()
 }
 
+// Peek copies its input to a place of its own, like the module that keeps its
+// input, and returns its whole second page: what it could have kept.
+func Peek() []byte {
+	return honest(code(
+		con32(70000), op(localGet, 1), op(localGet, 2), op(0xfc, 10, 0, 0),
+		con64(65536<<32|65536),
+	)).Assemble()
+}
+
 // growing asks for a page on every alloc and ignores whether it got one.
 func growing() []byte {
 	return with(1, code(con32(1), op(memoryGrow, 0, opDrop), con32(bufferOffset))).Assemble()
+}
+
+// Answer is a guest whose alloc and transform return the given values, whatever
+// they are asked.
+func Answer(alloc int32, result int64) []byte {
+	g := with(1, con32(alloc))
+	g.Funcs[2].Code = con64(result)
+	return g.Assemble()
 }

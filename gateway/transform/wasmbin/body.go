@@ -13,6 +13,7 @@ type point struct {
 	// parent is the point that pays instead if this one is not worth its own
 	// code; -1 where there is none.
 	parent int
+	folded int64
 }
 
 const (
@@ -88,13 +89,16 @@ func (w *walker) pay(parent int) {
 }
 
 // fold moves small costs to their parents. A parent stands before its children
-// and runs at least as often as each of them.
+// and runs at least as often as each of them. What one parent takes is bounded:
+// Go's compiler puts a function into one loop with a block for each place to jump
+// to, and the loop must not pay for all of them at every jump.
 func fold(points []point) []point {
 	kept := len(points)
 	for i := len(points) - 1; i >= 0; i-- {
 		p := points[i]
-		if p.kind == atCode && p.parent >= 0 && p.cost < costPoint {
+		if p.kind == atCode && p.parent >= 0 && p.cost < costPoint && points[p.parent].folded+p.cost <= maxFolded {
 			points[p.parent].cost += p.cost
+			points[p.parent].folded += p.cost
 			continue
 		}
 		kept--

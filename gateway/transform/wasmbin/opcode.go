@@ -67,14 +67,17 @@ const (
 	// costImport is a round trip into the host.
 	costImport = 400
 	costEntry  = 24
-	// costPoint is the cost from which a stretch of code is charged by itself.
+	// costPoint is the cost from which a stretch of code is charged by itself,
+	// maxFolded what one point takes over from the stretches behind it.
 	costPoint = 48
+	maxFolded = 200
 	costBulk  = 40
 	// bulkShift makes one unit of fuel move eight bytes.
 	bulkShift = 3
-	// costGrow pays for the call, costPage for copying and clearing one page.
+	// costGrow pays for the call, costPage for moving and clearing one page that
+	// the processor has never seen.
 	costGrow = 4000
-	costPage = 65536 >> bulkShift
+	costPage = 4 * 65536 >> bulkShift
 )
 
 // price of opcodes without immediates that are worth more than one unit.

@@ -1,0 +1,105 @@
+package wasmcmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"portcullis/gateway/transform"
+	"portcullis/gateway/transform/guest"
+	"portcullis/gateway/transform/wasmbin"
+)
+
+// Run transforms in to out with a module file under the default limits, without
+// a meta part. It needs no manifest. The output is held to what the input was:
+// UTF-8, and JSON where the input is JSON.
+func Run(ctx context.Context, in io.Reader, out io.Writer, file, hook string) error {
+	res, err := run(ctx, in, file, hook)
+	if err != nil {
+		return oneLine(err)
+	}
+	_, err = out.Write(res)
+	return err
+}
+
+func run(ctx context.Context, in io.Reader, file, hook string) ([]byte, error) {
+	h, err := guest.ParseHook(hook)
+	if err != nil {
+		return nil, err
+	}
+	bin, err := transform.ReadModule(file)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := readInput(in, h)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := guest.NewEngine(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	e := entry(bin)
+	mod, err := engine.Load(bin, guest.Config{Stub: e.WASI != "", Isolation: guest.Fresh, Pool: 1})
+	if err != nil {
+		return nil, err
+	}
+	return call(mod, e, h, payload)
+}
+
+// readInput reads at most what the gateway would give to the hook.
+func readInput(in io.Reader, h guest.Hook) ([]byte, error) {
+	limit := transform.InputLimit(h)
+	payload, err := io.ReadAll(io.LimitReader(in, int64(limit)+1))
+	if err != nil {
+		return nil, fmt.Errorf("read input: %w", err)
+	}
+	if len(payload) > limit {
+		return nil, fmt.Errorf("input is longer than %d bytes", limit)
+	}
+	return payload, nil
+}
+
+// call treats the end of a log line as the gateway does: it is not the guest's.
+func call(mod *guest.Module, e *transform.Entry, h guest.Hook, payload []byte) ([]byte, error) {
+	text, end := payload, ""
+	if line, ok := bytes.CutSuffix(payload, []byte("\n")); ok && h == guest.Log {
+		text, end = line, "\n"
+	}
+	res, used, err := mod.Append(nil, e.Input(h, nil, text))
+	if err != nil {
+		return nil, err
+	}
+	if !used.Changed {
+		return payload, nil
+	}
+	if !utf8.Valid(res) || transform.Valid(h, text) && !transform.Valid(h, res) {
+		return nil, errors.New("output is not what the hook allows")
+	}
+	return append(res, end...), nil
+}
+
+// entry stands for a module without a manifest. It gets the system interface if
+// it imports anything.
+func entry(bin []byte) *transform.Entry {
+	e := new(transform.Entry)
+	m, err := wasmbin.Decode(bin, wasmbin.Stub(func(string, string) bool { return true }))
+	if err == nil && len(m.Imports) > 0 {
+		e.WASI = "stub"
+	}
+	return e
+}
+
+// oneLine leaves out the stack of a trap and puts a list of errors into one line.
+func oneLine(err error) error {
+	if err == nil {
+		return nil
+	}
+	text, _, _ := strings.Cut(err.Error(), "\nwasm stack trace:")
+	return errors.New(strings.ReplaceAll(text, "\n", "; "))
+}

@@ -1,0 +1,198 @@
+package wasmcmd_test
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/transform/abuse"
+	"portcullis/gateway/transform/wasmcmd"
+	"portcullis/wasm"
+)
+
+func ExampleInspect() {
+	var out bytes.Buffer
+	err := wasmcmd.Inspect(&out, "../../../wasm/mask/mask.wasm")
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, "exports") || strings.HasPrefix(line, "verdict") {
+			fmt.Print(line)
+		}
+	}
+	fmt.Println(err)
+	// Output:
+	// exports   memory abi alloc init transform
+	// verdict   can be loaded
+	// <nil>
+}
+
+func file(t *testing.T, bin []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "m.wasm")
+	if err := os.WriteFile(path, bin, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestInspectRefusesWhatCannotLoad(t *testing.T) {
+	// These are found only by running the module or by the validator.
+	late := map[string]bool{"abi of another major": true, "abi spins": true, "init spins": true}
+	for _, m := range abuse.Modules() {
+		t.Run(m.Name, func(t *testing.T) {
+			var out bytes.Buffer
+			err := wasmcmd.Inspect(&out, file(t, m.Bin))
+			if want := m.Stage == abuse.Load && !late[m.Name]; want != (err != nil) {
+				t.Errorf("got %v\n%s", err, out.String())
+			}
+		})
+	}
+}
+
+func TestRun(t *testing.T) {
+	redact := "../../../wasm/redact/redact.wasm"
+	tests := []struct{ name, file, hook, in, want string }{
+		{"log", redact, "log", `{"password":"x"}` + "\n", `{"password":"[redacted]"}` + "\n"},
+		{"unchanged", redact, "log", "plain text", "plain text"},
+		{"response", "../../../wasm/mask/mask.wasm", "response", `{"a":[1,{"b":"x"}]}`, `{"a":["[masked]",{"b":"[masked]"}]}`},
+		{"echo", file(t, abuse.Echo()), "request", "anything\n at all", "anything\n at all"},
+		{"empty input", file(t, abuse.Echo()), "request", "", ""},
+		{"unknown hook", redact, "reply", "", "ERROR"},
+		{"no such file", "none.wasm", "log", "", "ERROR"},
+		{"input too long", redact, "log", strings.Repeat("x", 70000), "ERROR"},
+		{"refused by the module", "../../../wasm/encode/encode.wasm", "response", `{}`, "ERROR"},
+	}
+	for _, m := range abuse.Modules() {
+		if m.Stage != abuse.Harmless && !strings.HasPrefix(m.Name, "output of length zero") {
+			tests = append(tests, struct{ name, file, hook, in, want string }{m.Name, file(t, m.Bin), "response", `{"a":1}`, "ERROR"})
+		}
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			err := wasmcmd.Run(t.Context(), strings.NewReader(tt.in), &out, tt.file, tt.hook)
+			if tt.want == "ERROR" {
+				if err == nil || strings.Contains(err.Error(), "\n") || out.Len() > 0 {
+					t.Errorf("got %q, %v", out.String(), err)
+				}
+				return
+			}
+			if err != nil || out.String() != tt.want {
+				t.Errorf("got %q, %v", out.String(), err)
+			}
+		})
+	}
+}
+
+// project makes a project with the module in place.
+func project(t *testing.T, lang string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "my-mask")
+	var out bytes.Buffer
+	if err := wasmcmd.New(&out, lang, dir); err != nil || !strings.Contains(out.String(), "wasm pin") {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if lang == "rust" {
+		bin, err := fs.ReadFile(wasm.Modules, "sdk/rust/module.wasm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "module.wasm"), bin, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	if text, err := exec.CommandContext(t.Context(), "sh", filepath.Join(dir, "build.sh")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return dir
+}
+
+func TestNewProjectFromStartToEnd(t *testing.T) {
+	for _, lang := range []string{"rust", "go"} {
+		t.Run(lang, func(t *testing.T) {
+			dir := project(t, lang)
+			manifest := filepath.Join(dir, "manifest.yaml")
+			var out bytes.Buffer
+			if err := wasmcmd.Test(t.Context(), &out, manifest); err != nil {
+				t.Fatalf("test: %v\n%s", err, out.String())
+			}
+			q := wasmcmd.Query{Manifest: manifest, Op: "kv.read"}
+			if err := wasmcmd.Plan(t.Context(), &out, q); err == nil {
+				t.Fatal("a manifest without a digest was loaded")
+			}
+			if err := wasmcmd.Pin(&out, manifest); err != nil {
+				t.Fatalf("pin: %v", err)
+			}
+			if err := wasmcmd.Plan(t.Context(), &out, q); err != nil || !strings.Contains(out.String(), "1  my-mask@sha256:") {
+				t.Fatalf("plan: %v\n%s", err, out.String())
+			}
+			out.Reset()
+			in := strings.NewReader(`{"data":{"password":"x"}}`)
+			if err := wasmcmd.Run(t.Context(), in, &out, filepath.Join(dir, "module.wasm"), "response"); err != nil || out.String() != `{"data":{"password":"[masked]"}}` {
+				t.Errorf("run: %q, %v", out.String(), err)
+			}
+			if err := wasmcmd.New(&out, lang, dir); err == nil {
+				t.Error("a project was written over another")
+			}
+		})
+	}
+}
+
+func TestPinKeepsTheRest(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "manifest.yaml")
+	text := "# first\napiVersion: portcullis.wasm/v1\nmodules:\n  - name: a # one\n    file: a.wasm\n    sha256: ''   # old\n    abi: 1\n    hooks: [log]\n" +
+		"  - {name: b, file: a.wasm, sha256: 0000, abi: 1, hooks: [log]}\n"
+	if err := os.WriteFile(path, []byte(text), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a.wasm"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := wasmcmd.Pin(&bytes.Buffer{}, path); err != nil {
+		t.Fatal(err)
+	}
+	const digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+	got, _ := os.ReadFile(path)
+	want := strings.Replace(strings.Replace(text, "''", digest, 1), "0000", digest, 1)
+	if string(got) != want {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestShippedModulesStandTheTests(t *testing.T) {
+	var out bytes.Buffer
+	if err := wasmcmd.Test(t.Context(), &out, "../../../wasm/manifest.yaml"); err != nil {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	t.Log(out.String())
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, args := range map[string][2]string{
+		"language": {"cobol", filepath.Join(t.TempDir(), "a")}, "name": {"go", filepath.Join(t.TempDir(), "A B")},
+		"no parent": {"go", filepath.Join(t.TempDir(), "none", "a")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := wasmcmd.New(&bytes.Buffer{}, args[0], args[1]); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+}
+
+func TestBench(t *testing.T) {
+	var out bytes.Buffer
+	if err := wasmcmd.Bench(t.Context(), &out, "../../../wasm/redact/redact.wasm", 1024); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "FUEL/BYTE") || !strings.Contains(out.String(), "\n1024 ") {
+		t.Errorf("got\n%s", out.String())
+	}
+	t.Log(out.String())
+}
