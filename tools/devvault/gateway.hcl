@@ -10,6 +10,9 @@ path "sys/policies/acl" {
 path "auth/token/create/mcp-gateway" {
   capabilities = ["update"]
 }
+path "auth/token/create/mcp-gateway-lease" {
+  capabilities = ["update"]
+}
 
 # The engines. No "create" on transit: encrypting with a key that does not exist
 # would make it.

@@ -66,6 +66,15 @@ func steps() []step {
 			"token_type":            "default-batch",
 			"renewable":             true,
 		}},
+		// An orphan: credentials that were issued with such a token live on when the
+		// gateway gives its own token back.
+		{"auth/token/roles/mcp-gateway-lease", map[string]any{
+			"allowed_policies_glob": "mcp-agent-*",
+			"disallowed_policies":   "root,default",
+			"orphan":                true,
+			"token_type":            "service",
+			"renewable":             true,
+		}},
 		{"auth/approle/role/gateway", map[string]any{
 			"token_policies": "gateway",
 			"token_type":     "service",
