@@ -12,7 +12,6 @@ tools   := $(CURDIR)/.cache/bin
 version := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED := 0
 buildflags := -buildvcs=false -trimpath
-testing := $(tools)/gotestsum --format pkgname-and-test-fails --jsonfile
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
 .PHONY: help build run test check race fmt vet bench conformance fuzz gen wasm policy lint vuln clean
@@ -30,11 +29,7 @@ run: build ## Run a dev Vault and the gateway in front of it; Ctrl-C stops both
 	@exec $(tools)/run
 
 test: $(tools)/gotestsum ## Install what the tests need, build, run every test
-	@tools/setup.sh
-	@$(MAKE) --no-print-directory build
-	$(testing) .cache/test-gateway.json -- -shuffle=on -timeout 30m ./...
-	cd tools/devvault && $(testing) ../../.cache/test-devvault.json -- -shuffle=on -timeout 10m ./...
-	@tools/noskip.sh .cache/test-*.json
+	@tools/test.sh
 
 check: fmt vet test gen ## What a commit needs: format, vet, staticcheck, tests, generated files
 	@git diff --exit-code --stat || (echo "generated files were not up to date" >&2; exit 1)

@@ -1,0 +1,135 @@
+package house_test
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+)
+
+// TestCodes: every constant of type call.Code is in call.Codes, and has a status of
+// its own choosing over HTTP: none falls through to 500 but internal.
+func TestCodes(t *testing.T) {
+	for _, p := range load(t, nil) {
+		if p.PkgPath != "portcullis/gateway/call" {
+			continue
+		}
+		for _, name := range p.Types.Scope().Names() {
+			c, ok := p.Types.Scope().Lookup(name).(*types.Const)
+			if !ok || !strings.HasSuffix(c.Type().String(), "call.Code") {
+				continue
+			}
+			if code, _ := strconv.Unquote(c.Val().ExactString()); !slices.Contains(call.Codes(), call.Code(code)) {
+				t.Errorf("%s is not in call.Codes", name)
+			}
+		}
+	}
+	for _, c := range call.Codes() {
+		if got := edge.Status(c); got < 400 || (got == http.StatusInternalServerError) != (c == call.Internal) {
+			t.Errorf("%s: status %d", c, got)
+		}
+	}
+}
+
+var (
+	metricRE = regexp.MustCompile(`^"?(portcullis_[a-z0-9_]*)`)
+	nameRE   = regexp.MustCompile(`^portcullis(_[a-z0-9]+)+$`)
+)
+
+// TestMetricNames: counters end in _total, times in _seconds, sizes in _bytes; what
+// goes up and down has no such end.
+func TestMetricNames(t *testing.T) {
+	found, all := 0, sources(t)
+	for _, s := range all {
+		if s.test {
+			continue
+		}
+		ast.Inspect(s.ast, func(n ast.Node) bool {
+			c, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if name, kind := metric(c); name != "" {
+				found++
+				if kind == "Counter" && !strings.HasSuffix(name, "_total") && decremented(all, s.dir()) {
+					kind = "Gauge" // this library's counters can go down
+				}
+				if !nameRE.MatchString(name) || !endsWell(name, kind) {
+					t.Errorf("%s: %s is no name for a %s", s.at(n), name, kind)
+				}
+			}
+			return true
+		})
+	}
+	if found < 10 {
+		t.Errorf("only %d metrics found", found)
+	}
+}
+
+// metric is the name of the metric that a call makes, and its kind.
+func metric(c *ast.CallExpr) (name, kind string) {
+	f, ok := c.Fun.(*ast.SelectorExpr)
+	if !ok || len(c.Args) == 0 {
+		return "", ""
+	}
+	for _, k := range []string{"Counter", "Gauge", "Histogram", "Summary"} {
+		if strings.Contains(f.Sel.Name, k) {
+			kind = k
+		}
+	}
+	ast.Inspect(c.Args[0], func(n ast.Node) bool {
+		lit, ok := n.(*ast.BasicLit)
+		if ok && lit.Kind == token.STRING && name == "" {
+			text, _ := strconv.Unquote(lit.Value)
+			if m := metricRE.FindStringSubmatch(text); m != nil {
+				name = m[1]
+			}
+		}
+		return true
+	})
+	if kind == "" {
+		name = ""
+	}
+	return name, kind
+}
+
+func decremented(all []source, dir string) bool {
+	return slices.ContainsFunc(all, func(s source) bool { return s.dir() == dir && strings.Contains(s.text, ".Dec()") })
+}
+
+func endsWell(name, kind string) bool {
+	total := strings.HasSuffix(name, "_total")
+	switch kind {
+	case "Counter":
+		return total
+	case "Gauge":
+		return !total
+	default:
+		return strings.HasSuffix(name, "_seconds") || strings.HasSuffix(name, "_bytes")
+	}
+}
+
+// leftovers are words that belong into nobody's code: notes to oneself, paths of
+// one machine, numbers of a tracker.
+var leftovers = regexp.MustCompile(`\b(TODO|FIXME|XXX|HACK)\b|/(home|root|Users)/\w|\b[Ii]ssue #?\d+`)
+
+func TestLeftovers(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.dir() == "gateway/house" {
+			continue
+		}
+		for i, line := range strings.Split(s.text, "\n") {
+			if w := leftovers.FindString(line); w != "" {
+				t.Errorf("%s:%d: %q", s.path, i+1, w)
+			}
+		}
+	}
+}
