@@ -17,8 +17,12 @@ import (
 	"portcullis/gateway/auth/rule"
 )
 
-// minRSA is the shortest modulus, in bits (RFC 7518 section 3.3).
-const minRSA = 2048
+// Bounds of an RSA modulus, in bits: RFC 7518 section 3.3 has the lower one, the
+// upper one bounds the work that a proof with a key of its own can cause.
+const (
+	minRSA = 2048
+	maxRSA = 8192
+)
 
 // Key verifies signatures. It is immutable.
 type Key struct {
@@ -96,7 +100,13 @@ func publicKey(k jwk.Key) (*Key, error) {
 		return nil, errors.New("not a valid key")
 	}
 	switch raw := raw.(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
+	case *ecdsa.PublicKey:
+		if _, err := raw.ECDH(); err != nil {
+			return nil, errors.New("not a point of its curve")
+		}
+		out.raw = raw
+		return out, nil
+	case *rsa.PublicKey, ed25519.PublicKey:
 		out.raw = raw
 		return out, nil
 	}
@@ -137,7 +147,7 @@ func (k *Key) Fits(alg string) error {
 	}
 	switch raw := k.raw.(type) {
 	case *rsa.PublicKey:
-		if raw.N.BitLen() < minRSA {
+		if n := raw.N.BitLen(); n < minRSA || n > maxRSA {
 			return fmt.Errorf("%w: %d bits", rule.KeyMismatch, raw.N.BitLen())
 		}
 	case []byte:

@@ -1,0 +1,122 @@
+package token_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"portcullis/gateway/auth/authtest"
+	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/auth/token"
+)
+
+func verifier(t testing.TB, k authtest.Key, change func(*token.Options)) *token.Verifier {
+	t.Helper()
+	o := token.Options{Secret: k.Private.([]byte), Issuer: "mcp-auth", Audiences: []string{"mcp-agents"}, ClockSkew: 30 * time.Second}
+	if change != nil {
+		change(&o)
+	}
+	v, _, err := token.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestClaimsBecomeACaller(t *testing.T) {
+	k := authtest.NewKey("HS256", "")
+	v := verifier(t, k, nil)
+	now := time.Now()
+	got, err := v.Verify(t.Context(), k.Sign(authtest.Claims("human", map[string]any{
+		"scope": "read list read", "scopes": []string{"write", "list"}, "roles": "ops", "jti": "t1",
+		"exp": now.Add(time.Hour).Unix(), "iat": now.Unix(),
+		"act": map[string]any{"sub": "agent", "act": map[string]any{"sub": "tool"}},
+	})), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := got.Caller
+	if s := fmt.Sprint(c.Subject, c.Scopes, c.Roles, c.Issuer, c.TokenID, c.OnBehalfOf.Subject, c.OnBehalfOf.Next.Subject); s !=
+		fmt.Sprint("human", []string{"read", "list", "write"}, []string{"ops"}, "mcp-auth", "t1", "agent", "tool") {
+		t.Errorf("got %s", s)
+	}
+	if c.Expires.Unix() != now.Add(time.Hour+30*time.Second).Unix() || c.AuthTime.Unix() != now.Unix() {
+		t.Errorf("got %v to %v", c.AuthTime, c.Expires)
+	}
+}
+
+func TestARememberedTokenEnds(t *testing.T) {
+	k := authtest.NewKey("HS256", "")
+	v := verifier(t, k, nil)
+	now := time.Now()
+	tok := k.Sign(authtest.Claims("bot", map[string]any{"exp": now.Add(time.Minute).Unix()}))
+	for _, step := range []struct {
+		after time.Duration
+		want  error
+	}{{0, nil}, {time.Second, nil}, {80 * time.Second, nil}, {91 * time.Second, rule.Expired}} {
+		if _, err := v.Verify(t.Context(), tok, now.Add(step.after)); !errors.Is(err, step.want) {
+			t.Errorf("after %v: got %v, want %v", step.after, err, step.want)
+		}
+	}
+}
+
+func TestChecksCanBeSwitchedOff(t *testing.T) {
+	k := authtest.NewKey("HS256", "")
+	tok := k.Sign(authtest.Claims("bot", map[string]any{"iss": "other", "aud": nil}))
+	v := verifier(t, k, func(o *token.Options) { o.AnyIssuer, o.AnyAudience = true, true })
+	if _, err := v.Verify(t.Context(), tok, time.Now()); err != nil {
+		t.Error(err)
+	}
+	v = verifier(t, k, func(o *token.Options) { o.RequireKID = true })
+	if _, err := v.Verify(t.Context(), k.Sign(authtest.Claims("bot", nil)), time.Now()); !errors.Is(err, rule.KeyID) {
+		t.Errorf("without the required key id: got %v", err)
+	}
+}
+
+func FuzzClaims(f *testing.F) {
+	k := authtest.NewKey("HS256", "")
+	v := verifier(f, k, nil)
+	for _, s := range []string{
+		`{"iss":"mcp-auth","aud":"mcp-agents","sub":"bot","exp":32503680000,"scope":"read"}`,
+		`{"iss":"mcp-auth","aud":["mcp-agents"],"sub":"../x","exp":1e300}`,
+		`{"iss":"mcp-auth","aud":"mcp-agents","sub":"bot","exp":32503680000,"act":{"sub":"a","act":{}},"cnf":{"jkt":"x"}}`,
+		`{"exp":-0.5e-9,"roles":[[]],"scopes":{}}`, `{`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, claims string) {
+		got, err := v.Verify(t.Context(), k.SignText(`{"alg":"HS256"}`, claims), time.Now())
+		if err != nil {
+			if rule.Of(err) == "" {
+				t.Errorf("got %v, want a rule", err)
+			}
+			return
+		}
+		c := got.Caller
+		if c.Expires.IsZero() || c.Subject == "" || c.Prefix.String() != c.Subject || c.Issuer != "mcp-auth" {
+			t.Errorf("%q makes %+v", claims, c)
+		}
+	})
+}
+
+func Example() {
+	k := authtest.NewKey("HS256", "")
+	v, _, err := token.New(token.Options{Secret: k.Private.([]byte), Issuer: "mcp-auth", Audiences: []string{"mcp-agents"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, subject := range []string{"build-bot", "../victim"} {
+		got, err := v.Verify(context.Background(), k.Sign(authtest.Claims(subject, nil)), time.Now())
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(got.Caller.Subject, got.Caller.Scopes)
+	}
+	// Output:
+	// build-bot [read list]
+	// name.unsafe: subject
+}
