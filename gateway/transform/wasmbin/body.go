@@ -122,7 +122,6 @@ func (w *walker) instruction() {
 		w.charge(price(op))
 	case op >= opLocalGet && op <= opLocalTee:
 		w.index(w.locals, "local")
-		w.charge(costPlain)
 	case op == opGlobalGet || op == opGlobalSet:
 		w.index(len(w.d.m.Globals), "global")
 		w.charge(costPlain)
@@ -152,10 +151,10 @@ func (w *walker) memarg() {
 }
 
 func (w *walker) literal(op byte, at int) {
-	w.charge(costPlain)
 	switch op {
 	case opMemorySize:
 		zero(w.reader, "memory index")
+		w.charge(costPlain)
 	case opMemoryGrow:
 		zero(w.reader, "memory index")
 		w.charge(costGrow)

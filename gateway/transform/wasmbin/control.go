@@ -8,7 +8,9 @@ import (
 // control reads the instructions that move the program counter, and the few
 // others without a range of their own.
 func (w *walker) control(op byte) {
-	w.charge(costPlain)
+	if op != opBlock && op != opEnd && op != opDrop {
+		w.charge(costPlain)
+	}
 	switch op {
 	case opUnreachable, 0x01, opReturn, opDrop, opSelect:
 	case opBlock:
@@ -19,6 +21,7 @@ func (w *walker) control(op byte) {
 	case opLoop:
 		w.open(op)
 		w.pay(-1)
+		w.charge(costPlain)
 	case opElse:
 		w.orElse()
 	case opEnd:

@@ -54,23 +54,24 @@ const (
 	vecLoad64Zero = 0x5d
 )
 
-// The price of an instruction, in units of fuel. One unit is the cheapest
-// instruction; the others are set so that no mix of instructions takes much
-// longer per unit than another. BenchmarkWorstCase measures it.
+// The price of an instruction, in units of fuel. One unit is the cheapest that
+// becomes machine code; locals, literals and the borders of blocks do not. The
+// others are set so that no mix of instructions takes much longer per unit than
+// another: BenchmarkWorstCase in package guest measures it.
 const (
 	costPlain    = 1
-	costMemory   = 3
+	costMemory   = 2
 	costVector   = 2
 	costDivide   = 12
 	costCall     = 6
 	costIndirect = 10
 	// costImport is a round trip into the host.
 	costImport = 400
-	costEntry  = 24
+	costEntry  = 16
 	// costPoint is the cost from which a stretch of code is charged by itself,
 	// maxFolded what one point takes over from the stretches behind it.
 	costPoint = 48
-	maxFolded = 200
+	maxFolded = 64
 	costBulk  = 40
 	// bulkShift makes one unit of fuel move eight bytes.
 	bulkShift = 3
