@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
 
@@ -85,6 +86,21 @@ func TestMaskAgreesWithTheBuiltIn(t *testing.T) {
 				t.Errorf("got %s, %v, want %s", got, err, want)
 			}
 		})
+	}
+}
+
+// TestPageShowsTheExample keeps the page of the interface to a module that builds.
+func TestPageShowsTheExample(t *testing.T) {
+	page, err := os.ReadFile("ABI.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("example/example.c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), string(source)) {
+		t.Error("ABI.md does not show example/example.c as it is")
 	}
 }
 
