@@ -38,6 +38,13 @@ type Spec struct {
 	Limits      map[string]Limit
 	Public      bool // any authenticated caller may call it: no scope is needed
 	OneTime     bool // what it mints ends with its first use: only the policy's own cap of its life holds, no default
+	Needs       []Need
+}
+
+// Need is what a token must be allowed in Vault for an operation to work.
+type Need struct {
+	Path string   // below the mount, or whole with a slash before it; {name} stands for the resource
+	Can  []string // capabilities (Vault's policies)
 }
 
 // Limit is a constraint on one argument. It is part of the input schema and

@@ -29,6 +29,9 @@ func TestCatalogue(t *testing.T) {
 			if (o.Mount == "") != (o.Engine == "self") {
 				t.Errorf("mount is %q", o.Mount)
 			}
+			if ours := o.Engine == "self" || o.Name == "db.leases"; (len(o.Needs) == 0) != ours {
+				t.Errorf("needs %v of Vault", o.Needs)
+			}
 			route := o.Method + " " + o.Path
 			if other := routes[route]; other != "" {
 				t.Errorf("%s is the route of %s as well", route, other)

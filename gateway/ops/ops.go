@@ -22,3 +22,6 @@ func New(m Mounts) (*op.Catalogue, error) {
 		self(),
 	)...)
 }
+
+// need is a path in Vault with what must be allowed on it.
+func need(path string, can ...string) []op.Need { return []op.Need{{Path: path, Can: can}} }

@@ -20,6 +20,7 @@ func ssh(mount string) []*op.Op {
 			Name: "ssh.otp", Engine: "ssh", Mount: mount, Effect: op.Issue, OneTime: true,
 			Method: "POST", Path: "/ssh/otp",
 			Title: "Issue a one-time password", Doc: "Make a password for one SSH login as a user on a host.",
+			Needs: append(need("creds/{name}", "update"), revoking()...),
 			Limits: limits{
 				"ip": {MaxBytes: 64}, "username": {MaxBytes: call.MaxName},
 				"port": {Min: new(1.0), Max: new(65535.0), Default: 22},
@@ -29,6 +30,7 @@ func ssh(mount string) []*op.Op {
 			Name: "ssh.sign", Engine: "ssh", Mount: mount, Effect: op.Issue,
 			Method: "POST", Path: "/ssh/sign",
 			Title: "Sign an SSH key", Doc: "Sign a public key as a certificate for users or hosts.",
+			Needs: need("sign/{name}", "update"),
 			Limits: limits{
 				"public_key": {MaxBytes: 16 << 10}, "cert_type": oneOf("user", "host"), "ttl": {MaxBytes: 32},
 				"valid_principals": {MaxBytes: 4 << 10}, "key_id": {MaxBytes: call.MaxName},
@@ -38,6 +40,7 @@ func ssh(mount string) []*op.Op {
 			Name: "ssh.public_key", Engine: "ssh", Mount: mount, Effect: op.Read, Idempotent: true,
 			Method: "GET", Path: "/ssh/public_key",
 			Title: "Read the CA's public key", Doc: "Read the public key that signs certificates, for TrustedUserCAKeys and known_hosts.",
+			Needs: need("public_key", "read"),
 		}, sshPublicKey),
 	}
 }

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"maps"
+	"strings"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -19,11 +20,20 @@ func transit(mount string) []*op.Op {
 			Name: "transit." + name, Engine: "transit", Mount: mount,
 			Effect: effect, Idempotent: effect == op.Read,
 			Method: "POST", Path: "/transit/" + name, Title: title, Doc: doc, Limits: l,
+			Needs: need(name+"/{name}", "update"),
 		}
+	}
+	unnamed := func(s op.Spec) op.Spec {
+		s.Needs = need(strings.TrimPrefix(s.Name, "transit.")+"/*", "update")
+		return s
 	}
 	random := spec("random", op.Read, "Random bytes", "Make random bytes.",
 		limits{"bytes": {Min: new(1.0), Max: new(65536.0), Default: 32}, "format": oneOf("base64", "hex")})
 	random.Method, random.Idempotent = "GET", false
+	key := spec("datakey", op.Write, "Make a data key",
+		"Make a new key, encrypted with a named key, and in the clear as well when that is asked for.",
+		limits{"type": oneOf("wrapped", "plaintext"), "format": oneOf("base64", "hex")})
+	key.Needs = append(need("datakey/wrapped/{name}", "update"), need("datakey/plaintext/{name}", "update")...)
 	return []*op.Op{
 		op.New(spec("encrypt", op.Write, "Encrypt",
 			"Encrypt a plaintext, or each of a batch, with a named key.",
@@ -43,13 +53,11 @@ func transit(mount string) []*op.Op {
 		op.New(spec("hmac", op.Write, "HMAC",
 			"Compute the keyed digest of an input.",
 			limits{"encoding": oneOf("base64", "text"), "algorithm": hashes(), "key_version": atLeast(0)}), hmac),
-		op.New(spec("datakey", op.Write, "Make a data key",
-			"Make a new key, encrypted with a named key, and in the clear as well when that is asked for.",
-			limits{"type": oneOf("wrapped", "plaintext"), "format": oneOf("base64", "hex")}), datakey),
-		op.New(random, randomBytes),
-		op.New(spec("hash", op.Read, "Hash",
+		op.New(key, datakey),
+		op.New(unnamed(random), randomBytes),
+		op.New(unnamed(spec("hash", op.Read, "Hash",
 			"Compute the digest of an input.",
-			limits{"encoding": oneOf("base64", "text"), "algorithm": hashes(), "format": oneOf("hex", "base64")}), hash),
+			limits{"encoding": oneOf("base64", "text"), "algorithm": hashes(), "format": oneOf("hex", "base64")})), hash),
 	}
 }
 

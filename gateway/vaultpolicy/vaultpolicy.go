@@ -1,0 +1,121 @@
+// Package vaultpolicy writes the Vault policy of one subject: what the gateway's
+// data grant it, and nothing else, in Vault's own language (HCL). It is made from
+// the data that decisions are made from, and from what each operation declares to
+// need, so that it follows both.
+//
+// The policy is an upper bound. What depends on more than a name, such as a time
+// of day or a team's refusal, only the gateway can decide.
+package vaultpolicy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy"
+)
+
+// Subject is whose policy it is, and what is known of it.
+type Subject struct {
+	Caller    *call.Caller
+	Granted   []policy.Named    // by name, see policy.Engine.Granted
+	Callable  func(*op.Op) bool // whether some call could be allowed; nil for all
+	Catalogue *op.Catalogue
+}
+
+// Rules are paths in Vault with their capabilities.
+type Rules map[string]map[string]bool
+
+// Rules returns what the subject needs.
+func (s Subject) Rules() Rules {
+	r := Rules{}
+	for _, o := range s.Catalogue.All() {
+		if s.Callable != nil && !s.Callable(o) {
+			continue
+		}
+		for _, n := range s.resources(o) {
+			for _, need := range o.Needs {
+				r.add(o, need, n)
+			}
+		}
+	}
+	return r
+}
+
+// resources are the names that an operation may be called with. One that names
+// nothing in Vault is there once, with no name.
+func (s Subject) resources(o *op.Op) []string {
+	// A lease is of a role, although renewing it does not name the role.
+	if o.Engine != "db" && !slices.ContainsFunc(o.Needs, named) {
+		return []string{""}
+	}
+	var list []string
+	if o.Engine == "kv" {
+		list = append(list, s.Caller.Prefix.String())
+	}
+	for _, g := range s.Granted {
+		if g.Engine == o.Engine && g.Covers(o.Name) {
+			list = append(list, g.Name)
+		}
+	}
+	return list
+}
+
+func named(n op.Need) bool { return strings.Contains(n.Path, "{name}") }
+
+// add allows what is needed. A name of KV stands for everything below it as well.
+func (r Rules) add(o *op.Op, need op.Need, name string) {
+	path, whole := strings.CutPrefix(strings.ReplaceAll(need.Path, "{name}", name), "/")
+	if !whole {
+		path = o.Mount + "/" + path
+	}
+	r.allow(path, need.Can)
+	if o.Engine == "kv" {
+		r.allow(path+"/*", need.Can)
+	}
+}
+
+func (r Rules) allow(path string, can []string) {
+	if r[path] == nil {
+		r[path] = map[string]bool{}
+	}
+	for _, c := range can {
+		r[path][c] = true
+	}
+}
+
+// HCL writes the rules as a policy (Vault docs, concepts/policies); equal rules
+// give equal text.
+func (r Rules) HCL() string {
+	var b strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(r)) {
+		quoted := slices.Sorted(maps.Keys(r[path]))
+		for i, c := range quoted {
+			quoted[i] = fmt.Sprintf("%q", c)
+		}
+		fmt.Fprintf(&b, "path %q {\n  capabilities = [%s]\n}\n", path, strings.Join(quoted, ", "))
+	}
+	return b.String()
+}
+
+// Name is the name of a caller's policy. Vault does not tell upper from lower case
+// in names of policies, so a capital is written as "=" and its small letter; no
+// subject or tenant has a "=" or a ":" of its own.
+func Name(prefix string, c *call.Caller) string {
+	name := c.Subject
+	if c.Tenant != "" {
+		name = c.Tenant + ":" + name
+	}
+	var b strings.Builder
+	for _, r := range name {
+		if unicode.IsUpper(r) {
+			b.WriteByte('=')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return prefix + b.String()
+}
