@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type certNames struct {
 	attribute string // of a DN
 	identity  string // canonical header names
 	verify    string
+	never     []string // headers about certificates that nobody is believed about
 	scopes    []string
 	known     *lru.Cache[[sha256.Size]byte, *call.Caller] // what a certificate says does not change
 }
@@ -56,6 +58,10 @@ func (ch *Chain) openCertNames() error {
 		verify:    http.CanonicalHeaderKey(cmp.Or(m.VerifyHeader, "x-ssl-client-verify")),
 		scopes:    m.Scopes,
 	}
+	n.never = slices.DeleteFunc([]string{
+		"Client-Dn", "X-Client-Dn", "X-Ssl-Client-S-Dn", "X-Ssl-Client-Verify", "X-Ssl-Client-Cert",
+		"X-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert", "Client-Cert-Chain",
+	}, func(h string) bool { return h == n.identity || h == n.verify })
 	if len(n.scopes) == 0 {
 		n.scopes = principal.AllScopes()
 	}
@@ -103,13 +109,8 @@ func severalCAs(roots []*x509.Certificate) bool {
 // strip removes headers about client certificates that did not come from a
 // trusted proxy, and those that nobody is believed about.
 func (ch *Chain) strip(r *http.Request) {
-	for _, h := range []string{
-		"Client-Dn", "X-Client-Dn", "X-Ssl-Client-Cert", "X-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert", "Client-Cert-Chain",
-		"X-Ssl-Client-S-Dn", "X-Ssl-Client-Verify",
-	} {
-		if h != ch.certs.identity && h != ch.certs.verify {
-			delete(r.Header, h)
-		}
+	for _, h := range ch.certs.never {
+		delete(r.Header, h)
 	}
 	if !ch.cfg.MTLS.Headers || !ch.trust.Contains(peer.Addr(r)) {
 		delete(r.Header, ch.certs.identity)
