@@ -2,7 +2,7 @@
 # title: The decision
 # description: >-
 #   Every call is answered by data.gateway.decision. A call is allowed when its
-#   input is whole, its scope is there, something grants the resource and no team
+#   caller is known, its scope is there, something grants the resource and no team
 #   refuses it. Everything else is denied, with reasons.
 package gateway
 
@@ -30,7 +30,7 @@ decision := {
 	"required_scopes": required_scopes,
 	"path_prefix": "",
 	"tier": tier,
-	"obligations": no_obligations,
+	"obligations": {"transforms": [], "deliver": "plain", "wrap_ttl_s": 0, "max_ttl_s": 0, "approval": null},
 }
 
 # METADATA
@@ -38,8 +38,8 @@ decision := {
 # custom:
 #   id: gateway.allowed
 allowed if {
+	input.principal.id != ""
 	scoped
 	granted
-	well_formed
 	not refused
 }

@@ -3,34 +3,17 @@ package gateway
 import rego.v2
 
 # METADATA
-# description: What a caller without a tenant was granted by name.
-# custom:
-#   id: gateway.subject
-subject := data.grants.subjects[input.principal.id] if input.principal.tenant == ""
-
-# METADATA
-# description: A tenant has tables of its own, so that the same name in another tenant is another caller.
-# custom:
-#   id: gateway.subject.tenant
-subject := data.tenants[input.principal.tenant].subjects[input.principal.id] if input.principal.tenant != ""
-
-# METADATA
-# custom:
-#   id: gateway.role_tables
-role_tables := data.grants.roles if input.principal.tenant == ""
-
-# METADATA
-# custom:
-#   id: gateway.role_tables.tenant
-role_tables := data.tenants[input.principal.tenant].roles if input.principal.tenant != ""
-
-# METADATA
-# description: The grants that cover the resource, each with the name or path that it was found under.
+# title: Grants
+# description: >-
+#   The grants that cover the resource, each with the name or path that it was
+#   found under. Callers without a tenant have the tenant "", whose table is what
+#   data.yaml calls grants; the same name in another tenant is another caller.
 # custom:
 #   id: gateway.grants.subject
 grants contains [name, grant] if {
+	table := data.tenants[input.principal.tenant].subjects[input.principal.id][input.action.engine]
 	some name in input.resource.ancestors
-	grant := subject[input.action.engine][name]
+	grant := table[name]
 	usable(grant)
 }
 
@@ -39,8 +22,9 @@ grants contains [name, grant] if {
 #   id: gateway.grants.role
 grants contains [name, grant] if {
 	some role in input.principal.roles
+	table := data.tenants[input.principal.tenant].roles[role][input.action.engine]
 	some name in input.resource.ancestors
-	grant := role_tables[role][input.action.engine][name]
+	grant := table[name]
 	usable(grant)
 }
 

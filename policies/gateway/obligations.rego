@@ -3,15 +3,13 @@ package gateway
 import rego.v2
 
 # METADATA
-# custom:
-#   id: gateway.no_obligations
-no_obligations := {"transforms": [], "deliver": "plain", "wrap_ttl_s": 0, "max_ttl_s": 0, "approval": null}
-
-# METADATA
-# description: Everything that asks something of the result, from grants.
+# description: Everything that asks something of the result, from the grants that were found.
 # custom:
 #   id: gateway.duties.grant
-duties contains grant if some [_, grant] in grants
+duties contains grant if {
+	some [_, grant] in grants
+	grant != {}
+}
 
 # METADATA
 # description: From data, by operation.
@@ -32,8 +30,8 @@ duties contains duty if {
 # description: The union of all duties, and the tightest of each bound. Nothing that is added loosens it.
 # custom:
 #   id: gateway.obligations
-obligations := no_obligations if {
-	count(duties) == 0
+obligations := {"transforms": [], "deliver": "plain", "wrap_ttl_s": 0, "max_ttl_s": 0, "approval": null} if {
+	duties == set()
 } else := {
 	"transforms": [t | some t in {t | some d in duties; some t in d.transforms}],
 	"deliver": tightest_delivery,

@@ -14,14 +14,14 @@ refused if {
 # METADATA
 # description: Why a call is denied. Only reasons for "agent" are shown to the caller.
 # custom:
-#   id: gateway.input
+#   id: gateway.caller
 reasons contains {
-	"code": "input.invalid",
-	"msg": "the input is not whole",
+	"code": "caller.unknown",
+	"msg": "the caller has no name",
 	"audience": "admin",
-	"rule": "gateway.input",
+	"rule": "gateway.caller",
 } if {
-	not well_formed
+	not input.principal.id != ""
 }
 
 # METADATA

@@ -137,11 +137,16 @@ func frame(w writer, b []byte) {
 }
 
 // Merge lays the data of the bundles over each other, the last one on top, and
-// changes none of them.
+// changes none of them. What the data call grants is the table of the tenant "",
+// so that the policy looks every caller up in the same way.
 func Merge(bundles ...*Bundle) map[string]any {
 	out := map[string]any{}
 	for _, b := range bundles {
 		out = overlay(out, b.Data)
+	}
+	if grants, ok := out["grants"]; ok {
+		out = overlay(out, map[string]any{"tenants": map[string]any{"": grants}})
+		delete(out, "grants")
 	}
 	return out
 }

@@ -47,8 +47,8 @@ func (fs Findings) Err() error {
 	return nil
 }
 
-// compileFindings turns the compiler's errors into findings.
-func compileFindings(err error) Findings {
+// CompileFindings turns the parser's and the compiler's errors into findings.
+func CompileFindings(err error) Findings {
 	var errs ast.Errors
 	if !errors.As(err, &errs) {
 		return Findings{{Check: "compile", Msg: err.Error(), Cure: "write valid Rego"}}

@@ -19,7 +19,7 @@ func (p *Program) Possible(ctx context.Context, c *call.Caller, o *op.Op) (bool,
 	in := document.ForOp(c, o, time.Now())
 	pq, err := rego.New(
 		rego.Query("data.gateway.allowed"), rego.Compiler(p.compiler), rego.Store(p.store),
-		rego.StrictBuiltinErrors(true), rego.ParsedInput(in.Value()),
+		rego.StrictBuiltinErrors(true), rego.ParsedInput(p.writer.Value(&in)),
 		rego.ParsedUnknowns([]*ast.Term{ast.MustParseTerm("input.resource"), ast.MustParseTerm("input.args")}),
 	).Partial(ctx)
 	if err != nil {

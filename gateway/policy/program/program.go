@@ -2,16 +2,11 @@ package program
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
-	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
@@ -25,9 +20,12 @@ type Program struct {
 	Team     *bundle.Bundle // what was added to the embedded bundle, nil for nothing
 	Data     map[string]any
 
+	parsed   map[string]*ast.Module
 	compiler *ast.Compiler
 	store    storage.Store
 	decide   rego.PreparedEvalQuery
+	reads    document.Reads
+	writer   *document.Writer
 }
 
 // Compile compiles the core bundle and, over it, a team's. The error is Findings
@@ -39,25 +37,47 @@ func Compile(ctx context.Context, core, team *bundle.Bundle) (*Program, error) {
 		bundles = append(bundles, team)
 	}
 	p.Revision, p.Data = bundle.Revision(bundles...), bundle.Merge(bundles...)
-	if err := p.checkData(bundles); err != nil {
-		return nil, err
-	}
-	modules, err := parse(bundles)
+	err := p.checkData(bundles)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.compile(ctx, modules)
+	if p.parsed, err = parse(bundles, ast.RegoV1); err != nil {
+		return nil, err
+	}
+	return p, p.compile(ctx, p.parsed)
+}
+
+// Compiler is the compiler with the compiled modules. Do not change it.
+func (p *Program) Compiler() *ast.Compiler { return p.compiler }
+
+// Store holds the data. It is only read.
+func (p *Program) Store() storage.Store { return p.store }
+
+// Modules are the modules as they were written, by title. Do not change them.
+func (p *Program) Modules() map[string]*ast.Module { return p.parsed }
+
+// TeamModules are the modules that were added to the embedded ones.
+func (p *Program) TeamModules() map[string]*ast.Module {
+	out := map[string]*ast.Module{}
+	if p.Team == nil {
+		return out
+	}
+	for _, f := range p.Team.Rules {
+		title := p.Team.Title(f.Name)
+		out[title] = p.parsed[title]
+	}
+	return out
 }
 
 // parse parses the rules of the bundles, with their annotations.
-func parse(bundles []*bundle.Bundle) (map[string]*ast.Module, error) {
+func parse(bundles []*bundle.Bundle, v ast.RegoVersion) (map[string]*ast.Module, error) {
 	modules := map[string]*ast.Module{}
 	var found Findings
 	for _, b := range bundles {
 		for _, f := range b.Rules {
-			m, err := ParseFile(b.Title(f.Name), f.Text)
+			m, err := ParseFile(b.Title(f.Name), f.Text, v)
 			if err != nil {
-				found = append(found, compileFindings(err)...)
+				found = append(found, CompileFindings(err)...)
 				continue
 			}
 			modules[b.Title(f.Name)] = m
@@ -66,10 +86,11 @@ func parse(bundles []*bundle.Bundle) (map[string]*ast.Module, error) {
 	return modules, found.Err()
 }
 
-// ParseFile parses one file as a policy's.
-func ParseFile(title string, text []byte) (*ast.Module, error) {
+// ParseFile parses one file as a policy's. A file without an import of a version
+// is of the version v.
+func ParseFile(title string, text []byte, v ast.RegoVersion) (*ast.Module, error) {
 	return ast.ParseModuleWithOpts(title, string(text), ast.ParserOptions{
-		ProcessAnnotation: true, RegoVersion: ast.RegoV1, Capabilities: Capabilities(),
+		ProcessAnnotation: true, RegoVersion: v, Capabilities: Capabilities(),
 	})
 }
 
@@ -88,59 +109,31 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	defer p.store.Abort(ctx, txn)
 	p.compiler.WithPathConflictsCheck(storage.NonEmpty(ctx, p.store, txn))
 	if p.compiler.Compile(modules); p.compiler.Failed() {
-		return compileFindings(p.compiler.Errors)
+		return CompileFindings(p.compiler.Errors)
 	}
-	p.decide, err = p.Prepare(ctx, "data.gateway.decision")
+	p.reads = document.NewReads(readsOf(p.compiler.Modules))
+	p.writer = document.NewWriter(p.reads)
+	p.decide, err = p.Prepare(ctx, "data.gateway.decision", Strict)
 	return err
 }
 
+// Errors says what an error of a built-in function does.
+type Errors bool
+
+// A strict error ends the evaluation; a lax one makes the expression undefined.
+// Decisions are always strict.
+const (
+	Strict Errors = true
+	Lax    Errors = false
+)
+
 // Prepare prepares a query of this program.
-func (p *Program) Prepare(ctx context.Context, query string) (rego.PreparedEvalQuery, error) {
+func (p *Program) Prepare(ctx context.Context, query string, e Errors) (rego.PreparedEvalQuery, error) {
 	return rego.New(
 		rego.Query(query), rego.Compiler(p.compiler), rego.Store(p.store),
-		rego.StrictBuiltinErrors(true), rego.GenerateJSON(rawTerm),
+		rego.StrictBuiltinErrors(bool(e)), rego.GenerateJSON(rawTerm),
 	).PrepareForEval(ctx)
 }
 
 // rawTerm keeps the result as the evaluator has it; it is decoded from that.
 func rawTerm(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }
-
-// ErrNoDecision is an evaluation without a result.
-var ErrNoDecision = errors.New("the policy gave no decision")
-
-// ErrTimeout is an evaluation that took too long or whose caller left.
-var ErrTimeout = errors.New("the policy took too long")
-
-// Decide evaluates the decision for an input within a time.
-func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
-	v, err := p.eval(ctx, p.decide, in.Value(), limit)
-	if err != nil {
-		return document.Output{}, err
-	}
-	return document.Decode(v)
-}
-
-// eval runs a prepared query. Cancelling from outside spares the goroutine that
-// the evaluator would start to watch the context.
-func (p *Program) eval(ctx context.Context, q rego.PreparedEvalQuery, in ast.Value, limit time.Duration) (ast.Value, error) {
-	stop := topdown.NewCancel()
-	timer := time.AfterFunc(limit, stop.Cancel)
-	defer timer.Stop()
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, stop.Cancel)()
-	}
-	rs, err := q.Eval(ctx, rego.EvalParsedInput(in), rego.EvalExternalCancel(stop), rego.EvalMetrics(metrics.NoOp()))
-	switch {
-	case topdown.IsCancel(err):
-		return nil, ErrTimeout
-	case err != nil:
-		return nil, fmt.Errorf("evaluate the policy: %w", err)
-	case len(rs) != 1 || len(rs[0].Expressions) != 1:
-		return nil, ErrNoDecision
-	}
-	v, ok := rs[0].Expressions[0].Value.(ast.Value)
-	if !ok {
-		return nil, ErrNoDecision
-	}
-	return v, nil
-}

@@ -28,22 +28,22 @@ func inputSchema() (*ast.SchemaSet, error) {
 	return set, nil
 }
 
-// dataSchema is the schema of data.yaml.
-func dataSchema() (*jsonschema.Resolved, error) {
-	raw, err := fs.ReadFile(policies.Files(), "schema/data.json")
+// resolve reads an embedded schema for validation.
+func resolve(name string) (*jsonschema.Resolved, error) {
+	raw, err := fs.ReadFile(policies.Files(), name)
 	if err != nil {
 		return nil, err
 	}
 	schema := new(jsonschema.Schema)
 	if err := json.Unmarshal(raw, schema); err != nil {
-		return nil, fmt.Errorf("schema/data.json: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return schema.Resolve(nil)
 }
 
 // checkData holds every bundle's data against the schema.
 func (p *Program) checkData(bundles []*bundle.Bundle) error {
-	schema, err := dataSchema()
+	schema, err := resolve("schema/data.json")
 	if err != nil {
 		return err
 	}
@@ -58,4 +58,14 @@ func (p *Program) checkData(bundles []*bundle.Bundle) error {
 	}
 	p.Tiers, err = tiers(p.Data)
 	return errors.Join(found.Err(), err)
+}
+
+// Whole makes a check whether a raw input is whole: every field there, typed, and
+// no other (schema/input.json).
+func Whole() (func(in map[string]any) error, error) {
+	schema, err := resolve("schema/input.json")
+	if err != nil {
+		return nil, err
+	}
+	return func(in map[string]any) error { return schema.Validate(in) }, nil
 }

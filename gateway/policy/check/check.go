@@ -1,0 +1,82 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/conform"
+	"portcullis/gateway/policy/lint"
+	"portcullis/gateway/policy/program"
+	"portcullis/gateway/policy/regotest"
+)
+
+// Report is what a check found.
+type Report struct {
+	Findings program.Findings
+	Rules    []lint.Rule
+	Tests    regotest.Report
+	Suite    conform.Report
+}
+
+// Policy checks a team's bundle over the core. Without a team's bundle the core is
+// only compiled: its tests and the suite belong to the build. The program is nil
+// when it does not even compile; the error is one of the check itself.
+func Policy(ctx context.Context, core, team *bundle.Bundle, ops []*op.Op) (*program.Program, Report, error) {
+	var r Report
+	p, err := program.Compile(ctx, core, team)
+	if fs, ok := errors.AsType[program.Findings](err); ok {
+		r.Findings = fs
+		return nil, r, nil
+	}
+	if err != nil || team == nil {
+		return p, r, err
+	}
+	r.Findings, r.Rules = lint.Check(p)
+	if err := r.tests(ctx, p, team); err != nil {
+		return nil, r, err
+	}
+	suite := conform.Suite{Core: core, Program: p, Ops: ops, Rules: r.Rules}
+	if r.Suite, err = suite.Run(ctx); err != nil {
+		return nil, r, err
+	}
+	r.Findings = append(r.Findings, r.Suite.Findings...)
+	return p, r, nil
+}
+
+// tests runs the bundle's own tests. Every rule must be reached by one of them.
+func (r *Report) tests(ctx context.Context, p *program.Program, team *bundle.Bundle) error {
+	var err error
+	r.Tests, err = regotest.Run(ctx, p, regotest.Options{}, team)
+	if fs, ok := errors.AsType[program.Findings](err); ok {
+		r.Findings = append(r.Findings, fs...)
+		return nil
+	}
+	if err != nil {
+		r.Findings = append(r.Findings, program.Finding{
+			File: team.Place, Check: "tests", Msg: err.Error(), Cure: "write tests that compile",
+		})
+		return nil
+	}
+	for _, t := range r.Tests.Results {
+		if t.Pass() && !t.Skip {
+			continue
+		}
+		f := program.Finding{Check: "tests", Msg: fmt.Sprintf("%s does not pass", t.Name), Cure: "repair the rule or its test"}
+		if t.Location != nil {
+			f.File, f.Line = t.Location.File, t.Location.Row
+		}
+		r.Findings = append(r.Findings, f)
+	}
+	for _, rule := range r.Rules {
+		if !r.Tests.Coverage.IsCovered(rule.File, rule.Line) {
+			r.Findings = append(r.Findings, program.Finding{
+				File: rule.File, Line: rule.Line, Check: "test", Msg: "no test makes " + rule.ID + " speak",
+				Cure: "write a test_… in a *_test.rego with an input for which the rule holds",
+			})
+		}
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package conform
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"portcullis/gateway/policy/document"
+)
+
+// sampled is how many of the inputs are spoiled field by field.
+const sampled = 12
+
+// whole: an input that is not whole never gets to the policy.
+func (r *runner) whole() {
+	in := rawOf(corpus(nil, r.Ops)[0])
+	for _, path := range fields(in) {
+		for _, c := range changes()[:3] {
+			r.count("whole")
+			spoilt := in.clone()
+			c.apply(spoilt, path)
+			nullable := c.name == "null" && path[len(path)-1] == "on_behalf_of"
+			if r.isWhole(spoilt) == nil && !nullable {
+				r.fail("whole", nil, "an input whose "+strings.Join(path, ".")+" is "+c.name+" is taken for whole", "repair schema/input.json")
+			}
+		}
+	}
+}
+
+// one tries everything on one input.
+func (r *runner) one(in raw, i int) {
+	out, err := r.full(r.ctx, in.value())
+	if err != nil {
+		r.failed(in, err)
+	}
+	r.unknown(in)
+	r.sibling(in, out)
+	r.variants(in, out)
+	r.team(in, out)
+	r.scopes(in, out)
+	if i%max(1, r.report.Inputs/sampled) == 0 || r.Pairs {
+		r.fields(in)
+	}
+}
+
+// failed: a well-typed input never makes the evaluation fail.
+func (r *runner) failed(in raw, err error) {
+	var at *ast.Location
+	if e, ok := errors.AsType[*topdown.Error](err); ok {
+		at = e.Location
+	}
+	r.fail("error", at, "the policy fails on "+describe(in)+", which denies the call: "+err.Error(),
+		"check the value before it is used, as with is_number, or give rules that can disagree a set")
+}
+
+// unknown: what the gateway does not know is denied.
+func (r *runner) unknown(in raw) {
+	for _, l := range []literal{
+		{[]string{"action", "engine"}, "conformance"},
+		{[]string{"action", "effect"}, "conformance"},
+		{[]string{"principal", "tenant"}, "conformance-unknown"},
+	} {
+		r.count("unknown")
+		if l.path[0] == "principal" && !named(in) || l.path[1] == "effect" && at(in, []string{"action", "public"}) == true {
+			continue // what needs no grant or no scope needs no table either
+		}
+		if r.allows(r.full, in.with(l)) {
+			r.fail("unknown", nil, "an unknown "+strings.Join(l.path, ".")+" is allowed on "+describe(in), "deny by default")
+		}
+	}
+	r.count("no-data")
+	if named(in) && r.allows(r.nothing, in) {
+		r.fail("no-data", nil, "allowed without any data: "+describe(in), "grant by data alone")
+	}
+}
+
+// named reports whether the resource needs a grant by name.
+func named(in raw) bool {
+	path := at(in, []string{"resource", "path"})
+	engine := at(in, []string{"action", "engine"})
+	prefix := at(in, []string{"principal", "prefix"})
+	ancestors, _ := at(in, []string{"resource", "ancestors"}).([]any)
+	own := engine == "kv" && slices.Contains(ancestors, prefix)
+	return engine != "self" && path != "" && !own
+}
+
+// sibling: what lies beside an allowed resource is not allowed with it.
+func (r *runner) sibling(in raw, out document.Output) {
+	r.count("sibling")
+	if !out.Allow || out.PathPrefix == "" {
+		return
+	}
+	if beside := in.with(literal{[]string{"resource", "path"}, out.PathPrefix + "0/x"}); r.allows(r.full, beside) {
+		if again := r.answer(r.full, beside); !strings.HasPrefix(again.PathPrefix, out.PathPrefix+"0") {
+			r.fail("sibling", nil, "a sibling is allowed: "+describe(beside), "compare whole segments, with input.resource.ancestors")
+		}
+	}
+}
+
+// variants: the rule index and strict errors change no answer.
+func (r *runner) variants(in raw, out document.Output) {
+	r.count("variants")
+	if slow := r.answer(r.slow, in); slow.Allow != out.Allow {
+		r.fail("indexed", r.where(slow, out), "the answer depends on the rule index on "+describe(in), "compare values of one type alone")
+	}
+	if lax := r.answer(r.lax, in); lax.Allow && !out.Allow {
+		_, err := r.full(r.ctx, in.value())
+		loc := r.anywhere()
+		if e, ok := errors.AsType[*topdown.Error](err); ok && e.Location != nil {
+			loc = e.Location
+		}
+		r.fail("lax", loc, "a function that fails switches the rule off, which allows "+describe(in),
+			"put `import rego.v2` at the top, and check the value before it is used")
+	}
+}
+
+// team: rules that were added only take away.
+func (r *runner) team(in raw, out document.Output) {
+	r.count("team")
+	alone := r.answer(r.alone, in)
+	if out.Allow && !alone.Allow {
+		r.fail("monotonic", r.anywhere(), "rules that were added allow "+describe(in), "only subtract, in policy.deny.<team>")
+	}
+	if out.Allow && looser(out.Obligations, alone.Obligations) {
+		r.fail("obligations", r.anywhere(), "obligations that were added loosen those of "+describe(in), "only add, in policy.obligations.<team>")
+	}
+}
+
+// looser reports whether a asks less than b.
+func looser(a, b document.Obligations) bool {
+	rank := func(d string) int { return slices.Index([]string{"plain", "masked", "wrapped"}, d) }
+	longer := func(x, y int) bool { return y > 0 && (x == 0 || x > y) }
+	kept := func(t document.Transform) bool {
+		return slices.ContainsFunc(a.Transforms, func(u document.Transform) bool { return u.Name == t.Name })
+	}
+	return rank(a.Deliver) < rank(b.Deliver) || longer(a.MaxTTLS, b.MaxTTLS) || longer(a.WrapTTLS, b.WrapTTLS) ||
+		b.Approval != nil && a.Approval == nil ||
+		slices.ContainsFunc(b.Transforms, func(t document.Transform) bool { return !kept(t) })
+}
+
+// scopes: fewer scopes never allow more.
+func (r *runner) scopes(in raw, out document.Output) {
+	if out.Allow {
+		return
+	}
+	list, _ := at(in, []string{"principal", "scopes"}).([]any)
+	for i := range len(list) + 1 {
+		r.count("scopes")
+		fewer := []any{}
+		if i < len(list) {
+			fewer = slices.Delete(slices.Clone(list), i, i+1)
+		}
+		less := in.clone()
+		set(less, []string{"principal", "scopes"}, fewer)
+		if again := r.answer(r.full, less); again.Allow {
+			r.fail("scopes", r.where(out, again), "fewer scopes allow "+describe(in), "never deny because of a scope that is there")
+		}
+	}
+}

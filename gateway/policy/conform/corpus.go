@@ -1,0 +1,183 @@
+package conform
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy/document"
+)
+
+// few bounds how many entries of a table are tried.
+const few = 4
+
+// corpus makes well-typed inputs: callers that the data know and one that they do
+// not, every operation, and resources that are the caller's own, granted, next to
+// a granted one, and strange.
+func corpus(data map[string]any, ops []*op.Op) []document.Input {
+	var out []document.Input
+	for _, p := range principals(data) {
+		for _, o := range ops {
+			for _, path := range paths(data, p, o) {
+				out = append(out, input(p, o, path))
+			}
+		}
+	}
+	return out
+}
+
+func input(p document.Principal, o *op.Op, path string) document.Input {
+	in := document.Input{
+		V:         document.Version,
+		Request:   document.Request{ID: "r", Transport: "rest", Phase: "call"},
+		Principal: p,
+		Action:    document.Action{Op: o.Name, Engine: o.Engine, Effect: string(o.Effect), Public: o.Public},
+		Resource:  document.Resource{Mount: o.Mount, Path: path},
+		Context: document.Context{
+			Time: document.Time{UnixS: 1_700_000_000, Weekday: "tuesday", HourUTC: 22}, SourceIP: "192.0.2.1",
+		},
+	}
+	if c, err := call.ParsePath(path); err == nil {
+		in.Resource.Ancestors = c.Ancestors()
+	}
+	return in
+}
+
+// principals are a stranger and a few callers of every table.
+func principals(data map[string]any) []document.Principal {
+	out := []document.Principal{principal("", "conformance", nil)}
+	for _, tenant := range keys(data["tenants"]) {
+		table := get(data["tenants"], tenant)
+		for _, id := range keys(get(table, "subjects")) {
+			out = append(out, principal(tenant, id, nil))
+		}
+		for _, role := range keys(get(table, "roles")) {
+			out = append(out, principal(tenant, "conformance", []string{role}))
+		}
+	}
+	return out
+}
+
+func principal(tenant, id string, roles []string) document.Principal {
+	return document.Principal{
+		ID: id, Kind: "agent", Tenant: tenant, Prefix: "conformance/" + id, Roles: roles,
+		Scopes: []string{"read", "list", "write", "delete"},
+		Auth:   document.Auth{Method: "api_key", AgeS: 60},
+	}
+}
+
+// paths are what is tried as the resource of an operation.
+func paths(data map[string]any, p document.Principal, o *op.Op) []string {
+	out := []string{"", "conformance-unknown"}
+	if o.Engine == "kv" {
+		out = append(out, p.Prefix, p.Prefix+"/x", p.Prefix+"0/x", "conformance", "elsewhere/x")
+	}
+	table := get(data["tenants"], p.Tenant)
+	holders := []any{get(get(table, "subjects"), p.ID)}
+	for _, r := range p.Roles {
+		holders = append(holders, get(get(table, "roles"), r))
+	}
+	for _, h := range holders {
+		for _, name := range keys(get(h, o.Engine)) {
+			out = append(out, name, name+"0")
+			if o.Engine == "kv" {
+				out = append(out, name+"/x", name+"0/x")
+			}
+		}
+	}
+	return out
+}
+
+// keys are the first few keys of a table, in order.
+func keys(table any) []string {
+	m, _ := table.(map[string]any)
+	k := slices.Sorted(maps.Keys(m))
+	return k[:min(len(k), few)]
+}
+
+func get(table any, key string) any {
+	m, _ := table.(map[string]any)
+	return m[key]
+}
+
+// literal is a value that a rule compares a field with.
+type literal struct {
+	path  []string
+	value any
+}
+
+// literals are the values that the rules of a team compare input fields with:
+// inputs that hold them are what makes the rules speak.
+func literals(modules map[string]*ast.Module) []literal {
+	var out []literal
+	for _, m := range modules {
+		ast.WalkExprs(m, func(e *ast.Expr) bool {
+			if !e.IsCall() {
+				return false
+			}
+			for _, a := range e.Operands() {
+				for _, b := range e.Operands() {
+					out = append(out, pairUp(a, b)...)
+				}
+			}
+			return false
+		})
+	}
+	return out
+}
+
+// pairUp makes literals of a field and a constant, or a set or list of them.
+func pairUp(field, constant *ast.Term) []literal {
+	ref, ok := field.Value.(ast.Ref)
+	if !ok || !ref[0].Equal(ast.InputRootDocument) {
+		return nil
+	}
+	path := groundPath(ref)
+	switch v := constant.Value.(type) {
+	case ast.String:
+		s := string(v)
+		out := []literal{{path, s}}
+		if strings.HasSuffix(ref.String(), ".path") {
+			s = strings.TrimSuffix(s, "/")
+			out = append(out, literal{path, s + "/x"}, literal{path, s + "0/x"})
+		}
+		return out
+	case ast.Boolean:
+		return []literal{{path, bool(v)}}
+	case ast.Number:
+		if n, whole := v.Int(); whole {
+			return []literal{{path, n}, {path, n + 1}}
+		}
+	case ast.Set:
+		return each(path, v.Slice())
+	case *ast.Array:
+		var terms []*ast.Term
+		v.Foreach(func(t *ast.Term) { terms = append(terms, t) })
+		return each(path, terms)
+	}
+	return nil
+}
+
+func each(path []string, terms []*ast.Term) []literal {
+	var out []literal
+	for _, t := range terms {
+		if s, ok := t.Value.(ast.String); ok {
+			out = append(out, literal{path, string(s)})
+		}
+	}
+	return out
+}
+
+func groundPath(r ast.Ref) []string {
+	var out []string
+	for _, t := range r[1:] {
+		if s, ok := t.Value.(ast.String); ok {
+			out = append(out, string(s))
+		}
+	}
+	return out
+}

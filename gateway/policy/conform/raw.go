@@ -1,0 +1,169 @@
+package conform
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/policy/document"
+)
+
+// raw is an input as JSON, which may be changed into anything.
+type raw map[string]any
+
+func rawOf(in document.Input) raw {
+	b, err := json.Marshal(in)
+	out := raw{}
+	if err == nil {
+		err = json.Unmarshal(b, &out)
+	}
+	if err != nil {
+		panic(err) // a struct of texts and numbers
+	}
+	for _, p := range []string{"principal.roles", "principal.scopes", "resource.ancestors", "args.keys"} {
+		if path := strings.Split(p, "."); at(out, path) == nil {
+			set(out, path, []any{})
+		}
+	}
+	if at(out, []string{"args", "values"}) == nil {
+		set(out, []string{"args", "values"}, map[string]any{})
+	}
+	return out
+}
+
+func (r raw) value() ast.Value { return ast.MustInterfaceToValue(map[string]any(r)) }
+
+// clone copies the objects; lists are never changed in place.
+func (r raw) clone() raw { return cloneMap(r) }
+
+func cloneMap(m map[string]any) map[string]any {
+	out := maps.Clone(m)
+	for k, v := range out {
+		if o, ok := v.(map[string]any); ok {
+			out[k] = cloneMap(o)
+		}
+	}
+	return out
+}
+
+func at(m map[string]any, path []string) any {
+	var v any = m
+	for _, p := range path {
+		v = get(v, p)
+	}
+	return v
+}
+
+// set writes a field, into objects that are there.
+func set(m map[string]any, path []string, v any) {
+	for _, p := range path[:len(path)-1] {
+		inner, ok := m[p].(map[string]any)
+		if !ok {
+			return
+		}
+		m = inner
+	}
+	m[path[len(path)-1]] = v
+}
+
+func remove(m map[string]any, path []string) {
+	for _, p := range path[:len(path)-1] {
+		inner, ok := m[p].(map[string]any)
+		if !ok {
+			return
+		}
+		m = inner
+	}
+	delete(m, path[len(path)-1])
+}
+
+// fields are the paths of all objects and leaves of an input.
+func fields(m map[string]any, above ...string) [][]string {
+	var out [][]string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		path := append(slices.Clone(above), k)
+		out = append(out, path)
+		if o, ok := m[k].(map[string]any); ok {
+			out = append(out, fields(o, path...)...)
+		}
+	}
+	return out
+}
+
+// change is one way to spoil a field.
+type change struct {
+	name  string
+	apply func(raw, []string)
+}
+
+func changes() []change {
+	return []change{
+		{"removed", func(r raw, p []string) { remove(r, p) }},
+		{"null", func(r raw, p []string) { set(r, p, nil) }},
+		{"of another type", func(r raw, p []string) { set(r, p, another(at(r, p))) }},
+		{"empty", func(r raw, p []string) { set(r, p, empty(at(r, p))) }},
+	}
+}
+
+// another is a value of another type that is as true as can be.
+func another(v any) any {
+	switch v.(type) {
+	case string:
+		return []any{v}
+	case bool:
+		return "true"
+	}
+	return "x"
+}
+
+func empty(v any) any {
+	switch v.(type) {
+	case string:
+		return ""
+	case float64:
+		return float64(0)
+	case bool:
+		return false
+	case []any:
+		return []any{}
+	case map[string]any:
+		return map[string]any{}
+	}
+	return nil
+}
+
+// with is the input with a literal in a field, its ancestors following its path.
+func (r raw) with(l literal) raw {
+	out := r.clone()
+	if len(l.path) == 0 {
+		return out
+	}
+	if list, ok := at(out, l.path).([]any); ok {
+		set(out, l.path, append(slices.Clone(list), l.value))
+		return out
+	}
+	if len(l.path) > 2 && l.path[0] == "args" {
+		set(out, []string{"args", "keys"}, []any{l.path[2]})
+	}
+	set(out, l.path, l.value)
+	out.follow()
+	return out
+}
+
+// follow makes ancestors those of the path.
+func (r raw) follow() {
+	s, _ := at(r, []string{"resource", "path"}).(string)
+	p, err := call.ParsePath(s)
+	if err != nil {
+		set(r, []string{"resource", "path"}, "")
+	}
+	list := []any{}
+	for _, a := range p.Ancestors() {
+		list = append(list, a)
+	}
+	set(r, []string{"resource", "ancestors"}, list)
+}

@@ -1,0 +1,182 @@
+package conform
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/lint"
+	"portcullis/gateway/policy/program"
+)
+
+// Suite is what is tried on a policy.
+type Suite struct {
+	Core    *bundle.Bundle
+	Program *program.Program
+	Ops     []*op.Op
+	Rules   []lint.Rule // the team's rules, to say where one is
+	Pairs   bool        // spoil two fields at once as well
+}
+
+// Report is what came of it.
+type Report struct {
+	Findings program.Findings
+	Inputs   int            // that were made
+	Checks   map[string]int // evaluations by check
+}
+
+// runner holds the probes of one run.
+type runner struct {
+	Suite
+	ctx      context.Context
+	full     program.Probe // as decisions are made
+	lax      program.Probe
+	slow     program.Probe // without the rule index
+	alone    program.Probe // without the team's rules
+	nothing  program.Probe // without data
+	newest   program.Probe // every rule as the newest Rego
+	isWhole  func(map[string]any) error
+	report   Report
+	reported map[string]bool
+}
+
+// Run tries everything. The error is one of the suite, not of the policy.
+func (s Suite) Run(ctx context.Context) (Report, error) {
+	r := &runner{Suite: s, ctx: ctx, report: Report{Checks: map[string]int{}}, reported: map[string]bool{}}
+	if err := r.prepare(); err != nil {
+		return r.report, fmt.Errorf("prepare the fail-closed suite: %w", err)
+	}
+	r.whole()
+	inputs := r.inputs()
+	r.report.Inputs = len(inputs)
+	for i, in := range inputs {
+		if ctx.Err() != nil {
+			return r.report, ctx.Err()
+		}
+		r.one(in, i)
+	}
+	return r.report, nil
+}
+
+func (r *runner) prepare() error {
+	alone, err := r.Program.Alone(r.ctx, r.Core)
+	if err != nil {
+		return err
+	}
+	newest, err := r.Program.Newest(r.ctx, r.Core)
+	if err != nil {
+		return err
+	}
+	nothing, err := program.Empty(r.ctx, r.Core)
+	if err != nil {
+		return err
+	}
+	if r.isWhole, err = program.Whole(); err != nil {
+		return err
+	}
+	for _, p := range []struct {
+		to   *program.Probe
+		from *program.Program
+		v    program.Variant
+	}{
+		{&r.full, r.Program, program.Variant{}},
+		{&r.lax, r.Program, program.Variant{Lax: true}},
+		{&r.slow, r.Program, program.Variant{Unindexed: true}},
+		{&r.alone, alone, program.Variant{}},
+		{&r.nothing, nothing, program.Variant{}},
+		{&r.newest, newest, program.Variant{}},
+	} {
+		if *p.to, err = p.from.Probe(r.ctx, p.v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inputs are the corpus, and an allowed call of each engine with each literal of
+// the team's rules.
+func (r *runner) inputs() []raw {
+	var out []raw
+	samples := map[string]raw{}
+	for _, in := range corpus(r.Program.Data, r.Ops) {
+		v := rawOf(in)
+		out = append(out, v)
+		if _, there := samples[in.Action.Engine]; !there && r.allows(r.alone, v) {
+			samples[in.Action.Engine] = v
+		}
+	}
+	lits := literals(r.Program.TeamModules())
+	for _, v := range samples {
+		for _, l := range lits {
+			one := v.with(l)
+			out = append(out, one)
+			for _, m := range lits[:min(len(lits), 2*few)] {
+				out = append(out, one.with(m))
+			}
+		}
+	}
+	return out
+}
+
+// answer is an answer without the error: an evaluation that fails denies.
+func (r *runner) answer(p program.Probe, in raw) document.Output {
+	out, err := p(r.ctx, in.value())
+	if err != nil {
+		return document.Output{}
+	}
+	return out
+}
+
+func (r *runner) allows(p program.Probe, in raw) bool { return r.answer(p, in).Allow }
+
+// count counts an evaluation of a check.
+func (r *runner) count(check string) { r.report.Checks[check]++ }
+
+// fail reports a check once for each place.
+func (r *runner) fail(check string, at *ast.Location, msg, cure string) {
+	f := program.Finding{File: "policies/gateway", Line: 1, Check: check, Msg: msg, Cure: cure}
+	if at != nil {
+		f.File, f.Line = at.File, at.Row
+	}
+	key := fmt.Sprint(check, f.File, f.Line)
+	if !r.reported[key] {
+		r.reported[key] = true
+		r.report.Findings = append(r.report.Findings, f)
+	}
+}
+
+// where finds the rule that one answer names and the other does not.
+func (r *runner) where(a, b document.Output) *ast.Location {
+	named := map[string]bool{}
+	for _, x := range b.Reasons {
+		named[x.Rule] = true
+	}
+	for _, x := range a.Reasons {
+		for _, rule := range r.Rules {
+			if rule.ID == x.Rule && !named[x.Rule] {
+				return &ast.Location{File: rule.File, Row: rule.Line}
+			}
+		}
+	}
+	return r.anywhere()
+}
+
+// anywhere is the first of the team's files.
+func (r *runner) anywhere() *ast.Location {
+	if t := r.Program.Team; t != nil && len(t.Rules) > 0 {
+		return &ast.Location{File: t.Title(t.Rules[0].Name), Row: 1}
+	}
+	return nil
+}
+
+func describe(in raw) string {
+	text := func(p ...string) string { return fmt.Sprint(at(in, p)) }
+	return strings.Join([]string{
+		text("principal", "id"), text("action", "op"), fmt.Sprintf("%q", text("resource", "path")),
+	}, " ")
+}

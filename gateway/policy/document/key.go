@@ -1,0 +1,115 @@
+package document
+
+import (
+	"encoding/binary"
+	"encoding/json"
+)
+
+// field is a leaf of the input and how it is written into a key. Texts and lists
+// are written behind their length, so that two inputs never share a key.
+type field struct {
+	path  string
+	write func(dst []byte, in *Input) []byte
+}
+
+// leaves are all leaves of the input. A test holds the list against the type.
+func leaves() []field {
+	return []field{
+		{"request.id", func(d []byte, in *Input) []byte { return text(d, in.Request.ID) }},
+		{"request.transport", func(d []byte, in *Input) []byte { return text(d, in.Request.Transport) }},
+		{"request.phase", func(d []byte, in *Input) []byte { return text(d, in.Request.Phase) }},
+		{"principal.id", func(d []byte, in *Input) []byte { return text(d, in.Principal.ID) }},
+		{"principal.kind", func(d []byte, in *Input) []byte { return text(d, in.Principal.Kind) }},
+		{"principal.tenant", func(d []byte, in *Input) []byte { return text(d, in.Principal.Tenant) }},
+		{"principal.issuer", func(d []byte, in *Input) []byte { return text(d, in.Principal.Issuer) }},
+		{"principal.prefix", func(d []byte, in *Input) []byte { return text(d, in.Principal.Prefix) }},
+		{"principal.tier", func(d []byte, in *Input) []byte { return text(d, in.Principal.Tier) }},
+		{"principal.roles", func(d []byte, in *Input) []byte { return texts(d, in.Principal.Roles) }},
+		{"principal.scopes", func(d []byte, in *Input) []byte { return texts(d, in.Principal.Scopes) }},
+		{"principal.on_behalf_of", func(d []byte, in *Input) []byte { return in.Principal.OnBehalfOf.key(d) }},
+		{"principal.auth.method", func(d []byte, in *Input) []byte { return text(d, in.Principal.Auth.Method) }},
+		{"principal.auth.age_s", func(d []byte, in *Input) []byte { return integer(d, int64(in.Principal.Auth.AgeS)) }},
+		{"principal.auth.cert_fp", func(d []byte, in *Input) []byte { return text(d, in.Principal.Auth.CertFP) }},
+		{"action.op", func(d []byte, in *Input) []byte { return text(d, in.Action.Op) }},
+		{"action.engine", func(d []byte, in *Input) []byte { return text(d, in.Action.Engine) }},
+		{"action.effect", func(d []byte, in *Input) []byte { return text(d, in.Action.Effect) }},
+		{"action.public", func(d []byte, in *Input) []byte { return boolean(d, in.Action.Public) }},
+		{"resource.mount", func(d []byte, in *Input) []byte { return text(d, in.Resource.Mount) }},
+		{"resource.path", func(d []byte, in *Input) []byte { return text(d, in.Resource.Path) }},
+		{"resource.ancestors", func(d []byte, in *Input) []byte { return texts(d, in.Resource.Ancestors) }},
+		{"resource.version", func(d []byte, in *Input) []byte { return integer(d, int64(in.Resource.Version)) }},
+		{"args.keys", func(d []byte, in *Input) []byte { return texts(d, in.Args.Keys) }},
+		{"args.bytes", func(d []byte, in *Input) []byte { return integer(d, int64(in.Args.Bytes)) }},
+		{"args.values", func(d []byte, in *Input) []byte { return anything(d, in.Args.Values) }},
+		{"context.time.unix_s", func(d []byte, in *Input) []byte { return integer(d, in.Context.Time.UnixS) }},
+		{"context.time.weekday", func(d []byte, in *Input) []byte { return text(d, in.Context.Time.Weekday) }},
+		{"context.time.hour_utc", func(d []byte, in *Input) []byte { return integer(d, int64(in.Context.Time.HourUTC)) }},
+		{"context.source_ip", func(d []byte, in *Input) []byte { return text(d, in.Context.SourceIP) }},
+	}
+}
+
+// Keyer writes the fields that decide into a key.
+type Keyer struct{ fields []field }
+
+// NewKeyer makes a keyer of the leaves that are read, without those to leave out.
+func NewKeyer(r Reads, without ...string) Keyer {
+	var k Keyer
+next:
+	for _, f := range leaves() {
+		for _, w := range without {
+			if f.path == w {
+				continue next
+			}
+		}
+		if r.Any(f.path) {
+			k.fields = append(k.fields, f)
+		}
+	}
+	return k
+}
+
+// Append writes the key of an input. Two inputs have the same key if and only if
+// they agree in every field that is read.
+func (k Keyer) Append(dst []byte, in *Input) []byte {
+	for _, f := range k.fields {
+		dst = f.write(dst, in)
+	}
+	return dst
+}
+
+func text(d []byte, s string) []byte {
+	return append(binary.AppendUvarint(d, uint64(len(s))), s...)
+}
+
+func texts(d []byte, list []string) []byte {
+	d = binary.AppendUvarint(d, uint64(len(list)))
+	for _, s := range list {
+		d = text(d, s)
+	}
+	return d
+}
+
+func integer(d []byte, n int64) []byte { return binary.AppendVarint(d, n) }
+
+func boolean(d []byte, b bool) []byte {
+	if b {
+		return append(d, 1)
+	}
+	return append(d, 0)
+}
+
+// anything writes the arguments' values, whose maps encoding/json sorts.
+func anything(d []byte, v map[string]any) []byte {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return text(d, "?")
+	}
+	return text(d, string(raw))
+}
+
+func (a *Actor) key(d []byte) []byte {
+	if a == nil {
+		return append(d, 0)
+	}
+	return text(text(append(d, 1), a.ID), a.Kind)
+}

@@ -1,0 +1,59 @@
+package lint
+
+import (
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// hasSafeNot reports whether the module's `not` is true when an operand is
+// missing: rego.v2, or the keyword from future.
+func hasSafeNot(m *ast.Module) bool {
+	for _, i := range m.Imports {
+		switch i.Path.String() {
+		case "rego.v2", "future.keywords.not":
+			return true
+		}
+	}
+	return false
+}
+
+// negation checks a `not` of Rego v1. Its operands are worked out before it: one
+// that is missing, or a function in it that fails, skips the rule instead of
+// making the `not` true, and a deny rule that is skipped allows.
+func (l *linter) negation(e *ast.Expr) {
+	const cure = "put `import rego.v2` at the top of the file"
+	if t, ok := e.Terms.(*ast.Term); ok {
+		if ref, ok := t.Value.(ast.Ref); ok {
+			l.negatedRef(e, ref, cure)
+			return
+		}
+	}
+	if reads(e, ast.InputRootDocument) {
+		l.add(e.Location, "v1-not", "a `not` of Rego v1 over the input: the rule is skipped, so it allows, when the field is missing", cure)
+	}
+	if name := nestedCall(e); name != "" {
+		l.add(e.Location, "lax-negation", "a `not` of Rego v1 over "+name+", which can fail: the rule is then skipped, so it allows", cure)
+	}
+}
+
+// negatedRef allows `not input.x`, which holds when it is missing, but not a
+// reference that has another inside.
+func (l *linter) negatedRef(e *ast.Expr, ref ast.Ref, cure string) {
+	for _, t := range ref[1:] {
+		if reads(t, ast.InputRootDocument) {
+			l.add(e.Location, "v1-not", "a `not` of Rego v1 over a lookup with an input field: the rule is skipped, so it allows, when the field is missing", cure)
+			return
+		}
+	}
+}
+
+// nestedCall names a function that is called inside a negated expression.
+func nestedCall(e *ast.Expr) string {
+	name := ""
+	ast.WalkTerms(e, func(t *ast.Term) bool {
+		if c, ok := t.Value.(ast.Call); ok && name == "" {
+			name = c[0].String()
+		}
+		return false
+	})
+	return name
+}

@@ -1,0 +1,80 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"portcullis/gateway/policy/document"
+)
+
+// ErrNoDecision is an evaluation without a result.
+var ErrNoDecision = errors.New("the policy gave no decision")
+
+// ErrTimeout is an evaluation that took too long or whose caller left.
+var ErrTimeout = errors.New("the policy took too long")
+
+// Decide evaluates the decision for an input within a time.
+func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
+	v, err := eval(ctx, limit, p.decide, rego.EvalParsedInput(p.writer.Value(in)))
+	if err != nil {
+		return document.Output{}, err
+	}
+	return document.Decode(v)
+}
+
+// eval runs a prepared query. Cancelling from outside spares the goroutine that
+// the evaluator would start to watch the context.
+func eval(ctx context.Context, limit time.Duration, q rego.PreparedEvalQuery, opts ...rego.EvalOption) (ast.Value, error) {
+	stop := topdown.NewCancel()
+	timer := time.AfterFunc(limit, stop.Cancel)
+	defer timer.Stop()
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, stop.Cancel)()
+	}
+	rs, err := q.Eval(ctx, append(opts, rego.EvalExternalCancel(stop), rego.EvalMetrics(metrics.NoOp()))...)
+	switch {
+	case topdown.IsCancel(err):
+		return nil, ErrTimeout
+	case err != nil:
+		return nil, fmt.Errorf("evaluate the policy: %w", err)
+	case len(rs) != 1 || len(rs[0].Expressions) != 1:
+		return nil, ErrNoDecision
+	}
+	v, ok := rs[0].Expressions[0].Value.(ast.Value)
+	if !ok {
+		return nil, ErrNoDecision
+	}
+	return v, nil
+}
+
+// Variant says how a probe is evaluated; the zero value is how decisions are.
+type Variant struct {
+	Lax       bool // errors of built-in functions make an expression undefined
+	Unindexed bool // every rule is tried
+}
+
+// Probe evaluates the decision for a raw input of any form.
+type Probe func(ctx context.Context, in ast.Value) (document.Output, error)
+
+// Probe makes a probe, for tests of the policy itself. Decisions are never made
+// of it.
+func (p *Program) Probe(ctx context.Context, v Variant) (Probe, error) {
+	q, err := p.Prepare(ctx, "data.gateway.decision", Errors(!v.Lax))
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, in ast.Value) (document.Output, error) {
+		out, err := eval(ctx, time.Second, q, rego.EvalParsedInput(in), rego.EvalRuleIndexing(!v.Unindexed))
+		if err != nil {
+			return document.Output{}, err
+		}
+		return document.Decode(out)
+	}, nil
+}

@@ -1,0 +1,40 @@
+package program
+
+import (
+	"context"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"portcullis/gateway/policy/bundle"
+)
+
+// Alone compiles the embedded rules with the data of p, without the rules that
+// were added: what a team changes is the difference.
+func (p *Program) Alone(ctx context.Context, core *bundle.Bundle) (*Program, error) {
+	return p.variant(ctx, core, ast.RegoV1, nil)
+}
+
+// Empty compiles the embedded rules without any data.
+func Empty(ctx context.Context, core *bundle.Bundle) (*Program, error) {
+	p := &Program{Data: map[string]any{}}
+	return p.variant(ctx, core, ast.RegoV1, nil)
+}
+
+// Newest compiles every rule as the newest Rego, in which a `not` over something
+// missing is true: where that answers differently, a rule fails open.
+func (p *Program) Newest(ctx context.Context, core *bundle.Bundle) (*Program, error) {
+	return p.variant(ctx, core, ast.RegoV2, p.Team)
+}
+
+func (p *Program) variant(ctx context.Context, core *bundle.Bundle, v ast.RegoVersion, team *bundle.Bundle) (*Program, error) {
+	bundles := []*bundle.Bundle{core}
+	if team != nil {
+		bundles = append(bundles, team)
+	}
+	modules, err := parse(bundles, v)
+	if err != nil {
+		return nil, err
+	}
+	q := &Program{Revision: p.Revision, Tiers: p.Tiers, Data: p.Data, Team: team, parsed: modules}
+	return q, q.compile(ctx, modules)
+}

@@ -1,0 +1,2 @@
+// Package regotest runs a policy's own tests: the rules test_* of *_test.rego.
+package regotest

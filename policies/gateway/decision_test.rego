@@ -1,0 +1,184 @@
+package gateway_test
+
+import rego.v2
+
+# call is a whole input; each test changes what it is about.
+call := {
+	"v": 1,
+	"request": {"id": "r", "transport": "rest", "phase": "call"},
+	"principal": {
+		"id": "a", "kind": "agent", "tenant": "", "issuer": "", "prefix": "mcp/a", "tier": "",
+		"roles": [], "scopes": ["read", "list", "write", "delete"], "on_behalf_of": null,
+		"auth": {"method": "api_key", "age_s": 0, "cert_fp": ""},
+	},
+	"action": {"op": "kv.read", "engine": "kv", "effect": "read", "public": false},
+	"resource": {"mount": "secret", "path": "mcp/a/x", "ancestors": ["mcp/a/x", "mcp/a", "mcp"], "version": 0},
+	"args": {"keys": ["path"], "bytes": 10, "values": {}},
+	"context": {"time": {"unix_s": 1700000000, "weekday": "tuesday", "hour_utc": 22}, "source_ip": "127.0.0.1"},
+}
+
+changed(patch) := object.union(call, patch)
+
+decide(i) := d if {
+	d := data.gateway.decision with input as i with data.tenants as tenants with data.obligations as duties
+}
+
+tenants := {
+	"": {
+		"subjects": {
+			"a": {
+				"transit": {"k": {"ops": ["transit.encrypt"]}, "old": {"expires_s": 1700000000}, "new": {"expires_s": 1700000001}},
+				"kv": {"shared/a": {"ops": ["kv.read"], "deliver": "masked", "max_ttl_s": 50}},
+			},
+			"gold": {"tier": "gold"},
+		},
+		"roles": {"ci": {
+			"db": {"readonly": {"max_ttl_s": 60, "transforms": [{"name": "mask"}]}},
+			"kv": {"shared": {"deliver": "plain", "max_ttl_s": 100}},
+			"tier": "fast",
+		}},
+	},
+	"acme": {"subjects": {"b": {"transit": {"k": {}}}}},
+}
+
+duties := {"db.issue_creds": {"max_ttl_s": 30, "deliver": "wrapped", "wrap_ttl_s": 20}}
+
+on(path, ancestors) := {"resource": {"path": path, "ancestors": ancestors}}
+
+transit(operation, effect, key) := changed({
+	"action": {"op": operation, "engine": "transit", "effect": effect},
+	"resource": {"path": key, "ancestors": [key]},
+})
+
+codes(d) := {r.code | some r in d.reasons}
+
+rules(d) := {r.rule | some r in d.reasons}
+
+test_own_secret_is_allowed if {
+	d := decide(call)
+	d.allow
+	d.path_prefix == "mcp/a"
+	d.required_scopes == ["read"]
+	d.tier == "standard"
+	d.obligations == {"transforms": [], "deliver": "plain", "wrap_ttl_s": 0, "max_ttl_s": 0, "approval": null}
+}
+
+test_effects_need_their_scope[effect] if {
+	some effect, scope in {"read": "read", "list": "list", "write": "write", "delete": "delete", "issue": "write"}
+	with_scope := decide(changed({"action": {"effect": effect}, "principal": {"scopes": [scope]}}))
+	with_scope.allow
+	with_scope.required_scopes == [scope]
+	without := decide(changed({"action": {"effect": effect}, "principal": {"scopes": [s | some s in call.principal.scopes; s != scope]}}))
+	not without.allow
+	rules(without) == {"gateway.scope"}
+}
+
+test_an_unknown_effect_is_denied if not decide(changed({"action": {"effect": "own"}}))
+
+test_public_needs_no_scope if {
+	d := decide(changed({"action": {"op": "self.whoami", "engine": "self", "public": true}, "principal": {"scopes": []}}))
+	d.allow
+	d.required_scopes == []
+}
+
+test_public_needs_a_name if {
+	d := decide(changed({"action": {"op": "self.whoami", "engine": "self", "public": true}, "principal": {"id": ""}}))
+	not d.allow
+	rules(d) == {"gateway.caller"}
+}
+
+test_a_sibling_is_denied if {
+	d := decide(changed(on("mcp/a2/x", ["mcp/a2/x", "mcp/a2", "mcp"])))
+	not d.allow
+	rules(d) == {"gateway.resource"}
+	d.path_prefix == ""
+}
+
+test_above_the_prefix_is_denied if not decide(changed(on("mcp", ["mcp"]))).allow
+
+test_the_root_is_denied if not decide(changed(on("", []))).allow
+
+test_no_prefix_grants_nothing if not decide(changed(object.union({"principal": {"prefix": ""}}, on("", [])))).allow
+
+test_a_granted_path if {
+	d := decide(changed(on("shared/a/x", ["shared/a/x", "shared/a", "shared"])))
+	d.allow
+	d.path_prefix == "shared/a"
+	d.obligations.deliver == "masked"
+}
+
+test_the_longest_grant_is_the_prefix_and_the_tightest_bound_holds if {
+	d := decide(changed(object.union({"principal": {"roles": ["ci"]}}, on("shared/a/x", ["shared/a/x", "shared/a", "shared"]))))
+	d.path_prefix == "shared/a"
+	d.obligations.deliver == "masked"
+	d.obligations.max_ttl_s == 50
+}
+
+test_a_grant_is_for_its_operations if {
+	decide(transit("transit.encrypt", "write", "k")).allow
+	not decide(transit("transit.decrypt", "read", "k")).allow
+}
+
+test_a_grant_ends if {
+	decide(transit("transit.encrypt", "write", "new")).allow
+	not decide(transit("transit.encrypt", "write", "old")).allow
+}
+
+test_a_key_that_nobody_granted_is_denied if not decide(transit("transit.encrypt", "write", "other")).allow
+
+test_what_names_nothing_needs_its_scope_alone if {
+	decide(changed({"action": {"op": "transit.random", "engine": "transit"}, "resource": {"path": "", "ancestors": []}})).allow
+	not decide(changed({"action": {"op": "transit.encrypt", "engine": "transit"}, "resource": {"path": "", "ancestors": []}})).allow
+}
+
+test_another_tenant_is_another_caller if {
+	key := transit("transit.encrypt", "write", "k")
+	decide(object.union(key, {"principal": {"id": "b", "tenant": "acme"}})).allow
+	not decide(object.union(key, {"principal": {"id": "b"}})).allow
+	not decide(object.union(key, {"principal": {"id": "a", "tenant": "acme"}})).allow
+	not decide(object.union(key, {"principal": {"id": "a", "tenant": "other"}})).allow
+}
+
+test_a_role_grants_and_duties_add_up if {
+	d := decide(changed({
+		"principal": {"roles": ["ci"]},
+		"action": {"op": "db.issue_creds", "engine": "db", "effect": "issue"},
+		"resource": {"mount": "database", "path": "readonly", "ancestors": ["readonly"]},
+	}))
+	d.allow
+	d.obligations == {"transforms": [{"name": "mask"}], "deliver": "wrapped", "wrap_ttl_s": 20, "max_ttl_s": 30, "approval": null}
+}
+
+test_tiers if {
+	decide(changed({"principal": {"id": "gold", "roles": ["ci"], "tier": "x"}})).tier == "gold"
+	decide(changed({"principal": {"roles": ["ci"], "tier": "x"}})).tier == "x"
+	decide(changed({"principal": {"roles": ["none", "ci"]}})).tier == "fast"
+	decide(changed({"principal": {"roles": ["none"]}})).tier == "standard"
+}
+
+test_a_denial_names_its_tier if {
+	d := decide(changed(object.union({"principal": {"id": "gold"}}, on("elsewhere", ["elsewhere"]))))
+	not d.allow
+	d.tier == "gold"
+}
+
+test_a_team_subtracts if {
+	d := data.gateway.decision with input as call
+		with data.policy.deny as {"t": {"deny": {{"code": "t.no", "msg": "no", "rule": "t.no"}}}}
+	not d.allow
+	d.reasons == [{"code": "t.no", "msg": "no", "rule": "t.no", "audience": "admin"}]
+}
+
+test_a_team_speaks_to_the_agent if {
+	d := data.gateway.decision with input as call
+		with data.policy.deny as {"t": {"deny": {{"code": "t.no", "msg": "no", "rule": "t.no", "audience": "agent"}}}}
+	codes(d) == {"t.no"}
+	d.reasons[0].audience == "agent"
+}
+
+test_a_team_adds_duties if {
+	d := data.gateway.decision with input as call
+		with data.policy.obligations as {"t": {"obligation": {{"deliver": "masked"}, {"approval": {"group": "sec"}}}}}
+	d.obligations.deliver == "masked"
+	d.obligations.approval == {"groups": ["sec"]}
+}
