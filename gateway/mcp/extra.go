@@ -25,6 +25,9 @@ type Provider struct {
 type Tool struct {
 	Name       string
 	Definition jsontext.Value // the entry of tools/list
+	// Headers are the arguments that a modern request repeats in a header
+	// Mcp-Param-NAME, so that something in front of the gateway can route by them.
+	Headers map[string]string
 	// Call returns the result object. Its errors are faults, or an InputRequired.
 	Call func(ctx context.Context, ex *Exchange, args jsontext.Value) (jsontext.Value, error)
 }

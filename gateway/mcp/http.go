@@ -85,7 +85,10 @@ func (s *Server) servePOST(w http.ResponseWriter, r *http.Request, c *call.Calle
 	if f == nil {
 		ex.era = eraOf(r.Header, &m, ex.meta)
 		if ex.era == modern {
-			ex.version, f = modernVersion, checkModern(r.Header, &m, ex.meta, true)
+			ex.version = modernVersion
+			if f = checkModern(r.Header, &m, ex.meta, true); f == nil {
+				f = s.checkParams(r.Header, &m)
+			}
 		} else {
 			f = s.admitLegacy(w, r, ex)
 		}

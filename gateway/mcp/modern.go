@@ -85,15 +85,48 @@ func checkHeader(h http.Header, name, want string, required bool) *Fault {
 }
 
 // decodeHeader undoes the base64 form that carries values that a header cannot.
+// A value without both of its ends is meant literally.
 func decodeHeader(v string) (string, bool) {
 	v = strings.Trim(v, " \t")
-	enc, ok := strings.CutPrefix(v, "=?base64?")
-	if !ok {
+	enc, begins := strings.CutPrefix(v, "=?base64?")
+	enc, ends := strings.CutSuffix(enc, "?=")
+	if !begins || !ends {
 		return v, true
 	}
-	enc, ok = strings.CutSuffix(enc, "?=")
-	b, err := base64.StdEncoding.DecodeString(enc)
-	return string(b), ok && err == nil
+	b, err := base64.StdEncoding.Strict().DecodeString(enc)
+	return string(b), err == nil
+}
+
+// checkParams holds the arguments that a tool wants repeated in headers against
+// those headers. None of the gateway's own tools has any: what is in a header is
+// in other people's logs.
+func (s *Server) checkParams(h http.Header, m *message) *Fault {
+	if m.method != "tools/call" || s.Extra == nil {
+		return nil
+	}
+	p, err := fields(m.params, "name", "arguments")
+	if err != nil {
+		return nil // what is wrong with it, the method says
+	}
+	name, _ := text(p[0])
+	t := s.byName[name]
+	if t == nil || t.extra == nil {
+		return nil
+	}
+	for arg, header := range t.extra.Headers {
+		a, err := fields(p[1], arg)
+		if err != nil || a[0] == nil {
+			continue
+		}
+		want, isText := text(a[0])
+		if !isText {
+			want = string(a[0])
+		}
+		if f := checkHeader(h, "Mcp-Param-"+header, want, true); f != nil {
+			return f
+		}
+	}
+	return nil
 }
 
 // discover says what the server is (server/discover).

@@ -19,8 +19,8 @@ const extraMount = "extra "
 type topics map[string]events.Topic
 
 // topic is what a URI subscribes to: one resource, or with a slash at its end all
-// at and below it. What the caller may not hear of now is not subscribed to, and
-// looks like what does not exist.
+// at and below it. What the caller may not hear of now, and what does not exist,
+// is no topic.
 func (ex *Exchange) topic(ctx context.Context, uri string) (events.Topic, bool) {
 	if ex.isExtra(uri) {
 		return events.Topic{Mount: extraMount + uri}, true
@@ -35,7 +35,10 @@ func (ex *Exchange) topic(ctx context.Context, uri string) (events.Topic, bool) 
 	if t.Below {
 		probe.Op = opList
 	}
-	return t, allow != nil && allow(ctx, ex.Caller, probe)
+	if allow == nil || !allow(ctx, ex.Caller, probe) {
+		return events.Topic{}, false
+	}
+	return t, true
 }
 
 func (ex *Exchange) isExtra(uri string) bool {
@@ -90,12 +93,16 @@ func below(p, root call.Path) string {
 func (ts topics) filter(kinds ...events.Kind) events.Filter {
 	f := events.Filter{Kinds: kinds}
 	for _, t := range ts {
-		f.Topics = append(f.Topics, t)
+		if t.Mount != "" {
+			f.Topics = append(f.Topics, t)
+		}
 	}
 	return f
 }
 
-// subscribe adds a resource to the session's stream (resources/subscribe).
+// subscribe adds a resource to the session's stream (resources/subscribe). The
+// answer is the same whether there is such a resource, and whether the caller may
+// hear of it.
 func (ex *Exchange) subscribe(ctx context.Context, params jsontext.Value) (result, error) {
 	uri, err := uriOf(params)
 	if err != nil {
@@ -104,10 +111,7 @@ func (ex *Exchange) subscribe(ctx context.Context, params jsontext.Value) (resul
 	if ex.server.Events == nil {
 		return result{}, unknownMethod()
 	}
-	t, ok := ex.topic(ctx, uri)
-	if !ok {
-		return result{}, ex.noResource(uri)
-	}
+	t, _ := ex.topic(ctx, uri) // without one, the zero Topic: nothing is ever about it
 	if !ex.session.watch(uri, t, ex.server.Events.Topics) {
 		return result{}, &Fault{Code: CodeCall, Msg: "too many subscriptions"}
 	}
@@ -143,7 +147,7 @@ func (s *session) watch(uri string, t events.Topic, most int) bool {
 	if _, has := s.topics[uri]; !has && len(s.topics) >= most {
 		return false
 	}
-	if s.reader != nil && !s.reader.Add(t) {
+	if s.reader != nil && t.Mount != "" && !s.reader.Add(t) {
 		return false
 	}
 	if s.topics == nil {
