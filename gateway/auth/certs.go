@@ -31,7 +31,13 @@ type certNames struct {
 	verify    string
 	never     []string // headers about certificates that nobody is believed about
 	scopes    []string
-	known     *lru.Cache[[sha256.Size]byte, *call.Caller] // what a certificate says does not change
+	known     *lru.Cache[[sha256.Size]byte, known] // by fingerprint; what a certificate says does not change
+}
+
+// known is a certificate that was read before.
+type known struct {
+	caller *call.Caller
+	chain  []*x509.Certificate
 }
 
 func (ch *Chain) openTLS() (err error) {
@@ -65,8 +71,8 @@ func (ch *Chain) openCertNames() error {
 	if len(n.scopes) == 0 {
 		n.scopes = principal.AllScopes()
 	}
-	known, err := lru.New[[sha256.Size]byte, *call.Caller](1 << 12)
-	n.known = known
+	seen, err := lru.New[[sha256.Size]byte, known](1 << 12)
+	n.known = seen
 	ids, idErr := principal.NewSPIFFE(m.SPIFFEPath, m.TrustDomains)
 	n.ids = ids
 	ch.certs = n
@@ -146,8 +152,8 @@ func (ch *Chain) native(r *http.Request, now time.Time) (*call.Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c, ok := ch.certs.known.Get(fp); ok {
-		return c, nil
+	if k, ok := ch.certs.known.Get(fp); ok {
+		return k.caller, nil
 	}
 	leaf := r.TLS.PeerCertificates[0]
 	c := ch.certCaller()
@@ -159,8 +165,25 @@ func (ch *Chain) native(r *http.Request, now time.Time) (*call.Caller, error) {
 	if err := principal.Check(c, ch.cfg.DefaultPrefix); err != nil {
 		return nil, err
 	}
-	ch.certs.known.Add(fp, c)
+	ch.certs.known.Add(fp, known{c, r.TLS.PeerCertificates})
 	return c, nil
+}
+
+// stillHolds holds the certificate that a caller came with against the files of
+// now. Of one that was forgotten only the serial is left.
+func (ch *Chain) stillHolds(c *call.Caller, now time.Time) error {
+	fp, err := hex.DecodeString(c.CertFP)
+	if ch.tls == nil || err != nil || len(fp) != sha256.Size {
+		return nil
+	}
+	if k, ok := ch.certs.known.Get([sha256.Size]byte(fp)); ok {
+		_, err := ch.tls.Verify(k.chain, now)
+		return err
+	}
+	if ch.tls.Listed(c.CertSerial) {
+		return rule.CertRevoked
+	}
+	return nil
 }
 
 // reported reads what a trusted proxy says of its client's certificate. A proxy

@@ -36,8 +36,8 @@ func (ch *Chain) ended(c *call.Caller, now time.Time) error {
 	if err := ch.denied.Check(c, now); err != nil {
 		return err
 	}
-	if c.CertSerial != "" && ch.tls != nil && ch.tls.Listed(c.CertSerial) {
-		return rule.CertRevoked
+	if err := ch.stillHolds(c, now); err != nil {
+		return err
 	}
 	switch {
 	case c.Method == call.APIKey && ch.keys != nil:
@@ -58,12 +58,6 @@ func (ch *Chain) While(ctx context.Context, c *call.Caller) (context.Context, co
 }
 
 func (ch *Chain) wait(ctx context.Context, c *call.Caller) error {
-	var end <-chan time.Time
-	if !c.Expires.IsZero() {
-		t := time.NewTimer(time.Until(c.Expires))
-		defer t.Stop()
-		end = t.C
-	}
 	for {
 		changed := ch.Changed()
 		if err := ch.Valid(c); err != nil {
@@ -73,9 +67,18 @@ func (ch *Chain) wait(ctx context.Context, c *call.Caller) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-changed:
-		case <-end:
+		case <-ending(c):
 		}
 	}
+}
+
+// ending is told when a credential ends. It is asked again each time, because the
+// wall clock may have been set meanwhile.
+func ending(c *call.Caller) <-chan time.Time {
+	if c.Expires.IsZero() {
+		return nil
+	}
+	return time.After(max(time.Until(c.Expires), time.Millisecond))
 }
 
 // Revoke puts an entry on the deny list of this process and ends the streams of
