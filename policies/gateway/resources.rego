@@ -24,8 +24,8 @@ granted if input.action.engine == "self"
 # custom:
 #   id: gateway.granted.unnamed
 granted if {
-	input.action.op in {"transit.random", "transit.hash", "db.leases"}
-	input.action.engine in {"transit", "db"}
+	input.action.op in {"transit.random", "transit.hash", "db.leases", "ssh.public_key"}
+	input.action.engine in {"transit", "db", "ssh"}
 	input.resource.path == ""
 }
 
