@@ -12,7 +12,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -100,22 +99,4 @@ func (r Rules) HCL() string {
 		fmt.Fprintf(&b, "path %q {\n  capabilities = [%s]\n}\n", path, strings.Join(quoted, ", "))
 	}
 	return b.String()
-}
-
-// Name is the name of a caller's policy. Vault does not tell upper from lower case
-// in names of policies, so a capital is written as "=" and its small letter; no
-// subject or tenant has a "=" or a ":" of its own.
-func Name(prefix string, c *call.Caller) string {
-	name := c.Subject
-	if c.Tenant != "" {
-		name = c.Tenant + ":" + name
-	}
-	var b strings.Builder
-	for _, r := range name {
-		if unicode.IsUpper(r) {
-			b.WriteByte('=')
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	return prefix + b.String()
 }

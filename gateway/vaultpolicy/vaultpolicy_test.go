@@ -275,17 +275,27 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-func TestName(t *testing.T) {
-	seen := map[string]bool{}
-	for _, c := range []call.Caller{{Subject: "agent"}, {Subject: "Agent"}, {Subject: "AGENT"}, {Subject: "agent", Tenant: "a"}, {Subject: "a-agent"}, {Subject: "a.agent"}} {
-		name := vaultpolicy.Name("mcp-agent-", &c)
-		if name != strings.ToLower(name) || seen[name] {
-			t.Errorf("%+v: got %q, which Vault confuses with another's", c, name)
-		}
-		seen[name] = true
+// An operator writes the policy and gets a token of it.
+func TestOperator(t *testing.T) {
+	w := newWorld(t)
+	o, err := vaultpolicy.NewOperator(w.vault.Addr, "", call.Secret(w.vault.Token))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := vaultpolicy.Name("mcp-agent-", &call.Caller{Subject: "agent_api"}); got != "mcp-agent-agent_api" {
-		t.Errorf("got %q", got)
+	if err := o.Write(t.Context(), "mcp-agent-agent", w.subject.Rules().HCL()); err != nil {
+		t.Fatal(err)
+	}
+	token, err := o.Token(t.Context(), "mcp-agent-agent", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"secret/data/shared/config/x": 200, "secret/data/mcp/agent2/app": 403} {
+		if status, body := w.send(t, token.Reveal(), "GET", path, ""); status != want {
+			t.Errorf("%s: got %d %v, want %d", path, status, body, want)
+		}
+	}
+	if _, err := vaultpolicy.NewOperator(w.vault.Addr, "", ""); err == nil {
+		t.Error("an operator without a token is accepted")
 	}
 }
 

@@ -1,0 +1,59 @@
+package vaultpolicy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"portcullis/gateway/call"
+)
+
+// Operator is a person at a terminal who brings a Vault token of their own. It is
+// for commands; calls of agents never come here.
+type Operator struct{ vault *api.Client }
+
+// NewOperator makes an operator. Beside address, namespace and token, Vault's own
+// environment variables hold (VAULT_CACERT and its like).
+func NewOperator(addr, namespace string, token call.Secret) (*Operator, error) {
+	if token == "" {
+		return nil, errors.New("VAULT_TOKEN is not set: give the token of somebody who may write policies")
+	}
+	cfg := api.DefaultConfig()
+	if cfg.Error != nil {
+		return nil, cfg.Error
+	}
+	cfg.Address, cfg.MaxRetries = addr, 0
+	c, err := api.NewClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make the Vault client: %w", err)
+	}
+	c.SetToken(token.Reveal())
+	c.ClearNamespace()
+	if namespace != "" {
+		c.SetNamespace(namespace)
+	}
+	return &Operator{c}, nil
+}
+
+// Write writes a policy (sys/policies/acl, Vault API).
+func (o *Operator) Write(ctx context.Context, name, hcl string) error {
+	if err := o.vault.Sys().PutPolicyWithContext(ctx, name, hcl); err != nil {
+		return fmt.Errorf("write the policy %s: %w", name, err)
+	}
+	return nil
+}
+
+// Token makes a token that has one policy and nothing else (auth/token/create,
+// Vault API).
+func (o *Operator) Token(ctx context.Context, policy string, ttl time.Duration) (call.Secret, error) {
+	s, err := o.vault.Auth().Token().CreateWithContext(ctx, &api.TokenCreateRequest{
+		Policies: []string{policy}, NoDefaultPolicy: true, TTL: ttl.String(), DisplayName: policy,
+	})
+	if err != nil {
+		return "", fmt.Errorf("make a token with the policy %s: %w", policy, err)
+	}
+	return call.Secret(s.Auth.ClientToken), nil
+}
