@@ -11,6 +11,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
 	"portcullis/gateway/vault"
 )
@@ -31,6 +32,11 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 		},
 		Load: vault.Load{Total: c.VaultRequests}, Log: log,
 	}
+}
+
+// mounts are where the engines lie in Vault; only KV may lie elsewhere.
+func mounts(c config.Config) ops.Mounts {
+	return ops.Mounts{KV: c.KVMount, Transit: "transit", Database: "database", SSH: "ssh"}
 }
 
 func policyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Config {

@@ -58,7 +58,7 @@ func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 		return nil, err
 	}
 	g.audit = audit.Open(audit.Config{Path: c.AuditFile, Group: c.AuditSync == "group", Filter: g.redact})
-	if g.ops, err = ops.New(ops.Mounts{KV: c.KVMount, Transit: "transit", Database: "database", SSH: "ssh"}); err != nil {
+	if g.ops, err = ops.New(mounts(c)); err != nil {
 		return nil, err
 	}
 	var problems [4]error

@@ -91,7 +91,7 @@ func (c *Config) checkVaultLogin(p *problems) {
 	p.unless((c.VaultRoleID == "") == !secretID, "VAULT_ROLE_ID and VAULT_SECRET_ID: both or neither must be set")
 	p.unless((c.VaultAuthRole == "") == (c.VaultAuthJWTFile == ""), "VAULT_AUTH_ROLE and VAULT_AUTH_JWT_FILE: both or neither must be set")
 	p.unless(c.VaultRoleID == "" || c.VaultAuthRole == "", "VAULT_ROLE_ID and VAULT_AUTH_ROLE: only one may be set")
-	p.unless(c.VaultToken != "" || c.VaultTokenFile != "" || c.VaultRoleID != "" || c.VaultAuthRole != "",
+	p.unless(c.offline || c.VaultToken != "" || c.VaultTokenFile != "" || c.VaultRoleID != "" || c.VaultAuthRole != "",
 		"VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID: the gateway has no Vault credential")
 	if c.VaultAuthMount != "" {
 		_, err := call.ParsePath(c.VaultAuthMount)

@@ -128,6 +128,8 @@ type Config struct {
 
 	// Warnings are what is odd, but not wrong.
 	Warnings []string `cfg:"-"`
+
+	offline bool // no credential for Vault is needed
 }
 
 // Default returns the values of everything that is not set.

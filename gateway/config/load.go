@@ -23,8 +23,17 @@ import (
 // result. file may be empty: then APP_CONFIG_FILE, CONFIG_FILE and config.toml,
 // .json, .yaml or .yml in the working directory are tried. The error joins every
 // problem.
-func Load(file string) (Config, error) {
+func Load(file string) (Config, error) { return Default().load(file) }
+
+// LoadOffline is Load for commands that do not talk to Vault: they need no
+// credential for it.
+func LoadOffline(file string) (Config, error) {
 	c := Default()
+	c.offline = true
+	return c.load(file)
+}
+
+func (c Config) load(file string) (Config, error) {
 	k := koanf.New("\x00") // keys are flat: no delimiter that could occur in one
 	var problems []error
 	if name := find(file); name != "" {
