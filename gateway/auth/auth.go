@@ -4,7 +4,6 @@
 package auth
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -104,8 +103,8 @@ func (ch *Chain) SourceIP(r *http.Request) netip.Addr { return ch.trust.Source(r
 // Authenticate returns the caller of a request. It reads headers and the TLS
 // state, never the body, and removes client certificate headers that did not come
 // from a trusted proxy. Errors are *call.Error with the code Unauthenticated,
-// AmbiguousCredentials or RateLimited; the rule that was broken is in Err and
-// already logged and counted.
+// AmbiguousCredentials or RateLimited. The rule that was broken is in Err, for the
+// log; nothing of the credential is.
 func (ch *Chain) Authenticate(r *http.Request) (*call.Caller, error) {
 	now, src := ch.now(), ch.SourceIP(r)
 	ch.strip(r)
@@ -118,11 +117,11 @@ func (ch *Chain) Authenticate(r *http.Request) (*call.Caller, error) {
 	}
 	c, err := ch.identify(r, now)
 	if err != nil {
-		return nil, ch.refuse(r.Context(), src, err)
+		return nil, ch.refuse(src, err)
 	}
 	ch.refreshDenied(now)
 	if err := ch.denied.Check(c, now); err != nil {
-		return nil, ch.refuse(r.Context(), src, err)
+		return nil, ch.refuse(src, err)
 	}
 	accepted(c.Method).Inc()
 	c.SourceIP = src
@@ -172,15 +171,13 @@ func (ch *Chain) byKey(value string, now time.Time) (*call.Caller, error) {
 // refuse turns a broken rule into the answer. All bad credentials answer alike. A
 // request without a credential is not a failed attempt: clients of OAuth begin
 // with one.
-func (ch *Chain) refuse(ctx context.Context, src netip.Addr, err error) error {
+func (ch *Chain) refuse(src netip.Addr, err error) error {
 	broken := rule.Of(err)
 	refused(broken).Inc()
 	if broken == rule.NoCredential {
 		return call.Wrap(call.Unauthenticated, "authentication is required", err)
 	}
 	ch.failures.Add(src, ch.now())
-	ch.log.LogAttrs(ctx, slog.LevelWarn, "credential refused",
-		slog.String("rule", string(broken)), slog.String("source_ip", src.String()), slog.String("detail", err.Error()))
 	if broken == rule.Ambiguous {
 		return call.Wrap(call.AmbiguousCredentials, "more than one credential was presented", err)
 	}

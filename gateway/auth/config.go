@@ -41,7 +41,7 @@ type Config struct {
 	MTLS    MTLS
 	OAuth   OAuth
 
-	// Log receives refusals, reloads and what is wrong with sources. Nil for none.
+	// Log receives weak settings and what is wrong with sources. Nil for none.
 	Log *slog.Logger
 	// HTTPClient fetches JWKS and discovery documents. Nil for a client with
 	// sensible limits.
