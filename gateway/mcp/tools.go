@@ -71,7 +71,9 @@ func withError(out *jsonschema.Schema) *jsonschema.Schema {
 	for k, v := range out.Properties {
 		s.Properties[k] = v
 	}
-	s.Required = nil
+	if s.Required = nil; len(out.Required) == 0 {
+		return &s
+	}
 	s.AnyOf = []*jsonschema.Schema{{Required: out.Required}, {Required: []string{"error"}}}
 	return &s
 }

@@ -1,0 +1,146 @@
+package conformance_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"portcullis/gateway/e2e/stack"
+)
+
+// installed is where install.sh has put Node and the clients.
+var installed = sync.OnceValues(func() (string, error) {
+	var errs bytes.Buffer
+	c := exec.Command("./install.sh")
+	c.Stderr = &errs
+	out, err := c.Output()
+	if err != nil {
+		return "", &exec.Error{Name: "install.sh " + errs.String(), Err: err}
+	}
+	return strings.TrimSpace(string(out)), nil
+})
+
+// newGateway starts a dev Vault and the built gateway in front of it.
+func newGateway(t testing.TB, env ...string) (*stack.Gateway, *stack.Vault) {
+	t.Helper()
+	root, err := stack.Build(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := stack.StartVault(t.Context(), root, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.Stop() })
+	env = slices.Concat(stack.DevEnv(root, v), []string{"RATE_LIMIT_REQUESTS=100000"}, env)
+	g, err := stack.StartGateway(t.Context(), stack.GatewayOptions{Root: root, Dir: t.TempDir(), Env: env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Stop() })
+	return g, v
+}
+
+// node runs a program of the clients and returns what it prints.
+func node(t *testing.T, args ...string) []byte {
+	t.Helper()
+	dir, err := installed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "node_modules", "node", "bin")
+	args[0] = filepath.Join(dir, args[0])
+	c := exec.CommandContext(t.Context(), filepath.Join(bin, "node"), args...)
+	c.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATH="+bin+":"+os.Getenv("PATH"))
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s%s", args, err, out, stderr.String())
+	}
+	return out
+}
+
+// seen is what the TypeScript programs report.
+type seen struct {
+	Tools     []string
+	Version   int
+	Progress  []float64
+	Update    string
+	Read      map[string]string
+	Refused   string
+	Unknown   int
+	Prompts   int
+	Completed []string
+}
+
+func (s seen) check(t *testing.T, uri string) {
+	t.Helper()
+	if !slices.Contains(s.Tools, "kv.read") || s.Version != 1 || s.Read["k"] != "v" || s.Refused != "not_found" {
+		t.Errorf("got %+v", s)
+	}
+	if s.Update != uri {
+		t.Errorf("the update is about %q, want %q", s.Update, uri)
+	}
+}
+
+func TestTypeScriptV1(t *testing.T) {
+	g, _ := newGateway(t)
+	var got seen
+	if err := json.Unmarshal(node(t, "v1.mjs", g.URL+"/mcp", "dev-api-key"), &got); err != nil {
+		t.Fatal(err)
+	}
+	got.check(t, "kv://secret/mcp/agent_api/v1")
+	if got.Unknown != -32602 || got.Prompts != 4 || !slices.Equal(got.Completed, []string{"v1"}) || len(got.Progress) == 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestTypeScriptV2(t *testing.T) {
+	g, _ := newGateway(t)
+	for _, mode := range []string{"legacy", "auto", "2026-07-28"} {
+		t.Run(mode, func(t *testing.T) {
+			var got seen
+			if err := json.Unmarshal(node(t, "v2.mjs", g.URL+"/mcp", "dev-api-key", mode), &got); err != nil {
+				t.Fatal(err)
+			}
+			got.check(t, "kv://secret/mcp/agent_api/v2-"+mode)
+		})
+	}
+}
+
+func TestInspector(t *testing.T) {
+	g, v := newGateway(t)
+	if status, err := v.Send(t.Context(), "POST", "secret/data/mcp/agent_api/app", `{"data":{"k":"v"}}`); err != nil || status != 200 {
+		t.Fatalf("got %d %v", status, err)
+	}
+	for _, era := range []string{"legacy", "modern", "auto"} {
+		for _, endpoint := range []string{"/mcp", "/mcp/rpc"} {
+			t.Run(era+endpoint, func(t *testing.T) {
+				inspect := func(args ...string) string {
+					return string(node(t, append([]string{
+						"node_modules/.bin/mcp-inspector", "--cli", g.URL + endpoint, "--transport", "http", "--protocol-era", era,
+						"--header", "X-API-Key: dev-api-key", "--format", "json", "--quiet", "--method",
+					}, args...)...))
+				}
+				for _, c := range []struct{ want, method, args string }{
+					{`"kv.read"`, "tools/list", "--strict"},
+					{`"structuredContent":{"data":{"k":"v"}`, "tools/call", "--tool-name kv.read --tool-arg path=app"},
+					{`kv://secret/mcp/agent_api/app`, "resources/list", ""},
+					{`\"k\":\"v\"`, "resources/read", "--uri kv://secret/mcp/agent_api/app"},
+					{`Rotate the secret at app`, "prompts/get", "--prompt-name rotate_secret --prompt-args path=app"},
+				} {
+					if got := inspect(append([]string{c.method}, strings.Fields(c.args)...)...); !strings.Contains(got, c.want) {
+						t.Errorf("%s: got %s, want it to hold %s", c.method, got, c.want)
+					}
+				}
+			})
+		}
+	}
+}
