@@ -31,6 +31,11 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 			Role: c.VaultAuthRole, JWTFile: c.VaultAuthJWTFile, Mount: c.VaultAuthMount,
 		},
 		Load: vault.Load{Total: c.VaultRequests}, Log: log,
+		Children: vault.Children{
+			Enabled: c.ChildTokenEnabled, TTL: c.ChildTokenTTL, PolicyPrefix: c.ChildTokenPolicyPrefix,
+			Role: c.ChildTokenRole, LeaseRole: c.LeaseTokenRole,
+		},
+		Guard: vault.Guard{Max: c.LeaseMax, Renew: c.LeaseRenew, Idle: c.LeaseIdle},
 	}
 }
 

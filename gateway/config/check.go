@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"portcullis/gateway/call"
 )
@@ -75,6 +76,11 @@ func (c *Config) checkVault(p *problems) {
 	p.url("VAULT_ADDR", c.VaultAddr)
 	p.unless(c.VaultTimeout > 0, "VAULT_TIMEOUT: must be positive")
 	p.unless(c.VaultRequests >= 4, "VAULT_MAX_REQUESTS: less than 4")
+	p.unless(c.ChildTokenTTL >= 10*time.Second, "CHILD_TOKEN_TTL: less than 10s")
+	p.name("CHILD_TOKEN_ROLE", c.ChildTokenRole)
+	p.name("LEASE_TOKEN_ROLE", c.LeaseTokenRole)
+	p.unless(c.LeaseMax > 0, "LEASES_PER_CALLER: must be positive")
+	p.unless(c.LeaseIdle > 0, "LEASE_IDLE_TIMEOUT: must be positive")
 	c.checkVaultLogin(p)
 	p.unless((c.VaultClientCert == "") == (c.VaultClientKey == ""), "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: both or neither must be set")
 	p.name("KV_MOUNT", c.KVMount)

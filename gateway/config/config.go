@@ -52,6 +52,11 @@ type Config struct {
 	ChildTokenEnabled      bool          `cfg:"CHILD_TOKEN_ENABLED"`
 	ChildTokenTTL          time.Duration `cfg:"CHILD_TOKEN_TTL"`
 	ChildTokenPolicyPrefix string        `cfg:"CHILD_TOKEN_POLICY_PREFIX"`
+	ChildTokenRole         string        `cfg:"CHILD_TOKEN_ROLE"`   // token role of batch tokens
+	LeaseTokenRole         string        `cfg:"LEASE_TOKEN_ROLE"`   // orphan token role of the tokens that leases hang on
+	LeaseMax               int           `cfg:"LEASES_PER_CALLER"`  // that one caller may hold
+	LeaseRenew             bool          `cfg:"LEASE_RENEW"`        // prolong leases while their caller has not gone
+	LeaseIdle              time.Duration `cfg:"LEASE_IDLE_TIMEOUT"` // how long after its last call a caller has gone: its leases end
 
 	// Who calls
 	APIKeyEnabled bool        `cfg:"AUTH_API_KEY_ENABLED"`
@@ -140,6 +145,8 @@ func Default() Config {
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", DefaultPrefix: "mcp",
 		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",
+		ChildTokenRole: "mcp-gateway", LeaseTokenRole: "mcp-gateway-lease",
+		LeaseMax: 100, LeaseRenew: true, LeaseIdle: time.Hour,
 		APIKeyEnabled: true, JWTEnabled: true,
 		JWTIssuer: "mcp-auth", JWTAudience: []string{"mcp-agents"}, JWTCheckIssuer: true, JWTCheckAudience: true,
 		JWKSCacheSeconds: 300, JWKSStaleSeconds: 3600, JWTSkewSeconds: 30,

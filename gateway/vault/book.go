@@ -27,105 +27,126 @@ type Book struct {
 	Path  call.Path
 }
 
-// page is where the notes of one caller lie. The two forms cannot meet, so no
-// tenant's name makes two callers share a page.
-func (b Book) page(c *call.Caller) string {
-	if c.Tenant == "" {
-		return b.Path.String() + "/subjects/" + c.Subject
-	}
-	return b.Path.String() + "/tenants/" + c.Tenant + "/" + c.Subject
-}
-
 // holds reports whether a resource lies in the book.
 func (b Book) holds(r call.Resource) bool {
 	return b.Mount != "" && r.Mount == b.Mount && r.Path.Within(b.Path)
 }
 
-// note is what is written about one lease.
+// page is what the book has about one caller. Leases and the tokens that they
+// were issued with are on pages of their own.
+type page struct {
+	client *Client
+	key    string // the caller's
+	at     string // below the book's path
+}
+
+// leases is the page of a caller's leases. The two forms cannot meet, so no
+// tenant's name makes two callers share a page.
+func (c *Client) leases(key string) page { return page{c, key, owner(key)} }
+
+// tokens is the page of the tokens that a caller's leases hang on.
+func (c *Client) tokens(key string) page { return page{c, key, "tokens/" + owner(key)} }
+
+func owner(key string) string {
+	if tenant, subject, _ := strings.Cut(key, "/"); tenant != "" {
+		return "tenants/" + tenant + "/" + subject
+	}
+	return "subjects" + key
+}
+
+// note is what is written about one lease, or about the token of leases, which
+// has no role.
 type note struct {
-	Lease   string `json:"lease_id"`
-	Role    string `json:"role"`
-	Issued  int64  `json:"issued"`  // Unix seconds
-	Expires int64  `json:"expires"` // Unix seconds
+	Lease     string `json:"lease_id,omitempty"`
+	Accessor  string `json:"accessor,omitempty"`
+	Role      string `json:"role,omitempty"`
+	Renewable bool   `json:"renewable,omitempty"`
+	Issued    int64  `json:"issued"`         // Unix seconds
+	Renewed   int64  `json:"renewed"`        // Unix seconds, when the present life began
+	Expires   int64  `json:"expires"`        // Unix seconds
+	Seen      int64  `json:"seen,omitempty"` // Unix seconds, when the caller was last known to be here
+	Ends      int64  `json:"ends,omitempty"` // Unix seconds: it is not renewed beyond that, 0 for no end
 
 	version int // of the note itself, 0 for a new one
 }
 
-// noteName is the note's place on its caller's page.
-func noteName(lease string) string {
-	sum := sha256.Sum256([]byte(lease))
+// name is the note's place on its page.
+func (n note) name() string { return noteName(n.Lease + n.Accessor) }
+
+func noteName(id string) string {
+	sum := sha256.Sum256([]byte(id))
 	return hex.EncodeToString(sum[:16])
 }
 
-// own is a session with the gateway's own token, for its book alone.
-func (s *Session) own() (*Session, error) {
-	if s.client.book.Mount == "" {
-		return nil, call.Errorf(call.Internal, "internal error")
+func (n note) over() bool { return n.Expires <= time.Now().Unix() }
+
+// turn sends one request about the page; verb is data or metadata.
+func (p page) turn(ctx context.Context, r request, verb string, out any) error {
+	book := p.client.book
+	if book.Mount == "" {
+		return call.Errorf(call.Internal, "internal error")
 	}
-	return &Session{client: s.client, grant: s.grant, cell: s.client.root}, nil
+	r.path = strings.TrimSuffix(book.Mount+"/"+verb+"/"+book.Path.String()+"/"+p.at+"/"+r.path, "/")
+	r.caller = p.key
+	return p.client.asGateway(ctx, r, &envelope{Data: out})
 }
 
-// turn sends one request about the caller's own page; verb is data or metadata.
-func (s *Session) turn(ctx context.Context, r request, verb string, out any) error {
-	own, err := s.own()
-	if err != nil {
-		return err
-	}
-	book := s.client.book
-	r.path = strings.TrimSuffix(book.Mount+"/"+verb+"/"+book.page(s.Caller())+"/"+r.path, "/")
-	return own.send(ctx, r, out)
-}
-
-// writeNote writes a note that nobody else has written meanwhile.
-func (s *Session) writeNote(ctx context.Context, n note) error {
+// write writes a note that nobody else has written meanwhile.
+func (p page) write(ctx context.Context, n note) error {
 	raw, err := json.Marshal(map[string]any{"data": n, "options": map[string]int{"cas": n.version}})
 	if err != nil {
 		return err
 	}
-	return s.turn(ctx, request{method: put, path: noteName(n.Lease), body: raw}, "data", nil)
+	return p.turn(ctx, request{method: put, path: n.name(), body: raw}, "data", nil)
 }
 
-// readNote finds the caller's note of a lease. Somebody else's lease and one that
-// never was are the same NotFound: neither is on the caller's page.
-func (s *Session) readNote(ctx context.Context, name string) (note, error) {
+// read finds a note. What is on another caller's page and what never was are the
+// same NotFound.
+func (p page) read(ctx context.Context, name string) (note, error) {
 	var reply struct {
 		Data     note `json:"data"`
 		Metadata struct {
 			Version int `json:"version"`
 		} `json:"metadata"`
 	}
-	err := s.turn(ctx, request{method: get, path: name}, "data", &reply)
+	err := p.turn(ctx, request{method: get, path: name}, "data", &reply)
 	reply.Data.version = reply.Metadata.Version
 	return reply.Data, err
 }
 
-func (s *Session) dropNote(ctx context.Context, lease string) error {
-	return s.turn(ctx, request{method: del, path: noteName(lease)}, "metadata", nil)
+func (p page) drop(ctx context.Context, n note) error {
+	return p.turn(ctx, request{method: del, path: n.name()}, "metadata", nil)
 }
 
-// notes reads the caller's page and drops what has expired.
-func (s *Session) notes(ctx context.Context) ([]note, error) {
+// names lists what is on the page, without reading it.
+func (p page) names(ctx context.Context) ([]string, error) {
 	var list struct {
 		Keys []string `json:"keys"`
 	}
-	err := s.turn(ctx, request{method: get, query: url.Values{"list": {"true"}}}, "metadata", &list)
+	err := p.turn(ctx, request{method: get, query: url.Values{"list": {"true"}}}, "metadata", &list)
 	if call.Is(err, call.NotFound) {
 		return nil, nil
 	}
+	return list.Keys, err
+}
+
+// notes reads the page and drops what has expired.
+func (p page) notes(ctx context.Context) ([]note, error) {
+	names, err := p.names(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []note
-	for _, name := range list.Keys {
-		n, err := s.readNote(ctx, name)
+	for _, name := range names {
+		n, err := p.read(ctx, name)
 		if call.Is(err, call.NotFound) {
 			continue // dropped meanwhile
 		}
 		if err != nil {
 			return nil, err
 		}
-		if n.Expires <= time.Now().Unix() {
-			_ = s.dropNote(ctx, n.Lease) // the next listing tries again
+		if n.over() {
+			_ = p.drop(ctx, n) // the next listing tries again
 			continue
 		}
 		out = append(out, n)

@@ -29,8 +29,10 @@ type Config struct {
 	ServerName                    string
 	SkipVerify                    bool
 
-	Login Login
-	Load  Load
+	Login    Login
+	Load     Load
+	Children Children
+	Guard    Guard
 
 	Book Book // where the gateway notes whose lease is whose; empty: it can issue none
 
@@ -55,6 +57,8 @@ type Client struct {
 	breaker *breaker.Breaker
 	login   Login
 	root    *credential.Cell // the gateway's own token
+	holders *holders
+	guard   Guard
 	book    Book
 	log     *slog.Logger
 }
@@ -74,6 +78,9 @@ func New(c Config) (*Client, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if err := c.Children.check(); err != nil {
+		return nil, err
+	}
 	tr, err := newTransport(c)
 	if err != nil {
 		return nil, err
@@ -83,10 +90,11 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	cl := &Client{
-		base: base, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, book: c.Book, log: c.Log,
+		base: base, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), book: c.Book, log: c.Log,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.root = cl.newRoot()
+	cl.holders = &holders{client: cl, Children: c.Children.withDefaults(), all: map[string]*holder{}}
 	return cl, nil
 }
 
@@ -112,10 +120,11 @@ func (l Load) gate() *gate.Gate {
 const dropIdleEvery = 5 * time.Minute
 
 // Run does what has to happen without a call: the gateway's token is renewed, or
-// got anew. It returns when ctx ends and all of it has stopped.
+// got anew, and leases are looked after. It returns when ctx ends and all of it has stopped.
 func (c *Client) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.keepRoot(ctx) })
+	wg.Go(func() { c.watch(ctx) })
 	wg.Go(func() {
 		for sleep(ctx, dropIdleEvery) {
 			c.http.CloseIdleConnections()
@@ -179,6 +188,8 @@ func tokenFailed(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, credential.ErrClosed):
+		return call.Wrap(call.Forbidden, "denied by policy", err)
 	case errors.Is(err, context.Canceled):
 		return call.Wrap(call.Canceled, "the caller has gone away", err)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -40,6 +40,9 @@ func mapError(f failure) error {
 		if strings.Contains(texts, "invalid token") {
 			return call.Wrap(call.VaultAuth, "Vault no longer accepts the gateway", cause)
 		}
+		if strings.Contains(texts, "invalid accessor") {
+			return call.Wrap(call.NotFound, "not found", cause)
+		}
 		return call.Wrap(call.Forbidden, "denied by Vault's policy", cause)
 	case http.StatusNotFound:
 		return &NotFoundError{Body: body(f.resp)}

@@ -31,13 +31,10 @@ type Held struct {
 // the grant allows and noted in the book. When either is impossible the lease is
 // revoked, so that nothing lives that nobody owns.
 func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error) {
-	now := time.Now()
-	l, err := s.shorten(ctx, l, s.grant.Terms().MaxTTL)
+	limit := s.grant.Terms().MaxTTL
+	l, err := s.shorten(ctx, l, limit)
 	if err == nil {
-		err = s.writeNote(ctx, note{
-			Lease: l.ID, Role: role, Issued: now.Unix(), Expires: now.Unix() + int64(l.Duration),
-		})
-		if err == nil {
+		if err = s.page().write(ctx, newNote(l, role, limit)); err == nil {
 			return l, nil
 		}
 		err = call.Wrap(call.VaultError, "the lease cannot be noted, so it is not given out", err)
@@ -47,6 +44,18 @@ func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error
 		return l, &call.Error{Code: e.Code, Msg: e.Msg, Err: errors.Join(err, rerr)}
 	}
 	return l, err
+}
+
+// newNote is the note of a lease that begins now. The limit counts from now, for
+// whoever prolongs it.
+func newNote(l Lease, role string, limit time.Duration) note {
+	now := time.Now()
+	n := note{Lease: l.ID, Role: role, Renewable: l.Renewable, Issued: now.Unix(), Renewed: now.Unix(), Seen: now.Unix()}
+	n.Expires = n.Issued + int64(l.Duration)
+	if limit > 0 {
+		n.Ends = now.Add(limit).Unix()
+	}
+	return n
 }
 
 // shorten renews a lease for less time when it is longer than limit: Vault takes
@@ -65,10 +74,13 @@ func (s *Session) shorten(ctx context.Context, l Lease, limit time.Duration) (Le
 	return l, call.Errorf(call.Forbidden, "the lease cannot be made as short as the policy asks")
 }
 
+// page is the caller's own in the book.
+func (s *Session) page() page { return s.client.leases(s.Caller().Key()) }
+
 // Renew prolongs a lease of the caller's. With an increment of 0 Vault chooses.
 // The grant's longest life counts from when the lease was issued.
 func (s *Session) Renew(ctx context.Context, id string, increment int) (Lease, error) {
-	n, err := s.readNote(ctx, noteName(id))
+	n, err := s.page().read(ctx, noteName(id))
 	if err != nil {
 		return Lease{}, err
 	}
@@ -81,7 +93,7 @@ func (s *Session) Renew(ctx context.Context, id string, increment int) (Lease, e
 	}
 	l, err := s.renew(ctx, id, increment)
 	if call.Is(err, call.NotFound) {
-		_ = s.dropNote(ctx, id) // the next listing tries again
+		_ = s.page().drop(ctx, n) // the next listing tries again
 	}
 	if err != nil {
 		return Lease{}, err
@@ -89,8 +101,9 @@ func (s *Session) Renew(ctx context.Context, id string, increment int) (Lease, e
 	if l, err = s.shorten(ctx, l, left); err != nil {
 		return Lease{}, err
 	}
-	n.Expires = time.Now().Unix() + int64(l.Duration)
-	if err = s.writeNote(ctx, n); call.Is(err, call.CASMismatch) {
+	n.Renewed = time.Now().Unix()
+	n.Expires = n.Renewed + int64(l.Duration)
+	if err = s.page().write(ctx, n); call.Is(err, call.CASMismatch) {
 		err = nil // another renewal at the same time has noted the same
 	}
 	return l, err
@@ -111,24 +124,23 @@ func (s *Session) left(n note) (time.Duration, error) {
 
 // Revoke ends a lease of the caller's and returns when the credential is gone.
 func (s *Session) Revoke(ctx context.Context, id string) error {
-	if _, err := s.readNote(ctx, noteName(id)); err != nil {
+	n, err := s.page().read(ctx, noteName(id))
+	if err != nil {
 		return err
 	}
 	if err := s.Discard(ctx, id); err != nil {
 		return err
 	}
-	_ = s.dropNote(ctx, id) // the lease is gone; its note expires like it would have
+	_ = s.page().drop(ctx, n) // the lease is gone; its note expires like it would have
 	return nil
 }
 
 // Leases are the caller's own.
 func (s *Session) Leases(ctx context.Context) ([]Held, error) {
-	notes, err := s.notes(ctx)
+	notes, err := s.page().notes(ctx)
 	held := make([]Held, 0, len(notes))
 	for _, n := range notes {
-		held = append(held, Held{
-			ID: n.Lease, Role: n.Role, Issued: time.Unix(n.Issued, 0).UTC(), Expires: time.Unix(n.Expires, 0).UTC(),
-		})
+		held = append(held, n.held())
 	}
 	return held, err
 }
@@ -136,26 +148,44 @@ func (s *Session) Leases(ctx context.Context) ([]Held, error) {
 // Discard revokes a lease that this very session has minted, whoever owns it. For
 // a lease that a caller names there is Revoke.
 func (s *Session) Discard(ctx context.Context, id string) error {
-	return s.lease(ctx, "revoke", map[string]any{"lease_id": id, "sync": true}, nil)
+	if !s.mine(id) {
+		return call.Errorf(call.NotFound, "not found")
+	}
+	return s.client.endLease(ctx, s.Caller().Key(), id)
 }
 
-func (s *Session) renew(ctx context.Context, id string, increment int) (l Lease, err error) {
-	err = s.lease(ctx, "renew", map[string]any{"lease_id": id, "increment": increment}, &l)
+func (s *Session) renew(ctx context.Context, id string, increment int) (Lease, error) {
+	if !s.mine(id) {
+		return Lease{}, call.Errorf(call.NotFound, "not found")
+	}
+	return s.client.renewLease(ctx, s.Caller().Key(), id, increment)
+}
+
+// mine reports whether a lease is one of the granted mount.
+func (s *Session) mine(id string) bool {
+	p, err := call.ParsePath(id)
+	mount, merr := call.ParsePath(s.grant.Terms().Resource.Mount)
+	return err == nil && merr == nil && p.Within(mount)
+}
+
+// renewLease prolongs a lease (sys/leases/renew, Vault API). Like all that is
+// about leases it is done with the gateway's own token: whose a lease is, the book
+// says, not Vault.
+func (c *Client) renewLease(ctx context.Context, key, id string, increment int) (l Lease, err error) {
+	raw, err := json.Marshal(map[string]any{"lease_id": id, "increment": increment})
+	if err != nil {
+		return l, err
+	}
+	err = c.asGateway(ctx, request{method: put, path: "sys/leases/renew", body: raw, caller: key}, &l)
 	return l, err
 }
 
-// lease sends a request to sys/leases (Vault API) about a lease of the granted
-// mount; one of any other mount is not found.
-func (s *Session) lease(ctx context.Context, verb string, body map[string]any, out any) error {
-	id, _ := body["lease_id"].(string)
-	p, err := call.ParsePath(id)
-	mount, merr := call.ParsePath(s.grant.Terms().Resource.Mount)
-	if err != nil || merr != nil || !p.Within(mount) {
-		return call.Errorf(call.NotFound, "not found")
-	}
-	raw, err := json.Marshal(body)
+// endLease revokes a lease and returns when what it was for is gone
+// (sys/leases/revoke, Vault API).
+func (c *Client) endLease(ctx context.Context, key, id string) error {
+	raw, err := json.Marshal(map[string]any{"lease_id": id, "sync": true})
 	if err != nil {
 		return err
 	}
-	return s.send(ctx, request{method: put, path: "sys/leases/" + verb, body: raw}, out)
+	return c.asGateway(ctx, request{method: put, path: "sys/leases/revoke", body: raw, caller: key}, nil)
 }

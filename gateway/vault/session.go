@@ -14,6 +14,7 @@ import (
 type Session struct {
 	client *Client
 	grant  call.Grant
+	holder *holder
 	cell   *credential.Cell
 }
 
@@ -23,7 +24,12 @@ func (c *Client) Open(ctx context.Context, g call.Grant) (*Session, error) {
 	if !g.Valid() || c.book.holds(g.Terms().Resource) {
 		return nil, call.Errorf(call.Forbidden, "denied by policy")
 	}
-	return &Session{client: c, grant: g, cell: c.root}, nil
+	s := &Session{client: c, grant: g, cell: c.root}
+	if g.Terms().Resource.Mount != "" {
+		s.holder = c.holders.of(g.Caller())
+		s.cell = s.holder.cell(g.Terms().Op)
+	}
+	return s, nil
 }
 
 // Grant is what the session was opened with.
@@ -63,9 +69,12 @@ func (s *Session) Query(ctx context.Context, path string, body, out any) error {
 	return s.do(ctx, request{method: put, path: path, body: raw, safe: true}, out)
 }
 
-// Mint is Get for what makes a credential although it is a GET. It is never sent
-// twice.
+// Mint is Get for what makes a credential with a lease although it is a GET. It is
+// never sent twice, and refused when the caller holds as many leases as it may.
 func (s *Session) Mint(ctx context.Context, path string, out any) error {
+	if err := s.client.room(ctx, s.Caller()); err != nil {
+		return err
+	}
 	return s.do(ctx, request{method: get, path: path, mints: true}, out)
 }
 
@@ -119,6 +128,9 @@ func (s *Session) send(ctx context.Context, r request, out any) error {
 	}
 	r.caller, r.id = s.Caller().Key(), s.grant.Terms().DecisionID
 	err := s.client.send(ctx, s.cell, r, reply)
+	if call.Is(err, call.Forbidden) && s.cell != s.client.root && s.holder.mend(ctx) {
+		err = s.client.send(ctx, s.cell, r, reply) // Vault has done nothing
+	}
 	if l, ok := out.(leased); ok && err == nil {
 		l.SetLease(env.Lease)
 	}

@@ -4,6 +4,7 @@ package credential
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -31,6 +32,9 @@ func (t Token) Left() time.Duration {
 func (t Token) usable() bool {
 	return t.Value != "" && (t.Life == 0 || t.Left() > min(10*time.Second, t.Life/10))
 }
+
+// ErrClosed says that there will be no token any more.
+var ErrClosed = errors.New("no more tokens are given out here")
 
 // Cell holds one token. Its fields are set before its first use.
 type Cell struct {
@@ -72,6 +76,10 @@ func (c *Cell) Token(ctx context.Context) (Token, error) {
 		return t, nil
 	}
 	f := c.flight
+	if c.closed {
+		c.mu.Unlock()
+		return Token{}, ErrClosed
+	}
 	if f == nil {
 		if !c.wait.over() {
 			defer c.mu.Unlock()
@@ -106,6 +114,10 @@ func (c *Cell) launch(ctx context.Context) *flight {
 func (c *Cell) land(f *flight) {
 	c.mu.Lock()
 	lost := f.err == nil && c.closed
+	t := f.token
+	if lost {
+		f.token, f.err = Token{}, ErrClosed
+	}
 	c.flight = nil
 	switch {
 	case f.err != nil:
@@ -117,7 +129,7 @@ func (c *Cell) land(f *flight) {
 	}
 	c.mu.Unlock()
 	if lost && c.Lost != nil {
-		c.Lost(f.token)
+		c.Lost(t)
 	}
 	close(f.done)
 }

@@ -124,12 +124,15 @@ func TestTokenThatComesTooLateIsLost(t *testing.T) {
 			Get: source(time.Minute, time.Second, &n), Timeout: time.Minute,
 			Lost: func(tok credential.Token) { lost = tok.Value },
 		}
-		go func() { _, _ = c.Token(t.Context()) }()
+		asked := make(chan error, 1)
+		go func() { _, err := c.Token(t.Context()); asked <- err }()
 		synctest.Wait()
 		if tok := c.Close(); tok.Value != "" {
 			t.Errorf("closed with %q", tok.Value)
 		}
-		time.Sleep(2 * time.Second)
+		if err := <-asked; !errors.Is(err, credential.ErrClosed) {
+			t.Errorf("got %v for who had asked", err)
+		}
 		synctest.Wait()
 		if lost != "t1" || c.Peek().Value != "" {
 			t.Errorf("lost %q, kept %q", lost, c.Peek().Value)

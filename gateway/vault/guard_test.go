@@ -1,0 +1,263 @@
+package vault_test
+
+import (
+	"context"
+	"os/exec"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/e2e/stack"
+	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/vaulttest"
+)
+
+// world is a dev Vault with a database.
+type world struct {
+	*vaulttest.Vault
+	db *stack.Postgres
+}
+
+func newWorld(t *testing.T) world {
+	t.Helper()
+	db, err := stack.StartPostgres(context.WithoutCancel(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return world{vaulttest.Start(t, "--postgres", db.DSN()), db}
+}
+
+// ttl sets how long the role's users live.
+func (w world) ttl(t *testing.T, life, longest string) {
+	t.Helper()
+	w.Write("database/roles/readonly", map[string]any{
+		"db_name": "postgres", "default_ttl": life, "max_ttl": longest,
+		"creation_statements": []string{`CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'`},
+	})
+}
+
+func (w world) client(t *testing.T, g vault.Guard) *vault.Client {
+	t.Helper()
+	path, err := call.ParsePath("mcp/.leases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Every = max(g.Every, 50*time.Millisecond)
+	ch := children()
+	ch.TTL, ch.LeaseTTL = 2*time.Second, 4*time.Second
+	cl := newClient(t, vault.Config{
+		Addr: w.Addr, Login: approle(w.Vault), Children: ch, Guard: g, Book: vault.Book{Mount: "secret", Path: path},
+	})
+	run(t, cl)
+	return cl
+}
+
+type issued struct {
+	vault.Lease `json:"-"`
+	Username    string `json:"username"`
+	Password    string `json:"password"`
+}
+
+func issue(t *testing.T, cl *vault.Client, c *call.Caller, limit time.Duration) (issued, error) {
+	t.Helper()
+	s := open(t, cl, dbGrant(c, "db.issue_creds", limit))
+	var got issued
+	if err := s.Mint(t.Context(), "creds/readonly", &got); err != nil {
+		return got, err
+	}
+	l, err := s.Adopt(t.Context(), got.Lease, "readonly")
+	got.Lease = l
+	return got, err
+}
+
+func dbGrant(c *call.Caller, op string, limit time.Duration) call.Grant {
+	return call.Mint(c, call.Terms{DecisionID: "d-" + c.Subject, Op: op, Resource: call.Resource{Mount: "database"}, MaxTTL: limit})
+}
+
+// works reports whether the database lets the user in.
+func (w world) works(t *testing.T, u issued) bool {
+	t.Helper()
+	return exec.CommandContext(t.Context(), "psql", "-tAc", "select 1", w.db.UserDSN(u.Username, u.Password)).Run() == nil
+}
+
+func must(t *testing.T, u issued, err error) issued {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestLeases(t *testing.T) {
+	w := newWorld(t)
+	for name, f := range map[string]func(*testing.T, world){
+		"outlive the tokens of requests":     outliveTokens,
+		"survive a restart of the gateway":   surviveRestart,
+		"end with the kill switch":           endWithKill,
+		"are renewed up to the limit":        renewedToLimit,
+		"end when the caller has gone":       endWhenGone,
+		"end when they are not allowed":      endWhenForbidden,
+		"are capped":                         capped,
+		"are the caller's own, and only his": ownOnly,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.ttl(t, "1h", "24h")
+			f(t, w)
+		})
+	}
+}
+
+func outliveTokens(t *testing.T, w world) {
+	cl := w.client(t, vault.Guard{Renew: true})
+	c := caller("outlive")
+	u, err := issue(t, cl, c, 0)
+	must(t, u, err)
+	renewals := w.Count("auth/token/renew-accessor")
+	eventually(t, "three renewals of the token that the lease hangs on", func() bool {
+		return w.Count("auth/token/renew-accessor") >= renewals+3 // it lives for four seconds unless renewed
+	})
+	if !w.works(t, u) {
+		t.Error("the credentials died with a token")
+	}
+	again, err := issue(t, cl, c, 0)
+	if must(t, again, err); again.Username == u.Username {
+		t.Error("issued the same user twice")
+	}
+}
+
+func surviveRestart(t *testing.T, w world) {
+	c := caller("survive")
+	before := w.client(t, vault.Guard{Renew: true})
+	u, err := issue(t, before, c, 0)
+	must(t, u, err)
+	if err := before.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after := w.client(t, vault.Guard{Renew: true})
+	if held, err := open(t, after, dbGrant(c, "db.leases", 0)).Leases(t.Context()); err != nil || len(held) != 1 || held[0].ID != u.ID {
+		t.Fatalf("leases after the restart: %v, %v", held, err)
+	}
+	renewals := w.Count("auth/token/renew-accessor")
+	eventually(t, "a renewal", func() bool { return w.Count("auth/token/renew-accessor") > renewals })
+	if !w.works(t, u) {
+		t.Error("the credentials died with the gateway")
+	}
+	if err := after.Kill(t.Context(), c.Key()); err != nil || w.works(t, u) {
+		t.Errorf("the credentials survived the kill switch (%v)", err)
+	}
+}
+
+func endWithKill(t *testing.T, w world) {
+	cl := w.client(t, vault.Guard{Renew: true})
+	c, other := caller("killed"), caller("spared")
+	var us []issued
+	for range 3 {
+		u, err := issue(t, cl, c, 0)
+		us = append(us, must(t, u, err))
+	}
+	spared, err := issue(t, cl, other, 0)
+	must(t, spared, err)
+	if err := put(t, cl, c, "x"); err != nil {
+		t.Fatal(err)
+	}
+	held := open(t, cl, grant(c, "kv.read"))
+	if err := cl.Kill(t.Context(), c.Key()); err != nil {
+		t.Fatalf("kill: %v", err)
+	}
+	for _, u := range us {
+		if w.works(t, u) {
+			t.Error("a credential survived")
+		}
+	}
+	if err := held.Get(t.Context(), "data/mcp/killed/app", nil, nil); !call.Is(err, call.Forbidden) {
+		t.Errorf("a session of before: got %v, want forbidden", err)
+	}
+	if !w.works(t, spared) {
+		t.Error("somebody else's credential was killed")
+	}
+	if status := w.Do(w.Token, "GET", "sys/policies/acl/mcp-agent-killed", nil, nil); status != 404 {
+		t.Errorf("the policy: status %d, want 404", status)
+	}
+	if _, err := read(t, cl, c); err != nil {
+		t.Errorf("let in again: %v", err)
+	}
+}
+
+func renewedToLimit(t *testing.T, w world) {
+	w.ttl(t, "3s", "24h")
+	cl := w.client(t, vault.Guard{Renew: true})
+	c := caller("renewed")
+	long, err := issue(t, cl, c, 0)
+	must(t, long, err)
+	short, err := issue(t, cl, c, 4*time.Second)
+	must(t, short, err)
+	eventually(t, "the limited one to end", func() bool { return !w.works(t, short) })
+	if !w.works(t, long) {
+		t.Error("the unlimited one was not renewed")
+	}
+}
+
+func endWhenGone(t *testing.T, w world) {
+	cl := w.client(t, vault.Guard{Renew: true, Idle: 500 * time.Millisecond})
+	u, err := issue(t, cl, caller("gone"), 0)
+	must(t, u, err)
+	eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
+	eventually(t, "the policy to go", func() bool { return w.Do(w.Token, "GET", "sys/policies/acl/mcp-agent-gone", nil, nil) == 404 })
+}
+
+func endWhenForbidden(t *testing.T, w world) {
+	var banned atomic.Bool
+	cl := w.client(t, vault.Guard{Renew: true, Allowed: func(_ context.Context, c *call.Caller, h vault.Held) bool {
+		return !(banned.Load() && c.Subject == "banned" && h.Role == "readonly")
+	}})
+	u, err := issue(t, cl, caller("banned"), 0)
+	must(t, u, err)
+	spared, err := issue(t, cl, caller("allowed"), 0)
+	must(t, spared, err)
+	banned.Store(true)
+	eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
+	if !w.works(t, spared) {
+		t.Error("an allowed credential ended")
+	}
+}
+
+func capped(t *testing.T, w world) {
+	w.ttl(t, "1h", "24h")
+	cl := w.client(t, vault.Guard{Max: 2})
+	c := caller("capped")
+	first, err := issue(t, cl, c, 0)
+	must(t, first, err)
+	second, err := issue(t, cl, c, 0)
+	must(t, second, err)
+	if _, err := issue(t, cl, c, 0); !call.Is(err, call.LeaseQuota) {
+		t.Errorf("the third: got %v, want lease_quota", err)
+	}
+	if err := open(t, cl, dbGrant(c, "db.revoke", 0)).Revoke(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	third, err := issue(t, cl, c, 0)
+	must(t, third, err)
+}
+
+func ownOnly(t *testing.T, w world) {
+	cl := w.client(t, vault.Guard{})
+	owner, thief := caller("owner"), caller("thief")
+	thief.Tenant = "other"
+	u, err := issue(t, cl, owner, 0)
+	must(t, u, err)
+	s := open(t, cl, dbGrant(thief, "db.revoke", 0))
+	if err := s.Revoke(t.Context(), u.ID); !call.Is(err, call.NotFound) {
+		t.Errorf("revoke somebody else's: got %v, want not_found", err)
+	}
+	if _, err := s.Renew(t.Context(), u.ID, 60); !call.Is(err, call.NotFound) {
+		t.Errorf("renew somebody else's: got %v, want not_found", err)
+	}
+	if _, err := open(t, cl, dbGrant(owner, "db.renew", 0)).Renew(t.Context(), u.ID, 60); err != nil {
+		t.Errorf("renew the own one: %v", err)
+	}
+	if !w.works(t, u) {
+		t.Error("the credential is gone")
+	}
+}

@@ -1,0 +1,145 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault/credential"
+)
+
+// Children says how callers get Vault tokens of their own. Without them every
+// caller's requests carry the gateway's token.
+type Children struct {
+	Enabled      bool
+	TTL          time.Duration // of the batch token that a caller's requests carry, 90s
+	LeaseTTL     time.Duration // of the token that a caller's leases hang on, renewed while there are any, 1h
+	Role         string        // token role that batch tokens are created with, "mcp-gateway"
+	LeaseRole    string        // token role, an orphan one, for tokens of leases, "mcp-gateway-lease"
+	PolicyPrefix string        // of the callers' policies in Vault, "mcp-agent-"
+	// PolicyFor is the Vault policy (HCL) of a caller. Callers with the same key have
+	// the same policy. An error means that there is none, and the caller gets no token.
+	PolicyFor func(*call.Caller) (string, error)
+}
+
+func (c Children) check() error {
+	if c.Enabled && c.PolicyFor == nil {
+		return errors.New("child tokens are enabled, but nothing says what callers' policies are")
+	}
+	return nil
+}
+
+func (c Children) withDefaults() Children {
+	if c.TTL <= 0 {
+		c.TTL = 90 * time.Second
+	}
+	if c.LeaseTTL <= 0 {
+		c.LeaseTTL = time.Hour
+	}
+	if c.Role == "" {
+		c.Role = "mcp-gateway"
+	}
+	if c.LeaseRole == "" {
+		c.LeaseRole = "mcp-gateway-lease"
+	}
+	if c.PolicyPrefix == "" {
+		c.PolicyPrefix = "mcp-agent-"
+	}
+	return c
+}
+
+// holders are the callers that were here lately, by key.
+type holders struct {
+	Children
+	client *Client
+
+	mu  sync.Mutex // guards all
+	all map[string]*holder
+}
+
+// holder is what the gateway holds in Vault for one caller.
+type holder struct {
+	of     *holders
+	key    string
+	policy string
+	batch  *credential.Cell // for requests
+	lease  *credential.Cell // for what makes leases
+
+	mu     sync.Mutex // guards the fields below
+	caller *call.Caller
+	seen   time.Time
+
+	writing sync.Mutex // makes writes of the policy one at a time, and guards the fields below
+	written string     // what Vault is known to hold as the policy
+	looked  time.Time  // when Vault was asked
+}
+
+// of returns the caller's holder and notes that the caller was here.
+func (hs *holders) of(c *call.Caller) *holder {
+	key := c.Key()
+	hs.mu.Lock()
+	h := hs.all[key]
+	if h == nil {
+		h = hs.newHolder(c)
+		hs.all[key] = h
+	}
+	hs.mu.Unlock()
+	h.mu.Lock()
+	h.caller, h.seen = c, time.Now()
+	h.mu.Unlock()
+	return h
+}
+
+func (hs *holders) newHolder(c *call.Caller) *holder {
+	h := &holder{of: hs, key: c.Key(), policy: PolicyName(hs.PolicyPrefix, c.Key()), batch: hs.client.root, lease: hs.client.root}
+	if !hs.Enabled {
+		return h
+	}
+	h.batch = &credential.Cell{Get: h.newBatch, Timeout: hs.client.timeout, Ahead: true}
+	h.lease = &credential.Cell{Get: h.newLease, Timeout: hs.client.timeout, Lost: func(t credential.Token) {
+		ctx, cancel := context.WithTimeout(context.Background(), hs.client.timeout)
+		defer cancel()
+		if err := hs.client.endToken(ctx, h.key, t.Accessor); err != nil {
+			hs.client.log.Warn("a token of a caller that has gone was not revoked", "caller", h.key, "cause", err)
+		}
+	}}
+	return h
+}
+
+// cell is the token for an operation. A lease dies with the token that it was made
+// with, so what makes leases uses the one that lives longer.
+func (h *holder) cell(op string) *credential.Cell {
+	if op == "db.issue_creds" || op == "ssh.otp" {
+		return h.lease
+	}
+	return h.batch
+}
+
+// take removes a holder, and returns nil when there is none.
+func (hs *holders) take(key string) *holder {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	h := hs.all[key]
+	delete(hs.all, key)
+	return h
+}
+
+// list returns all holders.
+func (hs *holders) list() []*holder {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	out := make([]*holder, 0, len(hs.all))
+	for _, h := range hs.all {
+		out = append(out, h)
+	}
+	return out
+}
+
+// now is who the holder is for, as last seen, and when that was.
+func (h *holder) now() (*call.Caller, time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.caller, h.seen
+}
