@@ -9,6 +9,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/e2e/stack"
+	"portcullis/gateway/ops/opstest"
 )
 
 // login runs a query as a database user.
@@ -25,9 +26,9 @@ func login(t testing.TB, p *stack.Postgres, creds map[string]any) error {
 // addStaticRole makes the user that Vault rotates.
 func addStaticRole(t testing.TB, r *rig) {
 	t.Helper()
-	r.admin(t, "database/roles/maker", `{"db_name":"postgres","creation_statements":["CREATE ROLE rotated WITH LOGIN; CREATE ROLE \"{{name}}\" PASSWORD '{{password}}';"]}`)
-	r.adminGet(t, "database/creds/maker")
-	r.admin(t, "database/static-roles/rotated", `{"db_name":"postgres","username":"rotated","rotation_period":"1h"}`)
+	for _, request := range opstest.Static() {
+		r.ask(t, request[0], request[1], request[2])
+	}
 }
 
 func leaseArgs(out map[string]any, more string) string {

@@ -135,8 +135,6 @@ func wantCode(t testing.TB, err error, want call.Code) {
 // admin writes to Vault with the root token.
 func (r *rig) admin(t testing.TB, path, body string) { r.ask(t, "POST", path, body) }
 
-func (r *rig) adminGet(t testing.TB, path string) { r.ask(t, "GET", path, "") }
-
 func (r *rig) ask(t testing.TB, method, path, body string) {
 	t.Helper()
 	if status, err := r.vault.Send(t.Context(), method, path, body); err != nil || status >= 300 {

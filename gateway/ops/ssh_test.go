@@ -7,6 +7,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/ops/opstest"
 )
 
 func certificate(t testing.TB, out map[string]any) *gossh.Certificate {
@@ -25,7 +26,7 @@ func life(c *gossh.Certificate) time.Duration {
 
 func TestSign(t *testing.T) {
 	r := newRig(t)
-	cert := certificate(t, r.must(t, "ssh.sign", `{"role":"ca","public_key":"`+userKey+`","valid_principals":"dev,ops","ttl":"300",
+	cert := certificate(t, r.must(t, "ssh.sign", `{"role":"ca","public_key":"`+opstest.PublicKey+`","valid_principals":"dev,ops","ttl":"300",
 		"key_id":"agent-7","extensions":{"permit-pty":""}}`))
 	if cert.CertType != gossh.UserCert || len(cert.ValidPrincipals) != 2 || cert.KeyId != "agent-7" || len(cert.Extensions) != 1 {
 		t.Errorf("got %+v", cert)
@@ -33,7 +34,7 @@ func TestSign(t *testing.T) {
 	if l := life(cert); l > 5*time.Minute {
 		t.Errorf("got a life of %v, want at most 5m", l)
 	}
-	cert = certificate(t, r.must(t, "ssh.sign", `{"role":"ca","public_key":"`+userKey+`","cert_type":"host","valid_principals":"host.example"}`))
+	cert = certificate(t, r.must(t, "ssh.sign", `{"role":"ca","public_key":"`+opstest.PublicKey+`","cert_type":"host","valid_principals":"host.example"}`))
 	if cert.CertType != gossh.HostCert {
 		t.Errorf("got a certificate of type %d, want one for hosts", cert.CertType)
 	}
@@ -44,7 +45,7 @@ func TestSignShortens(t *testing.T) {
 	r := newRig(t)
 	for _, ttl := range []string{"", `,"ttl":"2h"`} {
 		out, err := r.as(t.Context(), caller("agent"), call.Terms{MaxTTL: time.Minute}, "ssh.sign",
-			`{"role":"ca","public_key":"`+userKey+`","valid_principals":"dev"`+ttl+`}`)
+			`{"role":"ca","public_key":"`+opstest.PublicKey+`","valid_principals":"dev"`+ttl+`}`)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,12 +65,12 @@ func TestSSHRefuses(t *testing.T) {
 		"port":            {"ssh.otp", `{"role":"otp","ip":"127.0.0.1","port":70000}`},
 		"unknown role":    {"ssh.otp", `{"role":"none","ip":"127.0.0.1"}`},
 		"not a key":       {"ssh.sign", `{"role":"ca","public_key":"x"}`},
-		"two lines":       {"ssh.sign", `{"role":"ca","public_key":"` + userKey + `\n` + userKey + `"}`},
-		"ttl":             {"ssh.sign", `{"role":"ca","public_key":"` + userKey + `","ttl":"soon"}`},
-		"ttl 0":           {"ssh.sign", `{"role":"ca","public_key":"` + userKey + `","ttl":"0"}`},
-		"cert_type":       {"ssh.sign", `{"role":"ca","public_key":"` + userKey + `","cert_type":"x"}`},
-		"option value":    {"ssh.sign", `{"role":"ca","public_key":"` + userKey + `","critical_options":{"force-command":"a\nb"}}`},
-		"trailing commas": {"ssh.sign", `{"role":"ca","public_key":"` + userKey + `","valid_principals":"a,,b"}`},
+		"two lines":       {"ssh.sign", `{"role":"ca","public_key":"` + opstest.PublicKey + `\n` + opstest.PublicKey + `"}`},
+		"ttl":             {"ssh.sign", `{"role":"ca","public_key":"` + opstest.PublicKey + `","ttl":"soon"}`},
+		"ttl 0":           {"ssh.sign", `{"role":"ca","public_key":"` + opstest.PublicKey + `","ttl":"0"}`},
+		"cert_type":       {"ssh.sign", `{"role":"ca","public_key":"` + opstest.PublicKey + `","cert_type":"x"}`},
+		"option value":    {"ssh.sign", `{"role":"ca","public_key":"` + opstest.PublicKey + `","critical_options":{"force-command":"a\nb"}}`},
+		"trailing commas": {"ssh.sign", `{"role":"ca","public_key":"` + opstest.PublicKey + `","valid_principals":"a,,b"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.do(t.Context(), tt.op, tt.args)
