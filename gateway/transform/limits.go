@@ -9,13 +9,13 @@ import (
 // The budget of a call: a base, an amount for each byte of input, and a ceiling.
 // The ceiling is what bounds the latency of everybody, because nothing can
 // interrupt a guest: at the slowest rate that was found, about 800 units per
-// microsecond, it is some 10 ms, and 40 ms for a guest with a Go runtime.
+// microsecond, it is 5 ms, and 25 ms for a guest with a Go runtime.
 const (
 	fuelBase    = 400_000
 	fuelPerByte = 400
 	fuelLog     = 2_000_000
-	fuelCall    = 8_000_000
-	fuelStub    = 30_000_000
+	fuelCall    = 4_000_000
+	fuelStub    = 20_000_000
 	// maxFuel is the most that a manifest can ask for.
 	maxFuel = 200_000_000
 

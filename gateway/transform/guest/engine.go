@@ -16,9 +16,11 @@ import (
 // Engine compiles and runs the modules of one generation. Closing it ends all
 // of them.
 type Engine struct {
-	// ctx carries the memory allocator; it is never cancelled, because a call
-	// cannot be.
-	ctx   context.Context
+	// ctx carries the memory allocator. It is never cancelled.
+	ctx context.Context
+	// calls is the context of every call: none can be cancelled, and none has
+	// values to look for.
+	calls context.Context
 	rt    wazero.Runtime
 	cache wazero.CompilationCache
 	// check validates with the interpreter, which costs a tenth of compiling.
@@ -32,7 +34,11 @@ type Engine struct {
 // empty, in a directory that only its owner may enter: who can write there can
 // run code in this process.
 func NewEngine(ctx context.Context, cacheDir string) (*Engine, error) {
-	e := &Engine{ctx: experimental.WithMemoryAllocator(context.WithoutCancel(ctx), experimental.MemoryAllocatorFunc(allocate))}
+	ctx = context.WithoutCancel(ctx)
+	e := &Engine{
+		ctx:   experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(allocate)),
+		calls: empty{ctx},
+	}
 	cfg := wazero.NewRuntimeConfig().WithMemoryLimitPages(stubPages)
 	if cacheDir != "" {
 		if err := private(cacheDir); err != nil {
@@ -49,6 +55,12 @@ func NewEngine(ctx context.Context, cacheDir string) (*Engine, error) {
 	e.check = wazero.NewRuntimeWithConfig(e.ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(65536))
 	return e, nil
 }
+
+// empty is a context without values.
+type empty struct{ context.Context }
+
+// Value returns nil.
+func (empty) Value(any) any { return nil }
 
 // private creates the directory, or refuses one that others can use.
 func private(dir string) error {

@@ -124,7 +124,9 @@ func (in *instance) snapshot() error {
 func (in *instance) clean() bool {
 	if in.m.cfg.Isolation == Pooled {
 		in.wipe(in.in)
-		in.wipe(in.out)
+		if in.out[0] < in.in[0] || in.out[0]+in.out[1] > in.in[0]+in.in[1] {
+			in.wipe(in.out)
+		}
 		return true
 	}
 	if int(in.mem.Size()) != len(in.image) {
@@ -144,7 +146,7 @@ func (in *instance) wipe(buf [2]uint32) {
 
 // run calls fn with n parameters from the stack and tells fuel from other traps.
 func (in *instance) run(fn api.Function, n int) error {
-	if err := fn.CallWithStack(in.m.engine.ctx, in.stack[:max(n, 1)]); err != nil {
+	if err := fn.CallWithStack(in.m.engine.calls, in.stack[:max(n, 1)]); err != nil {
 		if int64(in.fuel.Get()) < 0 {
 			return &Fault{Code: Fuel}
 		}

@@ -51,8 +51,7 @@ type Module struct {
 	compiled wazero.CompiledModule
 	cfg      Config
 	globals  []string
-	// free has one entry per slot; nil is a slot without an instance.
-	free chan *instance
+	pool     *pool
 }
 
 // Load decodes, checks, meters and compiles a module, and starts its instances.
@@ -73,7 +72,7 @@ func (e *Engine) Load(bin []byte, cfg Config) (*Module, error) {
 			return nil, fmt.Errorf("system interface: %w", err)
 		}
 	}
-	m := &Module{engine: e, cfg: cfg, globals: decoded.MutableNames(), free: make(chan *instance, cfg.Pool)}
+	m := &Module{engine: e, cfg: cfg, globals: decoded.MutableNames(), pool: newPool(cfg.Pool, cfg.Wait)}
 	if m.compiled, err = compile(e.ctx, e.rt, metered); err != nil {
 		return nil, fmt.Errorf("metered module: %w", err)
 	}
@@ -98,49 +97,33 @@ func (c *Config) fill() error {
 		c.Pool = runtime.GOMAXPROCS(0)
 	}
 	if c.Wait == 0 {
-		c.Wait = 50 * time.Millisecond
+		c.Wait = time.Second
 	}
 	return nil
 }
 
 func (m *Module) prefill() error {
-	for range cap(m.free) {
+	for range m.cfg.Pool {
 		in, err := m.newInstance()
 		if err != nil {
 			return err
 		}
-		m.free <- in
+		m.pool.put(in)
 	}
 	return nil
 }
 
 // take waits for a slot and makes sure that there is an instance in it.
 func (m *Module) take() (*instance, error) {
-	in, err := m.slot()
+	in, err := m.pool.get()
 	if err != nil || in != nil {
 		return in, err
 	}
 	if in, err = m.newInstance(); err != nil {
-		m.free <- nil
+		m.pool.put(nil)
 		return nil, &Fault{Start, err}
 	}
 	return in, nil
-}
-
-func (m *Module) slot() (*instance, error) {
-	select {
-	case in := <-m.free:
-		return in, nil
-	default:
-	}
-	late := time.NewTimer(m.cfg.Wait)
-	defer late.Stop()
-	select {
-	case in := <-m.free:
-		return in, nil
-	case <-late.C:
-		return nil, &Fault{Code: Busy}
-	}
 }
 
 // give returns an instance after a call. One that failed is never used again.
@@ -150,5 +133,5 @@ func (m *Module) give(in *instance, failed bool) {
 		in.close()
 		in = nil
 	}
-	m.free <- in
+	m.pool.put(in)
 }
