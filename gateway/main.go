@@ -22,13 +22,14 @@ const (
 
 // cli is every command. A command's help ends in examples.
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
-	Config  configCmd  `cmd:"" help:"Look at the configuration."`
-	Smoke   smokeCmd   `cmd:"" help:"Drive a running gateway over REST and MCP."`
-	Keys    keysCmd    `cmd:"" help:"Make API keys."`
-	Revoke  revokeCmd  `cmd:"" help:"Deny a subject, key, token or certificate from the next call on."`
-	Wasm    wasmCmd    `cmd:"" help:"Work on WASM transforms."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" help:"Run the gateway."`
+	Config      configCmd      `cmd:"" help:"Look at the configuration."`
+	Smoke       smokeCmd       `cmd:"" help:"Drive a running gateway over REST and MCP."`
+	Keys        keysCmd        `cmd:"" help:"Make API keys."`
+	Revoke      revokeCmd      `cmd:"" help:"Deny a subject, key, token or certificate from the next call on."`
+	Wasm        wasmCmd        `cmd:"" help:"Work on WASM transforms."`
+	VaultPolicy vaultPolicyCmd `cmd:"" name:"vault-policy" help:"Print, or write to Vault, the least policy of a subject."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 // Help is the end of the program's own help.
