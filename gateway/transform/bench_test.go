@@ -209,6 +209,10 @@ func BenchmarkLine(b *testing.B) {
 // module misbehaves without a pause and without a breaker.
 func BenchmarkNeighbours(b *testing.B) {
 	for _, procs := range []int{1, 2} {
+		b.Run("nobody/procs="+string('0'+rune(procs)), func(b *testing.B) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			neighbours(b, abuse.Echo())
+		})
 		for _, name := range []string{"infinite loop", "2^34 calls without a loop", "straight line of memory.fill", "deep recursion", "grow bomb", "pointer chase"} {
 			b.Run(name+"/procs="+string('0'+rune(procs)), func(b *testing.B) {
 				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))

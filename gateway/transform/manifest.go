@@ -9,7 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -143,10 +143,14 @@ func (m *Manifest) validate() error {
 	return errors.Join(errs...)
 }
 
-var (
-	validName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	validDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
-)
+// ValidName tells whether a module can have the name: a-z, 0-9 and -, at most 63.
+func ValidName(s string) bool {
+	return s != "" && len(s) <= 63 && s[0] != '-' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func validDigest(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
+}
 
 func (e *Entry) validate() error {
 	var errs []error
@@ -155,12 +159,12 @@ func (e *Entry) validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	check(validName.MatchString(e.Name), "name must be a-z, 0-9 and -")
+	check(ValidName(e.Name), "name must be a-z, 0-9 and -")
 	check(e.File != "" && filepath.IsLocal(e.File), "file must be a path below the manifest")
-	check(validDigest.MatchString(e.SHA256), "sha256 is missing or not 64 hex digits (portcullis wasm pin writes it)")
+	check(validDigest(e.SHA256), "sha256 is missing or not 64 hex digits (portcullis wasm pin writes it)")
 	check(e.ABI == guest.Major, "abi must be %d", guest.Major)
 	check(e.WASI == "" || e.WASI == "stub", "wasi can only be stub")
-	check(phases[e.phase()] > 0, "phase %q is not one of normalise, mask, filter, encode, frame", e.Phase)
+	check(phaseNumber(e.phase()) > 0, "phase %q is not one of normalise, mask, filter, encode, frame", e.Phase)
 	check(len(e.Hooks) > 0, "hooks is empty")
 	check(e.Limits.Fuel >= 0 && e.Limits.Fuel <= maxFuel, "limits.fuel is not between 0 and %d", maxFuel)
 	check(e.Limits.Input >= 0 && e.Limits.Output >= 0, "limits are negative")

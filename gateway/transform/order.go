@@ -2,18 +2,21 @@ package transform
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
-// phases are the steps of a transformation in their order.
-var phases = map[string]int{"normalise": 1, "mask": 2, "filter": 3, "encode": 4, "frame": 5}
+// phaseNumber gives the steps of a transformation their order; 0 is no phase.
+func phaseNumber(name string) int {
+	return slices.Index([]string{"normalise", "mask", "filter", "encode", "frame"}, name) + 1
+}
 
 func (e *Entry) phase() string { return cmp.Or(e.Phase, "mask") }
 
 // compare is the total order in which modules run: phase, priority, name.
 func compare(a, b *Entry) int {
 	return cmp.Or(
-		cmp.Compare(phases[a.phase()], phases[b.phase()]),
+		cmp.Compare(phaseNumber(a.phase()), phaseNumber(b.phase())),
 		cmp.Compare(a.Priority, b.Priority),
 		strings.Compare(a.Name, b.Name),
 	)

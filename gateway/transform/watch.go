@@ -3,7 +3,7 @@ package transform
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,24 +13,20 @@ import (
 // fingerprint changes when a file of the manifest's directory does.
 type fingerprint uint64
 
-// fingerprintSeed makes fingerprints comparable within the process.
-var fingerprintSeed = maphash.MakeSeed()
-
 // look reads names, sizes and times. Polling sees what notifications miss: bind
 // mounts, network file systems and directories that are swapped by a link.
 func (s *Set) look() fingerprint {
 	if s.manifest == "" {
 		return 0
 	}
-	var h maphash.Hash
-	h.SetSeed(fingerprintSeed)
+	h := fnv.New64a()
 	root := filepath.Dir(s.manifest)
 	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // a file that vanished shows as a change
 		}
 		if st, err := os.Stat(path); err == nil && !st.IsDir() {
-			fmt.Fprintln(&h, path, st.Size(), st.ModTime().UnixNano())
+			fmt.Fprintln(h, path, st.Size(), st.ModTime().UnixNano())
 		}
 		return nil
 	})

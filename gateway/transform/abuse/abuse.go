@@ -34,7 +34,7 @@ func honest(transform []byte, more ...Func) Guest {
 }
 
 // unchanged is the result 0.
-var unchanged = con64(0)
+func unchanged() []byte { return con64(0) }
 
 // Echo returns the payload as its output. It is honest: the measure of what a
 // call costs.
@@ -52,19 +52,19 @@ func Modules() []Module {
 }
 
 func atCall() []Module {
-	spin := code(op(opLoop, voidBlock, opBr, 0, opEnd), unchanged)
+	spin := code(op(opLoop, voidBlock, opBr, 0, opEnd), unchanged())
 	call := func(name string, g Guest) Module { return Module{name, g.Assemble(), Call} }
 	return []Module{
 		call("infinite loop", honest(spin)),
 		call("2^34 calls without a loop", chain(34)),
 		call("straight line of memory.fill", fills(400)),
-		call("deep recursion", honest(code(op(opCall, 3), unchanged), Func{Code: op(opCall, 3)})),
+		call("deep recursion", honest(code(op(opCall, 3), unchanged()), Func{Code: op(opCall, 3)})),
 		call("recursion with a large frame", honest(code(con64(1), op(opCall, 3)), wide())),
-		call("grow bomb", honest(code(op(opLoop, voidBlock), con32(1), op(memoryGrow, 0, opDrop, opBr, 0, opEnd), unchanged))),
+		call("grow bomb", honest(code(op(opLoop, voidBlock), con32(1), op(memoryGrow, 0, opDrop, opBr, 0, opEnd), unchanged()))),
 		call("pointer chase", chase()),
 		call("trap", honest(op(unreachable))),
-		call("division by zero", honest(code(con32(1), con32(0), op(0x6d, opDrop), unchanged))),
-		call("load outside memory", honest(code(con32(-16), op(i32Load, 2, 0, opDrop), unchanged))),
+		call("division by zero", honest(code(con32(1), con32(0), op(0x6d, opDrop), unchanged()))),
+		call("load outside memory", honest(code(con32(-16), op(i32Load, 2, 0, opDrop), unchanged()))),
 		call("output pointer outside memory", honest(con64(int64(0x7ffffff0)<<32|16))),
 		call("output pointer and length wrap", honest(con64(-1<<36|0xffffffff))),
 		call("output length is the maximum", honest(con64(bufferOffset<<32|0xffffffff))),
@@ -83,14 +83,14 @@ func atCall() []Module {
 
 // with replaces the code of one of the three functions.
 func with(i int, c []byte) Guest {
-	g := honest(unchanged)
+	g := honest(unchanged())
 	g.Funcs[i].Code = c
 	return g
 }
 
 // chain is n functions that call the next one twice.
 func chain(n int) Guest {
-	g := honest(code(op(opCall, 3), unchanged))
+	g := honest(code(op(opCall, 3), unchanged()))
 	for i := range n {
 		next := binary.AppendUvarint([]byte{opCall}, uint64(4+i))
 		g.Funcs = append(g.Funcs, Func{Code: code(next, next)})
@@ -101,7 +101,7 @@ func chain(n int) Guest {
 
 func fills(n int) Guest {
 	one := code(con32(0), con32(7), con32(127*65536), op(0xfc, 11, 0))
-	g := honest(code(repeat(n, one), unchanged))
+	g := honest(code(repeat(n, one), unchanged()))
 	g.Memory = []byte{0, 127}
 	return g
 }
@@ -121,7 +121,7 @@ func chase() Guest {
 		op(opLoop, voidBlock),
 		op(localGet, 0), op(localGet, 0), con32(64*40009), op(i32Add), con32(lines*64), op(0x70), op(localTee, 0),
 		op(i32Store, 2, 0), op(localGet, 0), op(opBrIf, 0), op(opEnd),
-		op(opLoop, voidBlock), op(localGet, 0, i32Load, 2, 0, localSet, 0, opBr, 0, opEnd), unchanged)
+		op(opLoop, voidBlock), op(localGet, 0, i32Load, 2, 0, localSet, 0, opBr, 0, opEnd), unchanged())
 	g := honest(lay)
 	g.Memory = []byte{0, 127}
 	return g
@@ -131,7 +131,7 @@ func chase() Guest {
 func keeper() []byte {
 	g := honest(code(
 		con32(70000), op(localGet, 1), op(localGet, 2), op(0xfc, 10, 0, 0),
-		op(globalGet, 0), con32(1), op(i32Add), op(globalSet, 0), unchanged))
+		op(globalGet, 0), con32(1), op(i32Add), op(globalSet, 0), unchanged()))
 	g.Globals = 1
 	return g.Assemble()
 }

@@ -22,12 +22,12 @@ func atLoad() []Module {
 		load("transform with a wrong signature", edit(func(g *Guest) { g.Funcs[2].Results, g.Funcs[2].Code = i32, con32(0) })),
 		load("init with a wrong signature", edit(func(g *Guest) { g.Funcs = append(g.Funcs, Func{Export: "init"}) })),
 		load("init spins", edit(func(g *Guest) { g.Funcs = append(g.Funcs, spinning("_initialize", "", "")) })),
-		load("smuggled global", edit(func(g *Guest) { g.Funcs[2].Code = code(con64(1<<60), op(globalSet, 0), unchanged) })),
-		load("smuggled local", edit(func(g *Guest) { g.Funcs[2].Code = code(op(localGet, 5, opDrop), unchanged) })),
-		load("non-minimal constant", edit(func(g *Guest) { g.Funcs[2].Code = code(op(i32Const, 0x80, 0, opDrop), unchanged) })),
-		load("non-minimal index", edit(func(g *Guest) { g.Funcs[2].Code = code(op(localGet, 0x80, 0, opDrop), unchanged) })),
+		load("smuggled global", edit(func(g *Guest) { g.Funcs[2].Code = code(con64(1<<60), op(globalSet, 0), unchanged()) })),
+		load("smuggled local", edit(func(g *Guest) { g.Funcs[2].Code = code(op(localGet, 5, opDrop), unchanged()) })),
+		load("non-minimal constant", edit(func(g *Guest) { g.Funcs[2].Code = code(op(i32Const, 0x80, 0, opDrop), unchanged()) })),
+		load("non-minimal index", edit(func(g *Guest) { g.Funcs[2].Code = code(op(localGet, 0x80, 0, opDrop), unchanged()) })),
 		load("non-minimal vector opcode", edit(func(g *Guest) { g.Funcs[2].Code = nonMinimalVector() })),
-		load("atomic instruction", edit(func(g *Guest) { g.Funcs[2].Code = code(op(0xfe, 0x03, 0), unchanged) })),
+		load("atomic instruction", edit(func(g *Guest) { g.Funcs[2].Code = code(op(0xfe, 0x03, 0), unchanged()) })),
 		load("tail call", edit(func(g *Guest) { g.Funcs[2].Code = op(0x12, 2) })),
 		load("imported function", imports([]byte("\x03env\x01f\x00\x00"))),
 		load("imported memory", imports([]byte("\x03env\x01m\x02\x00\x01"))),
@@ -38,7 +38,7 @@ func atLoad() []Module {
 }
 
 func edit(change func(*Guest)) []byte {
-	g := honest(unchanged)
+	g := honest(unchanged())
 	change(&g)
 	return g.Assemble()
 }
@@ -51,7 +51,7 @@ func spinning(name, params, results string) Func {
 // by unreachable for who reads one byte.
 func nonMinimalVector() []byte {
 	zero := code(op(0xfd, 12), make([]byte, 16))
-	return code(zero, op(0xfd, 0xe4, 0x00, opDrop), unchanged)
+	return code(zero, op(0xfd, 0xe4, 0x00, opDrop), unchanged())
 }
 
 // validatorPanic uses a type that does not exist in a block, which made a

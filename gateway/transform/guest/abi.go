@@ -44,17 +44,21 @@ func ParseHook(s string) (Hook, error) {
 	return 0, fmt.Errorf("hook %q is not log, request or response", s)
 }
 
-// exports are the functions of the interface with their signatures.
-var exports = []struct {
+// export is one function of the interface.
+type export struct {
 	name     string
 	sig      wasmbin.FuncType
 	optional bool
-}{
-	{"abi", wasmbin.FuncType{Results: i32}, false},
-	{"alloc", wasmbin.FuncType{Params: i32, Results: i32}, false},
-	{"transform", wasmbin.FuncType{Params: i32 + i32 + i32, Results: i64}, false},
-	{"init", wasmbin.FuncType{Params: i32 + i32, Results: i64}, true},
-	{"_initialize", wasmbin.FuncType{}, true},
+}
+
+func exports() []export {
+	return []export{
+		{"abi", wasmbin.FuncType{Results: i32}, false},
+		{"alloc", wasmbin.FuncType{Params: i32, Results: i32}, false},
+		{"transform", wasmbin.FuncType{Params: i32 + i32 + i32, Results: i64}, false},
+		{"init", wasmbin.FuncType{Params: i32 + i32, Results: i64}, true},
+		{"_initialize", wasmbin.FuncType{}, true},
+	}
 }
 
 const (
@@ -67,7 +71,7 @@ func Check(m *wasmbin.Module) error {
 	if e, ok := m.Exported("memory"); !ok || e.Kind != 2 {
 		return errors.New("export memory is missing")
 	}
-	for _, want := range exports {
+	for _, want := range exports() {
 		got, ok := m.Func(want.name)
 		if _, any := m.Exported(want.name); !any && want.optional {
 			continue
@@ -85,7 +89,7 @@ func Check(m *wasmbin.Module) error {
 // kept are the exports that survive metering.
 func kept() []string {
 	out := []string{"memory"}
-	for _, e := range exports {
+	for _, e := range exports() {
 		out = append(out, e.name)
 	}
 	return out

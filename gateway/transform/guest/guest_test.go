@@ -121,6 +121,36 @@ func TestAbuse(t *testing.T) {
 	}
 }
 
+// TestHonestCallsBesideAbuse: no abuse makes the call of another module fail, on
+// one processor as on two.
+func TestHonestCallsBesideAbuse(t *testing.T) {
+	for _, procs := range []int{1, 2} {
+		t.Run(fmt.Sprint(procs), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			good := load(t, abuse.Echo(), guest.Config{})
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for _, a := range abuse.Modules() {
+					if m, err := engine(t).Load(a.Bin, guest.Config{}); err == nil {
+						_, _, _ = m.Append(nil, input("{}"))
+					}
+				}
+			}()
+			for calls, running := 0, true; running || calls < 100; calls++ {
+				select {
+				case <-done:
+					running = false
+				default:
+				}
+				if out, _, err := good.Append(nil, input("{}")); err != nil || string(out) != "{}" {
+					t.Fatalf("got %q, %v", out, err)
+				}
+			}
+		})
+	}
+}
+
 // TestNothingIsLeftBehind looks for the bytes of an earlier call in what a later
 // one can see. The module copies its input to a place of its own.
 func TestNothingIsLeftBehind(t *testing.T) {

@@ -7,10 +7,14 @@ const Redacted = "[redacted]"
 type Redactor struct {
 	exact *exact
 	names *names
+	// anchors are the bytes at which something can be recognised.
+	anchors [256]bool
 }
 
 // New returns a redactor that knows keys and shapes, and no values yet.
-func New() *Redactor { return &Redactor{exact: newExact(), names: newNames(secretKeys())} }
+func New() *Redactor {
+	return &Redactor{exact: newExact(), names: newNames(secretKeys()), anchors: [256]bool{':': true, '=': true, '.': true, '_': true, 'A': true, '-': true}}
+}
 
 // Learn remembers values, so that they are found wherever they appear: as they
 // are, escaped once or twice, in base64, hex or a URL. Only keyed hashes are
@@ -26,7 +30,7 @@ func (r *Redactor) Learn(values ...string) {
 func (r *Redactor) Append(dst, text []byte) []byte {
 	s := scanner{dst: dst, text: r.exact.redact(text), names: r.names}
 	for i := 0; i < len(s.text); {
-		if !anchors[s.text[i]] {
+		if !r.anchors[s.text[i]] {
 			i++
 			continue
 		}
@@ -34,9 +38,6 @@ func (r *Redactor) Append(dst, text []byte) []byte {
 	}
 	return append(s.dst, s.text[s.last:]...)
 }
-
-// anchors are the bytes at which something can be recognised.
-var anchors = [256]bool{':': true, '=': true, '.': true, '_': true, 'A': true, '-': true}
 
 // scanner copies the text up to last and leaves out what it replaces.
 type scanner struct {

@@ -23,7 +23,7 @@ const (
 	secDataCount
 )
 
-var header = []byte{0, 'a', 's', 'm', 1, 0, 0, 0}
+const header = "\x00asm\x01\x00\x00\x00"
 
 // decoder holds what is known between two sections.
 type decoder struct {
@@ -39,7 +39,7 @@ func Decode(bin []byte, lim Limits) (*Module, error) {
 	if len(bin) > lim.Size {
 		return nil, fmt.Errorf("module has %d bytes, at most %d are allowed", len(bin), lim.Size)
 	}
-	if !bytes.HasPrefix(bin, header) {
+	if !bytes.HasPrefix(bin, []byte(header)) {
 		return nil, errors.New("not a WebAssembly 1 binary")
 	}
 	d := &decoder{m: &Module{Size: len(bin)}, lim: lim, dataNum: -1}

@@ -8,19 +8,17 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 
+	"portcullis/gateway/transform"
 	"portcullis/wasm"
 )
-
-var moduleName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 // New writes a project for a module into a directory that does not exist yet.
 // The name of the directory is the name of the module; lang is go or rust.
 func New(w io.Writer, lang, dir string) error {
 	name := filepath.Base(filepath.Clean(dir))
-	if !moduleName.MatchString(name) {
+	if !transform.ValidName(name) {
 		return fmt.Errorf("%q cannot be the name of a module: use a-z, 0-9 and -", name)
 	}
 	root := path.Join("sdk", lang)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"portcullis/gateway/transform"
@@ -15,9 +17,10 @@ import (
 
 // Test runs what the modules of a manifest must stand: their test vectors, the
 // same answer from every kind of isolation, and hostile inputs. Digests need not
-// be written yet.
-func Test(ctx context.Context, w io.Writer, manifest string) error {
-	m, err := transform.ReadDraft(manifest)
+// be written yet. The path is a manifest, a directory with a manifest.yaml, or a
+// single module, which then has the response hook.
+func Test(ctx context.Context, w io.Writer, path string) error {
+	m, err := draft(path)
 	if err != nil {
 		return oneLine(err)
 	}
@@ -40,6 +43,22 @@ func Test(ctx context.Context, w io.Writer, manifest string) error {
 		return fmt.Errorf("%d of %d modules failed", failed, len(m.Modules))
 	}
 	return nil
+}
+
+func draft(path string) (*transform.Manifest, error) {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		path = filepath.Join(path, "manifest.yaml")
+	}
+	if filepath.Ext(path) != ".wasm" {
+		return transform.ReadDraft(path)
+	}
+	bin, err := transform.ReadModule(path)
+	if err != nil {
+		return nil, err
+	}
+	e := entry(bin)
+	e.Name, e.File, e.Hooks = filepath.Base(path), path, []string{guest.Response.String()}
+	return &transform.Manifest{Modules: []transform.Entry{*e}}, nil
 }
 
 // tester looks at one module.
@@ -170,7 +189,7 @@ func hostile() map[string]string {
 		"escapes":         `{"a":"\ud83d\ude00\ud83d\u0000\u0041"}`,
 		"colons":          `{"a":"` + strings.Repeat(`\":`, 1000) + `"}`,
 		"same key twice":  `{"password":"a","password":"b"}`,
-		"many members":    `{` + strings.Repeat(`"password":"x",`, 500) + `"z":1}`,
+		"many members":    `{` + strings.Repeat(`"password":"x",`, 300) + `"z":1}`,
 		"long text":       `{"password":"` + strings.Repeat("x", 30000) + `"}`,
 		"numbers":         `[-0,1e999,-1.5E-400,123456789012345678901234567890]`,
 		"dots and dashes": `{"a":"` + strings.Repeat("a.-_@+", 1500) + `"}`,
