@@ -1,8 +1,12 @@
 package conformance_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"portcullis/gateway/e2e/stack"
 )
@@ -47,17 +52,26 @@ func newGateway(t testing.TB, env ...string) (*stack.Gateway, *stack.Vault) {
 	return g, v
 }
 
-// node runs a program of the clients and returns what it prints.
-func node(t *testing.T, args ...string) []byte {
+// command is a program of the clients.
+func command(ctx context.Context, t *testing.T, args []string) *exec.Cmd {
 	t.Helper()
 	dir, err := installed()
 	if err != nil {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(dir, "node_modules", "node", "bin")
-	args[0] = filepath.Join(dir, args[0])
-	c := exec.CommandContext(t.Context(), filepath.Join(bin, "node"), args...)
+	args = append([]string{filepath.Join(dir, args[0])}, args[1:]...)
+	c := exec.CommandContext(ctx, filepath.Join(bin, "node"), args...)
 	c.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATH="+bin+":"+os.Getenv("PATH"))
+	return c
+}
+
+// node runs a program of the clients and returns what it prints.
+func node(t *testing.T, args ...string) []byte {
+	t.Helper()
+	ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer stop()
+	c := command(ctx, t, args)
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
 	out, err := c.Output()
@@ -143,4 +157,80 @@ func TestInspector(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestInspectorSubscribes uses the inspector's second program, which keeps a
+// connection open in a daemon of its own.
+func TestInspectorSubscribes(t *testing.T) {
+	g, _ := newGateway(t)
+	for _, era := range []string{"legacy", "modern", "auto"} {
+		t.Run(era, func(t *testing.T) {
+			const mcpdo = "node_modules/.bin/mcpdo"
+			t.Setenv("MCP_INSPECTOR_DAEMON_TOKEN", rand.Text())
+			t.Setenv("MCP_INSPECTOR_DAEMON_DIR", t.TempDir())
+			t.Cleanup(func() { node(t, mcpdo, "daemon", "stop") })
+			node(t, mcpdo, "connect", g.URL+"/mcp", "--connection", era, "--transport", "http", "--era", era, "--header", "X-API-Key: dev-api-key")
+			uri := "kv://secret/mcp/agent_api/" + era
+			lines := watch(t, mcpdo, "--format", "json", "--connection", era, "resources/subscribe", uri)
+			await(t, lines, `"subscribed"`)
+			write(t, g, era)
+			await(t, lines, `"resources/updated"`)
+			await(t, lines, uri)
+		})
+	}
+}
+
+// write writes a secret over REST.
+func write(t *testing.T, g *stack.Gateway, path string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, g.URL+"/secrets/"+path, strings.NewReader(`{"data":{"k":"v"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", "dev-api-key")
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("got %d %v", resp.StatusCode, err)
+	}
+}
+
+// await reads lines until one holds the text.
+func await(t *testing.T, lines <-chan string, want string) {
+	t.Helper()
+	for line := range lines {
+		if strings.Contains(line, want) {
+			return
+		}
+	}
+	t.Fatalf("the program ended without %s", want)
+}
+
+// watch runs a program of the clients until the test ends and returns its lines.
+func watch(t *testing.T, args ...string) <-chan string {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	c := command(ctx, t, args)
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan string, 16)
+	go func() {
+		defer close(lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		stop()
+		_ = c.Wait()
+	})
+	return lines
 }
