@@ -90,6 +90,45 @@ func reveal() *json.Marshalers {
 
 var replyOptions = json.JoinOptions(json.WithMarshalers(reveal()), json.Deterministic(true))
 
+// masked is what stands for a secret value in an answer without values.
+const masked = "[masked]"
+
+// mask are the marshalers that keep the structure of secret values and drop the
+// values: a string becomes a fixed text, what stands in a JSON value null.
+func mask() *json.Marshalers {
+	return json.JoinMarshalers(
+		json.MarshalToFunc(func(enc *jsontext.Encoder, _ call.Secret) error {
+			return enc.WriteToken(jsontext.String(masked))
+		}),
+		json.MarshalToFunc(func(enc *jsontext.Encoder, s call.SecretJSON) error {
+			return maskValue(enc, jsontext.NewDecoder(bytes.NewReader(s.Reveal())))
+		}),
+	)
+}
+
+// maskValue copies one value with every leaf but the names of objects as null.
+func maskValue(enc *jsontext.Encoder, dec *jsontext.Decoder) error {
+	for {
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return errors.New("a secret value is not valid JSON")
+		}
+		kind, n := dec.StackIndex(dec.StackDepth())
+		name := kind == '{' && n%2 == 1 && tok.Kind() == '"'
+		if k := tok.Kind(); !name && k != '{' && k != '}' && k != '[' && k != ']' {
+			tok = jsontext.Null
+		}
+		if err := enc.WriteToken(tok); err != nil || dec.StackDepth() == 0 {
+			return err
+		}
+	}
+}
+
+var maskOptions = json.JoinOptions(json.WithMarshalers(mask()), json.Deterministic(true))
+
+// EncodeMasked is Encode without secret values: keys stay, values do not.
+func EncodeMasked(out any) ([]byte, error) { return json.Marshal(out, maskOptions) }
+
 // Encode returns an operation's output as JSON with its secrets in the clear. It
 // is the one place where secrets become bytes.
 func Encode(out any) ([]byte, error) { return json.Marshal(out, replyOptions) }

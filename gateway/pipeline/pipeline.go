@@ -78,7 +78,7 @@ func (p *Pipeline) Do(ctx context.Context, r *op.Request) (res *op.Result, err e
 	if err != nil {
 		return res, call.AsError(err)
 	}
-	res.Body, res.Status = body, rec.Bound.Op.Status
+	res.Body, res.Status, res.Deliver = body, rec.Bound.Op.Status, form(rec)
 	return res, nil
 }
 
@@ -162,15 +162,12 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 	if err != nil {
 		return nil, err
 	}
-	out, err := rec.Bound.Run(ctx, s)
+	out, err := runBound(ctx, rec, s, finish)
 	rec.Mark(op.StageVault)
 	if err != nil {
 		return nil, err
 	}
-	body, err := op.Encode(out)
-	if err == nil && finish.Apply != nil {
-		body, err = finish.Apply(rec, body)
-	}
+	body, err := deliver(ctx, rec, s, result{out, finish})
 	rec.Mark(op.StageTransform)
 	if err == nil {
 		rec.Outcome = op.Facts(out)

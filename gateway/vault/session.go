@@ -16,6 +16,7 @@ type Session struct {
 	grant  call.Grant
 	holder *holder
 	cell   *credential.Cell
+	wraps  bool // what Vault answers is wrapped
 }
 
 // Open opens a session for a grant. A void grant is refused, and so is one that
@@ -120,19 +121,32 @@ func (s *Session) do(ctx context.Context, r request, out any) error {
 	return s.send(ctx, r, out)
 }
 
+// send sends a request of the operation's with the caller's token.
 func (s *Session) send(ctx context.Context, r request, out any) error {
-	env := &envelope{Data: out}
-	var reply any = env
-	if _, text := out.(*string); text {
-		reply = out
-	}
 	r.caller, r.id = s.Caller().Key(), s.grant.Terms().DecisionID
-	err := s.client.send(ctx, s.cell, r, reply)
-	if call.Is(err, call.Forbidden) && s.cell != s.client.root && s.holder.mend(ctx) {
-		err = s.client.send(ctx, s.cell, r, reply) // Vault has done nothing
+	if _, text := out.(*string); text {
+		return s.asCaller(ctx, r, out)
 	}
+	if s.wraps {
+		r.wrapTTL = s.wrapTTL()
+		w, err := s.client.wrapped(ctx, r, s.asCaller)
+		if err != nil {
+			return err
+		}
+		return w
+	}
+	env := &envelope{Data: out}
+	err := s.asCaller(ctx, r, env)
 	if l, ok := out.(leased); ok && err == nil {
 		l.SetLease(env.Lease)
+	}
+	return err
+}
+
+func (s *Session) asCaller(ctx context.Context, r request, out any) error {
+	err := s.client.send(ctx, s.cell, r, out)
+	if call.Is(err, call.Forbidden) && s.cell != s.client.root && s.holder.mend(ctx) {
+		err = s.client.send(ctx, s.cell, r, out) // Vault has done nothing
 	}
 	return err
 }

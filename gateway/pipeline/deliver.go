@@ -1,0 +1,62 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/vault"
+)
+
+// form is how the result of a call leaves. What never came from Vault has nothing
+// to hide and leaves plain.
+func form(rec *op.Record) call.Deliver {
+	t := rec.Decision.Grant.Terms()
+	if t.Resource.Mount == "" {
+		return call.Plain
+	}
+	return t.Deliver
+}
+
+// runBound runs the operation. Where the result shall be wrapped and nobody needs
+// to see it on its way, Vault wraps it itself.
+func runBound(ctx context.Context, rec *op.Record, s *vault.Session, finish Finish) (any, error) {
+	if form(rec) == call.Wrapped && rec.Bound.Op.ReadOnly() && finish.Apply == nil {
+		s.WrapAnswer()
+	}
+	out, err := rec.Bound.Run(ctx, s)
+	if w, ok := errors.AsType[*vault.Wrapped](err); ok {
+		return w, nil
+	}
+	return out, err
+}
+
+// result is what an operation returned and what is still owed.
+type result struct {
+	out    any
+	finish Finish
+}
+
+// deliver encodes a result in the form that the decision asks for.
+func deliver(ctx context.Context, rec *op.Record, s *vault.Session, r result) ([]byte, error) {
+	if _, ok := r.out.(*vault.Wrapped); ok {
+		return op.Encode(r.out)
+	}
+	encode := op.Encode
+	if form(rec) == call.Masked {
+		encode = op.EncodeMasked
+	}
+	body, err := encode(r.out)
+	if err == nil && r.finish.Apply != nil {
+		body, err = r.finish.Apply(rec, body)
+	}
+	if err != nil || form(rec) != call.Wrapped {
+		return body, err
+	}
+	w, err := s.Wrap(ctx, body)
+	if err != nil {
+		return nil, err
+	}
+	return op.Encode(w)
+}
