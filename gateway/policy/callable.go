@@ -2,14 +2,110 @@ package policy
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"sync"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
+	"portcullis/gateway/policy/document"
 )
+
+// maxLists bounds how many answers about lists are kept for a revision.
+const maxLists = 1 << 16
+
+// lists keeps which operations callers can call. It belongs to one snapshot.
+type lists struct {
+	mu      sync.RWMutex // guards entries
+	entries map[string]listed
+}
+
+// listed is what a caller can do with an operation, for a second: a grant may end,
+// and a rule may look at the clock.
+type listed struct {
+	names    []string
+	possible bool
+	second   int64
+}
+
+func newLists() *lists { return &lists{entries: map[string]listed{}} }
 
 // Callable reports whether some call of the operation could be allowed to the
 // caller. Lists are made from it, so that what is listed is what can be called.
 func (e *Engine) Callable(ctx context.Context, c *call.Caller, o *op.Op) bool {
-	ok, err := e.active.Load().Possible(ctx, c, o)
-	return err == nil && ok
+	l := e.listed(ctx, c, o)
+	return l.possible
+}
+
+// Names are the keys or roles that the caller may use with an operation whose
+// resource is named, sorted; ok is false for operations whose resources are not
+// named by data, as paths of secrets. A schema is narrowed to them.
+func (e *Engine) Names(ctx context.Context, c *call.Caller, o *op.Op) (names []string, ok bool) {
+	if !namesResource(o) {
+		return nil, false
+	}
+	return e.listed(ctx, c, o).names, true
+}
+
+// namesResource reports whether an operation acts on a key or role that data grant.
+func namesResource(o *op.Op) bool {
+	unnamed := []string{"transit.random", "transit.hash", "db.leases"}
+	return slices.Contains([]string{"transit", "db", "ssh"}, o.Engine) && !slices.Contains(unnamed, o.Name)
+}
+
+func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op) listed {
+	s, now := e.active.Load(), e.cfg.Now()
+	if e.expired(e.refused.Load()) {
+		return listed{}
+	}
+	key := listKey(c, o)
+	s.lists.mu.RLock()
+	l, ok := s.lists.entries[key]
+	s.lists.mu.RUnlock()
+	if ok && l.second == now.Unix() {
+		return l
+	}
+	l = listed{second: now.Unix()}
+	facts := document.FactsOfList(c, o, now)
+	if namesResource(o) {
+		l.names = e.names(ctx, s, facts)
+		l.possible = len(l.names) > 0
+	} else {
+		possible, err := s.Possible(ctx, facts)
+		l.possible = err == nil && possible
+	}
+	s.lists.mu.Lock()
+	defer s.lists.mu.Unlock()
+	if len(s.lists.entries) >= maxLists {
+		clear(s.lists.entries)
+	}
+	s.lists.entries[key] = l
+	return l
+}
+
+// names tries every name that the data grant to the caller. Its arguments stay
+// unknown.
+func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) []string {
+	var out []string
+	for _, name := range s.Granted(f.Caller, f.Op.Engine) {
+		p, err := call.ParsePath(name)
+		if err != nil {
+			continue
+		}
+		f.Resource.Path = p
+		if ok, err := s.Possible(ctx, f); err == nil && ok {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// listKey is everything of a caller that a policy may look at, and the operation.
+// Every part is quoted by its length.
+func listKey(c *call.Caller, o *op.Op) string {
+	f := document.FactsOfList(c, o, c.AuthTime)
+	in := f.Input(document.Everything())
+	var b strings.Builder
+	b.Write(document.NewKeyer(document.Everything(), "context.time.unix_s").Append(nil, &in))
+	return b.String()
 }

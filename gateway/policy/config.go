@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"portcullis/gateway/op"
+	"portcullis/gateway/policy/bundle"
 )
 
 // Config says what an engine decides with. Catalogue must be set; every other zero
 // value means its default.
 type Config struct {
 	Dir       string        // POLICY_DIR: directory, file or signed archive; empty for the embedded policy alone
+	Keys      bundle.Keys   // public keys of signed archives, by key id
 	Timeout   time.Duration // of one decision, 25 ms
 	Catalogue *op.Catalogue
 
@@ -26,7 +28,22 @@ type Config struct {
 	// because the transforms are pinned before the call is sent.
 	Transforms func(name string) bool
 
-	Logger *slog.Logger // nil discards
+	Poll     time.Duration // how often Watch looks for a change, 2 s
+	LastGood string        // file that keeps the last good policy over a restart; empty for none
+	// MaxStale is how long the last good policy serves beside a newer one that was
+	// refused. After that everything is denied. 24 h; negative for ever.
+	MaxStale time.Duration
+
+	CacheSize int // decisions kept, 65536; negative for none
+
+	Shadow string // a candidate, as Dir, that is evaluated beside the active policy and never enforced
+
+	LogFile string // decision log, one JSON object a line; empty for none
+	LogKey  []byte // with which masked values are hashed; random when empty
+	Keep    int    // decisions that can be explained, 4096
+
+	Logger *slog.Logger     // nil discards
+	Now    func() time.Time // nil is the clock; tests move it
 }
 
 func (c Config) withDefaults() Config {
@@ -35,8 +52,15 @@ func (c Config) withDefaults() Config {
 	c.StandardWindow = either(c.StandardWindow, time.Minute)
 	c.MaxTTL = either(c.MaxTTL, 24*time.Hour)
 	c.MaxWrapTTL = either(c.MaxWrapTTL, time.Hour)
+	c.Poll = either(c.Poll, 2*time.Second)
+	c.MaxStale = either(c.MaxStale, 24*time.Hour)
+	c.CacheSize = either(c.CacheSize, 1<<16)
+	c.Keep = either(c.Keep, 4096)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return c
 }

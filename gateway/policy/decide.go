@@ -2,12 +2,12 @@ package policy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -19,22 +19,83 @@ import (
 // code. Only an allowed decision carries a valid grant.
 func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 	s := e.active.Load()
+	rec := &record{facts: document.FactsOf(b), snapshot: s}
 	defer func() {
 		if v := recover(); v != nil {
-			d = failed(newID(), s.Revision, call.PolicyError, "policy.panic", fmt.Sprintf("a %T", v))
+			d = failed(s.Revision, call.PolicyError, "policy.panic", fmt.Sprintf("a %T", v))
 		}
+		rec.decision = d
+		rec.decision.Grant = call.Grant{}
+		e.log.add(rec)
+		e.shadow.offer(rec)
 	}()
-	in := document.Of(b)
-	out, err := s.Decide(ctx, &in, e.cfg.Timeout)
-	if err != nil {
-		code, reason := failure(err)
-		return failed(newID(), s.Revision, code, reason, err.Error())
+	if r := e.refused.Load(); e.expired(r) {
+		return failed(s.Revision, call.PolicyError, "policy.stale", "the policy has been out of date for too long")
 	}
-	return e.conclude(s, b, out)
+	out, cached, err := e.answer(ctx, s, b, rec)
+	if err != nil {
+		failures.Inc()
+		code, reason := failure(err)
+		return failed(s.Revision, code, reason, err.Error())
+	}
+	d = e.conclude(s, b, out)
+	d.Cached = cached
+	return d
 }
 
-// newID is unique and sorts by time (RFC 9562 section 5.7).
-func newID() string { return uuid.Must(uuid.NewV7()).String() }
+// keyBuffer is a buffer for cache keys.
+type keyBuffer struct{ buf []byte }
+
+// answer takes the policy's answer from the cache, or evaluates it.
+func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *record) (document.Output, bool, error) {
+	in := rec.facts.Input(s.Reads())
+	key := e.buffers.Get().(*keyBuffer)
+	defer e.buffers.Put(key)
+	key.buf = s.cache.key(key.buf[:0], &in)
+	now := in.Context.Time.UnixS
+	if out, ok := s.cache.get(key.buf, now); ok {
+		fromCache.Inc()
+		return out, true, nil
+	}
+	if s.Reads().Any("args.values") {
+		if err := values(b, &in); err != nil {
+			return document.Output{}, false, err
+		}
+		rec.values = in.Args.Values
+	}
+	evaluated.Inc()
+	start := time.Now()
+	out, err := s.Decide(ctx, &in, e.cfg.Timeout)
+	rec.took = time.Since(start)
+	evalSeconds.Update(rec.took.Seconds())
+	if err == nil {
+		s.cache.put(key.buf, now, unix(b.Caller.Expires), out)
+	}
+	return out, false, err
+}
+
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+// values fills the arguments' values in, without their secrets.
+func values(b *op.Bound, in *document.Input) error {
+	raw, err := b.Values()
+	if err != nil {
+		return fmt.Errorf("encode the arguments: %w", err)
+	}
+	if err := json.Unmarshal(raw, &in.Args.Values); err != nil {
+		return fmt.Errorf("encode the arguments: %w", err)
+	}
+	return nil
+}
+
+func newBuffers() *sync.Pool {
+	return &sync.Pool{New: func() any { return &keyBuffer{make([]byte, 0, 512)} }}
+}
 
 // failure names what an evaluation failed of.
 func failure(err error) (call.Code, string) {
@@ -48,9 +109,9 @@ func failure(err error) (call.Code, string) {
 }
 
 // failed is the denial of a policy that did not answer. The text is for the log.
-func failed(id, revision string, code call.Code, reason, msg string) op.Decision {
+func failed(revision string, code call.Code, reason, msg string) op.Decision {
 	return op.Decision{
-		ID: id, Revision: revision, Code: code, Tier: StandardTier,
+		ID: newID(), Revision: revision, Code: code, Tier: StandardTier,
 		Reasons: []op.Reason{{Code: reason, Msg: msg, Audience: "admin", Rule: "gateway"}},
 	}
 }
@@ -68,7 +129,8 @@ func (e *Engine) conclude(s *snapshot, b *op.Bound, out document.Output) op.Deci
 		return denied(d, known)
 	}
 	if err := e.check(b, &out, known); err != nil {
-		return failed(d.ID, s.Revision, call.PolicyError, "policy.bad_decision", err.Error())
+		failures.Inc()
+		return failed(s.Revision, call.PolicyError, "policy.bad_decision", err.Error())
 	}
 	d.Obligations = e.obligations(b, out.Obligations)
 	d.Grant = call.Mint(b.Caller, call.Terms{
@@ -81,8 +143,8 @@ func (e *Engine) conclude(s *snapshot, b *op.Bound, out document.Output) op.Deci
 // denied codes a denial: who lacks nothing but a scope may come back with one.
 func denied(d op.Decision, tierKnown bool) op.Decision {
 	d.Code = call.Forbidden
-	onlyScope := func(r op.Reason) bool { return r.Code == "scope.missing" && r.Rule == "gateway.scope" }
-	if len(d.Reasons) > 0 && !slices.ContainsFunc(d.Reasons, func(r op.Reason) bool { return !onlyScope(r) }) {
+	other := func(r op.Reason) bool { return r.Rule != "gateway.scope" }
+	if len(d.Reasons) > 0 && !slices.ContainsFunc(d.Reasons, other) {
 		d.Code = call.InsufficientScope
 	}
 	if !tierKnown {
@@ -97,86 +159,4 @@ func reasons(in []document.Reason) []op.Reason {
 		out = append(out, op.Reason(r))
 	}
 	return out
-}
-
-// check holds an allowance against what the gateway knows itself.
-func (e *Engine) check(b *op.Bound, out *document.Output, tierKnown bool) error {
-	switch {
-	case !tierKnown:
-		return fmt.Errorf("unknown tier %q", out.Tier)
-	case len(out.Reasons) > 0:
-		return errors.New("allowed, and yet with reasons against it")
-	case !b.Op.Public && len(out.RequiredScopes) == 0:
-		return errors.New("no scope is required")
-	case out.Obligations.Approval != nil:
-		return errors.New("an approval is asked for, and approvals do not exist yet")
-	case rank(call.Deliver(out.Obligations.Deliver)) < 0:
-		return fmt.Errorf("unknown delivery %q", out.Obligations.Deliver)
-	}
-	for _, s := range out.RequiredScopes {
-		if !b.Caller.HasScope(s) {
-			return fmt.Errorf("the caller lacks the scope %q", s)
-		}
-	}
-	for _, t := range out.Obligations.Transforms {
-		if e.cfg.Transforms != nil && !e.cfg.Transforms(t.Name) {
-			return fmt.Errorf("unknown transform %q", t.Name)
-		}
-	}
-	return checkPrefix(b, out.PathPrefix)
-}
-
-// checkPrefix holds the resource against the prefix on a segment boundary. Secrets
-// always lie below one; whatever else has a name must have been granted by it.
-func checkPrefix(b *op.Bound, prefix string) error {
-	path := b.Resource.Path
-	if prefix == "" {
-		if b.Op.Engine == "kv" || !path.IsZero() && b.Op.Engine != "self" {
-			return errors.New("no path_prefix")
-		}
-		return nil
-	}
-	root, err := call.ParsePath(prefix)
-	if err != nil || !path.Within(root) {
-		return fmt.Errorf("the resource is not below %q", prefix)
-	}
-	return nil
-}
-
-// obligations are the policy's, capped, and with the delivery that the request
-// asks for if that is tighter.
-func (e *Engine) obligations(b *op.Bound, in document.Obligations) op.Obligations {
-	o := op.Obligations{
-		Deliver: call.Deliver(in.Deliver),
-		MaxTTL:  seconds(in.MaxTTLS),
-		WrapTTL: seconds(in.WrapTTLS),
-	}
-	if !b.Op.OneTime {
-		o.MaxTTL = least(o.MaxTTL, e.cfg.MaxTTL)
-	}
-	for _, t := range in.Transforms {
-		o.Transforms = append(o.Transforms, op.Transform(t))
-	}
-	if asked := b.Request.Deliver; rank(asked) > rank(o.Deliver) {
-		o.Deliver = asked
-	}
-	if o.Deliver == call.Wrapped {
-		o.WrapTTL = least(least(b.Request.WrapTTL, o.WrapTTL), e.cfg.MaxWrapTTL)
-	}
-	return o
-}
-
-// rank orders the forms of delivery, -1 for what is none.
-func rank(d call.Deliver) int {
-	return slices.Index([]call.Deliver{call.Plain, call.Masked, call.Wrapped}, d)
-}
-
-func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
-
-// least is the smaller of two bounds, of which 0 is none.
-func least(a, b time.Duration) time.Duration {
-	if a <= 0 || b > 0 && b < a {
-		return b
-	}
-	return a
 }

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,47 +17,60 @@ const StandardTier = "standard"
 
 // Engine decides. All its methods may be called at once.
 type Engine struct {
-	cfg    Config
-	core   *bundle.Bundle
-	active atomic.Pointer[snapshot]
+	cfg     Config
+	core    *bundle.Bundle
+	active  atomic.Pointer[snapshot]
+	refused atomic.Pointer[refusal] // why the newest policy is not the active one, nil when it is
+	log     *journal
+	shadow  *shadow
+
+	buffers *sync.Pool // of keyBuffer
+
+	reload sync.Mutex // held by the one who replaces the active policy; guards the fields below
+	tried  string     // digest of what was tried last
+	passed []string   // digests of the last policies that stood every check
 }
 
 // snapshot is an active program. It is never changed.
 type snapshot struct {
 	*program.Program
+	team   *bundle.Bundle
+	cache  *cache
+	lists  *lists
 	loaded time.Time
 }
 
-// Open loads the policy. The error says everything that is wrong with it.
+// refusal is a newer policy that was refused.
+type refusal struct {
+	err   error
+	since time.Time
+}
+
+// Open loads the policy. When it is refused and a last good one is on disk, that
+// one serves; otherwise the error says everything that is wrong.
 func Open(c Config) (*Engine, error) {
 	core, err := bundle.Core()
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: c.withDefaults(), core: core}
-	s, err := e.build(context.Background())
-	if err != nil {
+	e := &Engine{cfg: c.withDefaults(), core: core, buffers: newBuffers()}
+	if e.log, err = newJournal(e.cfg); err != nil {
 		return nil, err
 	}
-	e.active.Store(s)
+	ctx := context.Background()
+	if err := e.Reload(ctx); err != nil {
+		if rerr := e.restore(ctx); rerr != nil {
+			return nil, errors.Join(err, rerr, e.log.close())
+		}
+	}
+	if e.shadow, err = e.newShadow(ctx); err != nil {
+		return nil, errors.Join(err, e.log.close())
+	}
 	return e, nil
 }
 
-// build makes a snapshot of what the source holds now.
-func (e *Engine) build(ctx context.Context) (*snapshot, error) {
-	var team *bundle.Bundle
-	if e.cfg.Dir != "" {
-		var err error
-		if team, err = bundle.Read(e.cfg.Dir, nil); err != nil {
-			return nil, err
-		}
-	}
-	p, err := program.Compile(ctx, e.core, team)
-	if err != nil {
-		return nil, err
-	}
-	return &snapshot{Program: p, loaded: time.Now()}, nil
-}
+// Close writes what is left of the decision log.
+func (e *Engine) Close() error { return e.log.close() }
 
 // Tier is what the active policy's data say of a tier.
 func (e *Engine) Tier(name string) (op.Tier, bool) { return e.tier(e.active.Load(), name) }
@@ -73,14 +88,26 @@ func (e *Engine) tier(s *snapshot, name string) (op.Tier, bool) {
 
 // Status is what health and metrics say of the policy.
 type Status struct {
-	Revision  string
-	LoadedAt  time.Time
-	LastError string // why the newest policy was refused, empty when it was not
-	Stale     bool   // what is active is not the newest
+	Revision   string
+	LoadedAt   time.Time
+	LastError  string // why the newest policy was refused, empty when it was not
+	Stale      bool   // what is active is not the newest
+	Expired    bool   // it has not been for longer than MaxStale: everything is denied
+	Cacheable  bool   // decisions are kept
+	Uncachable string // why not
 }
 
 // Status reports what is active.
 func (e *Engine) Status() Status {
 	s := e.active.Load()
-	return Status{Revision: s.Revision, LoadedAt: s.loaded}
+	st := Status{Revision: s.Revision, LoadedAt: s.loaded}
+	st.Cacheable, st.Uncachable = s.Cacheable()
+	if r := e.refused.Load(); r != nil {
+		st.LastError, st.Stale, st.Expired = r.err.Error(), true, e.expired(r)
+	}
+	return st
+}
+
+func (e *Engine) expired(r *refusal) bool {
+	return r != nil && e.cfg.MaxStale > 0 && e.cfg.Now().Sub(r.since) > e.cfg.MaxStale
 }

@@ -38,8 +38,16 @@ decision := {
 # custom:
 #   id: gateway.allowed
 allowed if {
-	input.principal.id != ""
+	known
 	scoped
 	granted
 	not refused
+}
+
+# METADATA
+# custom:
+#   id: gateway.known
+known if {
+	is_string(input.principal.id)
+	input.principal.id != ""
 }

@@ -53,6 +53,7 @@ covers(grant) if input.action.op in grant.ops
 live(grant) if not grant.expires_s
 
 # METADATA
+# description: The difference is an error, which denies, for anything but numbers; a comparison would hold for null.
 # custom:
 #   id: gateway.live
-live(grant) if grant.expires_s > input.context.time.unix_s
+live(grant) if grant.expires_s - input.context.time.unix_s > 0

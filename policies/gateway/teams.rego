@@ -21,7 +21,7 @@ reasons contains {
 	"audience": "admin",
 	"rule": "gateway.caller",
 } if {
-	not input.principal.id != ""
+	not known
 }
 
 # METADATA

@@ -163,3 +163,19 @@ func overlay(low, high map[string]any) map[string]any {
 	}
 	return out
 }
+
+// Digest identifies everything in the bundles, their tests included.
+func Digest(bundles ...*Bundle) string {
+	sum := sha256.New()
+	for _, b := range bundles {
+		if b == nil {
+			continue
+		}
+		for _, f := range slices.Concat(b.Rules, b.Tests, []File{b.DataFile}) {
+			frame(sum, []byte(f.Name))
+			frame(sum, f.Text)
+		}
+		frame(sum, binary.BigEndian.AppendUint64(nil, uint64(b.Sequence)))
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}

@@ -21,6 +21,10 @@ type Report struct {
 	Suite    conform.Report
 }
 
+// activation is how many inputs of the corpus are tried before a policy becomes
+// active: enough for what the policy itself says, as its own literals come on top.
+const activation = 96
+
 // Policy checks a team's bundle over the core. Without a team's bundle the core is
 // only compiled: its tests and the suite belong to the build. The program is nil
 // when it does not even compile; the error is one of the check itself.
@@ -38,7 +42,7 @@ func Policy(ctx context.Context, core, team *bundle.Bundle, ops []*op.Op) (*prog
 	if err := r.tests(ctx, p, team); err != nil {
 		return nil, r, err
 	}
-	suite := conform.Suite{Core: core, Program: p, Ops: ops, Rules: r.Rules}
+	suite := conform.Suite{Core: core, Program: p, Ops: ops, Rules: r.Rules, Limit: activation}
 	if r.Suite, err = suite.Run(ctx); err != nil {
 		return nil, r, err
 	}

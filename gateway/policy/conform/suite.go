@@ -21,6 +21,7 @@ type Suite struct {
 	Ops     []*op.Op
 	Rules   []lint.Rule // the team's rules, to say where one is
 	Pairs   bool        // spoil two fields at once as well
+	Limit   int         // how many inputs of the corpus are tried, evenly spread; 0 for all
 }
 
 // Report is what came of it.
@@ -110,6 +111,7 @@ func (r *runner) inputs() []raw {
 			samples[in.Action.Engine] = v
 		}
 	}
+	out = spread(out, r.Limit)
 	lits := literals(r.Program.TeamModules())
 	for _, v := range samples {
 		for _, l := range lits {
@@ -119,6 +121,18 @@ func (r *runner) inputs() []raw {
 				out = append(out, one.with(m))
 			}
 		}
+	}
+	return out
+}
+
+// spread takes n of a list, evenly.
+func spread(list []raw, n int) []raw {
+	if n == 0 || len(list) <= n {
+		return list
+	}
+	out := make([]raw, n)
+	for i := range out {
+		out[i] = list[i*len(list)/n]
 	}
 	return out
 }

@@ -105,29 +105,57 @@ func weekday(d time.Weekday) string {
 	return [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}[d]
 }
 
-// Of is the input of a bound call, without the arguments' values.
-func Of(b *op.Bound) Input {
-	r := b.Request
-	in := ForOp(b.Caller, b.Op, r.Time)
-	in.Request = Request{r.ID, string(r.Transport), string(r.Phase)}
-	if r.Phase == "" {
-		in.Request.Phase = string(op.PhaseCall)
-	}
-	in.Resource = Resource{b.Resource.Mount, b.Resource.Path.String(), b.Resource.Path.Ancestors(), b.Resource.Version}
-	in.Args.Keys, in.Args.Bytes = b.Keys, b.Bytes
-	return in
+// Facts are what an input is made of. They hold no secret and may be kept.
+type Facts struct {
+	Caller   *call.Caller
+	Op       *op.Op
+	Request  Request
+	Resource call.Resource
+	Keys     []string
+	Bytes    int
+	Time     time.Time
 }
 
-// ForOp is the input of the question whether a caller could call an operation.
-func ForOp(c *call.Caller, o *op.Op, now time.Time) Input {
-	return Input{
-		V:         Version,
-		Request:   Request{Phase: string(op.PhaseList)},
-		Principal: principal(c, now),
-		Action:    Action{o.Name, o.Engine, string(o.Effect), o.Public},
-		Resource:  Resource{Mount: o.Mount},
-		Context:   Context{Time: At(now), SourceIP: source(c)},
+// FactsOf are the facts of a bound call.
+func FactsOf(b *op.Bound) Facts {
+	r := b.Request
+	f := Facts{
+		Caller: b.Caller, Op: b.Op, Resource: b.Resource, Keys: b.Keys, Bytes: b.Bytes, Time: r.Time,
+		Request: Request{r.ID, string(r.Transport), string(r.Phase)},
 	}
+	if r.Phase == "" {
+		f.Request.Phase = string(op.PhaseCall)
+	}
+	return f
+}
+
+// FactsOfList are the facts of the question whether a caller could call an
+// operation at all.
+func FactsOfList(c *call.Caller, o *op.Op, now time.Time) Facts {
+	return Facts{
+		Caller: c, Op: o, Resource: call.Resource{Mount: o.Mount}, Time: now,
+		Request: Request{Phase: string(op.PhaseList)},
+	}
+}
+
+// Input makes the input. What costs something to write and is not read is left
+// empty. Values are never filled in.
+func (f *Facts) Input(r Reads) Input {
+	in := Input{
+		V:         Version,
+		Request:   f.Request,
+		Principal: principal(f.Caller, f.Time),
+		Action:    Action{f.Op.Name, f.Op.Engine, string(f.Op.Effect), f.Op.Public},
+		Resource: Resource{
+			f.Resource.Mount, f.Resource.Path.String(), f.Resource.Path.Ancestors(), f.Resource.Version,
+		},
+		Args:    Args{Keys: f.Keys, Bytes: f.Bytes},
+		Context: Context{Time: At(f.Time)},
+	}
+	if r.Any("context.source_ip") && f.Caller.SourceIP.IsValid() {
+		in.Context.SourceIP = f.Caller.SourceIP.String()
+	}
+	return in
 }
 
 func principal(c *call.Caller, now time.Time) Principal {
@@ -143,13 +171,6 @@ func principal(c *call.Caller, now time.Time) Principal {
 		p.Auth.AgeS = int(now.Sub(c.AuthTime).Seconds())
 	}
 	return p
-}
-
-func source(c *call.Caller) string {
-	if !c.SourceIP.IsValid() {
-		return ""
-	}
-	return c.SourceIP.String()
 }
 
 // ParseInput reads an input that was written by hand or recorded. A field that is

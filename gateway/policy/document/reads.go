@@ -17,7 +17,7 @@ func NewReads(paths []string) Reads {
 	paths = slices.Clone(paths)
 	slices.Sort(paths)
 	r := Reads{paths: slices.Compact(paths), groups: map[string]bool{}}
-	for _, g := range []string{"request", "principal.auth", "args", "args.values", "context"} {
+	for _, g := range []string{"request", "principal.auth", "args", "args.values", "context", "context.source_ip"} {
 		r.groups[g] = r.overlaps(g)
 	}
 	return r

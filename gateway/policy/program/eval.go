@@ -32,6 +32,9 @@ func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Dur
 // eval runs a prepared query. Cancelling from outside spares the goroutine that
 // the evaluator would start to watch the context.
 func eval(ctx context.Context, limit time.Duration, q rego.PreparedEvalQuery, opts ...rego.EvalOption) (ast.Value, error) {
+	if ctx.Err() != nil {
+		return nil, ErrTimeout
+	}
 	stop := topdown.NewCancel()
 	timer := time.AfterFunc(limit, stop.Cancel)
 	defer timer.Stop()

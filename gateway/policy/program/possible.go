@@ -2,28 +2,68 @@ package program
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/op"
 	"portcullis/gateway/policy/document"
 )
 
-// Possible reports whether any resource and any arguments exist for which the
-// caller may do the operation: the rule is evaluated as far as it goes without
-// them (partial evaluation), and it is impossible when nothing is left of it.
-func (p *Program) Possible(ctx context.Context, c *call.Caller, o *op.Op) (bool, error) {
-	in := document.ForOp(c, o, time.Now())
-	pq, err := rego.New(
+// listTimeout bounds one partial evaluation, which costs more than a decision.
+const listTimeout = 250 * time.Millisecond
+
+// Possible reports whether arguments exist with which the caller may do the
+// operation, on the resource of the facts or, when they name none, on any: the
+// rule is evaluated as far as it goes without them (partial evaluation), and it is
+// impossible when nothing is left of it.
+func (p *Program) Possible(ctx context.Context, f document.Facts) (bool, error) {
+	in := f.Input(p.reads)
+	unknown := []*ast.Term{ast.MustParseTerm("input.args"), ast.MustParseTerm("input.resource.version")}
+	if f.Resource.Path.IsZero() {
+		unknown = []*ast.Term{ast.MustParseTerm("input.args"), ast.MustParseTerm("input.resource")}
+	}
+	q, err := rego.New(
 		rego.Query("data.gateway.allowed"), rego.Compiler(p.compiler), rego.Store(p.store),
-		rego.StrictBuiltinErrors(true), rego.ParsedInput(p.writer.Value(&in)),
-		rego.ParsedUnknowns([]*ast.Term{ast.MustParseTerm("input.resource"), ast.MustParseTerm("input.args")}),
-	).Partial(ctx)
+		rego.StrictBuiltinErrors(true), rego.ParsedUnknowns(unknown),
+	).PrepareForPartial(ctx)
+	if err != nil {
+		return false, err
+	}
+	stop := topdown.NewCancel()
+	defer time.AfterFunc(listTimeout, stop.Cancel).Stop()
+	pq, err := q.Partial(ctx, rego.EvalParsedInput(p.writer.Value(&in)), rego.EvalExternalCancel(stop))
 	if err != nil {
 		return false, err
 	}
 	return len(pq.Queries) > 0, nil
+}
+
+// Granted are the names that the data grant to a caller for an engine, sorted,
+// whatever the grants say.
+func (p *Program) Granted(c *call.Caller, engine string) []string {
+	table := lookup(p.Data["tenants"], c.Tenant)
+	names := entries(lookup(lookup(table, "subjects"), c.Subject), engine)
+	for _, r := range c.Roles {
+		names = append(names, entries(lookup(lookup(table, "roles"), r), engine)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func entries(holder any, engine string) []string {
+	m, _ := lookup(holder, engine).(map[string]any)
+	var out []string
+	for name := range m {
+		out = append(out, name)
+	}
+	return out
+}
+
+func lookup(table any, key string) any {
+	m, _ := table.(map[string]any)
+	return m[key]
 }

@@ -25,6 +25,8 @@ type Program struct {
 	store    storage.Store
 	decide   rego.PreparedEvalQuery
 	reads    document.Reads
+	team     document.Reads // what the team's rules alone read
+	ends     []int64        // when grants end, in order
 	writer   *document.Writer
 }
 
@@ -55,6 +57,19 @@ func (p *Program) Store() storage.Store { return p.store }
 
 // Modules are the modules as they were written, by title. Do not change them.
 func (p *Program) Modules() map[string]*ast.Module { return p.parsed }
+
+// compiled are the compiled modules of a bundle.
+func (p *Program) compiled(b *bundle.Bundle) map[string]*ast.Module {
+	out := map[string]*ast.Module{}
+	if b == nil {
+		return out
+	}
+	for _, f := range b.Rules {
+		title := b.Title(f.Name)
+		out[title] = p.compiler.Modules[title]
+	}
+	return out
+}
 
 // TeamModules are the modules that were added to the embedded ones.
 func (p *Program) TeamModules() map[string]*ast.Module {
@@ -113,6 +128,8 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	}
 	p.reads = document.NewReads(readsOf(p.compiler.Modules))
 	p.writer = document.NewWriter(p.reads)
+	p.team = document.NewReads(readsOf(p.compiled(p.Team)))
+	p.ends = ends(p.Data)
 	p.decide, err = p.Prepare(ctx, "data.gateway.decision", Strict)
 	return err
 }

@@ -1,0 +1,281 @@
+package policy_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
+	"portcullis/gateway/policy"
+)
+
+const dev = "../../fixtures/policy-dev"
+
+func TestDecide(t *testing.T) {
+	e := open(t, policy.Config{Dir: dev})
+	other := agent(t)
+	other.Subject = "agent_other"
+	tenant := agent(t)
+	tenant.Tenant = "acme"
+	nobody := agent(t)
+	nobody.Prefix = call.Path{}
+	tests := []struct {
+		name string
+		b    *op.Bound
+		want call.Code // empty for allowed
+	}{
+		{"own secret", bind(t, agent(t), "kv.read", `{"path":"app"}`), ""},
+		{"own prefix listed", bind(t, agent(t), "kv.list", `{}`), ""},
+		{"sibling that begins with the prefix", full(t, agent(t), "kv.read", `{"path":"mcp/agent_api2/app"}`), call.Forbidden},
+		{"above the prefix", full(t, agent(t), "kv.list", `{"prefix":"mcp"}`), call.Forbidden},
+		{"the mount's root", full(t, agent(t), "kv.list", `{}`), call.Forbidden},
+		{"a prefix that is empty owns nothing", bind(t, nobody, "kv.read", `{"path":"app"}`), call.Forbidden},
+		{"missing scope alone", bind(t, agent(t, "read"), "kv.write", `{"path":"app","data":{}}`), call.InsufficientScope},
+		{"missing scope and resource", full(t, agent(t, "read"), "kv.write", `{"path":"x","data":{}}`), call.Forbidden},
+		{"no scope for who one is", bind(t, agent(t, []string{}...), "self.whoami", `{}`), ""},
+		{"granted key", bind(t, agent(t), "transit.hmac", `{"key":"mcp","input":"aGk="}`), ""},
+		{"key that is not granted", bind(t, agent(t), "transit.hmac", `{"key":"other","input":"aGk="}`), call.Forbidden},
+		{"another's key", bind(t, other, "transit.hmac", `{"key":"mcp","input":"aGk="}`), call.Forbidden},
+		{"the same name in a tenant", bind(t, tenant, "transit.hmac", `{"key":"mcp","input":"aGk="}`), call.Forbidden},
+		{"chance names no key", bind(t, other, "transit.random", `{}`), ""},
+		{"granted database role", bind(t, agent(t), "db.issue_creds", `{"role":"readonly"}`), ""},
+		{"database role that is not", bind(t, agent(t), "db.issue_creds", `{"role":"admin"}`), call.Forbidden},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := e.Decide(t.Context(), tt.b)
+			if d.Allow != (tt.want == "") || d.Code != tt.want {
+				t.Fatalf("got allow %v, code %q, reasons %v; want code %q", d.Allow, d.Code, d.Reasons, tt.want)
+			}
+			if d.Grant.Valid() != d.Allow {
+				t.Errorf("grant valid %v, allow %v", d.Grant.Valid(), d.Allow)
+			}
+			if d.ID == "" || d.Revision == "" || d.Tier == "" {
+				t.Errorf("incomplete: %+v", d)
+			}
+			if again := e.Decide(t.Context(), tt.b); again.Allow != d.Allow || again.Code != d.Code || again.ID == d.ID {
+				t.Errorf("asked again: %+v, before: %+v", again, d)
+			}
+		})
+	}
+}
+
+func TestTermsOfAGrant(t *testing.T) {
+	e := open(t, policy.Config{Dir: dev})
+	b := bind(t, agent(t), "kv.read", `{"path":"app","version":3}`)
+	d := e.Decide(t.Context(), b)
+	terms := d.Grant.Terms()
+	if terms.Op != "kv.read" || terms.Resource != b.Resource || terms.DecisionID != d.ID || d.Grant.Caller() != b.Caller {
+		t.Errorf("terms %+v of %+v", terms, b.Resource)
+	}
+}
+
+// team writes a policy directory.
+func team(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestARequestMayAskForTighterDeliveryOnly(t *testing.T) {
+	dir := team(t, map[string]string{"data.yaml": `{obligations: {kv.read: {deliver: masked}, kv.list: {deliver: wrapped, wrap_ttl_s: 60}}}`})
+	e := open(t, policy.Config{Dir: dir})
+	tests := []struct {
+		op    string
+		asked call.Deliver
+		want  call.Deliver
+	}{
+		{"kv.metadata", call.Masked, call.Masked},
+		{"kv.metadata", "", call.Plain},
+		{"kv.read", call.Plain, call.Masked},
+		{"kv.read", call.Wrapped, call.Wrapped},
+		{"kv.list", call.Plain, call.Wrapped},
+	}
+	for _, tt := range tests {
+		args := `{"path":"a"}`
+		if tt.op == "kv.list" {
+			args = `{}`
+		}
+		b := bind(t, agent(t), tt.op, args)
+		b.Request.Deliver, b.Request.WrapTTL = tt.asked, 5*time.Minute
+		d := e.Decide(t.Context(), b)
+		if d.Obligations.Deliver != tt.want || d.Grant.Terms().Deliver != tt.want {
+			t.Errorf("%s asked %q: got %q, want %q", tt.op, tt.asked, d.Obligations.Deliver, tt.want)
+		}
+		if tt.op == "kv.list" && d.Obligations.WrapTTL != time.Minute {
+			t.Errorf("wrapped for %v, want the policy's minute", d.Obligations.WrapTTL)
+		}
+	}
+}
+
+func TestTheGatewayChecksWhatThePolicySays(t *testing.T) {
+	tests := []struct {
+		name, data string
+		config     policy.Config
+	}{
+		{"unknown tier", `{grants: {subjects: {agent_api: {tier: none}}}}`, policy.Config{}},
+		{"unknown transform", `{obligations: {kv.read: {transforms: [{name: none}]}}}`, policy.Config{Transforms: func(string) bool { return false }}},
+		{"an approval", `{obligations: {kv.read: {approval: {group: sec}}}}`, policy.Config{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.config.Dir = team(t, map[string]string{"data.yaml": tt.data})
+			d := open(t, tt.config).Decide(t.Context(), bind(t, agent(t), "kv.read", `{"path":"a"}`))
+			if d.Allow || d.Grant.Valid() || d.Code != call.PolicyError || d.Reasons[0].Code != "policy.bad_decision" {
+				t.Errorf("got %+v", d)
+			}
+		})
+	}
+}
+
+func TestCaps(t *testing.T) {
+	dir := team(t, map[string]string{"data.yaml": `{grants: {subjects: {agent_api: {db: {readonly: {max_ttl_s: 7200}, short: {max_ttl_s: 60}, free: {}}}}}}`})
+	e := open(t, policy.Config{Dir: dir, MaxTTL: time.Hour})
+	for role, want := range map[string]time.Duration{"readonly": time.Hour, "short": time.Minute, "free": time.Hour} {
+		d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", `{"role":"`+role+`"}`))
+		if !d.Allow || d.Grant.Terms().MaxTTL != want {
+			t.Errorf("%s: allow %v, cap %v, want %v", role, d.Allow, d.Grant.Terms().MaxTTL, want)
+		}
+	}
+}
+
+func TestOutOfTime(t *testing.T) {
+	e := open(t, policy.Config{Timeout: time.Nanosecond, CacheSize: -1})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // the evaluation is cancelled at its first look, whatever the machine does
+	d := e.Decide(ctx, bind(t, agent(t), "kv.read", `{"path":"a"}`))
+	if d.Allow || d.Code != call.PolicyTimeout || d.Grant.Valid() {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func TestTiersAndCosts(t *testing.T) {
+	dir := team(t, map[string]string{"data.yaml": `
+tiers: {gold: {requests: 600, window_s: 10, cost: {db.issue_creds: 7}}}
+grants: {subjects: {agent_api: {tier: gold, db: {readonly: {}}}}}`})
+	e := open(t, policy.Config{Dir: dir, StandardRequests: 5, StandardWindow: time.Second})
+	d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", `{"role":"readonly"}`))
+	if d.Tier != "gold" || d.Cost != 7 {
+		t.Errorf("got tier %s, cost %d", d.Tier, d.Cost)
+	}
+	if d := e.Decide(t.Context(), full(t, agent(t), "kv.read", `{"path":"x"}`)); d.Allow || d.Tier != "gold" || d.Cost != 1 {
+		t.Errorf("a denial: got tier %s, cost %d", d.Tier, d.Cost)
+	}
+	if tier, ok := e.Tier("gold"); !ok || tier.Burst != 600 || tier.Window != 10*time.Second {
+		t.Errorf("got %+v", tier)
+	}
+	if tier, ok := e.Tier("standard"); !ok || tier.Requests != 5 || tier.Burst != 5 || tier.Window != time.Second {
+		t.Errorf("got %+v", tier)
+	}
+	if _, ok := e.Tier("none"); ok {
+		t.Error("a tier that does not exist exists")
+	}
+}
+
+func TestListsAreDecisions(t *testing.T) {
+	e := open(t, policy.Config{Dir: dev})
+	cat := catalogue(t)
+	stranger := agent(t)
+	stranger.Subject = "stranger"
+	for _, c := range []*call.Caller{agent(t), agent(t, "read"), agent(t, []string{}...), stranger} {
+		for _, o := range cat.All() {
+			names, named := e.Names(t.Context(), c, o)
+			if named && (len(names) > 0) != e.Callable(t.Context(), c, o) {
+				t.Errorf("%s %s: names %v, callable %v", c.Subject, o.Name, names, e.Callable(t.Context(), c, o))
+			}
+		}
+	}
+	callable := func(c *call.Caller, name string) bool { return e.Callable(t.Context(), c, cat.Get(name)) }
+	tests := []struct {
+		c    *call.Caller
+		op   string
+		want bool
+	}{
+		{agent(t), "kv.write", true},
+		{agent(t, "read"), "kv.write", false},
+		{agent(t, "read"), "kv.read", true},
+		{agent(t), "transit.encrypt", true},
+		{stranger, "transit.encrypt", false},
+		{stranger, "transit.random", true},
+		{stranger, "db.issue_creds", false},
+		{agent(t, []string{}...), "self.whoami", true},
+		{agent(t, []string{}...), "kv.read", false},
+	}
+	for _, tt := range tests {
+		if got := callable(tt.c, tt.op); got != tt.want {
+			t.Errorf("%s %v %s: got %v, want %v", tt.c.Subject, tt.c.Scopes, tt.op, got, tt.want)
+		}
+	}
+	if names, ok := e.Names(t.Context(), agent(t), cat.Get("transit.encrypt")); !ok || fmt.Sprint(names) != "[mcp signing]" {
+		t.Errorf("got %v", names)
+	}
+	if _, ok := e.Names(t.Context(), agent(t), cat.Get("kv.read")); ok {
+		t.Error("paths of secrets are not named by data")
+	}
+}
+
+func TestExplainIsForOneself(t *testing.T) {
+	e := open(t, policy.Config{Dir: dev, Keep: 2})
+	d := e.Decide(t.Context(), full(t, agent(t), "kv.read", `{"path":"x"}`))
+	x, err := e.Explain(agent(t), d.ID)
+	if err != nil || x.Allow || x.Code != "forbidden" || len(x.Reasons) != 1 || x.Reasons[0].Code != "resource.denied" || x.Reasons[0].Rule != "" {
+		t.Errorf("got %+v, %v", x, err)
+	}
+	other := agent(t)
+	other.Subject = "other"
+	if _, err := e.Explain(other, d.ID); !call.Is(err, call.NotFound) {
+		t.Errorf("another's decision: got %v", err)
+	}
+	if _, err := e.Explain(agent(t), "none"); !call.Is(err, call.NotFound) {
+		t.Errorf("a decision that never was: got %v", err)
+	}
+	if _, steps, err := e.Trace(t.Context(), d.ID); err != nil || len(steps) < 3 {
+		t.Errorf("trace of %d steps, %v", len(steps), err)
+	}
+	for range 2 {
+		e.Decide(t.Context(), bind(t, agent(t), "kv.list", `{}`))
+	}
+	if _, err := e.Explain(agent(t), d.ID); !call.Is(err, call.NotFound) {
+		t.Errorf("a decision that is too old: got %v", err)
+	}
+}
+
+func ExampleEngine_Decide() {
+	catalogue, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	e, err := policy.Open(policy.Config{Catalogue: catalogue, Dir: dev, Timeout: time.Second})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	prefix, _ := call.ParsePath("mcp/agent_api")
+	c := &call.Caller{Subject: "agent_api", Prefix: prefix, Scopes: []string{"read"}}
+	for _, r := range []op.Request{
+		{Op: "kv.read", Args: []byte(`{"path":"app"}`), Caller: c},
+		{Op: "kv.delete", Args: []byte(`{"path":"app"}`), Caller: c},
+	} {
+		b, err := catalogue.Bind(&r)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		d := e.Decide(context.Background(), b)
+		fmt.Println(r.Op, d.Allow, d.Code, d.RequiredScopes)
+	}
+	// Output:
+	// kv.read true  [read]
+	// kv.delete false insufficient_scope [delete]
+}

@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+)
+
+// queue is how many records wait for the disk before they are dropped and counted:
+// the audit log is the evidence, this log is for replay.
+const queue = 4096
+
+// journal keeps the last decisions in memory, to explain them, and writes all of
+// them to a file.
+type journal struct {
+	key []byte
+
+	mu   sync.Mutex // guards the fields below
+	ring []*record
+	next int
+	byID map[string]*record
+
+	lines chan any
+	done  chan struct{}
+	file  *os.File
+	once  sync.Once
+	err   error // of the last write, read after done
+}
+
+func newJournal(c Config) (*journal, error) {
+	j := &journal{key: c.LogKey, ring: make([]*record, c.Keep), byID: make(map[string]*record, c.Keep)}
+	if len(j.key) == 0 {
+		j.key = make([]byte, 32)
+		_, _ = rand.Read(j.key) // never fails (crypto/rand)
+	}
+	if c.LogFile == "" {
+		return j, nil
+	}
+	f, err := os.OpenFile(c.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the decision log: %w", err)
+	}
+	j.file, j.lines, j.done = f, make(chan any, queue), make(chan struct{})
+	go j.write()
+	return j, nil
+}
+
+// add keeps a record. It never waits.
+func (j *journal) add(r *record) {
+	j.mu.Lock()
+	if old := j.ring[j.next]; old != nil {
+		delete(j.byID, old.decision.ID)
+	}
+	j.ring[j.next], j.byID[r.decision.ID] = r, r
+	j.next = (j.next + 1) % len(j.ring)
+	j.mu.Unlock()
+	j.send(r)
+}
+
+// send hands a line to the writer, or drops it.
+func (j *journal) send(line any) {
+	if j.lines == nil {
+		return
+	}
+	select {
+	case j.lines <- line:
+	default:
+		logDropped.Inc()
+	}
+}
+
+func (j *journal) find(id string) *record {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.byID[id]
+}
+
+// write writes lines until the journal is closed, and flushes whenever none waits.
+func (j *journal) write() {
+	defer close(j.done)
+	w := bufio.NewWriter(j.file)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for line := range j.lines {
+		if line == nil {
+			break
+		}
+		if r, ok := line.(*record); ok {
+			line = r.line(j.key)
+		}
+		if err := enc.Encode(line); err != nil {
+			j.err = err
+			logDropped.Inc()
+		}
+		if len(j.lines) == 0 {
+			if err := w.Flush(); err != nil {
+				j.err = err
+			}
+		}
+	}
+	if err := w.Flush(); err != nil {
+		j.err = err
+	}
+}
+
+// close writes what waits and closes the file. Decisions may still be made, and are
+// not written any more.
+func (j *journal) close() error {
+	if j == nil || j.lines == nil {
+		return nil
+	}
+	var err error
+	j.once.Do(func() {
+		j.lines <- nil
+		<-j.done
+		if err = j.err; err == nil {
+			err = j.file.Close()
+		}
+	})
+	return err
+}

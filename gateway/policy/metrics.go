@@ -1,0 +1,28 @@
+package policy
+
+import (
+	"fmt"
+
+	"github.com/VictoriaMetrics/metrics"
+)
+
+// reloads counts what came of new policies: ok or refused.
+func reloads(result string) *metrics.Counter {
+	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_reloads_total{result=%q}", result))
+}
+
+// shadowed counts what a shadow would have answered: same, would_deny,
+// would_allow or other.
+func shadowed(diff string) *metrics.Counter {
+	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_shadow_total{diff=%q}", diff))
+}
+
+// What a decision was answered from.
+var (
+	evaluated   = metrics.NewCounter(`portcullis_policy_decisions_total{from="evaluation"}`)
+	fromCache   = metrics.NewCounter(`portcullis_policy_decisions_total{from="cache"}`)
+	failures    = metrics.NewCounter("portcullis_policy_failures_total")
+	evalSeconds = metrics.NewHistogram("portcullis_policy_evaluation_seconds")
+	logDropped  = metrics.NewCounter("portcullis_policy_log_dropped_total")
+	shadowDrops = metrics.NewCounter("portcullis_policy_shadow_dropped_total")
+)

@@ -1,0 +1,63 @@
+package program
+
+import (
+	"math"
+	"slices"
+
+	"portcullis/gateway/policy/document"
+)
+
+// Cacheable proves whether decisions may be kept, from what the rules can read. A
+// decision is a function of the revision and of the fields that are read, because
+// no function that a policy may use has another source. What is in the key changes
+// the key; so a policy cannot be cached only if its key would never come again:
+// when a team reads the second or the id of the request, or the arguments' values,
+// which are not kept. The embedded rules read the second to end grants, and
+// Window knows when grants end.
+func (p *Program) Cacheable() (ok bool, because string) {
+	for _, f := range []string{"context.time.unix_s", "request.id", "args.values"} {
+		if p.team.Any(f) {
+			return false, "a rule reads " + f
+		}
+	}
+	return true, ""
+}
+
+// Keyer writes the key of a decision.
+func (p *Program) Keyer() document.Keyer {
+	return document.NewKeyer(p.reads, "context.time.unix_s")
+}
+
+// Window is the time around now in which no grant ends: from inclusive, until
+// exclusive, in Unix seconds. Within it, the second does not matter.
+func (p *Program) Window(now int64) (from, until int64) {
+	i, _ := slices.BinarySearch(p.ends, now+1)
+	from, until = math.MinInt64, math.MaxInt64
+	if i > 0 {
+		from = p.ends[i-1]
+	}
+	if i < len(p.ends) {
+		until = p.ends[i]
+	}
+	return from, until
+}
+
+// ends are the times at which any grant ends, in order.
+func ends(data any) []int64 {
+	var out []int64
+	var walk func(any)
+	walk = func(v any) {
+		m, _ := v.(map[string]any)
+		for k, v := range m {
+			if n, ok := v.(float64); ok && k == "expires_s" {
+				out = append(out, int64(n))
+			}
+			walk(v)
+		}
+	}
+	if m, ok := data.(map[string]any); ok {
+		walk(m["tenants"])
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy/document"
+)
+
+// record is one decision as it is kept. It holds no secret and no argument, but
+// for the values that the policy reads.
+type record struct {
+	facts    document.Facts
+	values   map[string]any
+	decision op.Decision
+	took     time.Duration // of the evaluation, 0 when cached
+	snapshot *snapshot
+}
+
+// Record is a line of the decision log: enough to decide once more.
+type Record struct {
+	V              int                  `json:"v"`
+	ID             string               `json:"id"`
+	Time           time.Time            `json:"time"`
+	Revision       string               `json:"revision"`
+	Caller         string               `json:"caller"`
+	Allow          bool                 `json:"allow"`
+	Code           string               `json:"code,omitempty"`
+	Reasons        []op.Reason          `json:"reasons,omitempty"`
+	RequiredScopes []string             `json:"required_scopes,omitempty"`
+	PathPrefix     string               `json:"path_prefix,omitempty"`
+	Tier           string               `json:"tier"`
+	Cost           int                  `json:"cost"`
+	Obligations    document.Obligations `json:"obligations"`
+	Cached         bool                 `json:"cached"`
+	EvalUS         int64                `json:"eval_us"`
+	Input          map[string]any       `json:"input"`
+	Erased         []string             `json:"erased,omitempty"` // fields whose values are hashed
+}
+
+// line is the record for the log, its input masked: the values of arguments, and
+// what the policy's data say.
+func (r *record) line(key []byte) Record {
+	d := r.decision
+	out := Record{
+		V: 1, ID: d.ID, Time: r.facts.Time, Revision: d.Revision, Caller: r.facts.Caller.Key(),
+		Allow: d.Allow, Code: string(d.Code), Reasons: d.Reasons, RequiredScopes: d.RequiredScopes,
+		PathPrefix: d.PathPrefix, Tier: d.Tier, Cost: d.Cost, Obligations: obligationsOf(d.Obligations),
+		Cached: d.Cached, EvalUS: r.took.Microseconds(),
+	}
+	in := r.input()
+	raw, err := json.Marshal(in)
+	if err == nil {
+		err = json.Unmarshal(raw, &out.Input)
+	}
+	if err != nil {
+		return out
+	}
+	for _, path := range append([]string{"args.values"}, r.snapshot.masks()...) {
+		out.Erased = append(out.Erased, mask(out.Input, strings.Split(path, "."), path, key)...)
+	}
+	slices.Sort(out.Erased)
+	return out
+}
+
+// input is the whole input that was decided on.
+func (r *record) input() document.Input {
+	in := r.facts.Input(document.Everything())
+	in.Args.Values = r.values
+	return in
+}
+
+func obligationsOf(o op.Obligations) document.Obligations {
+	out := document.Obligations{
+		Deliver: string(o.Deliver), WrapTTLS: int(o.WrapTTL.Seconds()), MaxTTLS: int(o.MaxTTL.Seconds()),
+	}
+	for _, t := range o.Transforms {
+		out.Transforms = append(out.Transforms, document.Transform(t))
+	}
+	return out
+}
+
+// masks are the fields that the policy's data hide.
+func (s *snapshot) masks() []string {
+	list, _ := s.Data["masks"].([]any)
+	var out []string
+	for _, v := range list {
+		if p, ok := v.(string); ok {
+			out = append(out, strings.TrimPrefix(p, "input."))
+		}
+	}
+	return out
+}
+
+// mask replaces every leaf at and below a path by its HMAC, and returns which.
+func mask(in map[string]any, path []string, name string, key []byte) []string {
+	v, there := in[path[0]]
+	if !there {
+		return nil
+	}
+	if inner, ok := v.(map[string]any); ok {
+		if len(path) > 1 {
+			return mask(inner, path[1:], name, key)
+		}
+		var out []string
+		for k := range inner {
+			out = append(out, mask(inner, []string{k}, name+"."+k, key)...)
+		}
+		return out
+	}
+	if len(path) > 1 || v == nil {
+		return nil
+	}
+	in[path[0]] = hashed(v, key)
+	return []string{name}
+}
+
+// hashed tells equal values from different ones, and nothing else.
+func hashed(v any, key []byte) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return "hmac:?"
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write(raw)
+	return "hmac:" + hex.EncodeToString(mac.Sum(nil)[:16])
+}

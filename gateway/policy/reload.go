@@ -1,0 +1,168 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/check"
+	"portcullis/gateway/policy/program"
+)
+
+// Watch looks for a changed policy until the context ends. A change is taken when
+// it was the same at two looks, so that files that are still being written, of
+// which some may be missing, are not taken for the policy.
+func (e *Engine) Watch(ctx context.Context) {
+	t := time.NewTicker(e.cfg.Poll)
+	defer t.Stop()
+	seen := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		digest := e.look()
+		if digest == seen {
+			_ = e.Reload(ctx) // logged and counted, and in Status
+		}
+		seen = digest
+	}
+}
+
+// look is the digest of what the source holds, or what is wrong with it.
+func (e *Engine) look() string {
+	team, err := e.read(e.cfg.Dir)
+	if err != nil {
+		return err.Error()
+	}
+	return bundle.Digest(e.core, team)
+}
+
+// Reload makes what the source holds now the active policy, if it is another than
+// before and stands every check. It is built aside and swapped in as a whole; when
+// it is refused, the active one keeps serving.
+func (e *Engine) Reload(ctx context.Context) error {
+	e.reload.Lock()
+	defer e.reload.Unlock()
+	team, err := e.read(e.cfg.Dir)
+	if err != nil {
+		return e.refuse("", err)
+	}
+	digest := bundle.Digest(e.core, team)
+	if digest == e.tried {
+		if r := e.refused.Load(); r != nil {
+			return r.err
+		}
+		return nil
+	}
+	s, err := e.build(ctx, team)
+	if err != nil {
+		return e.refuse(digest, err)
+	}
+	e.activate(s, digest)
+	return nil
+}
+
+// read reads a source. An archive that is older than the active one is refused:
+// whoever can replay an old one could bring a withdrawn grant back.
+func (e *Engine) read(dir string) (*bundle.Bundle, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	team, err := bundle.Read(dir, e.cfg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	if s := e.active.Load(); s != nil && s.team != nil && team.Sequence < s.team.Sequence {
+		return nil, fmt.Errorf("policy %s: its sequence %d is below the active %d", dir, team.Sequence, s.team.Sequence)
+	}
+	return team, nil
+}
+
+// remembered is how many checked policies are known again: one that comes back, as
+// in a rollback, is active at once.
+const remembered = 16
+
+// build checks a bundle and makes a snapshot of it.
+func (e *Engine) build(ctx context.Context, team *bundle.Bundle) (*snapshot, error) {
+	digest := bundle.Digest(e.core, team)
+	if slices.Contains(e.passed, digest) {
+		p, err := program.Compile(ctx, e.core, team)
+		return e.snapshot(p, team), err
+	}
+	p, report, err := check.Policy(ctx, e.core, team, e.cfg.Catalogue.All())
+	if err = errors.Join(err, report.Findings.Err()); err != nil {
+		return nil, err
+	}
+	for _, f := range report.Findings {
+		e.cfg.Logger.Warn("policy", "finding", f.String())
+	}
+	e.passed = append(e.passed[max(0, len(e.passed)-remembered+1):], digest)
+	return e.snapshot(p, team), nil
+}
+
+func (e *Engine) snapshot(p *program.Program, team *bundle.Bundle) *snapshot {
+	if p == nil {
+		return nil
+	}
+	return &snapshot{
+		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize), lists: newLists(), loaded: e.cfg.Now(),
+	}
+}
+
+func (e *Engine) activate(s *snapshot, digest string) {
+	e.active.Store(s)
+	e.refused.Store(nil)
+	e.tried = digest
+	reloads("ok").Inc()
+	e.cfg.Logger.Info("the policy is active", "revision", s.Revision)
+	if e.cfg.LastGood == "" || s.team == nil {
+		return
+	}
+	if err := bundle.Save(e.cfg.LastGood, s.team); err != nil {
+		e.cfg.Logger.Warn("the last good policy could not be kept", "cause", err)
+	}
+}
+
+// refuse notes why a policy is not active. The first refusal since a good one
+// starts the clock of MaxStale.
+func (e *Engine) refuse(digest string, err error) error {
+	r := &refusal{err: err, since: e.cfg.Now()}
+	if before := e.refused.Load(); before != nil {
+		r.since = before.since
+	}
+	if before := e.refused.Load(); before == nil || before.err.Error() != err.Error() {
+		reloads("refused").Inc()
+		e.cfg.Logger.Error("the newest policy is refused", "cause", err)
+	}
+	e.refused.Store(r)
+	e.tried = digest
+	return err
+}
+
+// restore activates the last good policy of an earlier run. It is checked like any
+// other.
+func (e *Engine) restore(ctx context.Context) error {
+	if e.cfg.LastGood == "" {
+		return errors.New("no last good policy is kept")
+	}
+	team, err := bundle.Load(e.cfg.LastGood)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("there is no last good policy")
+	}
+	if err != nil {
+		return err
+	}
+	s, err := e.build(ctx, team)
+	if err != nil {
+		return fmt.Errorf("the last good policy: %w", err)
+	}
+	e.active.Store(s)
+	e.cfg.Logger.Warn("the last good policy of an earlier run is active", "revision", s.Revision)
+	return nil
+}

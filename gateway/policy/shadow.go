@@ -1,0 +1,126 @@
+package policy
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy/document"
+)
+
+// waiting is how many decisions wait for the shadow before they are dropped.
+const waiting = 256
+
+// shadow answers every call with a candidate policy, after it was decided, and
+// notes where that differs. Nothing it says is ever enforced. A nil shadow does
+// nothing.
+type shadow struct {
+	*snapshot
+	queue chan *record
+	log   *journal
+}
+
+// ShadowDiff is a line of the decision log: what the candidate would have said.
+type ShadowDiff struct {
+	V        int       `json:"v"`
+	Shadow   string    `json:"shadow"` // the candidate's revision
+	ID       string    `json:"id"`     // of the decision
+	Time     time.Time `json:"time"`
+	Revision string    `json:"revision"`
+	Op       string    `json:"op"`
+	Caller   string    `json:"caller"`
+	Diff     string    `json:"diff"` // would_deny, would_allow or other
+	Reasons  []string  `json:"reasons,omitempty"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// newShadow checks the candidate as if it were to become active.
+func (e *Engine) newShadow(ctx context.Context) (*shadow, error) {
+	if e.cfg.Shadow == "" {
+		return nil, nil
+	}
+	team, err := e.read(e.cfg.Shadow)
+	if err != nil {
+		return nil, err
+	}
+	s, err := e.build(ctx, team)
+	if err != nil {
+		return nil, err
+	}
+	return &shadow{snapshot: s, queue: make(chan *record, waiting), log: e.log}, nil
+}
+
+// offer hands a decision over. It never waits.
+func (s *shadow) offer(r *record) {
+	if s == nil {
+		return
+	}
+	select {
+	case s.queue <- r:
+	default:
+		shadowDrops.Inc()
+	}
+}
+
+// RunShadow answers with the candidate until the context ends.
+func (e *Engine) RunShadow(ctx context.Context) {
+	if e.shadow == nil {
+		return
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-e.shadow.queue:
+			e.shadow.one(ctx, r)
+		}
+	}
+}
+
+func (s *shadow) one(ctx context.Context, r *record) {
+	in := r.input()
+	out, err := s.Decide(ctx, &in, time.Second)
+	diff := difference(r.decision, out, err)
+	shadowed(diff).Inc()
+	if diff == "same" {
+		return
+	}
+	line := ShadowDiff{
+		V: 1, Shadow: s.Revision, ID: r.decision.ID, Time: r.facts.Time, Revision: r.decision.Revision,
+		Op: r.facts.Op.Name, Caller: r.facts.Caller.Key(), Diff: diff,
+	}
+	for _, x := range out.Reasons {
+		line.Reasons = append(line.Reasons, x.Code)
+	}
+	if err != nil {
+		line.Error = err.Error()
+	}
+	s.log.send(line)
+}
+
+// difference names how a candidate's answer differs from a decision.
+func difference(d op.Decision, out document.Output, err error) string {
+	allow := err == nil && out.Allow
+	switch {
+	case d.Allow && !allow:
+		return "would_deny"
+	case !d.Allow && allow:
+		return "would_allow"
+	case !d.Allow:
+		return "same"
+	case d.Tier != out.Tier || d.PathPrefix != out.PathPrefix || !sameDuties(d.Obligations, out.Obligations):
+		return "other"
+	}
+	return "same"
+}
+
+// sameDuties compares the transforms alone: delivery and bounds are also shaped by
+// the request and by the gateway's caps.
+func sameDuties(a op.Obligations, b document.Obligations) bool {
+	var list []op.Transform
+	for _, t := range b.Transforms {
+		list = append(list, op.Transform(t))
+	}
+	return len(a.Transforms) == len(list) && (len(list) == 0 || reflect.DeepEqual(a.Transforms, list))
+}
