@@ -86,8 +86,13 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 		edge.WriteError(w, err, "")
 		return
 	}
+	form, ttl, err := delivery(r.Header)
+	if err != nil {
+		edge.WriteError(w, err, "")
+		return
+	}
 	res, err := a.Do(r.Context(), &op.Request{
-		ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: o.Name, Args: args, Caller: c,
+		ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: o.Name, Args: args, Caller: c, Deliver: form, WrapTTL: ttl,
 	})
 	if a.Limits != nil && res.DecisionID != "" {
 		a.Limits(w.Header(), c, res)
