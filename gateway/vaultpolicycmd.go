@@ -10,7 +10,6 @@ import (
 	"portcullis/gateway/auth/principal"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
-	"portcullis/gateway/op"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
 	"portcullis/gateway/vault"
@@ -58,9 +57,9 @@ func (v vaultPolicyCmd) Run() error {
 	return v.use(cfg, vault.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key()), hcl)
 }
 
-// caller is the subject as it would be authenticated, with every scope.
+// caller is the subject as it would be authenticated.
 func (v vaultPolicyCmd) caller(cfg config.Config) (*call.Caller, error) {
-	c := &call.Caller{Subject: v.Subject, Tenant: v.Tenant, Roles: v.Role, Scopes: principal.AllScopes()}
+	c := &call.Caller{Subject: v.Subject, Tenant: v.Tenant, Roles: v.Role, Method: call.APIKey}
 	var err error
 	if v.Prefix != "" {
 		if c.Prefix, err = call.ParsePath(v.Prefix); err != nil {
@@ -85,10 +84,7 @@ func hclOf(cfg config.Config, c *call.Caller) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return vaultpolicy.Subject{
-		Caller: c, Catalogue: catalogue, Granted: engine.Granted(c, time.Now()),
-		Callable: func(o *op.Op) bool { return engine.Callable(context.Background(), c, o) },
-	}.Rules().HCL(), nil
+	return vaultpolicy.Of(catalogue, engine)(c)
 }
 
 // use writes the policy and prints a token. What is for scripts goes to standard

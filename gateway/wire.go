@@ -29,6 +29,7 @@ import (
 	"portcullis/gateway/sse"
 	"portcullis/gateway/transform"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vaultpolicy"
 )
 
 // gateway is every part, wired once and never changed.
@@ -62,9 +63,11 @@ func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 		return nil, err
 	}
 	var problems [4]error
-	g.vault, problems[0] = vault.New(vaultConfig(c, g.logs.Server))
+	g.policy, problems[0] = policy.Open(policyConfig(c, g.ops, g.logs.Server))
 	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
-	g.policy, problems[2] = policy.Open(policyConfig(c, g.ops, g.logs.Server))
+	vc := vaultConfig(c, g.logs.Server)
+	vc.Children.PolicyFor = vaultpolicy.Of(g.ops, g.policy)
+	g.vault, problems[2] = vault.New(vc)
 	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Log: g.logs.Server})
 	if err := errors.Join(problems[:]...); err != nil {
 		return nil, err

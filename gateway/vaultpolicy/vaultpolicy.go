@@ -8,10 +8,12 @@
 package vaultpolicy
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -24,6 +26,20 @@ type Subject struct {
 	Granted   []policy.Named    // by name, see policy.Engine.Granted
 	Callable  func(*op.Op) bool // whether some call could be allowed; nil for all
 	Catalogue *op.Catalogue
+}
+
+// Of returns the policy of any caller, for vault.Children. Scopes are a
+// credential's and not a caller's, so the policy is made as if it had them all.
+func Of(c *op.Catalogue, e *policy.Engine) func(*call.Caller) (string, error) {
+	return func(who *call.Caller) (string, error) {
+		all := *who
+		all.Scopes = []string{string(op.Read), string(op.List), string(op.Write), string(op.Delete)}
+		s := Subject{
+			Caller: &all, Catalogue: c, Granted: e.Granted(&all, time.Now()),
+			Callable: func(o *op.Op) bool { return e.Callable(context.Background(), &all, o) },
+		}
+		return s.Rules().HCL(), nil
+	}
 }
 
 // Rules are paths in Vault with their capabilities.
