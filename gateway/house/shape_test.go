@@ -192,7 +192,7 @@ var calls = map[string]func(source) bool{
 		return s.test || isTestSupport(s.dir()) || isCommand(s)
 	},
 	"time.Sleep":               func(s source) bool { return !s.test || strings.Contains(s.text, `"testing/synctest"`) },
-	"t.Skip t.Skipf t.SkipNow": func(source) bool { return false },
+	"t.Skip t.Skipf t.SkipNow": func(s source) bool { return !s.test },
 }
 
 // isCommand: main packages talk to people.
