@@ -24,6 +24,8 @@ type Generation struct {
 	engine *guest.Engine
 	// refs counts the set itself and every pin. It never leaves zero again.
 	refs atomic.Int64
+	// closed marks what a closed set gives out.
+	closed bool
 }
 
 // build loads everything that the manifest lists, or nothing. Without a module

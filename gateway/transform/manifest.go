@@ -60,7 +60,7 @@ type Entry struct {
 }
 
 // Select holds patterns in which * stands for any text. An empty list matches
-// everything.
+// everything. Log records are not selected: a log module sees all of them.
 type Select struct {
 	Operations []string `yaml:"operations,omitempty"`
 	Mounts     []string `yaml:"mounts,omitempty"`

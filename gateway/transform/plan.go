@@ -35,6 +35,7 @@ var (
 	ErrArgs        = errors.New("arguments of the transform are not valid")
 	ErrQuarantined = errors.New("transform is in quarantine")
 	ErrTooMany     = errors.New("too many transforms")
+	ErrClosed      = errors.New("transforms are closed")
 )
 
 // Plan is what will be done to one payload, in order. It belongs to the
@@ -55,6 +56,9 @@ type planned struct {
 
 // Plan merges what the decision names with what is mandatory for the call.
 func (g *Generation) Plan(c Call, named []Obligation) (Plan, error) {
+	if g.closed {
+		return Plan{}, ErrClosed
+	}
 	p := Plan{call: c}
 	for _, o := range named {
 		if err := p.add(g.byName[o.Name], o); err != nil {

@@ -48,7 +48,10 @@ func Open(ctx context.Context, manifest string, o Options) (*Set, error) {
 		o.Floor = native.New()
 	}
 	s := &Set{manifest: manifest, o: o}
-	return s, s.Reload(ctx)
+	if err := s.Reload(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Reload builds the generation that the manifest describes now and swaps it in.
@@ -100,9 +103,10 @@ func (s *Set) Pin() *Generation {
 	}
 }
 
-// Close releases the current generation. No call may start after it.
+// Close ends the set. Calls that have a generation finish; of those that come
+// later, plans are refused, and log records stay at the floor.
 func (s *Set) Close() {
-	if g := s.current.Load(); g != nil {
-		g.Release()
-	}
+	last := &Generation{closed: true}
+	last.refs.Store(1)
+	s.current.Swap(last).Release()
 }

@@ -371,6 +371,22 @@ func TestReload(t *testing.T) {
 	old.Release()
 }
 
+func TestClosedSetPlansNothing(t *testing.T) {
+	s, err := transform.Open(t.Context(), "", transform.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	g := s.Pin()
+	defer g.Release()
+	if _, err := g.Plan(response(), nil); !errors.Is(err, transform.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	if line, keep := s.Line([]byte(`{"password":"x"}`)); !keep || string(line) != `{"password":"[redacted]"}` {
+		t.Errorf("got %s, %v", line, keep)
+	}
+}
+
 func TestWatch(t *testing.T) {
 	d := newDir(t)
 	echo := d.put("echo.wasm", abuse.Echo())

@@ -4,36 +4,38 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 )
 
-// fingerprint changes when a file of the manifest's directory does.
+// fingerprint changes when the manifest or one of its files does.
 type fingerprint uint64
 
-// look reads names, sizes and times. Polling sees what notifications miss: bind
-// mounts, network file systems and directories that are swapped by a link.
+// look reads sizes and times of the manifest and of the files that it names.
+// Polling sees what notifications miss: bind mounts, network file systems and
+// directories that are swapped by a link.
 func (s *Set) look() fingerprint {
+	h := fnv.New64a()
 	if s.manifest == "" {
 		return 0
 	}
-	h := fnv.New64a()
-	root := filepath.Dir(s.manifest)
-	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // a file that vanished shows as a change
+	files := []string{s.manifest}
+	if m, err := parse(s.manifest); err == nil {
+		for _, e := range m.Modules {
+			tests, _ := filepath.Glob(m.Path(e.Tests)) // a bad pattern is found by the load
+			files = append(append(files, m.Path(e.File)), tests...)
 		}
-		if st, err := os.Stat(path); err == nil && !st.IsDir() {
-			fmt.Fprintln(h, path, st.Size(), st.ModTime().UnixNano())
+	}
+	for _, f := range files {
+		if st, err := os.Stat(f); err == nil {
+			fmt.Fprintln(h, f, st.Size(), st.ModTime().UnixNano())
 		}
-		return nil
-	})
+	}
 	return fingerprint(h.Sum64())
 }
 
-// Watch reloads when the directory of the manifest changes, until ctx ends. It
+// Watch reloads when the manifest or one of its files changes, until ctx ends. It
 // looks every interval. An error of a reload is in the status and the log.
 func (s *Set) Watch(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)

@@ -22,7 +22,7 @@ typedef struct {
 	u32 n;
 } span;
 
-// configure gets the configuration, or nothing; transform_payload writes its
+// configure gets the configuration; transform_payload writes its
 // output, or nothing to leave the payload unchanged. Both return a code.
 static u32 configure(span conf);
 static u32 transform_payload(u32 hook, span meta, span payload);

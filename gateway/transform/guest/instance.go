@@ -71,7 +71,8 @@ func (in *instance) start() error {
 	return in.snapshot()
 }
 
-// configure passes the configuration to init. A guest without init takes none.
+// configure passes the configuration to init, {} without one. A guest without
+// init takes none.
 func (in *instance) configure() error {
 	fn := in.mod.ExportedFunction("init")
 	conf := in.m.cfg.Init
@@ -80,6 +81,9 @@ func (in *instance) configure() error {
 	}
 	if fn == nil {
 		return nil
+	}
+	if len(conf) == 0 {
+		conf = []byte("{}")
 	}
 	p, err := in.reserve(len(conf))
 	if err != nil {
