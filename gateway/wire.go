@@ -66,12 +66,13 @@ func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 	g.policy, problems[0] = policy.Open(policyConfig(c, g.ops, g.logs.Server))
 	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
 	vc := vaultConfig(c, g.logs.Server)
-	vc.Children.PolicyFor = vaultpolicy.Of(g.ops, g.policy)
+	vc.Children.PolicyFor, vc.Guard.Allowed = vaultpolicy.Of(g.ops, g.policy), g.mayHold
 	g.vault, problems[2] = vault.New(vc)
 	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Log: g.logs.Server})
 	if err := errors.Join(problems[:]...); err != nil {
 		return nil, err
 	}
+	g.watchVault()
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled})
 	g.openStreams()
 	g.calls = g.pipeline()

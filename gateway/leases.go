@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"portcullis/gateway/auth/principal"
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/vault"
+)
+
+// mayHold reports whether a caller may go on holding a lease: the policy would
+// still issue the credentials. Scopes are a credential's, and the lease outlives
+// the credential that it was asked for with, so they do not matter. A policy that
+// gives no answer takes nothing away.
+func (g *gateway) mayHold(ctx context.Context, c *call.Caller, h vault.Held) bool {
+	args, err := json.Marshal(map[string]string{"role": h.Role})
+	if err != nil {
+		return false
+	}
+	all := *c
+	all.Scopes = slices.Concat(principal.AllScopes(), c.Scopes)
+	b, err := g.ops.Bind(&op.Request{ID: "lease", Transport: op.REST, Op: "db.issue_creds", Args: args, Caller: &all, Time: time.Now()})
+	if err != nil {
+		return false
+	}
+	d := g.policy.Decide(ctx, b)
+	return d.Allow || d.Code != call.Forbidden
+}
+
+// watchVault adds what is known of Vault's load to the metrics.
+func (g *gateway) watchVault() {
+	g.meter.Gauge("portcullis_vault_requests", func() float64 { n, _, _ := g.vault.Load(); return float64(n) })
+	g.meter.Gauge("portcullis_vault_waiting", func() float64 { _, n, _ := g.vault.Load(); return float64(n) })
+	g.meter.Gauge("portcullis_vault_away", func() float64 {
+		if _, _, away := g.vault.Load(); away {
+			return 1
+		}
+		return 0
+	})
+}
