@@ -1,8 +1,11 @@
 package transform
 
 import (
+	"fmt"
 	"sync"
 	"time"
+
+	"github.com/VictoriaMetrics/metrics"
 )
 
 const (
@@ -26,6 +29,11 @@ type breaker struct {
 	until   time.Time
 	backoff time.Duration
 	probing bool
+	trips   *metrics.Counter
+}
+
+func newBreaker(name string, now func() time.Time) *breaker {
+	return &breaker{now: now, trips: metrics.GetOrCreateCounter(fmt.Sprintf(`portcullis_transform_quarantines_total{module=%q}`, name))}
 }
 
 // allow tells whether a call may be made. In quarantine that is one call, when
@@ -89,6 +97,7 @@ func (b *breaker) failure() {
 }
 
 func (b *breaker) trip(now time.Time) {
+	b.trips.Inc()
 	b.backoff = min(max(2*b.backoff, backoffMin), backoffMax)
 	b.until, b.probing, b.failures = now.Add(b.backoff), false, 0
 }

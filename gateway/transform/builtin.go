@@ -32,7 +32,7 @@ func builtin(now func() time.Time, name string, schema *jsonschema.Schema, fn na
 	e := &Entry{Name: name, Hooks: []string{guest.Response.String()}, Phase: name, Priority: 100, Apply: "policy"}
 	return &unit{
 		Entry: e, digest: "native", hooks: []guest.Hook{guest.Response}, args: args,
-		breaker: &breaker{now: now}, metrics: newModuleMetrics(name),
+		breaker: newBreaker(name, now), metrics: newModuleMetrics(name),
 		run: func(dst []byte, s *planned, in guest.In) ([]byte, guest.Out, error) {
 			return runNative(fn, dst, s.args, in)
 		},

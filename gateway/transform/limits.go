@@ -90,7 +90,7 @@ func (e *Entry) pages() uint32 {
 		return e.Limits.Pages
 	}
 	if len(e.Hooks) == 1 && e.Hooks[0] == guest.Log.String() {
-		return 16
+		return 32
 	}
 	return 128
 }

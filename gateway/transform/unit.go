@@ -112,7 +112,7 @@ func ReadModule(path string) ([]byte, error) {
 }
 
 func newUnit(e *Entry, now func() time.Time) (*unit, error) {
-	u := &unit{Entry: e, digest: "sha256:" + e.SHA256[:12], breaker: &breaker{now: now}, metrics: newModuleMetrics(e.Name)}
+	u := &unit{Entry: e, digest: "sha256:" + e.SHA256[:12], breaker: newBreaker(e.Name, now), metrics: newModuleMetrics(e.Name)}
 	for _, name := range e.Hooks {
 		h, err := guest.ParseHook(name)
 		if err != nil {

@@ -86,21 +86,21 @@ func (e *Engine) Close() error {
 	return err
 }
 
-// decode applies every check that needs no code to run.
-func (e *Engine) decode(bin []byte, stub bool) (*wasmbin.Module, error) {
-	m, err := Inspect(bin, stub)
+// Inspect applies every check for which no code of the module runs. With an error
+// it returns what could be decoded, or nil.
+func (e *Engine) Inspect(bin []byte, stub bool) (*wasmbin.Module, error) {
+	m, err := decode(bin, stub)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	original, err := compile(e.ctx, e.check, bin)
 	if err != nil {
-		return nil, fmt.Errorf("invalid module: %w", err)
+		return m, fmt.Errorf("invalid module: %w", err)
 	}
 	return m, original.Close(e.ctx)
 }
 
-// Inspect decodes a module and checks its interface; it runs nothing.
-func Inspect(bin []byte, stub bool) (*wasmbin.Module, error) {
+func decode(bin []byte, stub bool) (*wasmbin.Module, error) {
 	lim := wasmbin.Plain()
 	if stub {
 		lim = wasmbin.Stub(stubbed)

@@ -59,7 +59,7 @@ func (e *Engine) Load(bin []byte, cfg Config) (*Module, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	decoded, err := e.decode(bin, cfg.Stub)
+	decoded, err := e.Inspect(bin, cfg.Stub)
 	if err != nil {
 		return nil, err
 	}

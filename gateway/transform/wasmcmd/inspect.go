@@ -1,6 +1,7 @@
 package wasmcmd
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -13,19 +14,24 @@ import (
 
 // Inspect describes a module file and tells whether it could be loaded. Nothing
 // of it is executed.
-func Inspect(w io.Writer, file string) error {
+func Inspect(ctx context.Context, w io.Writer, file string) error {
 	bin, err := transform.ReadModule(file)
 	if err != nil {
 		return err
 	}
+	engine, err := guest.NewEngine(ctx, "")
+	if err != nil {
+		return oneLine(err)
+	}
+	defer engine.Close()
 	stub := entry(bin).WASI != ""
 	fmt.Fprintf(w, "file      %s\nsize      %d bytes\nsha256    %x\n", file, len(bin), sha256.Sum256(bin))
-	m, err := guest.Inspect(bin, stub)
+	m, err := engine.Inspect(bin, stub)
 	if m != nil {
 		describe(w, m, stub)
 	}
 	if err != nil {
-		fmt.Fprintf(w, "verdict   refused: %v\n", err)
+		fmt.Fprintf(w, "verdict   refused: %v\n", oneLine(err))
 		return fmt.Errorf("%s is refused", file)
 	}
 	fmt.Fprintln(w, "verdict   can be loaded")

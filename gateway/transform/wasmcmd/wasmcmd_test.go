@@ -2,6 +2,7 @@ package wasmcmd_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -17,7 +18,7 @@ import (
 
 func ExampleInspect() {
 	var out bytes.Buffer
-	err := wasmcmd.Inspect(&out, "../../../wasm/mask/mask.wasm")
+	err := wasmcmd.Inspect(context.Background(), &out, "../../../wasm/mask/mask.wasm")
 	for line := range strings.Lines(out.String()) {
 		if strings.HasPrefix(line, "exports") || strings.HasPrefix(line, "verdict") {
 			fmt.Print(line)
@@ -45,7 +46,7 @@ func TestInspectRefusesWhatCannotLoad(t *testing.T) {
 	for _, m := range abuse.Modules() {
 		t.Run(m.Name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := wasmcmd.Inspect(&out, file(t, m.Bin))
+			err := wasmcmd.Inspect(t.Context(), &out, file(t, m.Bin))
 			if want := m.Stage == abuse.Load && !late[m.Name]; want != (err != nil) {
 				t.Errorf("got %v\n%s", err, out.String())
 			}
