@@ -204,3 +204,46 @@ func TestServerCertificateIsReplacedWithoutRestart(t *testing.T) {
 		t.Error("the revocation list is gone: want a word about it")
 	}
 }
+
+// TestSessionsAreNotResumed holds each connection against the files of now: a
+// resumed one would bring the verdict of then.
+func TestSessionsAreNotResumed(t *testing.T) {
+	w := newWorld(t)
+	url := serve(t, w.chain)
+	cache := tls.NewLRUClientSessionCache(8)
+	for i := range 3 {
+		c := client(t, w.ca, w.client, func(c *tls.Config) {
+			c.ClientSessionCache = cache
+			c.VerifyConnection = func(cs tls.ConnectionState) error {
+				if cs.DidResume {
+					t.Errorf("connection %d was resumed", i)
+				}
+				return nil
+			}
+		})
+		if got := ask(t, c, url); got != "mtls robot" {
+			t.Fatalf("got %s", got)
+		}
+	}
+}
+
+// TestS23_HeadersAboutCertificatesAreRemoved looks at what is left for those who
+// read the request later.
+func TestS23_HeadersAboutCertificatesAreRemoved(t *testing.T) {
+	w := newWorld(t)
+	names := []string{"X-SSL-Client-S-DN", "X-SSL-Client-Verify", "Client-DN", "X-SSL-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert"}
+	for peer, want := range map[string]int{anyone: 0, proxy: 2} {
+		r := w.get(from(peer))
+		for _, n := range names {
+			r.Header.Set(n, "x")
+		}
+		_, _ = w.chain.Authenticate(r)
+		left := 0
+		for _, n := range names {
+			left += len(r.Header.Values(n))
+		}
+		if left != want {
+			t.Errorf("from %s: %d headers are left, want %d", peer, left, want)
+		}
+	}
+}

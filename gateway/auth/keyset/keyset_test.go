@@ -133,6 +133,7 @@ func TestAStormOfUnknownKeysIsOneFetch(t *testing.T) {
 // the configured time, and no answer waits for the issuer longer than Patience.
 func TestAnIssuerInTrouble(t *testing.T) {
 	k := authtest.NewKey("ES256", "k")
+	elsewhere := issuer(t, authtest.NewKey("ES256", "not-ours"))
 	for name, answer := range map[string]http.HandlerFunc{
 		"error":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "x", http.StatusInternalServerError) },
 		"garbage": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
@@ -142,7 +143,7 @@ func TestAnIssuerInTrouble(t *testing.T) {
 		},
 		"far too much": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat(" ", 2<<20)+`{"keys":[]}`) },
 		"a redirect": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+			http.Redirect(w, r, elsewhere.JWKSURL(), http.StatusFound)
 		},
 		"hangs up": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"half an answer": func(w http.ResponseWriter, _ *http.Request) {
@@ -205,6 +206,42 @@ func TestASlowIssuerKeepsNobodyWaiting(t *testing.T) {
 		}
 		<-time.After(time.Minute) // the fetch gives up
 	})
+}
+
+// answering is a source whose issuer has no keys, and counts how often it is asked.
+func answering(t *testing.T, fetches *atomic.Int64) *keyset.Source {
+	return source(t, keyset.Options{URL: "https://issuer.test/jwks.json", Client: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+		fetches.Add(1)
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"keys":[]}`))}, nil
+	})}})
+}
+
+func TestUnknownKeysInARowAreFewFetches(t *testing.T) {
+	tok := token(t, authtest.NewKey("ES256", "unknown"))
+	synctest.Test(t, func(t *testing.T) {
+		var fetches atomic.Int64
+		s := answering(t, &fetches)
+		start := time.Now()
+		for range 21 {
+			if _, _, err := s.Find(t.Context(), tok); !errors.Is(err, rule.KeyID) {
+				t.Fatalf("got %v", err)
+			}
+		}
+		if d := time.Since(start); d < 20*keyset.Pause {
+			t.Errorf("got %d fetches in %v, want one per %v", fetches.Load(), d, keyset.Pause)
+		}
+	})
+}
+
+func TestAKeyIDThatMeansTwoKeysMeansNone(t *testing.T) {
+	a, b := authtest.NewKey("ES256", "same"), authtest.NewKey("ES256", "same")
+	set, _, err := keyset.Parse(authtest.JWKS(a, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err := set.Find(token(t, a)); !errors.Is(err, rule.KeyID) {
+		t.Errorf("got %v, %v", k, err)
+	}
 }
 
 func TestRunFetchesAgainAndAgain(t *testing.T) {
