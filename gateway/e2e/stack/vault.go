@@ -46,7 +46,10 @@ func (v *Vault) start(ctx context.Context, listen string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	args := append([]string{"--audit-file", v.AuditFile, "--log-level", "error"}, v.args...)
+	args := append([]string{"--log-level", "error"}, v.args...)
+	if !contains(v.args, "--audit-file") {
+		args = append(args, "--audit-file", v.AuditFile)
+	}
 	if !contains(v.args, "--listen") {
 		args = append([]string{"--listen", listen}, args...)
 	}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tick is the unit of times in /proc; it is 10 ms on every Linux that Go supports.
+const tick = 10 * time.Millisecond
+
+// cpuTime is the CPU time that a process has used, in user and kernel mode, from
+// /proc/PID/stat (proc_pid_stat(5), fields 14 and 15).
+func cpuTime(pid int) (time.Duration, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, fmt.Errorf("CPU times need Linux: %w", err)
+	}
+	return parseStat(string(raw))
+}
+
+func parseStat(s string) (time.Duration, error) {
+	// The name, field 2, may hold blanks and brackets: count from its end.
+	fields := strings.Fields(s[strings.LastIndexByte(s, ')')+1:])
+	if len(fields) < 13 {
+		return 0, errors.New("too few fields in /proc/PID/stat")
+	}
+	user, uerr := strconv.ParseInt(fields[11], 10, 64)
+	system, serr := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * tick, errors.Join(uerr, serr)
+}
