@@ -35,6 +35,7 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 			Enabled: c.ChildTokenEnabled, TTL: c.ChildTokenTTL, PolicyPrefix: c.ChildTokenPolicyPrefix,
 			Role: c.ChildTokenRole, LeaseRole: c.LeaseTokenRole,
 		},
+		CacheTTL: c.ReadCacheTTL,
 		Guard: vault.Guard{Max: c.LeaseMax, Renew: c.LeaseRenew, Idle: c.LeaseIdle},
 	}
 }

@@ -81,6 +81,7 @@ func (c *Config) checkVault(p *problems) {
 	p.name("LEASE_TOKEN_ROLE", c.LeaseTokenRole)
 	p.unless(c.LeaseMax > 0, "LEASES_PER_CALLER: must be positive")
 	p.unless(c.LeaseIdle > 0, "LEASE_IDLE_TIMEOUT: must be positive")
+	p.unless(c.ReadCacheTTL >= 0 && c.ReadCacheTTL <= time.Minute, "READ_CACHE_TTL: not between 0 and 60s")
 	c.checkVaultLogin(p)
 	p.unless((c.VaultClientCert == "") == (c.VaultClientKey == ""), "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: both or neither must be set")
 	p.name("KV_MOUNT", c.KVMount)

@@ -46,6 +46,7 @@ type Config struct {
 	VaultClientKey  string        `cfg:"VAULT_CLIENT_KEY"`
 	VaultServerName string        `cfg:"VAULT_TLS_SERVER_NAME"`
 	VaultSkipVerify bool          `cfg:"VAULT_SKIP_VERIFY"`
+	ReadCacheTTL    time.Duration `cfg:"READ_CACHE_TTL"` // secrets are answered from memory for so long, 0 for never
 	KVMount         string        `cfg:"KV_MOUNT"`
 	DefaultPrefix   string        `cfg:"DEFAULT_PREFIX"` // callers' secrets live in DEFAULT_PREFIX/<subject>
 
@@ -122,6 +123,11 @@ type Config struct {
 	// What is decided
 	PolicyDir     string        `cfg:"POLICY_DIR"`
 	PolicyTimeout time.Duration `cfg:"POLICY_TIMEOUT"`
+	PolicyShadow  string        `cfg:"POLICY_SHADOW_DIR"` // a candidate that is evaluated beside POLICY_DIR and never enforced
+	PolicyBackup  string        `cfg:"POLICY_LAST_GOOD"`  // file that keeps the last good policy over a restart
+	PolicyStale   time.Duration `cfg:"POLICY_MAX_STALE"`  // how long it serves beside a newer one that was refused
+	DecisionLog   string        `cfg:"DECISION_LOG"`      // file with one line a decision; empty for none
+	DecisionKey   call.Secret   `cfg:"DECISION_LOG_KEY"`  // with which masked values are hashed
 	RateEnabled   bool          `cfg:"RATE_LIMIT_ENABLED"`
 	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`       // of the tier "standard",
 	RateWindow    int           `cfg:"RATE_LIMIT_WINDOW_SECONDS"` // in so many seconds
@@ -154,8 +160,8 @@ func Default() Config {
 		MTLSHeader: "x-ssl-client-s-dn", MTLSVerifyHeader: "x-ssl-client-verify", MTLSCNPrefix: "CN=", MTLSSubjectFrom: "cn",
 		MTLSScopes: []string{"read", "write", "delete", "list"}, MTLSKind: "agent",
 		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "auto",
-		PolicyTimeout: 25 * time.Millisecond,
-		RateEnabled:   true, RateRequests: 60, RateWindow: 60,
+		PolicyTimeout: 25 * time.Millisecond, PolicyStale: 24 * time.Hour,
+		RateEnabled: true, RateRequests: 60, RateWindow: 60,
 		ServiceName: "portcullis",
 	}
 }

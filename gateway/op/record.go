@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault"
 )
 
 // Stage is a part of a call whose time is kept.
@@ -35,6 +36,7 @@ type Record struct {
 	Decision Decision
 	Err      *call.Error // nil for success
 	Outcome  Outcome
+	Cache    vault.CacheUse
 	Bytes    int // length of the result
 	Steps    []Step
 

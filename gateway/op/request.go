@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault"
 )
 
 // Transport is how a call came in.
@@ -129,8 +130,9 @@ func (rs reasonsErr) Error() string {
 type Result struct {
 	RequestID  string
 	DecisionID string
-	Tier       string       // the bucket that was charged, empty when none was
-	Body       []byte       // JSON object, the operation's output after transforms; the transport owns it
-	Status     int          // HTTP status of success
+	Tier       string // the bucket that was charged, empty when none was
+	Body       []byte // JSON object, the operation's output after transforms; the transport owns it
+	Status     int    // HTTP status of success
+	Cache      vault.CacheUse
 	Deliver    call.Deliver // the form of Body; wrapped, it is a vault.Wrapped and not the operation's output
 }

@@ -79,6 +79,7 @@ func (p *Pipeline) Do(ctx context.Context, r *op.Request) (res *op.Result, err e
 		return res, call.AsError(err)
 	}
 	res.Body, res.Status, res.Deliver = body, rec.Bound.Op.Status, form(rec)
+	res.Cache = rec.Cache
 	return res, nil
 }
 

@@ -7,10 +7,23 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
 )
 
 // maxWrapTTL bounds what a caller may ask for; the policy may allow less.
 const maxWrapTTL = 24 * time.Hour
+
+// cached says whether an answer came from the read cache, and how old it is (RFC
+// 9111 section 5.1).
+func cached(h http.Header, res *op.Result) {
+	switch {
+	case res.Cache.Hit:
+		h.Set("X-Cache", "HIT")
+		h.Set("Age", strconv.Itoa(int(res.Cache.Age/time.Second)))
+	case res.Cache.Asked:
+		h.Set("X-Cache", "MISS")
+	}
+}
 
 // delivery reads the form in which a caller asks for its answer: X-Portcullis-Deliver,
 // or Vault's own X-Vault-Wrap-TTL for a wrapped one. The decision makes of it the

@@ -1,11 +1,20 @@
 package rest_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+	"portcullis/gateway/obs"
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
+	"portcullis/gateway/rest"
+	"portcullis/gateway/vault"
 )
 
 func TestDelivery(t *testing.T) {
@@ -49,4 +58,44 @@ func TestDelivery(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCachedAnswer(t *testing.T) {
+	cases := map[string]struct {
+		use      vault.CacheUse
+		hit, age string
+	}{
+		"not asked": {},
+		"miss":      {use: vault.CacheUse{Asked: true}, hit: "MISS"},
+		"hit":       {use: vault.CacheUse{Asked: true, Hit: true, Age: 2500 * time.Millisecond}, hit: "HIT", age: "2"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := answer(t, &op.Result{Body: []byte(`{}`), Cache: tc.use})
+			if h.Get("X-Cache") != tc.hit || h.Get("Age") != tc.age {
+				t.Errorf("got X-Cache %q, Age %q; want %q, %q", h.Get("X-Cache"), h.Get("Age"), tc.hit, tc.age)
+			}
+		})
+	}
+}
+
+// answer returns the headers that a result is sent with.
+func answer(t *testing.T, res *op.Result) http.Header {
+	t.Helper()
+	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := edge.New(edge.Config{
+		Authenticate: func(*http.Request) (*call.Caller, error) { return &call.Caller{Subject: "a"}, nil },
+		ClientIP:     func(*http.Request) string { return "" }, MaxBody: 1 << 20, BodyTimeout: time.Minute, Loopback: true,
+		Log: slog.New(slog.DiscardHandler), Server: slog.New(slog.DiscardHandler), Meter: obs.NewMeter(),
+	})
+	api := rest.API{Do: func(context.Context, *op.Request) (*op.Result, error) { return res, nil }}
+	if err := api.Mount(e, cat); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/secrets/app", nil))
+	return w.Result().Header
 }

@@ -102,6 +102,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 		return
 	}
 	w.Header().Set("X-Decision-Id", res.DecisionID)
+	cached(w.Header(), res)
 	if res.Status == http.StatusNoContent {
 		w.WriteHeader(res.Status)
 		return

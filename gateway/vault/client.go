@@ -17,6 +17,7 @@ import (
 	"portcullis/gateway/vault/breaker"
 	"portcullis/gateway/vault/credential"
 	"portcullis/gateway/vault/gate"
+	"portcullis/gateway/vault/readcache"
 )
 
 // Config says where Vault is and how the gateway proves itself to it.
@@ -33,6 +34,10 @@ type Config struct {
 	Load     Load
 	Children Children
 	Guard    Guard
+
+	// CacheTTL is how long a secret that was read is answered from memory; 0, the
+	// default, never. Writes made elsewhere are not seen for that long.
+	CacheTTL time.Duration
 
 	Book Book // where the gateway notes whose lease is whose; empty: it can issue none
 
@@ -59,6 +64,7 @@ type Client struct {
 	root    *credential.Cell // the gateway's own token
 	holders *holders
 	guard   Guard
+	cache   *readcache.Cache // nil for none
 	book    Book
 	log     *slog.Logger
 }
@@ -90,7 +96,7 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	cl := &Client{
-		base: base, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), book: c.Book, log: c.Log,
+		base: base, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), cache: newCache(c.CacheTTL), book: c.Book, log: c.Log,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.root = cl.newRoot()

@@ -17,6 +17,7 @@ type Session struct {
 	holder *holder
 	cell   *credential.Cell
 	wraps  bool // what Vault answers is wrapped
+	use    CacheUse
 }
 
 // Open opens a session for a grant. A void grant is refused, and so is one that
@@ -118,12 +119,16 @@ func (s *Session) do(ctx context.Context, r request, out any) error {
 		return call.Wrap(call.Internal, "internal error", err)
 	}
 	r.path = p.String()
+	r.caller, r.id = s.Caller().Key(), s.grant.Terms().DecisionID
+	defer s.writing(r)()
+	if s.cacheable(r) {
+		return s.fromCache(ctx, r, out)
+	}
 	return s.send(ctx, r, out)
 }
 
 // send sends a request of the operation's with the caller's token.
 func (s *Session) send(ctx context.Context, r request, out any) error {
-	r.caller, r.id = s.Caller().Key(), s.grant.Terms().DecisionID
 	if _, text := out.(*string); text {
 		return s.asCaller(ctx, r, out)
 	}

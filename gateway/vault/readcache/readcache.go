@@ -1,0 +1,116 @@
+// Package readcache keeps answers for a short time, and never one that a write may
+// have made old: an answer is kept only when nothing was written between the
+// question and the answer.
+package readcache
+
+import (
+	"sync"
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// Cache keeps answers. Its fields are set before its first use.
+type Cache struct {
+	TTL      time.Duration
+	MaxBytes int // of all answers together
+
+	mu     sync.Mutex // guards the fields below
+	kept   map[place]map[Key]answer
+	bytes  int
+	writes uint64 // how many there were
+}
+
+// Key says whose answer to which question it is.
+type Key struct {
+	Caller string
+	Token  int64 // when the token was got that the question is asked with
+	Of     call.Resource
+}
+
+// place is what a write changes: every version of it, for every caller.
+type place struct{ mount, path string }
+
+func (k Key) place() place { return placeOf(k.Of) }
+
+func placeOf(r call.Resource) place { return place{r.Mount, r.Path.String()} }
+
+type answer struct {
+	body []byte
+	at   time.Time
+}
+
+// Question is a question that is being asked.
+type Question struct {
+	key    Key
+	writes uint64
+}
+
+// Get returns an answer that is young enough, which must not be changed, and its
+// age. Without one it returns what Put wants to know about the question.
+func (c *Cache) Get(k Key) (body []byte, age time.Duration, q Question) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a, ok := c.kept[k.place()][k]; ok {
+		if age := time.Since(a.at); age < c.TTL {
+			return a.body, age, Question{}
+		}
+		c.drop(k)
+	}
+	return nil, 0, Question{k, c.writes}
+}
+
+// Put keeps the answer to a question, unless something was written since it was
+// asked.
+func (c *Cache) Put(q Question, body []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if q.writes != c.writes || len(body) > c.MaxBytes {
+		return
+	}
+	c.drop(q.key)
+	for p := range c.kept {
+		if c.bytes+len(body) <= c.MaxBytes {
+			break
+		}
+		c.forget(p)
+	}
+	if c.kept == nil {
+		c.kept = map[place]map[Key]answer{}
+	}
+	p := q.key.place()
+	if c.kept[p] == nil {
+		c.kept[p] = map[Key]answer{}
+	}
+	c.kept[p][q.key] = answer{body, time.Now()}
+	c.bytes += len(body)
+}
+
+// Written drops everything about a resource. It is called before a write is sent
+// and when it has ended in whatever way.
+func (c *Cache) Written(r call.Resource) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes++
+	c.forget(placeOf(r))
+}
+
+// drop drops one answer. The caller holds mu.
+func (c *Cache) drop(k Key) {
+	p := k.place()
+	if a, ok := c.kept[p][k]; ok {
+		c.bytes -= len(a.body)
+		delete(c.kept[p], k)
+	}
+	if len(c.kept[p]) == 0 {
+		delete(c.kept, p)
+	}
+}
+
+// forget drops every answer about a place. The caller holds mu.
+func (c *Cache) forget(p place) {
+	for _, a := range c.kept[p] {
+		c.bytes -= len(a.body)
+	}
+	delete(c.kept, p)
+}
