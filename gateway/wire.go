@@ -13,6 +13,7 @@ import (
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/auth"
+	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/edge"
@@ -47,6 +48,7 @@ type gateway struct {
 	transforms *transform.Set
 	events     *events.Log
 	sse        *sse.Server
+	mcp        *mcp.Server
 	calls      *pipeline.Pipeline
 	edge       *edge.Edge
 	admin      *edge.Edge // health and metrics, when they have a listener of their own
@@ -59,7 +61,9 @@ func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 		return nil, err
 	}
 	g.audit = audit.Open(audit.Config{Path: c.AuditFile, Group: c.AuditSync == "group", Filter: g.redact})
-	if g.ops, err = ops.New(mounts(c)); err != nil {
+	m := mounts(c)
+	m.Explain = g.explain
+	if g.ops, err = ops.New(m); err != nil {
 		return nil, err
 	}
 	var problems [4]error
@@ -113,15 +117,15 @@ func (g *gateway) routes() error {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		g.meter.WritePrometheus(w)
 	})
-	m := mcp.New(mcp.Config{
+	g.mcp = mcp.New(mcp.Config{
 		Catalogue: g.ops, Do: g.calls.Do, Callable: g.policy.Callable, Version: version,
 		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.stepUp,
 		Events: g.events, KeepAlive: g.keepAlive(), Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
 	})
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
-		g.edge.Handle(method, "/mcp", m.ServeMCP)
+		g.edge.Handle(method, "/mcp", g.mcp.ServeMCP)
 	}
-	g.edge.Handle(http.MethodPost, "/mcp/rpc", m.ServeRPC)
+	g.edge.Handle(http.MethodPost, "/mcp/rpc", g.mcp.ServeRPC)
 	g.mountStreams()
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource", g.auth.ServeResourceMetadata)
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource/*path", g.auth.ServeResourceMetadata)
@@ -129,7 +133,7 @@ func (g *gateway) routes() error {
 	if !g.cfg.ExposeREST {
 		return nil
 	}
-	g.edge.Handle(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.policy.Callable))
+	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.mayList))
 	api := rest.API{Do: g.calls.Do, Challenge: g.challenge, Limits: g.limits}
 	return api.Mount(g.edge, g.ops)
 }
@@ -143,8 +147,9 @@ func (g *gateway) probes(e *edge.Edge) {
 func (g *gateway) edgeConfig() edge.Config {
 	return edge.Config{
 		Authenticate: g.sse.Authenticate(g.auth.Authenticate), Challenge: g.challenge,
-		ClientIP: func(r *http.Request) string { return g.auth.SourceIP(r).String() },
-		MaxBody:  g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
+		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
+		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
+		MaxBody:   g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
 		Loopback: g.cfg.Loopback(), AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins,
 		Log: g.logs.Requests, Server: g.logs.Server, Meter: g.meter,
 	}
@@ -165,6 +170,21 @@ func (g *gateway) stepUp(err *call.Error) string {
 	return g.auth.Challenge(&http.Request{Host: g.cfg.Listen()}, err, "/mcp")
 }
 
+// mayList reports whether an operation is in the document that a caller gets. Who
+// has not said who it is gets them all: the catalogue is no secret.
+func (g *gateway) mayList(ctx context.Context, c *call.Caller, o *op.Op) bool {
+	return c == nil || g.policy.Callable(ctx, c, o)
+}
+
+// explain tells a caller about its own decision.
+func (g *gateway) explain(c *call.Caller, id string) (ops.Explanation, error) {
+	e, err := g.policy.Explain(c, id)
+	return ops.Explanation{
+		DecisionID: e.ID, Time: e.Time.UTC().Format(time.RFC3339Nano), Op: e.Op, Path: e.Path, Allow: e.Allow, Code: e.Code,
+		Reasons: e.Reasons, RequiredScopes: e.RequiredScopes, Tier: e.Tier, Deliver: string(e.Deliver),
+	}, err
+}
+
 // limits says what is left in the bucket that a call has charged
 // (draft-ietf-httpapi-ratelimit-headers).
 func (g *gateway) limits(h http.Header, c *call.Caller, r *op.Result) {
@@ -182,6 +202,8 @@ func (g *gateway) run(ctx context.Context) {
 	for _, part := range []func(context.Context){
 		g.auth.Run,
 		g.vault.Run,
+		g.policy.Watch,
+		g.policy.RunShadow,
 		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },
 		func(ctx context.Context) { g.events.Watch(ctx, time.Second) },
 		g.poller().Run,
@@ -197,7 +219,7 @@ const watchEvery = 2 * time.Second
 func (g *gateway) policyPart() obs.Part {
 	s := g.policy.Status()
 	if s.LastError != "" {
-		return obs.Part{OK: true, Detail: "serving revision " + s.Revision + "; the newest policy was refused: " + s.LastError}
+		return obs.Part{OK: true, Detail: "serving revision " + s.Revision + "; the newest policy was refused, the log says why"}
 	}
 	return obs.Part{OK: true, Detail: "revision " + s.Revision}
 }
@@ -228,7 +250,7 @@ func (g *gateway) redact(line []byte) []byte {
 
 // close lets everything go that is held.
 func (g *gateway) close(ctx context.Context) error {
-	err := errors.Join(g.vault.Close(ctx), g.audit.Close(), g.logs.Close())
+	err := errors.Join(g.vault.Close(ctx), g.policy.Close(), g.audit.Close(), g.logs.Close())
 	g.transforms.Close()
 	return err
 }

@@ -151,7 +151,7 @@ func (l *Log) Recent(ctx context.Context, c *call.Caller, f Filter, n int) []Eve
 		if len(out) == n {
 			break
 		}
-		if l.Allow != nil && l.Allow(ctx, c, e.Event) {
+		if l.allows(ctx, c, &e.Event) {
 			out = append(out, e.Event)
 		}
 	}
@@ -159,6 +159,15 @@ func (l *Log) Recent(ctx context.Context, c *call.Caller, f Filter, n int) []Eve
 		out[i], out[j] = out[j], out[i]
 	}
 	return out
+}
+
+// allows decides on a delivery. Only events about resources hold a name; the
+// others concern nobody but their owner, or everybody.
+func (l *Log) allows(ctx context.Context, c *call.Caller, e *Event) bool {
+	if e.Kind != ResourceChanged {
+		return true
+	}
+	return l.Allow != nil && l.Allow(ctx, c, *e)
 }
 
 // Close ends every reader, so that the server can stop.

@@ -162,7 +162,7 @@ func (r *Reader) Next(ctx context.Context, idle time.Duration) (Event, string, e
 		case err != nil:
 			return Event{}, "", err
 		case e != nil:
-			if r.allowed(ctx, &e.Event) {
+			if r.log.allows(ctx, r.caller, &e.Event) {
 				return e.Event, r.log.ids.seal(e.seq, r.caller.Key(), r.scope), nil
 			}
 			continue
@@ -209,14 +209,6 @@ func (r *Reader) pop() (*entry, error) {
 	}
 	r.pos = e.seq
 	return e, nil
-}
-
-// allowed decides on a delivery. Events about lists hold no name and are for all.
-func (r *Reader) allowed(ctx context.Context, e *Event) bool {
-	if e.Kind != ResourceChanged {
-		return true
-	}
-	return r.log.Allow != nil && r.log.Allow(ctx, r.caller, *e)
 }
 
 // Check reports why the stream must end, nil when it may go on.

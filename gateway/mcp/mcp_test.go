@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"portcullis/gateway/call"
@@ -21,7 +22,9 @@ type world struct {
 	mcp.Config
 	answers map[string]func(*op.Request) (string, error) // by operation
 	hidden  map[string]bool
-	calls   []op.Request
+
+	mu    sync.Mutex // guards calls
+	calls []op.Request
 }
 
 func newWorld(t testing.TB) *world {
@@ -44,7 +47,9 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) do(_ context.Context, r *op.Request) (*op.Result, error) {
+	w.mu.Lock()
 	w.calls = append(w.calls, *r)
+	w.mu.Unlock()
 	res := &op.Result{RequestID: r.ID, DecisionID: "d1"}
 	if _, err := w.Catalogue.Bind(r); err != nil {
 		return res, err

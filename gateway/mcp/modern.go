@@ -97,6 +97,18 @@ func decodeHeader(v string) (string, bool) {
 	return string(b), err == nil
 }
 
+// encodeHeader writes a value so that a header can carry it.
+func encodeHeader(v string) string {
+	plain := !strings.HasPrefix(v, "=?base64?") && strings.Trim(v, " \t") == v
+	for _, c := range []byte(v) {
+		plain = plain && c >= ' ' && c <= '~'
+	}
+	if plain {
+		return v
+	}
+	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(v)) + "?="
+}
+
 // checkParams holds the arguments that a tool wants repeated in headers against
 // those headers. None of the gateway's own tools has any: what is in a header is
 // in other people's logs.

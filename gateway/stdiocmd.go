@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/config"
+	"portcullis/gateway/mcp"
+)
+
+type stdioCmd struct {
+	URL       string `help:"Address of a running gateway; without it the gateway runs in this process." placeholder:"URL"`
+	KeyFile   string `name:"api-key-file" help:"File that holds an API key." type:"path" placeholder:"FILE"`
+	TokenFile string `name:"token-file" help:"File that holds a bearer token; it is read again for each message." type:"path" placeholder:"FILE"`
+	File      string `name:"config" help:"Configuration file, when the gateway runs in this process." type:"path" placeholder:"FILE"`
+}
+
+// Help is the end of the command's help.
+func (stdioCmd) Help() string {
+	return "The credential comes from one of the files, or from PORTCULLIS_API_KEY.\n\n" + examples(
+		"portcullis stdio --url http://127.0.0.1:8089 --api-key-file key.txt",
+		"VAULT_ADDR=http://127.0.0.1:8200 portcullis stdio --config portcullis.toml --api-key-file key.txt",
+	)
+}
+
+// Run serves one client on stdin and stdout until stdin ends.
+func (s stdioCmd) Run() error {
+	if _, err := s.credential(); err != nil {
+		return usageError{err}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, func() { _ = os.Stdin.Close() }) // ends the reading, which nothing else does
+	if s.URL != "" {
+		return s.remote(ctx)
+	}
+	return s.here(ctx)
+}
+
+// remote carries the messages to a running gateway.
+func (s stdioCmd) remote(ctx context.Context) error {
+	r := &mcp.Remote{URL: strings.TrimSuffix(s.URL, "/") + "/mcp", Client: &http.Client{}, Out: os.Stdout, Sign: s.sign}
+	return ended(ctx, r.Serve(ctx, os.Stdin))
+}
+
+// here runs the gateway in this process, without a listener.
+func (s stdioCmd) here(ctx context.Context) error {
+	c, err := config.Load(s.File)
+	if err != nil {
+		return usageError{fmt.Errorf("configuration:\n%w", err)}
+	}
+	g, err := wire(ctx, c)
+	if err != nil {
+		return usageError{fmt.Errorf("configuration:\n%w", err)}
+	}
+	background, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); g.run(background) }()
+	st := &mcp.Stdio{Server: g.mcp, Out: os.Stdout, Who: func() (*call.Caller, error) { return s.who(g) }}
+	err = ended(ctx, st.Serve(ctx, os.Stdin))
+	stop()
+	<-done
+	g.events.Close()
+	return errors.Join(err, g.close(context.WithoutCancel(ctx)))
+}
+
+// who authenticates like a request over loopback would be.
+func (s stdioCmd) who(g *gateway) (*call.Caller, error) {
+	r := &http.Request{Method: http.MethodPost, Header: http.Header{}, RemoteAddr: "127.0.0.1:0", Host: "localhost"}
+	if err := s.sign(r); err != nil {
+		return nil, err
+	}
+	return g.auth.Authenticate(r)
+}
+
+// ended is the error of serving, none when it was told to stop.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// sign adds the credential to a request.
+func (s stdioCmd) sign(r *http.Request) error {
+	secret, err := s.credential()
+	if err != nil {
+		return err
+	}
+	if s.TokenFile != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+		return nil
+	}
+	r.Header.Set("X-Api-Key", secret)
+	return nil
+}
+
+var errNoCredential = errors.New("stdio needs one of --api-key-file, --token-file and PORTCULLIS_API_KEY")
+
+func (s stdioCmd) credential() (string, error) {
+	file := s.KeyFile + s.TokenFile
+	if s.KeyFile != "" && s.TokenFile != "" {
+		return "", errNoCredential
+	}
+	if file == "" {
+		if key := os.Getenv("PORTCULLIS_API_KEY"); key != "" {
+			return key, nil
+		}
+		return "", errNoCredential
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read the credential: %w", err)
+	}
+	secret := strings.TrimSpace(string(b))
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty", file)
+	}
+	return secret, nil
+}
