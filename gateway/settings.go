@@ -48,6 +48,8 @@ func mounts(c config.Config) ops.Mounts {
 func policyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Config {
 	return policy.Config{
 		Dir: c.PolicyDir, Timeout: c.PolicyTimeout, Catalogue: o, Logger: log,
+		Shadow: c.PolicyShadow, LastGood: c.PolicyBackup, MaxStale: c.PolicyStale,
+		LogFile: c.DecisionLog, LogKey: []byte(c.DecisionKey.Reveal()),
 		StandardRequests: c.RateRequests, StandardWindow: time.Duration(c.RateWindow) * time.Second,
 	}
 }

@@ -30,7 +30,7 @@ type wasmInspectCmd struct {
 func (wasmInspectCmd) Help() string { return examples("portcullis wasm inspect wasm/mask/mask.wasm") }
 
 // Run inspects.
-func (c wasmInspectCmd) Run() error { return wasmcmd.Inspect(os.Stdout, c.File) }
+func (c wasmInspectCmd) Run() error { return wasmcmd.Inspect(context.Background(), os.Stdout, c.File) }
 
 type wasmTestCmd struct {
 	Manifest string `arg:"" help:"Manifest." type:"path"`

@@ -20,7 +20,10 @@ import (
 type Config struct {
 	Authenticate func(*http.Request) (*call.Caller, error)
 	// Challenge returns the value of WWW-Authenticate for a refusal, empty for none.
-	Challenge    func(r *http.Request, err *call.Error) string
+	Challenge func(r *http.Request, err *call.Error) string
+	// Anonymous reports whether an error of Authenticate means that no credential
+	// was presented.
+	Anonymous    func(error) bool
 	ClientIP     func(*http.Request) string
 	MaxBody      int64
 	BodyTimeout  time.Duration // for the whole body of a request
@@ -77,6 +80,20 @@ func (e *Edge) Handle(method, pattern string, h Handler) {
 		r.Body = newBody(w, r, e.MaxBody, e.BodyTimeout)
 		if len(ps) > 0 {
 			r.SetPathValue("path", trimOne(ps[0].Value))
+		}
+		h(w, r, c)
+	})
+}
+
+// Optional adds a route for everybody: c is nil for who presents no credential. A
+// credential that is presented must be good.
+func (e *Edge) Optional(method, pattern string, h Handler) {
+	e.router.Handle(method, pattern, func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+		setRoute(w, pattern)
+		c, err := e.Authenticate(r)
+		if err != nil && !e.Anonymous(err) {
+			e.refuse(w, r, call.AsError(err))
+			return
 		}
 		h(w, r, c)
 	})

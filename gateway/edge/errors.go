@@ -103,4 +103,3 @@ func WriteJSON(w http.ResponseWriter, status int, raw []byte) {
 	w.WriteHeader(status)
 	_, _ = w.Write(raw) // the reader is gone when this fails
 }
-

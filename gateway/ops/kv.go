@@ -20,14 +20,14 @@ func kv(mount string) []*op.Op {
 			Method: "GET", Path: "/secrets/*path",
 			Title: "Read a secret", Doc: "Read one version of a secret, the latest when none is named.",
 			Needs:  need("data/{name}", "read"),
-			Limits: map[string]op.Limit{"version": atLeast(0)},
+			Limits: limits{"version": atLeast(0)},
 		}, kvRead),
 		op.New(op.Spec{
 			Name: "kv.write", Engine: "kv", Mount: mount, Effect: op.Write, Destructive: true,
 			Method: "PUT", Path: "/secrets/*path",
 			Title: "Write a secret", Doc: "Write a new version of a secret; with cas only if the current version has that number.",
 			Needs:  need("data/{name}", "create", "update"),
-			Limits: map[string]op.Limit{"cas": atLeast(0)},
+			Limits: limits{"cas": atLeast(0)},
 		}, kvWrite),
 		op.New(op.Spec{
 			Name: "kv.list", Engine: "kv", Mount: mount, Effect: op.List, Idempotent: true,
@@ -46,21 +46,21 @@ func kv(mount string) []*op.Op {
 			Method: "PATCH", Path: "/secrets/*path",
 			Title: "Patch a secret", Doc: "Write a new version with some keys changed; a key whose value is null is removed (RFC 7396).",
 			Needs:  need("data/{name}", "patch"),
-			Limits: map[string]op.Limit{"cas": atLeast(0)},
+			Limits: limits{"cas": atLeast(0)},
 		}, kvPatch),
 		op.New(op.Spec{
 			Name: "kv.undelete", Engine: "kv", Mount: mount, Effect: op.Write, Idempotent: true,
 			Method: "POST", Path: "/secrets/*path:undelete",
 			Title: "Undelete versions", Doc: "Bring soft-deleted versions of a secret back.",
 			Needs:  need("undelete/{name}", "update"),
-			Limits: map[string]op.Limit{"versions": {MaxItems: maxVersions}},
+			Limits: limits{"versions": {MaxItems: maxVersions}},
 		}, kvUndelete),
 		op.New(op.Spec{
 			Name: "kv.destroy", Engine: "kv", Mount: mount, Effect: op.Write, Destructive: true, Idempotent: true,
 			Method: "POST", Path: "/secrets/*path:destroy",
 			Title: "Destroy versions", Doc: "Remove the data of versions of a secret for good.",
 			Needs:  need("destroy/{name}", "update"),
-			Limits: map[string]op.Limit{"versions": {MaxItems: maxVersions}},
+			Limits: limits{"versions": {MaxItems: maxVersions}},
 		}, kvDestroy),
 		op.New(op.Spec{
 			Name: "kv.metadata", Engine: "kv", Mount: mount, Effect: op.Read, Idempotent: true,
@@ -73,7 +73,7 @@ func kv(mount string) []*op.Op {
 			Method: "GET", Path: "/secrets/*path:subkeys",
 			Title: "Read a secret's structure", Doc: "Read the keys of a secret without their values, which are null.",
 			Needs:  need("subkeys/{name}", "read"),
-			Limits: map[string]op.Limit{"version": atLeast(0), "depth": atLeast(0)},
+			Limits: limits{"version": atLeast(0), "depth": atLeast(0)},
 		}, kvSubkeys),
 	}
 }

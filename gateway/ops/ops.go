@@ -6,11 +6,19 @@ package ops
 import (
 	"slices"
 
+	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
 
-// Mounts are the mounts of the engines in Vault, one segment each.
-type Mounts struct{ KV, Transit, Database, SSH string }
+// Mounts are the mounts of the engines in Vault, one segment each, and what else
+// operations need.
+type Mounts struct {
+	KV, Transit, Database, SSH string
+
+	// Explain finds a decision about a caller. Its error is NotFound for what is not
+	// the caller's. Nil knows none.
+	Explain func(c *call.Caller, id string) (Explanation, error)
+}
 
 // New returns the catalogue.
 func New(m Mounts) (*op.Catalogue, error) {
@@ -19,7 +27,7 @@ func New(m Mounts) (*op.Catalogue, error) {
 		transit(m.Transit),
 		database(m.Database),
 		ssh(m.SSH),
-		self(),
+		self(m),
 	)...)
 }
 

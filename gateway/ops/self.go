@@ -10,8 +10,13 @@ import (
 )
 
 // self is what a caller may ask about itself; it never reaches Vault.
-func self() []*op.Op {
+func self(m Mounts) []*op.Op {
 	return []*op.Op{
+		op.New(op.Spec{
+			Name: "self.explain", Engine: "self", Effect: op.Read, Idempotent: true, Public: true,
+			Method: "GET", Path: "/decisions/:decision_id",
+			Title: "Explain a decision", Doc: "Say why a call of your own was allowed or denied.",
+		}, explain(m)),
 		op.New(op.Spec{
 			Name: "self.whoami", Engine: "self", Effect: op.Read, Idempotent: true, Public: true,
 			Method: "GET", Path: "/whoami",
@@ -48,4 +53,34 @@ func whoami(_ context.Context, s *vault.Session, _ nothing) (whoamiOut, error) {
 		out.OnBehalfOf = c.OnBehalfOf.Subject
 	}
 	return out, nil
+}
+
+type explainIn struct {
+	DecisionID call.Name `json:"decision_id" jsonschema:"the id that came with the answer"`
+}
+
+// Target implements op.Target.
+func (*explainIn) Target(op.At) (call.Resource, error) { return call.Resource{}, nil }
+
+// Explanation is what a caller may know of a decision about itself.
+type Explanation struct {
+	DecisionID     string      `json:"decision_id" jsonschema:"the decision"`
+	Time           string      `json:"time" jsonschema:"when it was made, RFC 3339"`
+	Op             string      `json:"op" jsonschema:"the operation"`
+	Path           string      `json:"path" jsonschema:"what the operation was to act on, below its mount"`
+	Allow          bool        `json:"allow" jsonschema:"whether it was allowed"`
+	Code           string      `json:"code" jsonschema:"ok, or the code of the denial"`
+	Reasons        []op.Reason `json:"reasons" jsonschema:"why it was denied, as far as you may know"`
+	RequiredScopes []string    `json:"required_scopes" jsonschema:"the scopes that the operation needs"`
+	Tier           string      `json:"tier" jsonschema:"the rate tier that was charged"`
+	Deliver        string      `json:"deliver" jsonschema:"the form in which results leave: plain, masked or wrapped"`
+}
+
+func explain(m Mounts) func(context.Context, *vault.Session, explainIn) (Explanation, error) {
+	return func(_ context.Context, s *vault.Session, in explainIn) (Explanation, error) {
+		if m.Explain == nil {
+			return Explanation{}, call.Errorf(call.NotFound, "not found")
+		}
+		return m.Explain(s.Caller(), string(in.DecisionID))
+	}
 }
