@@ -74,19 +74,25 @@ func (s *set) turn(ctx context.Context, t *target, o options) error {
 
 // usage is the CPU time so far of the process in front, of Vault and of the driver.
 func (s *set) usage(t *target) (all [3]time.Duration, err error) {
-	pids := [3]int{0, s.vault.PID(), os.Getpid()}
 	if t.front != nil {
-		pids[0] = t.front.PID()
-	}
-	for i, pid := range pids {
-		if pid == 0 {
-			continue
-		}
-		if all[i], err = cpuTime(pid); err != nil {
+		if all[0], err = cpuTimeOf(t.front); err != nil {
 			return all, err
 		}
 	}
-	return all, nil
+	if all[1], err = cpuTimeOf(s.vault.Process); err != nil {
+		return all, err
+	}
+	all[2], err = cpuTime(os.Getpid())
+	return all, err
+}
+
+func cpuTimeOf(p *stack.Process) (time.Duration, error) {
+	select {
+	case <-p.Done():
+		return 0, fmt.Errorf("a process has ended, exit code %d: %s", p.ExitCode(), p.Output())
+	default:
+		return cpuTime(p.PID())
+	}
 }
 
 // rate is requests a second.
