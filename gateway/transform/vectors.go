@@ -2,7 +2,6 @@ package transform
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,13 +69,8 @@ func (l *loader) test(u *unit) error {
 }
 
 // RunVectors loads a module of a manifest and runs its test vectors.
-func RunVectors(ctx context.Context, m *Manifest, e *Entry) error {
-	engine, err := guest.NewEngine(ctx, "")
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	_, err = (&loader{m: m, engine: engine, now: time.Now}).load(e)
+func RunVectors(engine *guest.Engine, m *Manifest, e *Entry) error {
+	_, err := (&loader{m: m, engine: engine, now: time.Now}).load(e)
 	return err
 }
 

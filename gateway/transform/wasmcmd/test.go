@@ -32,7 +32,7 @@ func Test(ctx context.Context, w io.Writer, path string) error {
 	failed := 0
 	for i := range m.Modules {
 		t := &tester{w: w, engine: engine, m: m, e: &m.Modules[i]}
-		if err := t.run(ctx); err != nil {
+		if err := t.run(); err != nil {
 			fmt.Fprintf(w, "FAIL  %s: %v\n", t.e.Name, oneLine(err))
 			failed++
 			continue
@@ -72,12 +72,12 @@ type tester struct {
 	worst            int64
 }
 
-func (t *tester) run(ctx context.Context) error {
+func (t *tester) run() error {
 	if err := t.load(); err != nil {
 		return err
 	}
 	if t.e.Tests != "" {
-		if err := transform.RunVectors(ctx, t.m, t.e); err != nil {
+		if err := transform.RunVectors(t.engine, t.m, t.e); err != nil {
 			return err
 		}
 		vectors, err := transform.ReadVectors(t.m.Path(t.e.Tests))
