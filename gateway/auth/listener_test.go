@@ -247,3 +247,16 @@ func TestS23_HeadersAboutCertificatesAreRemoved(t *testing.T) {
 		}
 	}
 }
+
+// TestAProxysOwnCertificateIsNobodys forwards a request of somebody who has none.
+func TestAProxysOwnCertificateIsNobodys(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.MTLS.Headers = false
+	ch := open(t, w.cfg)
+	if c := w.accept(ch, from(proxy), with(w.client), header("X-Forwarded-For", "203.0.113.7")); c != nil {
+		t.Errorf("a forwarded request is let in as %s", c.Key())
+	}
+	if c := w.accept(ch, from(proxy), with(w.client)); c == nil || c.Subject != "robot" {
+		t.Errorf("a call of the proxy itself: got %v", c)
+	}
+}
