@@ -48,7 +48,7 @@ type keyBuffer struct{ buf []byte }
 
 // answer takes the policy's answer from the cache, or evaluates it.
 func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *record) (document.Output, bool, error) {
-	in := rec.facts.Input(s.Reads())
+	in := rec.facts.Outline(s.Reads())
 	key := e.buffers.Get().(*keyBuffer)
 	defer e.buffers.Put(key)
 	key.buf = s.cache.key(key.buf[:0], &in)
@@ -57,6 +57,7 @@ func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *reco
 		fromCache.Inc()
 		return out, true, nil
 	}
+	in.Resource.Ancestors = b.Resource.Path.Ancestors()
 	if s.Reads().Any("args.values") {
 		if err := values(b, &in); err != nil {
 			return document.Output{}, false, err

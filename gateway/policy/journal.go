@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // queue is how many records wait for the disk before they are dropped and counted:
@@ -18,10 +19,8 @@ const queue = 4096
 type journal struct {
 	key []byte
 
-	mu   sync.Mutex // guards the fields below
-	ring []*record
-	next int
-	byID map[string]*record
+	ring []atomic.Pointer[record]
+	next atomic.Uint64
 
 	lines chan any
 	done  chan struct{}
@@ -31,7 +30,7 @@ type journal struct {
 }
 
 func newJournal(c Config) (*journal, error) {
-	j := &journal{key: c.LogKey, ring: make([]*record, c.Keep), byID: make(map[string]*record, c.Keep)}
+	j := &journal{key: c.LogKey, ring: make([]atomic.Pointer[record], c.Keep)}
 	if len(j.key) == 0 {
 		j.key = make([]byte, 32)
 		_, _ = rand.Read(j.key) // never fails (crypto/rand)
@@ -50,13 +49,7 @@ func newJournal(c Config) (*journal, error) {
 
 // add keeps a record. It never waits.
 func (j *journal) add(r *record) {
-	j.mu.Lock()
-	if old := j.ring[j.next]; old != nil {
-		delete(j.byID, old.decision.ID)
-	}
-	j.ring[j.next], j.byID[r.decision.ID] = r, r
-	j.next = (j.next + 1) % len(j.ring)
-	j.mu.Unlock()
+	j.ring[j.next.Add(1)%uint64(len(j.ring))].Store(r)
 	j.send(r)
 }
 
@@ -72,10 +65,14 @@ func (j *journal) send(line any) {
 	}
 }
 
+// find looks through what is kept, which happens rarely.
 func (j *journal) find(id string) *record {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.byID[id]
+	for i := range j.ring {
+		if r := j.ring[i].Load(); r != nil && r.decision.ID == id {
+			return r
+		}
+	}
+	return nil
 }
 
 // write writes lines until the journal is closed, and flushes whenever none waits.

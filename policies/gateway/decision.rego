@@ -38,16 +38,9 @@ decision := {
 # custom:
 #   id: gateway.allowed
 allowed if {
-	known
+	is_string(input.principal.id)
+	input.principal.id != ""
 	scoped
 	granted
 	not refused
-}
-
-# METADATA
-# custom:
-#   id: gateway.known
-known if {
-	is_string(input.principal.id)
-	input.principal.id != ""
 }

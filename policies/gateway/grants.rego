@@ -29,6 +29,12 @@ grants contains [name, grant] if {
 }
 
 # METADATA
+# description: Most grants say nothing more.
+# custom:
+#   id: gateway.usable.always
+usable(grant) if grant == {}
+
+# METADATA
 # custom:
 #   id: gateway.usable
 usable(grant) if {

@@ -41,6 +41,9 @@ granted if grants != set()
 path_prefix := input.principal.prefix if {
 	input.action.engine == "kv"
 	input.principal.prefix in input.resource.ancestors
+} else := input.resource.path if {
+	input.action.engine in {"transit", "db", "ssh"}
+	grants != set()
 } else := [name | some name in input.resource.ancestors; some found in grants; found[0] == name][0] if {
 	grants != set()
 } else := ""

@@ -12,6 +12,14 @@ refused if {
 }
 
 # METADATA
+# custom:
+#   id: gateway.known
+known if {
+	is_string(input.principal.id)
+	input.principal.id != ""
+}
+
+# METADATA
 # description: Why a call is denied. Only reasons for "agent" are shown to the caller.
 # custom:
 #   id: gateway.caller

@@ -141,16 +141,22 @@ func FactsOfList(c *call.Caller, o *op.Op, now time.Time) Facts {
 // Input makes the input. What costs something to write and is not read is left
 // empty. Values are never filled in.
 func (f *Facts) Input(r Reads) Input {
+	in := f.Outline(r)
+	in.Resource.Ancestors = f.Resource.Path.Ancestors()
+	return in
+}
+
+// Outline is the input without the ancestors, which follow from the path: enough
+// for the key of a decision.
+func (f *Facts) Outline(r Reads) Input {
 	in := Input{
 		V:         Version,
 		Request:   f.Request,
 		Principal: principal(f.Caller, f.Time),
 		Action:    Action{f.Op.Name, f.Op.Engine, string(f.Op.Effect), f.Op.Public},
-		Resource: Resource{
-			f.Resource.Mount, f.Resource.Path.String(), f.Resource.Path.Ancestors(), f.Resource.Version,
-		},
-		Args:    Args{Keys: f.Keys, Bytes: f.Bytes},
-		Context: Context{Time: At(f.Time)},
+		Resource:  Resource{Mount: f.Resource.Mount, Path: f.Resource.Path.String(), Version: f.Resource.Version},
+		Args:      Args{Keys: f.Keys, Bytes: f.Bytes},
+		Context:   Context{Time: At(f.Time)},
 	}
 	if r.Any("context.source_ip") && f.Caller.SourceIP.IsValid() {
 		in.Context.SourceIP = f.Caller.SourceIP.String()

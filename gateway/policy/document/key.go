@@ -36,7 +36,7 @@ func leaves() []field {
 		{"action.public", func(d []byte, in *Input) []byte { return boolean(d, in.Action.Public) }},
 		{"resource.mount", func(d []byte, in *Input) []byte { return text(d, in.Resource.Mount) }},
 		{"resource.path", func(d []byte, in *Input) []byte { return text(d, in.Resource.Path) }},
-		{"resource.ancestors", func(d []byte, in *Input) []byte { return texts(d, in.Resource.Ancestors) }},
+		{"resource.ancestors", func(d []byte, in *Input) []byte { return text(d, in.Resource.Path) }}, // follow from it
 		{"resource.version", func(d []byte, in *Input) []byte { return integer(d, int64(in.Resource.Version)) }},
 		{"args.keys", func(d []byte, in *Input) []byte { return texts(d, in.Args.Keys) }},
 		{"args.bytes", func(d []byte, in *Input) []byte { return integer(d, int64(in.Args.Bytes)) }},
@@ -62,6 +62,19 @@ next:
 			}
 		}
 		if r.Any(f.path) {
+			k.fields = append(k.fields, f)
+		}
+	}
+	return k
+}
+
+// below makes a keyer of everything in a part of the input, but for a group that is
+// not read and so is not written.
+func below(part string, r Reads) Keyer {
+	var k Keyer
+	for _, f := range leaves() {
+		unread := within(f.path, "principal.auth") && !r.Any("principal.auth")
+		if within(f.path, part) && !unread {
 			k.fields = append(k.fields, f)
 		}
 	}

@@ -12,11 +12,17 @@ type Writer struct {
 	reads Reads
 	none  *ast.Term
 	null  *ast.Term
+
+	callers, actions     *memo
+	callerKey, actionKey Keyer
 }
 
 // NewWriter makes a writer for a policy that reads these fields.
 func NewWriter(r Reads) *Writer {
-	w := &Writer{keys: map[string]*ast.Term{}, reads: r, none: ast.NewTerm(ast.NewObject()), null: ast.NullTerm()}
+	w := &Writer{
+		keys: map[string]*ast.Term{}, reads: r, none: ast.NewTerm(ast.NewObject()), null: ast.NullTerm(),
+		callers: newMemo(), actions: newMemo(), callerKey: below("principal", r), actionKey: below("action", r),
+	}
 	for _, k := range []string{
 		"v", "request", "principal", "action", "resource", "args", "context", "id", "transport", "phase",
 		"kind", "tenant", "issuer", "prefix", "tier", "roles", "scopes", "on_behalf_of", "auth", "method",
@@ -30,15 +36,12 @@ func NewWriter(r Reads) *Writer {
 
 // Value is the input as the evaluator takes it.
 func (w *Writer) Value(in *Input) ast.Value {
+	buf := make([]byte, 0, 256)
 	return ast.NewObject(
 		w.number("v", in.V),
 		w.group("request", "request", func() *ast.Term { return w.request(&in.Request) }),
-		w.item("principal", w.principal(&in.Principal)),
-		w.item("action", w.object(
-			w.text("op", in.Action.Op),
-			w.text("engine", in.Action.Engine),
-			w.text("effect", in.Action.Effect),
-			w.item("public", ast.InternedTerm(in.Action.Public)))),
+		w.item("principal", w.callers.term(w.callerKey.Append(buf[:0], in), func() *ast.Term { return w.principal(&in.Principal) })),
+		w.item("action", w.actions.term(w.actionKey.Append(buf[:0], in), func() *ast.Term { return w.action(&in.Action) })),
 		w.item("resource", w.object(
 			w.text("mount", in.Resource.Mount),
 			w.text("path", in.Resource.Path),
@@ -47,6 +50,12 @@ func (w *Writer) Value(in *Input) ast.Value {
 		w.group("args", "args", func() *ast.Term { return w.args(&in.Args) }),
 		w.group("context", "context", func() *ast.Term { return w.context(&in.Context) }),
 	)
+}
+
+func (w *Writer) action(a *Action) *ast.Term {
+	return w.object(
+		w.text("op", a.Op), w.text("engine", a.Engine), w.text("effect", a.Effect),
+		w.item("public", ast.InternedTerm(a.Public)))
 }
 
 func (w *Writer) request(r *Request) *ast.Term {
