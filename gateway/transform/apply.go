@@ -89,17 +89,19 @@ func (s *planned) call(dst []byte, h guest.Hook, payload []byte, budget int64) (
 	if err == nil && used.Changed && !Valid(h, out[len(dst):]) {
 		err = &guest.Fault{Code: guest.Output}
 	}
-	s.settle(err)
+	s.settle(err, len(payload))
 	return out, used, err
 }
 
-// settle tells the breaker. What a guest says about its input does not count.
-func (s *planned) settle(err error) {
+// settle tells the breaker. What a guest says about its input does not count, nor
+// does a large input that it had no fuel for: who can store a large secret must
+// not be able to put a module into quarantine for everybody.
+func (s *planned) settle(err error, n int) {
 	fault := &guest.Fault{}
 	switch {
 	case err == nil:
 		s.breaker.success()
-	case errors.As(err, &fault) && !fault.Own():
+	case errors.As(err, &fault) && (!fault.Own() || fault.Code == guest.Fuel && n > largeInput):
 		s.breaker.undecided()
 	default:
 		s.breaker.failure()

@@ -22,6 +22,9 @@ const (
 	inputLog  = 64 << 10
 	inputCall = 1 << 20
 
+	// largeInput is more than the fuel of a call is meant for.
+	largeInput = 8 << 10
+
 	// maxArgs bounds the arguments of one obligation, maxSteps the plan.
 	maxArgs  = 4 << 10
 	maxSteps = 8

@@ -295,6 +295,23 @@ func TestBreaker(t *testing.T) {
 	fail(guest.Trap)
 }
 
+func TestLargeInputIsNoReasonForQuarantine(t *testing.T) {
+	d := newDir(t)
+	d.write(d.put("spin.wasm", module(t, "infinite loop")) + ", name: spin, hooks: [response]")
+	g := d.open(transform.Options{}).Pin()
+	defer g.Release()
+	large := []byte(`"` + strings.Repeat("x", 10_000) + `"`)
+	for range 10 {
+		p, err := g.Plan(response(), []transform.Obligation{{Name: "spin"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := p.Apply(large); err == nil {
+			t.Fatal("a loop without an end has ended")
+		}
+	}
+}
+
 // module returns one of the abuse modules.
 func module(t testing.TB, name string) []byte {
 	t.Helper()
