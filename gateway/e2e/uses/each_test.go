@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ type world struct {
 
 // newWorld starts everything. The callers are agent_api, who is granted what
 // the calls need, and stranger, who is granted nothing.
-func newWorld(t *testing.T) world {
+func newWorld(t *testing.T, env ...string) world {
 	t.Helper()
 	v := e2e.StartVault(t, "--postgres", e2e.StartPostgres(t).DSN())
 	for _, r := range opstest.Static() {
@@ -40,8 +41,15 @@ func newWorld(t *testing.T) world {
 			t.Fatalf("%s: %d %v", r[1], status, err)
 		}
 	}
-	g := e2e.StartGateway(t, v, "RATE_LIMIT_ENABLED=false", "POLICY_DIR="+policyDir(t),
-		`API_KEYS_JSON={"dev-api-key":"agent_api","stranger-key":"stranger","twin-key":"twin"}`)
+	for i, e := range env {
+		env[i] = os.Expand(e, func(name string) string {
+			return map[string]string{"ROLE_ID": v.RoleID, "SECRET_ID": v.SecretID}[name]
+		})
+	}
+	g := e2e.StartGateway(t, v, append([]string{
+		"RATE_LIMIT_ENABLED=false", "POLICY_DIR=" + policyDir(t),
+		`API_KEYS_JSON={"dev-api-key":"agent_api","stranger-key":"stranger","twin-key":"twin"}`,
+	}, env...)...)
 	return world{v, g, e2e.Key}
 }
 
@@ -143,8 +151,16 @@ func catalogue(t *testing.T) *op.Catalogue {
 }
 
 // Every operation works over every transport, with the same result.
-func TestEach(t *testing.T) {
-	w, c := newWorld(t), catalogue(t)
+func TestEach(t *testing.T) { each(t, newWorld(t)) }
+
+// So it does when every caller has a Vault token of its own, with its own policy.
+func TestEachWithChildTokens(t *testing.T) {
+	each(t, newWorld(t, "VAULT_TOKEN=", "VAULT_ROLE_ID=${ROLE_ID}", "VAULT_SECRET_ID=${SECRET_ID}", "CHILD_TOKEN_ENABLED=true"))
+}
+
+func each(t *testing.T, w world) {
+	t.Helper()
+	c := catalogue(t)
 	for name, send := range transports() {
 		saved := map[string]string{}
 		for _, e := range opstest.Calls("each-" + name) {
