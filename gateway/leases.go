@@ -31,6 +31,22 @@ func (g *gateway) mayHold(ctx context.Context, c *call.Caller, h vault.Held) boo
 	return d.Allow || d.Code != call.Forbidden
 }
 
+// endRevoked takes from callers that are shut out what they hold in Vault, as soon
+// as that is known, until ctx ends.
+func (g *gateway) endRevoked(ctx context.Context) {
+	for {
+		changed := g.auth.Changed()
+		if err := g.vault.KillIf(ctx, g.auth.Revoked); err != nil && ctx.Err() == nil {
+			g.logs.Server.Warn("what a revoked caller holds in Vault is not all gone yet", "cause", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
 // watchVault adds what is known of Vault's load to the metrics.
 func (g *gateway) watchVault() {
 	g.meter.Gauge("portcullis_vault_requests", func() float64 { n, _, _ := g.vault.Load(); return float64(n) })

@@ -202,6 +202,7 @@ func (g *gateway) run(ctx context.Context) {
 	for _, part := range []func(context.Context){
 		g.auth.Run,
 		g.vault.Run,
+		g.endRevoked,
 		g.policy.Watch,
 		g.policy.RunShadow,
 		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },

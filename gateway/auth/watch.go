@@ -29,6 +29,18 @@ func (ch *Chain) Valid(c *call.Caller) error {
 	return nil
 }
 
+// Revoked reports whether a caller has been shut out: by the deny list, or because
+// its API key is there no longer. A credential that has merely come to its end
+// shuts nobody out.
+func (ch *Chain) Revoked(c *call.Caller) bool {
+	now := ch.now()
+	ch.refreshDenied(now)
+	if ch.denied.Check(c, now) != nil {
+		return true
+	}
+	return c.Method == call.APIKey && ch.keys != nil && (c.Expires.IsZero() || now.Before(c.Expires)) && ch.keys.Valid(c, now) != nil
+}
+
 func (ch *Chain) ended(c *call.Caller, now time.Time) error {
 	if !c.Expires.IsZero() && !now.Before(c.Expires) {
 		return rule.Expired

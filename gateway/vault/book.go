@@ -47,6 +47,9 @@ func (c *Client) leases(key string) page { return page{c, key, owner(key)} }
 // tokens is the page of the tokens that a caller's leases hang on.
 func (c *Client) tokens(key string) page { return page{c, key, "tokens/" + owner(key)} }
 
+// shelf is a level of the book above its pages.
+func (c *Client) shelf(at string) page { return page{c, "", at} }
+
 func owner(key string) string {
 	if tenant, subject, _ := strings.Cut(key, "/"); tenant != "" {
 		return "tenants/" + tenant + "/" + subject

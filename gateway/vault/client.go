@@ -100,7 +100,7 @@ func New(c Config) (*Client, error) {
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.root = cl.newRoot()
-	cl.holders = &holders{client: cl, Children: c.Children.withDefaults(), all: map[string]*holder{}}
+	cl.holders = &holders{client: cl, Children: c.Children.withDefaults(), all: map[string]*holder{}, dying: map[string]bool{}}
 	return cl, nil
 }
 

@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,8 +57,9 @@ type holders struct {
 	Children
 	client *Client
 
-	mu  sync.Mutex // guards all
-	all map[string]*holder
+	mu    sync.Mutex // guards the fields below
+	all   map[string]*holder
+	dying map[string]bool // callers that are killed, and not all of what they hold has gone
 }
 
 // holder is what the gateway holds in Vault for one caller.
@@ -117,24 +120,47 @@ func (h *holder) cell(op string) *credential.Cell {
 	return h.batch
 }
 
-// take removes a holder, and returns nil when there is none.
-func (hs *holders) take(key string) *holder {
+// remember makes a holder for a caller that has not called.
+func (hs *holders) remember(tenant, subject string) {
+	c := &call.Caller{Tenant: tenant, Subject: subject}
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if hs.all[c.Key()] == nil {
+		h := hs.newHolder(c)
+		h.caller = c
+		hs.all[c.Key()] = h
+	}
+}
+
+// doom removes a holder, nil when there is none, and notes that it is being killed.
+func (hs *holders) doom(key string) *holder {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	h := hs.all[key]
 	delete(hs.all, key)
+	hs.dying[key] = true
 	return h
+}
+
+// bury ends the killing.
+func (hs *holders) bury(key string) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	delete(hs.dying, key)
+}
+
+// doomed are those that are being killed.
+func (hs *holders) doomed() []string {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	return slices.Collect(maps.Keys(hs.dying))
 }
 
 // list returns all holders.
 func (hs *holders) list() []*holder {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	out := make([]*holder, 0, len(hs.all))
-	for _, h := range hs.all {
-		out = append(out, h)
-	}
-	return out
+	return slices.Collect(maps.Values(hs.all))
 }
 
 // now is who the holder is for, as last seen, and when that was.

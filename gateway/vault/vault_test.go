@@ -19,7 +19,7 @@ func caller(subject string) *call.Caller {
 	if err != nil {
 		panic(err)
 	}
-	return &call.Caller{Subject: subject, Prefix: p}
+	return &call.Caller{Subject: subject, Prefix: p, Method: call.APIKey}
 }
 
 // grant allows one operation on the KV mount.
