@@ -1,0 +1,253 @@
+package bundle_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/policy/bundle"
+)
+
+const good = "../../../fixtures/policy-good"
+
+func read(t *testing.T, path string, keys bundle.Keys) *bundle.Bundle {
+	t.Helper()
+	b, err := bundle.Read(path, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// pair makes a key pair in PEM.
+func pair(t *testing.T, private crypto.Signer) (priv, pub string) {
+	t.Helper()
+	p, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	return text("PRIVATE KEY", p), text("PUBLIC KEY", q)
+}
+
+func ecKey(t *testing.T) (priv, pub string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair(t, k)
+}
+
+func edKey(t *testing.T) (priv, pub string) {
+	t.Helper()
+	_, k, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair(t, k)
+}
+
+// archive writes a file and returns its path.
+func archive(t *testing.T, raw []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "policy.tar.gz")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestSignedArchives(t *testing.T) {
+	for _, k := range []struct {
+		alg  string
+		make func(*testing.T) (string, string)
+	}{{"ES256", ecKey}, {"EdDSA", edKey}} {
+		t.Run(k.alg, func(t *testing.T) {
+			b := read(t, good, nil)
+			priv, pub := k.make(t)
+			raw, err := bundle.Sign(b, 7, "k1", bundle.Key{PEM: priv, Algorithm: k.alg})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := read(t, archive(t, raw), bundle.Keys{"old": {PEM: pub, Algorithm: "RS256"}, "k1": {PEM: pub, Algorithm: k.alg}})
+			if got.Sequence != 7 || len(got.Rules) != len(b.Rules) || len(got.Tests) != len(b.Tests) {
+				t.Errorf("got sequence %d, %d rules, %d tests", got.Sequence, len(got.Rules), len(got.Tests))
+			}
+			if bundle.Revision(got) != bundle.Revision(b) {
+				t.Error("packing changed rules or data")
+			}
+		})
+	}
+}
+
+// rewrite changes the files of an archive.
+func rewrite(t *testing.T, raw []byte, change func(name string, text []byte) (string, []byte)) []byte {
+	t.Helper()
+	zr, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	zw := gzip.NewWriter(&buf)
+	tr, tw := tar.NewReader(zr), tar.NewWriter(zw)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, text := change(h.Name, text)
+		if name == "" {
+			continue
+		}
+		h.Name, h.Size = name, int64(len(text))
+		if err := tw.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tw.Write(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []io.Closer{tw, zw} {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return buf.Bytes()
+}
+
+func TestArchivesThatAreRefused(t *testing.T) {
+	priv, pub := ecKey(t)
+	_, otherPub := ecKey(t)
+	raw, err := bundle.Sign(read(t, good, nil), 1, "k1", bundle.Key{PEM: priv, Algorithm: "ES256"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := bundle.Keys{"k1": {PEM: pub, Algorithm: "ES256"}}
+	same := func(name string, text []byte) (string, []byte) { return name, text }
+	tests := []struct {
+		name   string
+		keys   bundle.Keys
+		change func(string, []byte) (string, []byte)
+	}{
+		{"no key", nil, same},
+		{"another key", bundle.Keys{"k1": {PEM: otherPub, Algorithm: "ES256"}}, same},
+		{"another key id", bundle.Keys{"k2": {PEM: pub, Algorithm: "ES256"}}, same},
+		{"another algorithm", bundle.Keys{"k1": {PEM: pub, Algorithm: "RS256"}}, same},
+		{"a symmetric algorithm", bundle.Keys{"k1": {PEM: pub, Algorithm: "HS256"}}, same},
+		{"no signature", keys, func(name string, text []byte) (string, []byte) {
+			if strings.Contains(name, "signatures") {
+				return "", nil
+			}
+			return name, text
+		}},
+		{"a changed rule", keys, func(name string, text []byte) (string, []byte) {
+			return name, bytes.ReplaceAll(text, []byte("hour_utc < 5"), []byte("hour_utc < 9"))
+		}},
+		{"a removed rule", keys, func(name string, text []byte) (string, []byte) {
+			if strings.HasSuffix(name, "payments.rego") {
+				return "", nil
+			}
+			return name, text
+		}},
+		{"a delta", keys, func(name string, text []byte) (string, []byte) {
+			if strings.HasSuffix(name, "data.json") {
+				return "/patch.json", []byte(`{"data":[{"op":"remove","path":"/grants"}]}`)
+			}
+			return name, text
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := bundle.Read(archive(t, rewrite(t, raw, tt.change)), tt.keys); err == nil {
+				t.Error("taken")
+			}
+		})
+	}
+	if _, err := bundle.Read(archive(t, rewrite(t, raw, same)), keys); err != nil {
+		t.Errorf("unchanged: %v", err)
+	}
+}
+
+func TestOnlyBundleFilesAreRead(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a.rego": "package a", "a_test.rego": "package a_test", "sub/b.rego": "package b", "data.yaml": "x: 1",
+		"sub/data.yaml": "y: 1", "values.json": "{}", ".git/c.rego": "package c", "notes.txt": "",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := read(t, dir, nil)
+	if got := fmt.Sprintln(len(b.Rules), b.Rules[0].Name, b.Rules[1].Name, len(b.Tests), b.Data); got != "2 a.rego sub/b.rego 1 map[x:1]\n" {
+		t.Errorf("got %s", got)
+	}
+	if one := read(t, filepath.Join(dir, "a.rego"), nil); len(one.Rules) != 1 {
+		t.Errorf("a file: got %d rules", len(one.Rules))
+	}
+	if _, err := bundle.Read(filepath.Join(dir, "notes.txt"), nil); err == nil {
+		t.Error("a text is taken for a policy")
+	}
+}
+
+func TestRevisionsTellRulesFromData(t *testing.T) {
+	a := &bundle.Bundle{Rules: []bundle.File{{Name: "a.rego", Text: []byte("package a")}}, Data: map[string]any{"x": 1.0}}
+	b := &bundle.Bundle{Rules: a.Rules, Data: map[string]any{"x": 2.0}}
+	ra, rb := strings.Split(bundle.Revision(a), "."), strings.Split(bundle.Revision(b), ".")
+	if ra[0] != rb[0] || ra[1] == rb[1] {
+		t.Errorf("got %v and %v", ra, rb)
+	}
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	b := read(t, good, nil)
+	path := filepath.Join(t.TempDir(), "last-good.json")
+	if err := bundle.Save(path, b); err != nil {
+		t.Fatal(err)
+	}
+	got, err := bundle.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bundle.Digest(got) != bundle.Digest(b) || bundle.Revision(got) != bundle.Revision(b) {
+		t.Error("what is loaded is not what was saved")
+	}
+}
+
+func ExampleMerge() {
+	low := &bundle.Bundle{Data: map[string]any{"tiers": map[string]any{"standard": 1, "gold": 2}}}
+	high := &bundle.Bundle{Data: map[string]any{"tiers": map[string]any{"gold": 3}, "grants": map[string]any{"subjects": nil}}}
+	fmt.Println(bundle.Merge(low, high))
+	// Output: map[tenants:map[:map[subjects:<nil>]] tiers:map[gold:3 standard:1]]
+}
