@@ -45,10 +45,10 @@ type Request struct {
 
 // Reason is why a decision is what it is.
 type Reason struct {
-	Code     string `json:"code"`
-	Msg      string `json:"msg,omitempty"`
-	Audience string `json:"audience,omitempty"` // "agent" may be shown to the caller, "admin" only logged
-	Rule     string `json:"rule,omitempty"`
+	Code     string `json:"code" jsonschema:"the rule's own name of the reason"`
+	Msg      string `json:"msg,omitempty" jsonschema:"the same for people"`
+	Audience string `json:"audience,omitempty" jsonschema:"agent for what callers may see, admin for what is only logged"`
+	Rule     string `json:"rule,omitempty" jsonschema:"the rule that said so"`
 }
 
 // Transform is one obligation: a named transform of the result.

@@ -15,7 +15,7 @@ import (
 func TestEach(t *testing.T) {
 	r, _ := newDatabaseRig(t)
 	addStaticRole(t, r)
-	saved := map[string]string{}
+	saved := map[string]string{"decision_id": "known"}
 	for _, e := range opstest.Calls("app") {
 		ok := t.Run(e.Op, func(t *testing.T) {
 			out := r.must(t, e.Op, e.Arguments(saved))
@@ -46,7 +46,7 @@ func TestNoSecretInValues(t *testing.T) {
 		{Op: "db.revoke", Args: `{"lease_id":"database/creds/readonly/` + opstest.Marker + `"}`},
 	}
 	for _, e := range append(opstest.Calls("app"), more...) {
-		args := e.Arguments(map[string]string{"lease_id": "database/creds/readonly/x"})
+		args := e.Arguments(map[string]string{"lease_id": "database/creds/readonly/x", "decision_id": "known"})
 		b, err := c.Bind(&op.Request{Op: e.Op, Args: []byte(args), Caller: caller("agent")})
 		if err != nil {
 			if strings.Contains(e.Args, "${") {

@@ -71,11 +71,19 @@ func (r *rig) connectTo(t testing.TB, mount string) {
 
 func catalogue(t testing.TB) *op.Catalogue {
 	t.Helper()
-	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh", Explain: known})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// known explains one decision of everybody's.
+func known(_ *call.Caller, id string) (ops.Explanation, error) {
+	if id != "known" {
+		return ops.Explanation{}, call.Errorf(call.NotFound, "not found")
+	}
+	return ops.Explanation{DecisionID: id, Allow: true, Reasons: []op.Reason{{Code: "x"}}}, nil
 }
 
 func caller(subject string) *call.Caller {

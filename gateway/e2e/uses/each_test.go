@@ -150,6 +150,13 @@ func catalogue(t *testing.T) *op.Catalogue {
 	return c
 }
 
+// decision is the id of a decision about the caller.
+func decision(t *testing.T, w world) string {
+	t.Helper()
+	resp, _ := e2e.Do(t, http.MethodGet, w.gateway.URL+"/whoami", "")
+	return resp.Header.Get("X-Decision-Id")
+}
+
 // Every operation works over every transport, with the same result.
 func TestEach(t *testing.T) { each(t, newWorld(t)) }
 
@@ -162,7 +169,7 @@ func each(t *testing.T, w world) {
 	t.Helper()
 	c := catalogue(t)
 	for name, send := range transports() {
-		saved := map[string]string{}
+		saved := map[string]string{"decision_id": decision(t, w)}
 		for _, e := range opstest.Calls("each-" + name) {
 			o := c.Get(e.Op)
 			out, code := send(t, w, o, e.Arguments(saved))

@@ -35,10 +35,12 @@ func (c Call) Keep(saved map[string]string, out map[string]any) {
 }
 
 // Calls are in an order in which they work, on a development Vault with a
-// PostgreSQL and the static role "rotated". path is that of the secret.
+// PostgreSQL and the static role "rotated". path is that of the secret. The one of
+// self.explain needs a decision_id that the caller of Calls has saved.
 func Calls(path string) []Call {
 	return []Call{
 		{Op: "self.whoami", Args: `{}`},
+		{Op: "self.explain", Args: `{"decision_id":"${decision_id}"}`, Want: "allow:true"},
 		{Op: "kv.write", Args: `{"path":"` + path + `","data":{"password":"` + Marker + `"},"cas":0}`, Want: "version:1"},
 		{Op: "kv.read", Args: `{"path":"` + path + `","version":1}`, Want: Marker},
 		{Op: "kv.patch", Args: `{"path":"` + path + `","data":{"user":"` + Marker + `"},"cas":1}`, Want: "version:2"},
