@@ -39,7 +39,7 @@ func (i ids) seal(seq uint64, owner, scope string) string {
 }
 
 func (i ids) open(id, owner, scope string) (uint64, bool) {
-	raw, err := base64.RawURLEncoding.DecodeString(id)
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(id)
 	if err != nil || len(raw) != aes.BlockSize {
 		return 0, false
 	}

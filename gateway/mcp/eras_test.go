@@ -59,15 +59,21 @@ const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"pro
 // live is a server on a socket, with an event log.
 type live struct {
 	*httptest.Server
-	log    *events.Log
-	world  *world
-	caller func(*http.Request) *call.Caller
+	log       *events.Log
+	world     *world
+	started   chan struct{} // with blocking calls: one has begun
+	cancelled chan struct{} // and has been cancelled
 }
 
-func newLive(t *testing.T) *live {
+func newLive(t *testing.T) *live { return newLiveWith(t, func(*world) {}) }
+
+// newLiveWith changes the world before the server is made.
+func newLiveWith(t *testing.T, change func(*world)) *live {
 	t.Helper()
 	l := &live{world: newWorld(t)}
-	l.log = events.New(events.Config{Allow: func(_ context.Context, c *call.Caller, e events.Event) bool { return e.Path.Within(c.Prefix) }})
+	change(l.world)
+	l.started, l.cancelled = l.world.started, l.world.cancelled
+	l.log = events.New(events.Config{PerCaller: 10, Allow: func(_ context.Context, c *call.Caller, e events.Event) bool { return e.Path.Within(c.Prefix) }})
 	l.world.Events = l.log
 	s := mcp.New(l.world.Config)
 	l.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -75,6 +81,10 @@ func newLive(t *testing.T) *live {
 		if sub := r.Header.Get("X-Subject"); sub != "" {
 			c.Subject = sub
 			c.Prefix, _ = call.ParsePath("mcp/" + sub)
+		}
+		if strings.HasSuffix(r.URL.Path, "/rpc") {
+			s.ServeRPC(w, r, c)
+			return
 		}
 		s.ServeMCP(w, r, c)
 	}))

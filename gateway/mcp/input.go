@@ -111,7 +111,7 @@ func (s states) seal(state []byte, bound string, now time.Time) string {
 }
 
 func (s states) open(sealed, bound string, now time.Time) ([]byte, bool) {
-	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
 	if err != nil {
 		return nil, false
 	}

@@ -117,7 +117,7 @@ func (ex *Exchange) capabilities() jsontext.Value {
 		Resources   list      `json:"resources"`
 		Prompts     list      `json:"prompts"`
 		Completions struct{}  `json:"completions"`
-		Logging     *struct{} `json:"logging,omitempty"`
+		Logging     *struct{} `json:"logging,omitzero"`
 	}
 	c := caps{}
 	if ex.era == legacy {

@@ -23,13 +23,20 @@ type world struct {
 	answers map[string]func(*op.Request) (string, error) // by operation
 	hidden  map[string]bool
 
+	started, cancelled chan struct{} // of a blocking call
+
 	mu    sync.Mutex // guards calls
 	calls []op.Request
 }
 
+// operations is the real catalogue, made once: it is immutable.
+var operations = sync.OnceValues(func() (*op.Catalogue, error) {
+	return ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+})
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	cat, err := operations()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +87,9 @@ func post(t testing.TB, h func(http.ResponseWriter, *http.Request, *call.Caller)
 	r.Header.Set("Accept", "application/json, text/event-stream")
 	r.Header.Set("X-Request-Id", "r1")
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		if r.Header.Set(headers[i], headers[i+1]); headers[i+1] == "" {
+			r.Header.Del(headers[i])
+		}
 	}
 	w := httptest.NewRecorder()
 	h(w, r, c)

@@ -100,7 +100,7 @@ func (r *Remote) send(ctx context.Context, line []byte, m *message) {
 var errUnreachable = errors.New("the gateway cannot be reached")
 
 func (r *Remote) post(ctx context.Context, line []byte, m *message) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(line))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.endpoint(m), bytes.NewReader(line))
 	if err != nil {
 		return errUnreachable
 	}
@@ -129,6 +129,16 @@ func (r *Remote) do(req *http.Request) (*http.Response, error) {
 		return nil, errUnreachable
 	}
 	return resp, nil
+}
+
+// endpoint is where a message goes: one that belongs to no session and names no
+// revision is plain JSON-RPC.
+func (r *Remote) endpoint(m *message) string {
+	mt, f := readMeta(m.params)
+	if r.legacy() || m.method == "initialize" || f != nil || mt.version != "" {
+		return r.URL
+	}
+	return r.URL + "/rpc"
 }
 
 // label sets the headers of the message's era.

@@ -116,7 +116,8 @@ func TestStdioRemote(t *testing.T) {
 		{"modern", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"app"},` + modernMeta + `}}`, `"structuredContent":{"data":{"k":"v"}`},
 		{"modern, a name that no header can carry", `{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"é",` + modernMeta + `}}`, `unknown prompt`},
 		{"nonsense", `nonsense`, `"code":-32700`},
-		{"initialize", initialize, `"protocolVersion":"2025-11-25"`},
+		{"plain", `{"jsonrpc":"2.0","id":1,"method":"ping"}`, `"result":{}`},
+		{"initialize", initialize, `"logging":{}`},
 		{"in the session", `{"jsonrpc":"2.0","id":3,"method":"resources/subscribe","params":{"uri":"kv://secret/mcp/agent/app"}}`, `"result":{}`},
 	} {
 		if got := p.ask(t, tc.line); !strings.Contains(got, tc.want) {

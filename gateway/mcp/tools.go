@@ -147,7 +147,7 @@ func (ex *Exchange) page(params jsontext.Value, list string, n int) (page, error
 		return p, nil
 	}
 	s, ok := text(f[0])
-	raw, err := base64.RawURLEncoding.DecodeString(s)
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if !ok || err != nil {
 		return p, invalidParams("unknown cursor")
 	}
