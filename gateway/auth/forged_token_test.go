@@ -58,8 +58,7 @@ func (w *world) schemes() (rows []forged) {
 	for name, v := range map[string]string{
 		"Basic": "Basic dXNlcjpwYXNz", "another scheme": "Token " + good, "no scheme": good, "no token": "Bearer", "empty": "",
 		"blank token": "Bearer ", "two spaces": "Bearer  " + good, "two tokens": "Bearer " + good + " " + good,
-		"a list": "Bearer " + good + ", Bearer " + good, "a tab": "Bearer\t" + good, "a quote": `Bearer "` + good + `"`,
-		"a parameter": "Bearer token=" + good + ";x", "a line break": "Bearer " + good[:9] + "\r\n" + good[9:],
+		"a list": "Bearer " + good + ", Bearer " + good, "a tab": "Bearer\t" + good,
 	} {
 		rows = append(rows, forged{"scheme: " + name, rule.Scheme, w.get(header("Authorization", v))})
 	}
@@ -182,6 +181,9 @@ func (w *world) shapes() []forged {
 	good := w.good(nil)
 	h, p, s := authtest.Parts(good)
 	rows := w.tokens(rule.Compact, map[string]string{
+		"shape: in quotes":       `"` + good + `"`,
+		"shape: a parameter":     "token=" + good + ";x",
+		"shape: a line break":    good[:9] + "\r\n" + good[9:],
 		"shape: two parts":       h + "." + p,
 		"shape: four parts":      good + ".",
 		"shape: five parts":      good + "." + h + "." + s,
