@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -45,6 +46,29 @@ func (g *gateway) obligations(b *op.Bound, d *op.Decision) (pipeline.Finish, err
 		}
 		return out, err
 	}}, nil
+}
+
+// rewrite runs the modules that the operator has attached to requests. What they
+// return is bound and decided like any other request.
+func (g *gateway) rewrite(_ context.Context, r *op.Request) error {
+	o := g.ops.Get(r.Op)
+	if o == nil {
+		return nil // there is no such operation, which binding says
+	}
+	gen := g.transforms.Pin()
+	defer gen.Release()
+	plan, err := gen.Plan(transform.Call{Hook: guest.Request, Op: r.Op, Mount: o.Mount, Subject: r.Caller.Subject}, nil)
+	if err == nil && plan.Len() > 0 {
+		args := r.Args
+		if len(args) == 0 {
+			args = []byte("{}")
+		}
+		r.Args, _, err = plan.Apply(args)
+	}
+	if err != nil {
+		return call.Wrap(call.TransformFailed, "the request could not be transformed as the operator asks", err)
+	}
+	return nil
 }
 
 func unfulfilled(err error) error {

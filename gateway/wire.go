@@ -57,10 +57,10 @@ type gateway struct {
 // wire builds the gateway from a checked configuration. It connects to nothing.
 func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 	g = &gateway{cfg: c, meter: obs.NewMeter()}
-	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: os.Stderr, Filter: g.redact}); err != nil {
+	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: os.Stderr, Filter: g.redactLog}); err != nil {
 		return nil, err
 	}
-	g.audit = audit.Open(audit.Config{Path: c.AuditFile, Group: c.AuditSync == "group", Filter: g.redact})
+	g.audit = audit.Open(audit.Config{Path: c.AuditFile, Group: c.AuditSync == "group", Filter: g.redactEvidence})
 	m := mounts(c)
 	m.Explain = g.explain
 	if g.ops, err = ops.New(m); err != nil {
@@ -91,6 +91,7 @@ func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 func (g *gateway) pipeline() *pipeline.Pipeline {
 	return &pipeline.Pipeline{
 		Ops:     g.ops,
+		Rewrite: g.rewrite,
 		Decide:  g.policy.Decide,
 		Plan:    g.obligations,
 		Take:    g.limit.Take,
@@ -240,14 +241,17 @@ func (g *gateway) transformPart() obs.Part {
 	return obs.Part{OK: true, Detail: "ready"}
 }
 
-// redact passes a line of a log or of the evidence through the redactor and the
-// modules of the log hook. Until they are loaded nothing is written.
-func (g *gateway) redact(line []byte) []byte {
+// redactLog passes a line of a log through the redactor and the modules of the log
+// hook, which may drop it. Before they are loaded only the start is logged.
+func (g *gateway) redactLog(line []byte) ([]byte, bool) {
 	if g.transforms == nil {
-		return line
+		return line, true
 	}
-	return g.transforms.Record(line)
+	return g.transforms.Line(line)
 }
+
+// redactEvidence is redactLog for records that nothing may drop.
+func (g *gateway) redactEvidence(line []byte) []byte { return g.transforms.Record(line) }
 
 // close lets everything go that is held.
 func (g *gateway) close(ctx context.Context) error {

@@ -21,9 +21,9 @@ type LogConfig struct {
 	Dir    string // directory of the files, "-" for none
 	Level  slog.Level
 	Stderr *os.File
-	// Filter sees every line before it is written and may shorten or change it. It
-	// must not keep the slice. Optional.
-	Filter func([]byte) []byte
+	// Filter sees every line before it is written. It returns what is written, and
+	// whether anything is. It must not keep the slice. Optional.
+	Filter func([]byte) ([]byte, bool)
 }
 
 // Logs are the logs of the gateway.
@@ -107,11 +107,15 @@ func (l *Logs) Close() error {
 
 type filterWriter struct {
 	w      io.Writer
-	filter func([]byte) []byte
+	filter func([]byte) ([]byte, bool)
 }
 
 func (f filterWriter) Write(p []byte) (int, error) {
-	if _, err := f.w.Write(f.filter(p)); err != nil {
+	line, keep := f.filter(p)
+	if !keep {
+		return len(p), nil
+	}
+	if _, err := f.w.Write(line); err != nil {
 		return 0, err
 	}
 	return len(p), nil
