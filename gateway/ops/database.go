@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,18 +18,18 @@ func database(mount string) []*op.Op {
 	}
 	issue := spec("issue_creds", op.Issue, "POST", "/db/creds/:role")
 	issue.Title, issue.Doc = "Issue database credentials", "Make a database user that ends with its lease."
-	issue.Needs = slices.Concat(need("creds/{name}", "read"), renewing(), revoking())
+	issue.Needs = need("creds/{name}", "read")
 	static := spec("static_creds", op.Read, "GET", "/db/static-creds/:role")
 	static.Title, static.Doc = "Read static credentials", "Read the current password of a database user that Vault rotates."
 	static.Idempotent, static.Needs = true, need("static-creds/{name}", "read")
 	renew := spec("renew", op.Write, "POST", "/db/renew")
 	renew.Title, renew.Doc = "Renew a lease", "Prolong a lease of your own."
 	renew.Limits = limits{"lease_id": {MaxBytes: call.MaxPath}, "increment": atLeast(0)}
-	renew.Needs = renewing()
+	renew.Needs = need("/sys/leases/renew", "update")
 	revoke := spec("revoke", op.Write, "POST", "/db/revoke")
 	revoke.Title, revoke.Doc = "Revoke a lease", "End a lease of your own; the database user is gone when this answers."
 	revoke.Limits, revoke.Destructive = limits{"lease_id": {MaxBytes: call.MaxPath}}, true
-	revoke.Needs = revoking()
+	revoke.Needs = need("/sys/leases/revoke", "update")
 	leases := spec("leases", op.List, "GET", "/db/leases")
 	leases.Title, leases.Doc = "List leases", "List the leases that you hold."
 	leases.Idempotent = true
@@ -39,10 +38,6 @@ func database(mount string) []*op.Op {
 		op.New(renew, renewLease), op.New(revoke, revokeLease), op.New(leases, listLeases),
 	}
 }
-
-// renewing and revoking are by lease id: Vault does not look whose lease it is.
-func renewing() []op.Need { return need("/sys/leases/renew", "update") }
-func revoking() []op.Need { return need("/sys/leases/revoke", "update") }
 
 // role is the target of every operation with a role.
 type role struct {

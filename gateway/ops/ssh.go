@@ -20,7 +20,7 @@ func ssh(mount string) []*op.Op {
 			Name: "ssh.otp", Engine: "ssh", Mount: mount, Effect: op.Issue, OneTime: true,
 			Method: "POST", Path: "/ssh/otp",
 			Title: "Issue a one-time password", Doc: "Make a password for one SSH login as a user on a host.",
-			Needs: append(need("creds/{name}", "update"), revoking()...),
+			Needs: need("creds/{name}", "update"),
 			Limits: limits{
 				"ip": {MaxBytes: 64}, "username": {MaxBytes: call.MaxName},
 				"port": {Min: new(1.0), Max: new(65535.0), Default: 22},

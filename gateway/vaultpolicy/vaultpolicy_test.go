@@ -268,6 +268,10 @@ func TestNarrow(t *testing.T) {
 	if hcl := s.Rules().HCL(); strings.Contains(hcl, "leases") || strings.Contains(hcl, "database") {
 		t.Errorf("got %s", hcl)
 	}
+	s.Granted = []policy.Named{{Engine: "db", Name: "readonly", Ops: []string{"db.issue_creds", "db.renew"}}, {Engine: "ssh", Name: "otp"}}
+	if hcl := s.Rules().HCL(); !strings.Contains(hcl, "sys/leases/renew") || strings.Contains(hcl, "sys/leases/revoke") {
+		t.Errorf("got %s, want leases renewed but not revoked", hcl)
+	}
 	s = subject(t)
 	s.Callable = func(o *op.Op) bool { return o.ReadOnly() }
 	if hcl := s.Rules().HCL(); strings.Contains(hcl, `"create"`) || strings.Contains(hcl, "encrypt") || strings.Contains(hcl, "leases") {
