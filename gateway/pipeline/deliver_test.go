@@ -95,10 +95,10 @@ func unwrap(t *testing.T, v *vaulttest.Vault, body []byte, path, inside string) 
 	}
 	token, _ := w.WrapInfo["token"].(string)
 	var opened json.RawMessage
-	if status := v.Do(token, http.MethodPost, "sys/wrapping/unwrap", map[string]any{}, &opened); status != http.StatusOK || !strings.Contains(string(opened), inside) {
+	if status := v.Do(vaulttest.Request{Token: token, Method: http.MethodPost, Path: "sys/wrapping/unwrap", Body: map[string]any{}}, &opened); status != http.StatusOK || !strings.Contains(string(opened), inside) {
 		t.Errorf("unwrapped: status %d, %q is not in it", status, inside)
 	}
-	if status := v.Do(token, http.MethodPost, "sys/wrapping/unwrap", map[string]any{}, nil); status < 400 {
+	if status := v.Do(vaulttest.Request{Token: token, Method: http.MethodPost, Path: "sys/wrapping/unwrap", Body: map[string]any{}}, nil); status < 400 {
 		t.Errorf("unwrapped a second time: status %d", status)
 	}
 }

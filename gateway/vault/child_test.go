@@ -163,7 +163,7 @@ func TestPolicyIsMendedAndKept(t *testing.T) {
 	eventually(t, "the narrower policy", func() bool { _, err := read(t, cl, c); return call.Is(err, call.Forbidden) })
 	narrow.Store(false)
 	eventually(t, "the wider policy", func() bool { _, err := read(t, cl, c); return err == nil })
-	if status := v.Do(v.Token, http.MethodDelete, "sys/policies/acl/mcp-agent-kept", nil, nil); status >= 300 {
+	if status := v.Do(vaulttest.Request{Method: http.MethodDelete, Path: "sys/policies/acl/mcp-agent-kept"}, nil); status >= 300 {
 		t.Fatal(status)
 	}
 	eventually(t, "the policy that somebody removed", func() bool { _, err := read(t, cl, c); return err == nil })

@@ -177,7 +177,7 @@ func endWithKill(t *testing.T, w world) {
 	if !w.works(t, spared) {
 		t.Error("somebody else's credential was killed")
 	}
-	if status := w.Do(w.Token, "GET", "sys/policies/acl/mcp-agent-killed", nil, nil); status != 404 {
+	if status := w.Do(vaulttest.Request{Path: "sys/policies/acl/mcp-agent-killed"}, nil); status != 404 {
 		t.Errorf("the policy: status %d, want 404", status)
 	}
 	if _, err := read(t, cl, c); err != nil {
@@ -221,7 +221,7 @@ func endWhenGone(t *testing.T, w world) {
 	u, err := issue(t, cl, caller("gone"), 0)
 	must(t, u, err)
 	eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
-	eventually(t, "the policy to go", func() bool { return w.Do(w.Token, "GET", "sys/policies/acl/mcp-agent-gone", nil, nil) == 404 })
+	eventually(t, "the policy to go", func() bool { return w.Do(vaulttest.Request{Path: "sys/policies/acl/mcp-agent-gone"}, nil) == 404 })
 }
 
 func endWhenForbidden(t *testing.T, w world) {

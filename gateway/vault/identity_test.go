@@ -53,7 +53,7 @@ func jwtFile(t *testing.T, v *vaulttest.Vault) string {
 func TestLogin(t *testing.T) {
 	v := vaulttest.Start(t)
 	secretID := "auth/approle/role/gateway/secret-id"
-	forged := wrapped(t, v, "sys/wrapping/wrap", `{"secret_id":"`+v.SecretID+`"}`)
+	forged := wrapped(t, v, "sys/wrapping/wrap", map[string]string{"secret_id": v.SecretID})
 	cases := map[string]struct {
 		login vault.Login
 		want  call.Code // empty for success
@@ -62,7 +62,7 @@ func TestLogin(t *testing.T) {
 		"token file":        {login: vault.Login{TokenFile: writeFile(t, v.Token)}},
 		"approle":           {login: approle(v)},
 		"secret id file":    {login: vault.Login{RoleID: v.RoleID, SecretIDFile: writeFile(t, v.SecretID)}},
-		"wrapped secret id": {login: vault.Login{RoleID: v.RoleID, SecretIDFile: writeFile(t, wrapped(t, v, secretID, "{}")), SecretIDWrapped: true}},
+		"wrapped secret id": {login: vault.Login{RoleID: v.RoleID, SecretIDFile: writeFile(t, wrapped(t, v, secretID, map[string]string{})), SecretIDWrapped: true}},
 		"jwt":               {login: vault.Login{Role: "gateway", JWTFile: jwtFile(t, v)}},
 		"secret id that somebody else wrapped": {
 			login: vault.Login{RoleID: v.RoleID, SecretID: call.Secret(forged), SecretIDWrapped: true}, want: call.VaultAuth,
@@ -85,7 +85,7 @@ func TestLogin(t *testing.T) {
 
 func TestWrappedSecretIDServesEveryLogin(t *testing.T) {
 	v := vaulttest.Start(t)
-	token := wrapped(t, v, "auth/approle/role/gateway/secret-id", "{}")
+	token := wrapped(t, v, "auth/approle/role/gateway/secret-id", map[string]string{})
 	cl := newClient(t, vault.Config{Addr: v.Addr, Login: vault.Login{RoleID: v.RoleID, SecretID: call.Secret(token), SecretIDWrapped: true}})
 	c := caller("again")
 	for i := range 3 {
@@ -163,13 +163,13 @@ func TestTokenFileIsReadAgain(t *testing.T) {
 			ClientToken string `json:"client_token"`
 		} `json:"auth"`
 	}
-	v.Do(v.Token, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"gateway"}}, &made)
+	v.Do(vaulttest.Request{Method: http.MethodPost, Path: "auth/token/create", Body: map[string]any{"policies": []string{"gateway"}}}, &made)
 	file := writeFile(t, made.Auth.ClientToken)
 	cl := newClient(t, vault.Config{Addr: v.Addr, Login: vault.Login{TokenFile: file}})
 	if err := put(t, cl, caller("f"), "1"); err != nil {
 		t.Fatal(err)
 	}
-	v.Do(made.Auth.ClientToken, http.MethodPost, "auth/token/revoke-self", map[string]any{}, nil)
+	v.Do(vaulttest.Request{Token: made.Auth.ClientToken, Method: http.MethodPost, Path: "auth/token/revoke-self", Body: map[string]any{}}, nil)
 	rewrite(t, file, v.Token)
 	if err := put(t, cl, caller("f"), "2"); err != nil {
 		t.Errorf("write with the new token: %v", err)

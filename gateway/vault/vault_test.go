@@ -102,14 +102,14 @@ func writeFile(t testing.TB, text string) string {
 }
 
 // wrapped makes a wrapping token for what a POST answers.
-func wrapped(t testing.TB, v *vaulttest.Vault, path string, body string) string {
+func wrapped(t testing.TB, v *vaulttest.Vault, path string, body map[string]string) string {
 	t.Helper()
 	var reply struct {
 		WrapInfo struct {
 			Token string `json:"token"`
 		} `json:"wrap_info"`
 	}
-	v.Wrap(path, body, &reply)
+	v.Do(vaulttest.Request{Method: http.MethodPost, Path: path, Body: body, Wrap: true}, &reply)
 	if reply.WrapInfo.Token == "" {
 		t.Fatal("no wrapping token")
 	}
@@ -118,5 +118,5 @@ func wrapped(t testing.TB, v *vaulttest.Vault, path string, body string) string 
 
 func status(t testing.TB, v *vaulttest.Vault, token string) int {
 	t.Helper()
-	return v.Do(token, http.MethodGet, "auth/token/lookup-self", nil, nil)
+	return v.Do(vaulttest.Request{Token: token, Path: "auth/token/lookup-self"}, nil)
 }

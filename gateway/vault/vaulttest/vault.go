@@ -5,13 +5,13 @@ package vaulttest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"portcullis/gateway/e2e/stack"
@@ -45,23 +45,20 @@ func Start(t testing.TB, args ...string) *Vault {
 	return &Vault{v, t}
 }
 
-// Do sends a request with a token and decodes the reply into out, which may be
-// nil. It returns the status.
-func (v *Vault) Do(token, method, path string, body, out any) int {
+// Request is a request to Vault.
+type Request struct {
+	Method string // empty for GET
+	Path   string // below /v1/
+	Token  string // empty for the root token
+	Body   any    // JSON-encodable, nil for none
+	Wrap   bool   // Vault is to wrap its answer for five minutes
+}
+
+// Do sends a request and decodes the reply to one that succeeds into out, which
+// may be nil. It returns the status.
+func (v *Vault) Do(r Request, out any) int {
 	v.t.Helper()
-	raw, err := json.Marshal(body)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	if body == nil {
-		raw = nil
-	}
-	req, err := http.NewRequestWithContext(context.WithoutCancel(v.t.Context()), method, v.Addr+"/v1/"+path, bytes.NewReader(raw))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	req.Header.Set("X-Vault-Token", token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultTransport.RoundTrip(v.request(r))
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -72,16 +69,37 @@ func (v *Vault) Do(token, method, path string, body, out any) int {
 	}
 	if out != nil && resp.StatusCode < 300 {
 		if err := json.Unmarshal(text, out); err != nil {
-			v.t.Fatalf("decode %s: %v", path, err)
+			v.t.Fatalf("decode %s: %v", r.Path, err)
 		}
 	}
 	return resp.StatusCode
 }
 
+func (v *Vault) request(r Request) *http.Request {
+	v.t.Helper()
+	var body io.Reader
+	if r.Body != nil {
+		raw, err := json.Marshal(r.Body)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		body = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(context.WithoutCancel(v.t.Context()), cmp.Or(r.Method, http.MethodGet), v.Addr+"/v1/"+r.Path, body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	req.Header.Set("X-Vault-Token", cmp.Or(r.Token, v.Token))
+	if r.Wrap {
+		req.Header.Set("X-Vault-Wrap-TTL", "300s")
+	}
+	return req
+}
+
 // Write writes with the root token and fails the test when Vault refuses.
 func (v *Vault) Write(path string, body any) {
 	v.t.Helper()
-	if status := v.Do(v.Token, http.MethodPut, path, body, nil); status >= 300 {
+	if status := v.Do(Request{Method: http.MethodPut, Path: path, Body: body}, nil); status >= 300 {
 		v.t.Fatalf("write %s: status %d", path, status)
 	}
 }
@@ -137,23 +155,4 @@ func (v *Vault) Count(path string) (n int) {
 		}
 	}
 	return n
-}
-
-// Wrap posts with the root token and lets Vault wrap its answer.
-func (v *Vault) Wrap(path, body string, out any) {
-	v.t.Helper()
-	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.Addr+"/v1/"+path, strings.NewReader(body))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	req.Header.Set("X-Vault-Token", v.Token)
-	req.Header.Set("X-Vault-Wrap-TTL", "300s")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		v.t.Fatalf("wrap %s: %v", path, err)
-	}
 }
