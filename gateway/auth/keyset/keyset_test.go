@@ -221,6 +221,7 @@ func TestUnknownKeysInARowAreFewFetches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fetches atomic.Int64
 		s := answering(t, &fetches)
+		s.Refresh(t.Context())
 		start := time.Now()
 		for range 21 {
 			if _, _, err := s.Find(t.Context(), tok); !errors.Is(err, rule.KeyID) {
@@ -283,10 +284,14 @@ func TestAnEmptiedSetIsBelieved(t *testing.T) {
 }
 
 func TestTheSameKeysAreTheSameSet(t *testing.T) {
-	i := issuer(t, authtest.NewKey("ES256", "k"))
+	k := authtest.NewKey("ES256", "k")
+	i := issuer(t, k)
 	s := source(t, keyset.Options{URL: i.JWKSURL()})
 	s.Refresh(t.Context())
 	before := s.Current(time.Now())
+	i.Answer(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"now":%d,"keys":%s}`, time.Now().UnixNano(), strings.TrimSuffix(strings.TrimPrefix(string(authtest.JWKS(k)), `{"keys":`), "}"))
+	})
 	s.Refresh(t.Context())
 	if s.Current(time.Now()) != before || i.Fetches.Load() != 2 {
 		t.Error("a fetch of the same keys made another set")

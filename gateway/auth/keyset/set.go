@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -37,7 +39,7 @@ func Parse(data []byte) (*Set, []string, error) {
 	if len(*doc.Keys) > maxKeys {
 		return nil, nil, fmt.Errorf("more than %d keys", maxKeys)
 	}
-	s := &Set{digest: sha256.Sum256(data)}
+	s := &Set{}
 	var left []string
 	for i, raw := range *doc.Keys {
 		k, err := jose.ParseKey(raw)
@@ -50,7 +52,19 @@ func Parse(data []byte) (*Set, []string, error) {
 	if len(s.keys) == 0 && len(left) > 0 {
 		return nil, nil, fmt.Errorf("no usable key: %v", left)
 	}
+	s.digest = digest(s.keys)
 	return s, left, nil
+}
+
+// digest is the same for the same keys, in whatever order and form they come: a
+// set that differs in nothing but these has not changed.
+func digest(keys []*jose.Key) [sha256.Size]byte {
+	var names []string
+	for _, k := range keys {
+		names = append(names, fmt.Sprintf("%q %q %q", k.KID, k.Alg, k.Print))
+	}
+	slices.Sort(names)
+	return sha256.Sum256([]byte(strings.Join(names, "\n")))
 }
 
 // Find returns the one key for a token: the one with its key id, or, when it has

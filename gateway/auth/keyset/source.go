@@ -20,8 +20,11 @@ const (
 	// Patience is how long a call waits for a fetch. With a dead issuer this is
 	// how long a token with an unknown key takes to be refused.
 	Patience = 800 * time.Millisecond
-	// Pause lies between two fetches that unknown keys cause, however many come.
+	// Pause lies between two fetches that unknown keys cause and that bring nothing
+	// new, however many come.
 	Pause = 500 * time.Millisecond
+	// maxAsks bounds the waits of one call.
+	maxAsks = 3
 	// retry lies between two fetches in the background while they go wrong.
 	retry = 5 * time.Second
 )
@@ -57,8 +60,9 @@ type Source struct {
 
 // flight is one fetch that any number of calls wait for.
 type flight struct {
-	asked bool // an unknown key caused it
-	done  chan struct{}
+	asked   bool // an unknown key caused it
+	changed bool // it brought other keys; written before done is closed
+	done    chan struct{}
 }
 
 // New makes a source. A file is read at once, and an error when it cannot be; a
@@ -111,41 +115,37 @@ func (s *Source) Current(now time.Time) *Set {
 // known is looked for at the issuer, once for any number of calls that ask
 // together.
 func (s *Source) Find(ctx context.Context, t *jose.Token) (*jose.Key, *Set, error) {
-	set := s.Current(s.o.Now())
-	k, err := set.Find(t)
-	if s.fetch == nil || !errors.Is(err, rule.KeyID) {
-		return k, set, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	s.ask(ctx)
-	set = s.Current(s.o.Now())
-	k, err = set.Find(t)
-	return k, set, err
+	again := s.fetch != nil
+	for asked := 0; ; asked++ {
+		set := s.Current(s.o.Now())
+		k, err := set.Find(t)
+		if !again || asked == maxAsks || !errors.Is(err, rule.KeyID) {
+			return k, set, err
+		}
+		again = s.ask(ctx)
+	}
 }
 
-// ask waits for a fetch that an unknown key caused. One that the clock caused may
-// have begun before the issuer had the key, so it is waited for and followed by
-// another.
-func (s *Source) ask(ctx context.Context) {
-	for {
-		f, wait := s.join()
-		if f == nil {
-			select {
-			case <-time.After(wait):
-				continue
-			case <-ctx.Done():
-				return
-			}
-		}
+// ask waits for a fetch and reports whether another may bring more: this one may
+// have begun before the issuer had the key. After one that an unknown key caused
+// and that brought nothing, more would be what a storm is made of.
+func (s *Source) ask(ctx context.Context) (again bool) {
+	f, wait := s.join()
+	if f == nil {
 		select {
-		case <-f.done:
+		case <-time.After(wait):
+			return true
 		case <-ctx.Done():
-			return
+			return false
 		}
-		if f.asked {
-			return
-		}
+	}
+	select {
+	case <-f.done:
+		return !f.asked || f.changed
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -173,7 +173,10 @@ func (s *Source) start(asked bool) *flight {
 		defer cancel()
 		changed, err := s.refresh(ctx)
 		s.mu.Lock()
-		s.flight = nil
+		s.flight, f.changed = nil, changed
+		if changed {
+			s.asked = time.Time{} // an issuer that rotates is no storm
+		}
 		s.mu.Unlock()
 		s.o.Report(changed, err)
 		close(f.done)
