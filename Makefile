@@ -10,29 +10,34 @@ govulncheck   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 tools   := $(CURDIR)/.cache/bin
 version := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+# The same for every command, so that building, checking and testing share one cache.
 export CGO_ENABLED := 0
-buildflags := -buildvcs=false -trimpath
+export GOFLAGS := -buildvcs=false -trimpath
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench conformance fuzz gen wasm policy lint vuln clean
+.PHONY: help build run test check race fmt vet bench conformance fuzz gen gen-clean wasm policy lint vuln clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 build: ## Build bin/portcullis and bin/devvault
 	@test -x bin/devvault || echo "The first build of the dev Vault compiles all of Vault: some minutes." >&2
-	@go build $(buildflags) -ldflags '-s -w -X main.version=$(version)' -o bin/portcullis ./gateway
-	@tools/progress.sh "building the dev Vault" go build -C tools/devvault $(buildflags) -ldflags '-s -w' -o ../../bin/devvault .
+	@go build -ldflags '-s -w -X main.version=$(version)' -o bin/portcullis ./gateway
+	@tools/progress.sh "building the dev Vault" go build -C tools/devvault -ldflags '-s -w' -o ../../bin/devvault .
 
 run: build ## Run a dev Vault and the gateway in front of it; Ctrl-C stops both
-	@go build $(buildflags) -o $(tools)/run ./tools/run
+	@go build -o $(tools)/run ./tools/run
 	@exec $(tools)/run
 
 test: $(tools)/gotestsum ## Install what the tests need, build, run every test
 	@tools/test.sh
 
-check: fmt vet test gen ## What a commit needs: format, vet, staticcheck, tests, generated files
-	@git diff --exit-code --stat || (echo "generated files were not up to date" >&2; exit 1)
+check: fmt vet gen-clean $(tools)/gotestsum ## What a commit needs: format, vet, staticcheck, tests, generated files
+	@tools/test.sh quick
+
+gen-clean:
+	@before=$$(git diff | sha256sum) && $(MAKE) -s gen && test "$$before" = "$$(git diff | sha256sum)" || \
+		(echo "make gen changed files: commit them" >&2; exit 1)
 
 fmt: $(tools)/gofumpt
 	@out=$$($(files) | xargs $(tools)/gofumpt -l); test -z "$$out" || (echo "not formatted (gofumpt -w): $$out" >&2; exit 1)
@@ -45,7 +50,7 @@ race: ## Run the tests of the root module with the race detector
 
 bench: build ## Measure the gateway beside direct Vault and a bare reverse proxy
 	@go test -run '^$$' -bench . -benchmem ./gateway/...
-	@go build $(buildflags) -o $(tools)/bench ./bench && $(tools)/bench $(BENCH)
+	@go build -o $(tools)/bench ./bench && $(tools)/bench $(BENCH)
 
 conformance: build ## Run the MCP conformance suite against the gateway
 	@go test -count=1 -run Conformance -v ./gateway/mcp/...
