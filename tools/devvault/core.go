@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	jwt "github.com/hashicorp/vault-plugin-auth-jwt"
+	kubernetes "github.com/hashicorp/vault-plugin-auth-kubernetes"
 	kv "github.com/hashicorp/vault-plugin-secrets-kv"
 	"github.com/hashicorp/vault/audit"
 	"github.com/hashicorp/vault/builtin/credential/approle"
@@ -28,8 +29,9 @@ func newCore(store *store, log hclog.Logger) (*vault.Core, error) {
 		"database": database.Factory,
 	}
 	auths := map[string]logical.Factory{
-		"approle": approle.Factory,
-		"jwt":     jwt.Factory,
+		"approle":    approle.Factory,
+		"kubernetes": kubernetes.Factory,
+		"jwt":        jwt.Factory,
 	}
 	return vault.NewCore(&vault.CoreConfig{
 		Physical:           store.backend,

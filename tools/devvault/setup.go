@@ -30,6 +30,7 @@ func mounts() []mount {
 		{"sys/mounts", "database", "database", nil},
 		{"sys/auth", "approle", "approle", nil},
 		{"sys/auth", "jwt", "jwt", nil},
+		{"sys/auth", "kubernetes", "kubernetes", nil},
 	}
 }
 
