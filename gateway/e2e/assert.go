@@ -7,7 +7,55 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
+
+func (r *run) assert(verb, rest string) error {
+	switch verb {
+	case "status":
+		return check(float64(r.resp.StatusCode), true, rest)
+	case "header":
+		name, rest, _ := strings.Cut(rest, " ")
+		values := r.resp.Header.Values(name)
+		return check(strings.Join(values, ", "), len(values) > 0, rest)
+	case "text":
+		return check(string(r.body), true, rest)
+	case "within":
+		limit, err := time.ParseDuration(rest)
+		if err == nil && r.took > limit {
+			err = fmt.Errorf("it took %s", r.took)
+		}
+		return err
+	}
+	var v any
+	if err := json.Unmarshal(r.body, &v); err != nil {
+		return err
+	}
+	if verb == "save" {
+		name, path, _ := strings.Cut(rest, " ")
+		got, ok := lookup(v, path)
+		r.vars[name] = show(got)
+		return check(got, ok, "exists")
+	}
+	path, rest, _ := strings.Cut(rest, " ")
+	got, ok := lookup(v, path)
+	return check(got, ok, rest)
+}
+
+// assertLines checks "count OP N" or "N PATH OP VALUE" of lines of an audit file.
+func (r *run) assertLines(lines []map[string]any, rest string) error {
+	which, rest, _ := strings.Cut(rest, " ")
+	if which == "count" {
+		return check(float64(len(lines)), true, rest)
+	}
+	all := make([]any, len(lines))
+	for i, l := range lines {
+		all[i] = l
+	}
+	path, rest, _ := strings.Cut(rest, " ")
+	got, ok := lookup(all, "["+which+"]"+path)
+	return check(got, ok, rest)
+}
 
 // lookup finds the value at a path such as .keys[0] or .data["a.b"] in decoded
 // JSON. ok is false when there is none.

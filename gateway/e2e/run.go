@@ -2,16 +2,11 @@ package e2e
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httputil"
 	"os"
 	"os/exec"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -128,59 +123,6 @@ func (r *run) vaultEvent(what string) error {
 	return r.vault.Unseal(r.t.Context())
 }
 
-// request turns the short forms of an MCP request into the long one.
-func (r *run) request(st step) step {
-	word, args, _ := strings.Cut(st.rest, " ")
-	if args == "" {
-		args = "{}"
-	}
-	switch st.verb {
-	case "call":
-		args = fmt.Sprintf(`{"name":%q,"arguments":%s}`, word, args)
-		word = "tools/call"
-	case "rpc":
-	default:
-		return st
-	}
-	st.verb, st.rest = http.MethodPost, "/mcp/rpc"
-	st.body = fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, word, args)
-	st.headers = append([]string{"Accept: application/json, text/event-stream"}, st.headers...)
-	return st
-}
-
-// send sends a request as it is written: the client cleans no path.
-func (r *run) send(st step) error {
-	ctx, cancel := context.WithTimeout(r.t.Context(), requestTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, st.verb, r.gateway.URL, strings.NewReader(r.expand(st.body)))
-	if err != nil {
-		return err
-	}
-	path, query, _ := strings.Cut(st.rest, "?")
-	req.URL.Opaque, req.URL.RawQuery = path, query
-	req.Header.Set("X-API-Key", r.script.Key)
-	if st.body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for _, h := range st.headers {
-		name, value, _ := strings.Cut(r.expand(h), ":")
-		if value = strings.TrimSpace(value); value == "" {
-			req.Header.Del(name)
-			continue
-		}
-		req.Header.Set(name, value)
-	}
-	start := time.Now()
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	r.body, err = io.ReadAll(resp.Body)
-	r.resp, r.took, r.output = resp, time.Since(start), false
-	return err
-}
-
 func (r *run) shell(command string, succeed bool) error {
 	cmd := exec.CommandContext(r.t.Context(), "bash", "-euo", "pipefail", "-c", command)
 	cmd.Dir = r.dir
@@ -196,53 +138,6 @@ func (r *run) shell(command string, succeed bool) error {
 	return nil
 }
 
-func (r *run) assert(verb, rest string) error {
-	switch verb {
-	case "status":
-		return check(float64(r.resp.StatusCode), true, rest)
-	case "header":
-		name, rest, _ := strings.Cut(rest, " ")
-		values := r.resp.Header.Values(name)
-		return check(strings.Join(values, ", "), len(values) > 0, rest)
-	case "text":
-		return check(string(r.body), true, rest)
-	case "within":
-		limit, err := time.ParseDuration(rest)
-		if err == nil && r.took > limit {
-			err = fmt.Errorf("it took %s", r.took)
-		}
-		return err
-	}
-	var v any
-	if err := json.Unmarshal(r.body, &v); err != nil {
-		return err
-	}
-	if verb == "save" {
-		name, path, _ := strings.Cut(rest, " ")
-		got, ok := lookup(v, path)
-		r.vars[name] = show(got)
-		return check(got, ok, "exists")
-	}
-	path, rest, _ := strings.Cut(rest, " ")
-	got, ok := lookup(v, path)
-	return check(got, ok, rest)
-}
-
-// assertLines checks "count OP N" or "N PATH OP VALUE" of lines of an audit file.
-func (r *run) assertLines(lines []map[string]any, rest string) error {
-	which, rest, _ := strings.Cut(rest, " ")
-	if which == "count" {
-		return check(float64(len(lines)), true, rest)
-	}
-	all := make([]any, len(lines))
-	for i, l := range lines {
-		all[i] = l
-	}
-	path, rest, _ := strings.Cut(rest, " ")
-	got, ok := lookup(all, "["+which+"]"+path)
-	return check(got, ok, rest)
-}
-
 // auditFile is where the script's gateway keeps its evidence; what is not a
 // regular file has no lines.
 func (r *run) auditFile() string {
@@ -251,55 +146,6 @@ func (r *run) auditFile() string {
 		return os.DevNull
 	}
 	return name
-}
-
-// setting is a variable of the gateway's environment.
-func (r *run) setting(key, otherwise string) string {
-	for _, e := range r.script.Env {
-		if v, ok := strings.CutPrefix(e, key+"="); ok {
-			return r.expand(v)
-		}
-	}
-	return otherwise
-}
-
-var variableRE = regexp.MustCompile(`\$\{([^}]+)\}`)
-
-func (r *run) expand(s string) string {
-	return variableRE.ReplaceAllStringFunc(s, func(m string) string { return r.value(m[2 : len(m)-1]) })
-}
-
-func (r *run) value(name string) string {
-	kind, arg, _ := strings.Cut(name, ":")
-	switch kind {
-	case "repeat":
-		n, text, _ := strings.Cut(arg, ":")
-		count, _ := strconv.Atoi(n)
-		return strings.Repeat(text, count)
-	case "env":
-		return os.Getenv(arg)
-	case "jwt":
-		return token(r.setting("JWT_HS256_SECRET", ""), arg)
-	case "DIR":
-		return r.dir
-	case "ROOT":
-		return Root(r.t)
-	case "VAULT_ADDR":
-		return r.vault.Addr
-	case "VAULT_TOKEN":
-		return r.vault.Token
-	case "URL":
-		return r.gateway.URL
-	case "LOGS":
-		return r.gateway.LogDir
-	case "PID":
-		return strconv.Itoa(r.gateway.PID())
-	}
-	v, ok := r.vars[name]
-	if !ok {
-		r.t.Fatalf("%s: ${%s} is not set", r.script.File, name)
-	}
-	return v
 }
 
 // last shows the last answer, for a step that failed.

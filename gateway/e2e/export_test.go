@@ -1,0 +1,7 @@
+package e2e
+
+// For the tests of what scripts can say.
+var (
+	Check  = check
+	Lookup = lookup
+)
