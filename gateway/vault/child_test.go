@@ -101,6 +101,16 @@ func checkAudit(t *testing.T, v *vaulttest.Vault, callers int) {
 			}
 		}
 	}
+	var leases struct {
+		Data struct {
+			Keys []string `json:"keys"`
+		} `json:"data"`
+	}
+	v.Do(vaulttest.Request{Method: "LIST", Path: "sys/leases/lookup/auth/approle/login"}, &leases)
+	status := v.Do(vaulttest.Request{Method: "LIST", Path: "sys/leases/lookup/auth/token/create/mcp-gateway"}, nil)
+	if len(leases.Data.Keys) != 1 || status != http.StatusNotFound {
+		t.Errorf("Vault holds %d leases of logins and answers %d for those of callers, want one and none", len(leases.Data.Keys), status)
+	}
 	if created != callers || lookups != 0 || mixed != 0 || seen < 10_000 {
 		t.Errorf("%d tokens created, %d lookups, %d of %d requests with a wrong token", created, lookups, mixed, seen)
 	}

@@ -7,7 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -50,6 +54,43 @@ func jwtFile(t *testing.T, v *vaulttest.Vault) string {
 	return writeFile(t, string(raw))
 }
 
+// kubernetesFile configures the kubernetes mount with a cluster that believes one
+// service account, and returns a file with that account's token.
+func kubernetesFile(t *testing.T, v *vaulttest.Vault) string {
+	t.Helper()
+	const account = "system:serviceaccount:portcullis:gateway"
+	names := map[string]any{
+		"namespace": "portcullis", "serviceaccount": map[string]string{"name": "gateway", "uid": "9d1c"}, "pod": map[string]string{"name": "p", "uid": "u"},
+	}
+	tok, err := jwt.NewBuilder().Issuer("kubernetes/serviceaccount").Subject(account).
+		IssuedAt(time.Now()).Expiration(time.Now().Add(time.Hour)).Claim("kubernetes.io", names).Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := jwt.Sign(tok, jwt.WithKey(jwa.ES256, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = fmt.Fprintf(w, `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","status":{"authenticated":%v,`+
+			`"user":{"username":%q,"uid":"9d1c","groups":["system:serviceaccounts"]}}}`,
+			r.URL.Path == "/apis/authentication.k8s.io/v1/tokenreviews" && strings.Contains(string(asked), string(raw)), account)
+	}))
+	t.Cleanup(cluster.Close)
+	v.Write("auth/kubernetes/config", map[string]any{"kubernetes_host": cluster.URL, "disable_local_ca_jwt": true, "token_reviewer_jwt": string(raw)})
+	v.Write("auth/kubernetes/role/gateway", map[string]any{
+		"bound_service_account_names": "gateway", "bound_service_account_namespaces": "portcullis", "token_policies": []string{"gateway"}, "audience": "",
+	})
+	return writeFile(t, string(raw))
+}
+
 func TestLogin(t *testing.T) {
 	v := vaulttest.Start(t)
 	secretID := "auth/approle/role/gateway/secret-id"
@@ -63,6 +104,7 @@ func TestLogin(t *testing.T) {
 		"approle":           {login: approle(v)},
 		"secret id file":    {login: vault.Login{RoleID: v.RoleID, SecretIDFile: writeFile(t, v.SecretID)}},
 		"wrapped secret id": {login: vault.Login{RoleID: v.RoleID, SecretIDFile: writeFile(t, wrapped(t, v, secretID, map[string]string{})), SecretIDWrapped: true}},
+		"kubernetes":        {login: vault.Login{Role: "gateway", JWTFile: kubernetesFile(t, v), Mount: "kubernetes"}},
 		"jwt":               {login: vault.Login{Role: "gateway", JWTFile: jwtFile(t, v)}},
 		"secret id that somebody else wrapped": {
 			login: vault.Login{RoleID: v.RoleID, SecretID: call.Secret(forged), SecretIDWrapped: true}, want: call.VaultAuth,

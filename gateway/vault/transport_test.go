@@ -5,11 +5,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -76,8 +78,9 @@ func TestNamespace(t *testing.T) {
 	}
 }
 
-// certificate makes a self-signed certificate for 127.0.0.1 and vault.test.
-func certificate(t *testing.T) (certFile, keyFile string) {
+// certificate makes a self-signed certificate for 127.0.0.1 and vault.test that is
+// valid for a time from now on.
+func certificate(t *testing.T, valid time.Duration) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -85,7 +88,7 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "dev Vault"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(valid),
 		IsCA: true, BasicConstraintsValid: true, DNSNames: []string{"vault.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
@@ -103,7 +106,7 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 }
 
 func TestTLS(t *testing.T) {
-	cert, key := certificate(t)
+	cert, key := certificate(t, time.Hour)
 	v := vaulttest.Start(t, "--tls-cert", cert, "--tls-key", key)
 	token := vault.Login{Token: call.Secret(v.Token)}
 	cases := map[string]struct {
@@ -130,6 +133,23 @@ func TestTLS(t *testing.T) {
 				t.Errorf("write: got %v, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestExpiredCertificate(t *testing.T) {
+	certFile, keyFile := certificate(t, -time.Minute)
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	defer srv.Close()
+	cl := newClient(t, vault.Config{Addr: srv.URL, CACert: certFile, Login: vault.Login{Token: "t"}})
+	if err := put(t, cl, caller("tls"), "x"); !call.Is(err, call.VaultUnavailable) {
+		t.Errorf("write: got %v, want vault_unavailable", err)
 	}
 }
 
