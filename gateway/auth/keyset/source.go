@@ -1,7 +1,6 @@
 package keyset
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +76,7 @@ func New(o Options) (*Source, error) {
 	if o.Report == nil {
 		o.Report = func(bool, error) {}
 	}
-	s := &Source{o: o, empty: &Set{}}
+	s := &Source{o: o, empty: &Set{digest: digest(nil)}}
 	s.set.Store(s.empty)
 	switch {
 	case o.File != "":
@@ -199,7 +198,7 @@ func (s *Source) put(data []byte) (bool, error) {
 		return false, err
 	}
 	s.good.Store(s.o.Now().UnixNano())
-	if old := s.set.Load(); old != s.empty && bytes.Equal(old.digest[:], next.digest[:]) {
+	if s.set.Load().digest == next.digest {
 		return false, nil
 	}
 	s.set.Store(next)
