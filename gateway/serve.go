@@ -126,7 +126,7 @@ func (g *gateway) listen(ctx context.Context) ([]server, error) {
 		if i == 0 {
 			s.TLSConfig = g.auth.TLSConfig()
 		}
-		servers = append(servers, server{s, l})
+		servers = append(servers, server{s, bounded{l}})
 	}
 	return servers, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"time"
 
@@ -13,6 +14,23 @@ import (
 	"portcullis/gateway/pipeline"
 	"portcullis/gateway/sse"
 )
+
+// sendBuffer is what the kernel holds for a client that does not read, in bytes.
+// Left to itself it would grow to megabytes for each, and a dead reader of a
+// stream would be noticed only when they are full.
+const sendBuffer = 64 << 10
+
+// bounded is a listener whose connections have a bounded send buffer.
+type bounded struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (b bounded) Accept() (net.Conn, error) {
+	c, err := b.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // a connection without it is only less tidy
+	}
+	return c, err
+}
 
 // openStreams makes the event log and the routes that stream it.
 func (g *gateway) openStreams() {

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+func (l *load) request(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, l.url+path, body)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("X-API-Key", l.key)
+	r.Header.Set("Content-Type", "application/json")
+	return l.client.Do(r)
+}
+
+// write writes one of the hot secrets.
+func (l *load) write(i int) (time.Duration, error) {
+	start := time.Now()
+	resp, err := l.request(context.Background(), http.MethodPut, fmt.Sprintf("/secrets/fan/%d", i), strings.NewReader(`{"data":{"k":"v"}}`))
+	if err != nil {
+		return time.Since(start), err
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return time.Since(start), fmt.Errorf("a write got %d", resp.StatusCode)
+	}
+	return time.Since(start), nil
+}
+
+// topic is the secret of a reader: ten readers for each hot one, the rest idle.
+func (l *load) topic(i int) string {
+	if i < 10*l.hot {
+		return fmt.Sprintf("mcp/agent_api/fan/%d", i%l.hot)
+	}
+	return fmt.Sprintf("mcp/agent_api/idle/%d/", i)
+}
+
+// openReaders opens the streams that are read.
+func (l *load) openReaders() error {
+	ctx, stop := context.WithCancel(context.Background())
+	l.stopLive = stop
+	l.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	slots := make(chan struct{}, 16)
+	errs := make(chan error, l.readers)
+	var opening sync.WaitGroup
+	for i := range l.readers {
+		slots <- struct{}{}
+		opening.Go(func() {
+			defer func() { <-slots }()
+			errs <- l.openReader(ctx, i)
+		})
+	}
+	opening.Wait()
+	for range l.readers {
+		if err := <-errs; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *load) openReader(ctx context.Context, i int) error {
+	resp, err := l.request(ctx, http.MethodGet, "/events?path="+url.QueryEscape(l.topic(i)), nil)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("stream %d got %d", i, resp.StatusCode)
+	}
+	l.live.Go(func() {
+		defer func() { _ = resp.Body.Close() }()
+		for s := bufio.NewScanner(resp.Body); s.Scan(); {
+			if strings.HasPrefix(s.Text(), "data: ") {
+				l.mu.Lock()
+				l.heard++
+				l.mu.Unlock()
+			}
+		}
+	})
+	return nil
+}
+
+// openDead opens streams that nobody will read, with the smallest buffers.
+func (l *load) openDead() error {
+	u, err := url.Parse(l.url)
+	if err != nil {
+		return err
+	}
+	var conns []net.Conn
+	l.closeDead = func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	}
+	for i := range l.dead {
+		c, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			return err
+		}
+		conns = append(conns, c)
+		if err := c.(*net.TCPConn).SetReadBuffer(1024); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c, "GET /events?path=%s HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\n\r\n",
+			url.QueryEscape(fmt.Sprintf("mcp/agent_api/fan/%d", i%l.hot)), u.Host, l.key)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// memory is the resident memory of the gateway in bytes, 0 when it is not known.
+func (l *load) memory() int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", l.pid))
+	if err != nil {
+		return 0
+	}
+	var kb int64
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			_, _ = fmt.Sscan(rest, &kb)
+		}
+	}
+	return kb << 10
+}
+
+// metric reads one value of the gateway's metrics page.
+func (l *load) metric(name string) string {
+	resp, err := l.request(context.Background(), http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return "?"
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for s := bufio.NewScanner(resp.Body); s.Scan(); {
+		if v, ok := strings.CutPrefix(s.Text(), name+" "); ok {
+			return v
+		}
+	}
+	return "?"
+}
