@@ -1,10 +1,13 @@
 package house_test
 
 import (
+	"context"
+	"encoding/json"
 	"go/ast"
 	"go/token"
 	"go/types"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,6 +16,9 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
+	"portcullis/gateway/mcp"
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
 )
 
 // TestCodes: every constant of type call.Code is in call.Codes, and has a status of
@@ -31,6 +37,38 @@ func TestCodes(t *testing.T) {
 	for _, c := range call.Codes() {
 		if got := edge.Status(c); got < 400 || (got == http.StatusInternalServerError) != (c == call.Internal) {
 			t.Errorf("%s: status %d", c, got)
+		}
+	}
+}
+
+// TestCodesOverMCP: a call that fails is a result with isError and the same code,
+// whatever the code is.
+func TestCodesOverMCP(t *testing.T) {
+	ops, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range call.Codes() {
+		s := mcp.New(mcp.Config{Catalogue: ops, KVMount: "secret",
+			Do: func(context.Context, *op.Request) (*op.Result, error) {
+				return &op.Result{RequestID: "r"}, call.Errorf(c, "refused")
+			},
+			Callable: func(context.Context, *call.Caller, *op.Op) bool { return true },
+		})
+		body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"self.whoami","arguments":{}}}`
+		r := httptest.NewRequest(http.MethodPost, "/mcp/rpc", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		w := httptest.NewRecorder()
+		s.ServeRPC(w, r, &call.Caller{Subject: "a", Method: call.APIKey})
+		var reply struct {
+			Result struct {
+				IsError bool
+				Content struct{ Error struct{ Code call.Code } } `json:"structuredContent"`
+			}
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &reply); err != nil || w.Code != http.StatusOK || !reply.Result.IsError || reply.Result.Content.Error.Code != c {
+			t.Errorf("%s: got %d %s", c, w.Code, w.Body)
 		}
 	}
 }
