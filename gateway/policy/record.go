@@ -4,7 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"github.com/go-json-experiment/json"
 	"slices"
 	"strings"
 	"time"

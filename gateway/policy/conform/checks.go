@@ -11,8 +11,12 @@ import (
 	"portcullis/gateway/policy/document"
 )
 
-// sampled is how many of the inputs are spoiled field by field.
-const sampled = 12
+// sampled and paired are how many of the inputs are spoilt field by field, and by
+// pairs of fields.
+const (
+	sampled = 12
+	paired  = 3
+)
 
 // whole: an input that is not whole never gets to the policy.
 func (r *runner) whole() {
@@ -41,8 +45,11 @@ func (r *runner) one(in raw, i int) {
 	r.variants(in, out)
 	r.team(in, out)
 	r.scopes(in, out)
-	if i%max(1, r.report.Inputs/sampled) == 0 || r.Pairs {
+	if i%max(1, r.report.Inputs/sampled) == 0 {
 		r.fields(in)
+	}
+	if r.Pairs && i%max(1, r.report.Inputs/paired) == 0 {
+		r.pairs(in)
 	}
 }
 

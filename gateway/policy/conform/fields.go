@@ -15,9 +15,11 @@ func (r *runner) fields(in raw) {
 			r.spoilt(in, allowed, []spoil{{path, c}})
 		}
 	}
-	if !r.Pairs {
-		return
-	}
+}
+
+// pairs spoils two fields at once.
+func (r *runner) pairs(in raw) {
+	all, allowed := fields(in), r.allows(r.alone, in)
 	for i, a := range all {
 		for _, b := range all[i+1:] {
 			for _, c := range changes() {

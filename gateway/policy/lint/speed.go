@@ -92,8 +92,9 @@ func stem(r ast.Ref) string { return r.GroundPrefix().String() }
 // indexed warns of a rule that has nothing by which the evaluator could leave it
 // out, and of patterns that are then tried for every call.
 func (l *linter) indexed(r *ast.Rule) {
-	if len(r.Head.Args) > 0 || !reads(r.Body, ast.InputRootDocument) {
-		return
+	entry := r.Head.Name == "deny" || r.Head.Name == "obligation"
+	if !entry || !reads(r.Body, ast.InputRootDocument) {
+		return // a helper is evaluated when the rule that uses it got that far
 	}
 	fields := locals(r.Body)
 	for _, e := range r.Body {

@@ -1,0 +1,188 @@
+package policycmd
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/program"
+)
+
+// Explain writes why an input, or the input of a record, is answered as it is:
+// which rules speak, where they are, and the smallest changes that would allow it.
+func (p Policy) Explain(ctx context.Context, input []byte, trace bool) error {
+	in, err := inputOf(input)
+	if err != nil {
+		return err
+	}
+	prog, err := p.compile(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := prog.Decide(ctx, &in, evalTimeout)
+	if err != nil {
+		return err
+	}
+	p.verdict(prog, in, out)
+	if !out.Allow {
+		p.remedies(ctx, prog, in)
+	}
+	if !trace {
+		return nil
+	}
+	steps, err := prog.Trace(ctx, &in)
+	fmt.Fprintln(p.Out, strings.Join(append([]string{"\nwhat did not hold:"}, steps...), "\n"))
+	return err
+}
+
+func (p Policy) verdict(prog *program.Program, in document.Input, out document.Output) {
+	word := "denied"
+	if out.Allow {
+		word = "allowed"
+	}
+	fmt.Fprintf(p.Out, "%s: %s %s %q, revision %s\n", word, in.Principal.ID, in.Action.Op, in.Resource.Path, prog.Revision)
+	if out.Allow {
+		fmt.Fprintf(p.Out, "  below %q, scopes %v, tier %s, delivered %s\n",
+			out.PathPrefix, out.RequiredScopes, out.Tier, out.Obligations.Deliver)
+	}
+	for _, r := range out.Reasons {
+		fmt.Fprintf(p.Out, "  %s: %s (for %s)\n", r.Code, r.Msg, r.Audience)
+		fmt.Fprintf(p.Out, "    rule %s at %s\n", r.Rule, ruleAt(prog, r.Rule))
+	}
+}
+
+// ruleAt is the place of a rule by its id.
+func ruleAt(prog *program.Program, id string) string {
+	for _, m := range prog.Modules() {
+		for _, r := range m.Rules {
+			for _, a := range r.Annotations {
+				if a.Custom["id"] == id {
+					return fmt.Sprintf("%s:%d", r.Location.File, r.Location.Row)
+				}
+			}
+		}
+	}
+	return "?"
+}
+
+// remedy is a change of one thing.
+type remedy struct {
+	name  string
+	apply func(*document.Input)
+}
+
+// remedies tries every change of one thing, then of two, and writes those that
+// would allow the call.
+func (p Policy) remedies(ctx context.Context, prog *program.Program, in document.Input) {
+	list := remediesOf(prog, in)
+	allowed := func(changes ...remedy) bool {
+		changed := in
+		for _, c := range changes {
+			c.apply(&changed)
+		}
+		out, err := prog.Decide(ctx, &changed, evalTimeout)
+		return err == nil && out.Allow
+	}
+	var found []string
+	for _, r := range list {
+		if allowed(r) {
+			found = append(found, r.name)
+		}
+	}
+	if found == nil {
+		for i, a := range list {
+			for _, b := range list[i+1:] {
+				if allowed(a, b) {
+					found = append(found, a.name+", and "+b.name)
+				}
+			}
+		}
+	}
+	if found == nil {
+		fmt.Fprintln(p.Out, "no change of one or two things would allow it")
+		return
+	}
+	fmt.Fprintln(p.Out, "it would be allowed with:")
+	for _, f := range found {
+		fmt.Fprintln(p.Out, "  "+f)
+	}
+}
+
+// remediesOf are scopes, roles that have grants, the caller's own part of the
+// mount, names that are granted, kinds, hours and days.
+func remediesOf(prog *program.Program, in document.Input) []remedy {
+	var out []remedy
+	for _, s := range []string{"read", "list", "write", "delete"} {
+		if !slices.Contains(in.Principal.Scopes, s) {
+			out = append(out, remedy{"the scope " + s, func(i *document.Input) {
+				i.Principal.Scopes = append(slices.Clone(i.Principal.Scopes), s)
+			}})
+		}
+	}
+	for _, role := range roles(prog, in.Principal.Tenant) {
+		if !slices.Contains(in.Principal.Roles, role) {
+			out = append(out, remedy{"the role " + role, func(i *document.Input) {
+				i.Principal.Roles = append(slices.Clone(i.Principal.Roles), role)
+			}})
+		}
+	}
+	out = append(out, resources(prog, in)...)
+	for _, kind := range []string{"human", "agent", "service"} {
+		if in.Principal.Kind != kind {
+			out = append(out, remedy{"a caller of the kind " + kind, func(i *document.Input) { i.Principal.Kind = kind }})
+		}
+	}
+	return append(out, times(prog, in)...)
+}
+
+func roles(prog *program.Program, tenant string) []string {
+	tenants, _ := prog.Data["tenants"].(map[string]any)
+	table, _ := tenants[tenant].(map[string]any)
+	list, _ := table["roles"].(map[string]any)
+	return slices.Sorted(maps.Keys(list))
+}
+
+func resources(prog *program.Program, in document.Input) []remedy {
+	var names []string
+	if in.Action.Engine == "kv" && in.Principal.Prefix != "" {
+		last := in.Resource.Path[strings.LastIndexByte(in.Resource.Path, '/')+1:]
+		names = append(names, strings.Trim(in.Principal.Prefix+"/"+last, "/"))
+	}
+	c := &call.Caller{Subject: in.Principal.ID, Tenant: in.Principal.Tenant, Roles: in.Principal.Roles}
+	names = append(names, prog.Granted(c, in.Action.Engine)...)
+	var out []remedy
+	for _, n := range names {
+		path, err := call.ParsePath(n)
+		if err != nil || n == in.Resource.Path {
+			continue
+		}
+		out = append(out, remedy{fmt.Sprintf("the resource %q", n), func(i *document.Input) {
+			i.Resource.Path, i.Resource.Ancestors = n, path.Ancestors()
+		}})
+	}
+	return out
+}
+
+// times are tried only for a policy that reads them.
+func times(prog *program.Program, in document.Input) []remedy {
+	var out []remedy
+	if prog.Reads().Any("context.time.hour_utc") {
+		for h := range 24 {
+			if h != in.Context.Time.HourUTC {
+				out = append(out, remedy{fmt.Sprintf("the hour %d UTC", h), func(i *document.Input) { i.Context.Time.HourUTC = h }})
+			}
+		}
+	}
+	if prog.Reads().Any("context.time.weekday") {
+		for _, d := range []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"} {
+			if d != in.Context.Time.Weekday {
+				out = append(out, remedy{"the day " + d, func(i *document.Input) { i.Context.Time.Weekday = d }})
+			}
+		}
+	}
+	return out
+}

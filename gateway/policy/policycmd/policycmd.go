@@ -1,0 +1,66 @@
+package policycmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/check"
+	"portcullis/gateway/policy/program"
+)
+
+// ErrFound means that there is something to look at: findings, failed tests, calls
+// that flip. It has been written, and is no failure of the command itself.
+var ErrFound = errors.New("something was found")
+
+// Policy is the policy that a command is about.
+type Policy struct {
+	Dir       string      // directory, file or signed archive; empty for the embedded policy
+	Keys      bundle.Keys // of signed archives
+	Catalogue *op.Catalogue
+	Out       io.Writer
+}
+
+// load reads the bundles.
+func (p Policy) load() (core, team *bundle.Bundle, err error) {
+	if core, err = bundle.Core(); err != nil || p.Dir == "" {
+		return core, nil, err
+	}
+	team, err = bundle.Read(p.Dir, p.Keys)
+	return core, team, err
+}
+
+// compile compiles the policy without the other checks, so that a policy that is
+// being written can be asked already.
+func (p Policy) compile(ctx context.Context) (*program.Program, error) {
+	core, team, err := p.load()
+	if err != nil {
+		return nil, err
+	}
+	return program.Compile(ctx, core, team)
+}
+
+// Check does what the gateway does before it makes a policy active, and writes
+// every finding with its file, its line and its cure.
+func (p Policy) Check(ctx context.Context) error {
+	core, team, err := p.load()
+	if err != nil {
+		return err
+	}
+	prog, r, err := check.Policy(ctx, core, team, p.Catalogue.All())
+	if err != nil {
+		return err
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintln(p.Out, f)
+	}
+	if r.Findings.Err() != nil {
+		return ErrFound
+	}
+	_, err = fmt.Fprintf(p.Out, "fine: revision %s, %d rules of teams, %d tests, %d inputs tried\n",
+		prog.Revision, len(r.Rules), len(r.Tests.Results), r.Suite.Inputs)
+	return err
+}
