@@ -28,7 +28,7 @@ func TestDriveChecksAnswers(t *testing.T) {
 				_, _ = w.Write([]byte(c.body))
 			}))
 			t.Cleanup(s.Close)
-			took, err := drive(t.Context(), newTarget(name, s.URL, nil, "GET /", "A: b", ""), 2, 30*time.Millisecond)
+			took, err := drive(t.Context(), newTarget(name, s.URL, nil, wire{"GET /", "A: b", ""}), 2, 30*time.Millisecond)
 			if (err == nil) != c.ok || c.ok && len(took) == 0 {
 				t.Errorf("got %d requests, %v, want success: %v", len(took), err, c.ok)
 			}
@@ -45,7 +45,7 @@ func TestDriveEnds(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := drive(ctx, newTarget("silent", "http://"+l.Addr().String(), nil, "GET /", "A: b", ""), 1, time.Millisecond); err == nil {
+	if _, err := drive(ctx, newTarget("silent", "http://"+l.Addr().String(), nil, wire{"GET /", "A: b", ""}), 1, time.Millisecond); err == nil {
 		t.Error("no error")
 	}
 }

@@ -25,25 +25,30 @@ type target struct {
 	cpu   struct{ front, vault, driver time.Duration }
 }
 
+// wire is a request, to be written out.
+type wire struct{ line, header, body string }
+
 // targets are what is compared. The second one is the measure.
 func (s *set) targets() []*target {
+	direct := wire{"GET /v1/secret/data/" + secret, "X-Vault-Token: " + s.vault.Token, ""}
+	key := "X-API-Key: dev-api-key"
 	call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"bench"}}}`
 	return []*target{
-		newTarget("Vault, direct", s.vault.Addr, nil, "GET /v1/secret/data/"+secret, "X-Vault-Token: "+s.vault.Token, ""),
-		newTarget("bare reverse proxy", s.front, s.proxy, "GET /v1/secret/data/"+secret, "X-Vault-Token: "+s.vault.Token, ""),
-		newTarget("gateway, REST", s.gateway.URL, s.gateway.Process, "GET /secrets/bench", "X-API-Key: dev-api-key", ""),
-		newTarget("gateway, MCP", s.gateway.URL, s.gateway.Process, "POST /mcp/rpc", "X-API-Key: dev-api-key", call),
+		newTarget("Vault, direct", s.vault.Addr, nil, direct),
+		newTarget("bare reverse proxy", s.front, s.proxy, direct),
+		newTarget("gateway, REST", s.gateway.URL, s.gateway.Process, wire{"GET /secrets/bench", key, ""}),
+		newTarget("gateway, MCP", s.gateway.URL, s.gateway.Process, wire{"POST /mcp/rpc", key, call}),
 	}
 }
 
-func newTarget(name, addr string, front *stack.Process, line, header, body string) *target {
+func newTarget(name, addr string, front *stack.Process, w wire) *target {
 	u, _ := url.Parse(addr) // printed by a server of ours
-	request := line + " HTTP/1.1\r\nHost: " + u.Host + "\r\n" + header + "\r\n"
-	if body != "" {
+	request := w.line + " HTTP/1.1\r\nHost: " + u.Host + "\r\n" + w.header + "\r\n"
+	if w.body != "" {
 		request += "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		request += fmt.Sprintf("Content-Length: %d\r\n", len(body))
+		request += fmt.Sprintf("Content-Length: %d\r\n", len(w.body))
 	}
-	return &target{name: name, addr: u.Host, front: front, request: []byte(request + "\r\n" + body)}
+	return &target{name: name, addr: u.Host, front: front, request: []byte(request + "\r\n" + w.body)}
 }
 
 // turn drives one target for a while. The first turn of each begins with as long a
