@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,17 +44,25 @@ type world struct {
 	client, revoked, denied *authtest.Leaf
 }
 
+// rsaKeys are made once for all worlds, because they take long: two good ones and
+// one that is too short.
+var rsaKeys = sync.OnceValue(func() [3]authtest.Key {
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		panic(err)
+	}
+	return [3]authtest.Key{
+		authtest.NewKey("RS256", "rs"), authtest.NewKey("RS256", "rs2"), {Alg: "RS256", KID: "small", Private: short},
+	}
+})
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
-	w.rs, w.rs2 = authtest.NewKey("RS256", "rs"), authtest.NewKey("RS256", "rs2")
+	slow := rsaKeys()
+	w.rs, w.rs2, w.small = slow[0], slow[1], slow[2]
 	w.es, w.es384, w.ed = authtest.NewKey("ES256", "es"), authtest.NewKey("ES384", "es384"), authtest.NewKey("EdDSA", "ed")
 	w.hs, w.holder = authtest.NewKey("HS256", ""), authtest.NewKey("ES256", "")
-	short, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.small = authtest.Key{Alg: "RS256", KID: "small", Private: short}
 	w.ca, w.otherCA = authtest.NewCA("Fake CA"), authtest.NewCA("Other Fake CA")
 	w.client, w.revoked, w.denied = w.ca.Client("robot", nil), w.ca.Client("robot", nil), w.ca.Client("robot", nil)
 	w.cfg = w.config()
