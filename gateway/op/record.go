@@ -41,6 +41,7 @@ type Record struct {
 	Steps    []Step
 
 	Intent     bool // the intent is on record
+	Acted      bool // the operation has done what it does, whatever came of its result
 	AuditLost  bool // the outcome could not be recorded
 	UndoFailed bool // what was minted for an undeliverable result may still live
 	Panicked   bool

@@ -114,7 +114,7 @@ func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
 		rec.AuditLost = true
 	}
 	rec.Mark(op.StageOutcome)
-	if err == nil && !rec.Bound.Op.ReadOnly() && p.Publish != nil {
+	if rec.Acted && !rec.Bound.Op.ReadOnly() && p.Publish != nil {
 		p.Publish(rec)
 	}
 	return body, err
@@ -168,6 +168,7 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 	if err != nil {
 		return nil, err
 	}
+	rec.Acted = true
 	body, err := deliver(ctx, rec, s, result{out, finish})
 	rec.Mark(op.StageTransform)
 	if err == nil {

@@ -122,7 +122,7 @@ func TestOrder(t *testing.T) {
 				b.steps = append(b.steps, "undo")
 				return nil
 			}
-		}, code: call.TransformFailed, steps: "decide take intent act undo outcome close log"},
+		}, code: call.TransformFailed, steps: "decide take intent act undo outcome publish close log"},
 		{name: "outcome not written", change: func(b *bench) { b.Outcome = func(*op.Record) error { return fail } }, steps: "decide take intent act publish log"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
