@@ -255,7 +255,10 @@ func (g *gateway) redactEvidence(line []byte) []byte { return g.transforms.Recor
 
 // close lets everything go that is held.
 func (g *gateway) close(ctx context.Context) error {
-	err := errors.Join(g.vault.Close(ctx), g.policy.Close(), g.audit.Close(), g.logs.Close())
+	if err := g.vault.Close(ctx); err != nil {
+		g.logs.Server.Warn("the gateway's Vault token was not given back; it ends by itself", "cause", err)
+	}
+	err := errors.Join(g.policy.Close(), g.audit.Close(), g.logs.Close())
 	g.transforms.Close()
 	return err
 }
