@@ -1,0 +1,145 @@
+package policy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portcullis/gateway/policy"
+)
+
+func read(t testing.TB, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+const readsValues = `package policy.deny.x
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: x.many
+deny contains {"code": "x.many", "msg": "too many", "rule": "x.many"} if {
+	input.action.op == "kv.destroy"
+	count(input.args.values.versions) > 3
+}
+`
+
+const readsValuesTest = `package policy.deny.x_test
+
+import rego.v2
+
+test_many if {
+	count(data.policy.deny.x.deny) == 1 with input as {
+		"action": {"op": "kv.destroy"},
+		"args": {"values": {"versions": [1, 2, 3, 4]}},
+	}
+}
+`
+
+func TestTheLogMasksAndExplains(t *testing.T) {
+	dir := team(t, map[string]string{
+		"data.yaml": "masks: [context.source_ip, input.principal.id]\n", "x.rego": readsValues, "x_test.rego": readsValuesTest,
+	})
+	log := filepath.Join(t.TempDir(), "decisions.jsonl")
+	e := open(t, policy.Config{Dir: dir, LogFile: log, LogKey: []byte("k")})
+	if e.Status().Cacheable {
+		t.Error("decisions that depend on values are kept")
+	}
+	d := e.Decide(t.Context(), bind(t, agent(t), "kv.destroy", `{"path":"a","versions":[7777,2]}`))
+	if !d.Allow {
+		t.Fatalf("got %+v", d)
+	}
+	if d := e.Decide(t.Context(), bind(t, agent(t), "kv.destroy", `{"path":"a","versions":[1,2,3,4]}`)); d.Allow || d.Reasons[0].Code != "x.many" {
+		t.Errorf("got %+v", d)
+	}
+	if d := e.Decide(t.Context(), bind(t, agent(t), "kv.write", `{"path":"a","data":{"k":"canary-secret"}}`)); !d.Allow {
+		t.Errorf("got %+v", d)
+	}
+	e.Flush()
+	text := read(t, log)
+	for _, hidden := range []string{"7777", "canary-secret", `"id":"agent_api"`} {
+		if strings.Contains(text, hidden) {
+			t.Errorf("%s is in the log:\n%s", hidden, text)
+		}
+	}
+	line, _, _ := bytes.Cut([]byte(text), []byte("\n"))
+	var r policy.Record
+	if err := json.Unmarshal(line, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.ID != d.ID || r.Revision != d.Revision || !r.Allow || r.Tier != "standard" {
+		t.Errorf("got %+v", r)
+	}
+	if !slices.Contains(r.Erased, "args.values.versions") || !slices.Contains(r.Erased, "principal.id") {
+		t.Errorf("erased: %v", r.Erased)
+	}
+}
+
+func TestAFullLogDropsAndNeverWaits(t *testing.T) {
+	e := open(t, policy.Config{LogFile: filepath.Join(t.TempDir(), "d.jsonl")})
+	b := bind(t, agent(t), "kv.read", `{"path":"a"}`)
+	for range 20_000 {
+		if d := e.Decide(t.Context(), b); !d.Allow {
+			t.Fatalf("got %+v", d)
+		}
+	}
+}
+
+func TestALogThatCannotBeOpened(t *testing.T) {
+	if _, err := policy.Open(policy.Config{Catalogue: catalogue(t), LogFile: t.TempDir()}); err == nil {
+		t.Error("opens")
+	}
+}
+
+// The candidate grants another role: it differs in two of three calls, and changes
+// none of them.
+func TestShadow(t *testing.T) {
+	active := team(t, map[string]string{"data.yaml": granting})
+	candidate := team(t, map[string]string{"data.yaml": refusing})
+	cat := catalogue(t)
+	log := filepath.Join(t.TempDir(), "d.jsonl")
+	synctest.Test(t, func(t *testing.T) {
+		e, err := policy.Open(policy.Config{Dir: active, Shadow: candidate, Catalogue: cat, LogFile: log, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go e.RunShadow(t.Context())
+		for args, allow := range map[string]bool{`{"role":"readonly"}`: true, `{"role":"other"}`: false} {
+			if d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", args)); d.Allow != allow {
+				t.Errorf("%s: got %+v", args, d)
+			}
+		}
+		e.Decide(t.Context(), bind(t, agent(t), "kv.read", `{"path":"a"}`))
+		synctest.Wait()
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var diffs []string
+	for line := range strings.Lines(read(t, log)) {
+		if !strings.Contains(line, `"shadow"`) {
+			continue
+		}
+		var d policy.ShadowDiff
+		if err := json.Unmarshal([]byte(line), &d); err != nil {
+			t.Fatal(err)
+		}
+		diffs = append(diffs, d.Diff)
+	}
+	slices.Sort(diffs)
+	if !slices.Equal(diffs, []string{"would_allow", "would_deny"}) {
+		t.Errorf("got %v", diffs)
+	}
+}
