@@ -28,6 +28,7 @@ func (configCheckCmd) Help() string {
 func (c configCheckCmd) Run() error {
 	cfg, err := config.Load(c.File)
 	if err == nil {
+		cfg.LogDir, cfg.DecisionLog, cfg.LogLevel = "-", "", "error" // a check leaves nothing behind
 		_, err = wire(context.Background(), cfg)
 	}
 	if err != nil {

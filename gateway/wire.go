@@ -80,7 +80,7 @@ func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled})
 	g.openStreams()
 	g.calls = g.pipeline()
-	g.health = &obs.Health{Vault: g.vault.Ready, Parts: map[string]func() obs.Part{"policy": g.policyPart, "audit": g.auditPart, "transforms": g.transformPart}}
+	g.health = &obs.Health{Vault: g.vault.Ready, Parts: map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart}}
 	if err := g.routes(); err != nil {
 		return nil, err
 	}
@@ -224,6 +224,13 @@ func (g *gateway) policyPart() obs.Part {
 		return obs.Part{OK: true, Detail: "serving revision " + s.Revision + "; the newest policy was refused, the log says why"}
 	}
 	return obs.Part{OK: true, Detail: "revision " + s.Revision}
+}
+
+func (g *gateway) authPart() obs.Part {
+	if err := g.auth.Health(); err != nil {
+		return obs.Part{OK: true, Detail: "degraded: a key, a list or a certificate could not be read again, the log says why"}
+	}
+	return obs.Part{OK: true, Detail: "ready"}
 }
 
 func (g *gateway) auditPart() obs.Part {

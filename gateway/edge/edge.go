@@ -114,7 +114,11 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
 			w.Header().Set("WWW-Authenticate", v)
 		}
 	}
-	e.Server.LogAttrs(r.Context(), slog.LevelWarn, "authentication refused",
+	level := slog.LevelWarn
+	if e.Anonymous(err) {
+		level = slog.LevelInfo // clients of OAuth begin without a credential
+	}
+	e.Server.LogAttrs(r.Context(), level, "authentication refused",
 		slog.String("code", string(err.Code)), slog.String("cause", fmt.Sprint(err.Err)),
 		slog.String("client", e.ClientIP(r)), slog.String("request_id", w.Header().Get("X-Request-Id")))
 	WriteError(w, err, "")

@@ -25,6 +25,7 @@ func newEdge(change func(*edge.Config)) *edge.Edge {
 			return &call.Caller{Subject: "a"}, nil
 		},
 		Challenge: func(*http.Request, *call.Error) string { return "Bearer" },
+		Anonymous: func(error) bool { return false },
 		ClientIP:  func(*http.Request) string { return "127.0.0.1" },
 		MaxBody:   64, BodyTimeout: time.Minute, Loopback: true, Origins: []string{"https://app.example"},
 		Log: slog.New(slog.DiscardHandler), Server: slog.New(slog.DiscardHandler), Meter: obs.NewMeter(),
