@@ -12,7 +12,7 @@ tools   := $(CURDIR)/.cache/bin
 version := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 # The same for every command, so that building, checking and testing share one cache.
 export CGO_ENABLED := 0
-export GOFLAGS := -buildvcs=false -trimpath
+export GOFLAGS += -buildvcs=false -trimpath
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
 .PHONY: help build run test check race fmt vet bench conformance fuzz gen gen-clean wasm policy lint vuln clean
@@ -53,7 +53,7 @@ bench: build ## Measure the gateway beside direct Vault and a bare reverse proxy
 	@go build -o $(tools)/bench ./bench && $(tools)/bench $(BENCH)
 
 conformance: build ## Run the MCP conformance suite against the gateway
-	@go test -count=1 -run Conformance -v ./gateway/mcp/...
+	@tools/conformance/run.sh
 
 fuzz: ## Run each fuzz target for 30 seconds (FUZZTIME=30s)
 	@tools/fuzz.sh $(or $(FUZZTIME),30s)

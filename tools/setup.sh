@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # setup.sh: see that the servers and programs that the tests start are there:
-# PostgreSQL, Redis, OpenSSH, psql, curl. As root on Debian or Ubuntu it installs
+# PostgreSQL, Redis, OpenSSH, psql, curl, npm. As root on Debian or Ubuntu it installs
 # what is missing; elsewhere it says what to install. It starts nothing.
 set -euo pipefail
 
@@ -16,6 +16,7 @@ need redis-server redis-server
 need sshd openssh-server
 need ssh openssh-client
 need curl curl
+need npm npm
 
 if test ${#missing[@]} -eq 0; then
 	exit 0
