@@ -14,12 +14,12 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/openapi"
 	"portcullis/gateway/op"
+	"portcullis/gateway/openapi"
 	"portcullis/gateway/ops"
 )
 
-func catalogue(t testing.TB) *op.Catalogue {
+func catalogue(t *testing.T) *op.Catalogue {
 	t.Helper()
 	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
 	if err != nil {
@@ -28,7 +28,7 @@ func catalogue(t testing.TB) *op.Catalogue {
 	return c
 }
 
-func document(t testing.TB, keep func(*op.Op) bool) []byte {
+func document(t *testing.T, keep func(*op.Op) bool) []byte {
 	t.Helper()
 	raw, err := openapi.New(catalogue(t), keep).JSON()
 	if err != nil {
@@ -135,7 +135,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	d := openapi.New(c, func(o *op.Op) bool { return o.Engine == "self" })
+	d := openapi.New(c, func(o *op.Op) bool { return o.Name == "self.whoami" })
 	fmt.Println(d.OpenAPI, len(d.Paths))
 	// Output: 3.1.1 1
 }

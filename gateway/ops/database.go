@@ -24,7 +24,7 @@ func database(mount string) []*op.Op {
 	static.Idempotent, static.Needs = true, need("static-creds/{name}", "read")
 	renew := spec("renew", op.Write, "POST", "/db/renew")
 	renew.Title, renew.Doc = "Renew a lease", "Prolong a lease of your own."
-	renew.Limits = limits{"lease_id": {MaxBytes: call.MaxPath}, "increment": atLeast(0)}
+	renew.Limits = limits{"lease_id": {MaxBytes: call.MaxPath}, "increment": notNegative()}
 	renew.Needs = need("/sys/leases/renew", "update")
 	revoke := spec("revoke", op.Write, "POST", "/db/revoke")
 	revoke.Title, revoke.Doc = "Revoke a lease", "End a lease of your own; the database user is gone when this answers."

@@ -13,7 +13,7 @@ import (
 )
 
 // login runs a query as a database user.
-func login(t testing.TB, p *stack.Postgres, creds map[string]any) error {
+func login(t *testing.T, p *stack.Postgres, creds map[string]any) error {
 	t.Helper()
 	dsn := p.UserDSN(creds["username"].(string), creds["password"].(string))
 	out, err := exec.CommandContext(t.Context(), "psql", "-X", "-c", "SELECT 1", dsn).CombinedOutput()
@@ -24,7 +24,7 @@ func login(t testing.TB, p *stack.Postgres, creds map[string]any) error {
 }
 
 // addStaticRole makes the user that Vault rotates.
-func addStaticRole(t testing.TB, r *rig) {
+func addStaticRole(t *testing.T, r *rig) {
 	t.Helper()
 	for _, request := range opstest.Static() {
 		r.ask(t, request[0], request[1], request[2])
@@ -70,6 +70,7 @@ func TestDatabase(t *testing.T) {
 // ownership shows that somebody else's lease and one that never was get the same
 // answer, before and after a restart of the gateway.
 func ownership(t *testing.T, r *rig) {
+	t.Helper()
 	creds := r.must(t, "db.issue_creds", `{"role":"readonly"}`)
 	strangers := map[string]*call.Caller{"another subject": caller("other"), "same name in a tenant": caller("agent")}
 	strangers["same name in a tenant"].Tenant = "acme"
@@ -93,6 +94,7 @@ func ownership(t *testing.T, r *rig) {
 }
 
 func ownLeases(t *testing.T, r *rig) {
+	t.Helper()
 	mine := r.must(t, "db.issue_creds", `{"role":"readonly"}`)
 	if _, err := r.as(t.Context(), caller("other"), call.Terms{}, "db.issue_creds", `{"role":"readonly"}`); err != nil {
 		t.Fatal(err)
@@ -109,6 +111,7 @@ func ownLeases(t *testing.T, r *rig) {
 
 // longestLife shows that the decision's cap holds for the whole life of a lease.
 func longestLife(t *testing.T, r *rig) {
+	t.Helper()
 	terms := call.Terms{MaxTTL: 5 * time.Minute}
 	creds, err := r.as(t.Context(), caller("agent"), terms, "db.issue_creds", `{"role":"readonly"}`)
 	if err != nil {
@@ -132,6 +135,7 @@ func longestLife(t *testing.T, r *rig) {
 
 // unnoted breaks the book while credentials are issued.
 func unnoted(t *testing.T, r *rig, postgres *stack.Postgres) {
+	t.Helper()
 	users := func() string {
 		out, err := exec.CommandContext(t.Context(), "psql", "-XAtc",
 			"SELECT count(*) FROM pg_roles WHERE rolname LIKE 'v-%readonly%'", postgres.DSN()).CombinedOutput()

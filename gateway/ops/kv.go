@@ -20,14 +20,14 @@ func kv(mount string) []*op.Op {
 			Method: "GET", Path: "/secrets/*path",
 			Title: "Read a secret", Doc: "Read one version of a secret, the latest when none is named.",
 			Needs:  need("data/{name}", "read"),
-			Limits: limits{"version": atLeast(0)},
+			Limits: limits{"version": notNegative()},
 		}, kvRead),
 		op.New(op.Spec{
 			Name: "kv.write", Engine: "kv", Mount: mount, Effect: op.Write, Destructive: true,
 			Method: "PUT", Path: "/secrets/*path",
 			Title: "Write a secret", Doc: "Write a new version of a secret; with cas only if the current version has that number.",
 			Needs:  need("data/{name}", "create", "update"),
-			Limits: limits{"cas": atLeast(0)},
+			Limits: limits{"cas": notNegative()},
 		}, kvWrite),
 		op.New(op.Spec{
 			Name: "kv.list", Engine: "kv", Mount: mount, Effect: op.List, Idempotent: true,
@@ -46,7 +46,7 @@ func kv(mount string) []*op.Op {
 			Method: "PATCH", Path: "/secrets/*path",
 			Title: "Patch a secret", Doc: "Write a new version with some keys changed; a key whose value is null is removed (RFC 7396).",
 			Needs:  need("data/{name}", "patch"),
-			Limits: limits{"cas": atLeast(0)},
+			Limits: limits{"cas": notNegative()},
 		}, kvPatch),
 		op.New(op.Spec{
 			Name: "kv.undelete", Engine: "kv", Mount: mount, Effect: op.Write, Idempotent: true,
@@ -73,7 +73,7 @@ func kv(mount string) []*op.Op {
 			Method: "GET", Path: "/secrets/*path:subkeys",
 			Title: "Read a secret's structure", Doc: "Read the keys of a secret without their values, which are null.",
 			Needs:  need("subkeys/{name}", "read"),
-			Limits: limits{"version": atLeast(0), "depth": atLeast(0)},
+			Limits: limits{"version": notNegative(), "depth": notNegative()},
 		}, kvSubkeys),
 	}
 }
@@ -81,7 +81,7 @@ func kv(mount string) []*op.Op {
 // maxVersions bounds the versions that one call names.
 const maxVersions = 1000
 
-func atLeast(n float64) op.Limit { return op.Limit{Min: &n} }
+func notNegative() op.Limit { return op.Limit{Min: new(0.0)} }
 
 // secret is the target of every operation on one secret. Its path is relative to
 // the caller's prefix, unless the call says that it is a full one.
@@ -181,7 +181,7 @@ type kvWriteIn struct {
 // Target implements op.Target.
 func (in *kvWriteIn) Target(at op.At) (call.Resource, error) {
 	in.Metadata = nil
-	return in.secret.withData(at, in.Data)
+	return in.withData(at, in.Data)
 }
 
 type kvWriteOut struct {
@@ -203,7 +203,7 @@ func kvWrite(ctx context.Context, s *vault.Session, in kvWriteIn) (kvWriteOut, e
 }
 
 type kvListIn struct {
-	Prefix call.Prefix `json:"prefix,omitempty" jsonschema:"where to list, below your own prefix; empty, or a path that may end in a slash"`
+	Prefix call.Prefix `json:"prefix,omitzero" jsonschema:"where to list, below your own prefix; empty, or a path that may end in a slash"`
 	full   call.Path
 }
 

@@ -18,7 +18,7 @@ type kvPatchIn struct {
 }
 
 // Target implements op.Target.
-func (in *kvPatchIn) Target(at op.At) (call.Resource, error) { return in.secret.withData(at, in.Data) }
+func (in *kvPatchIn) Target(at op.At) (call.Resource, error) { return in.withData(at, in.Data) }
 
 type kvPatchOut struct {
 	OK          bool   `json:"ok" jsonschema:"always true"`

@@ -24,7 +24,7 @@ type rig struct {
 }
 
 // newRig starts a Vault; bin/devvault must have been built.
-func newRig(t testing.TB, args ...string) *rig {
+func newRig(t *testing.T, args ...string) *rig {
 	t.Helper()
 	root, err := stack.Root()
 	if err != nil {
@@ -40,7 +40,7 @@ func newRig(t testing.TB, args ...string) *rig {
 }
 
 // newDatabaseRig starts a PostgreSQL as well, which Vault's role readonly is for.
-func newDatabaseRig(t testing.TB) (*rig, *stack.Postgres) {
+func newDatabaseRig(t *testing.T) (*rig, *stack.Postgres) {
 	t.Helper()
 	p, err := stack.StartPostgres(t.Context())
 	if err != nil {
@@ -51,10 +51,13 @@ func newDatabaseRig(t testing.TB) (*rig, *stack.Postgres) {
 }
 
 // connect makes a new client, as a restart of the gateway would.
-func (r *rig) connect(t testing.TB) { r.connectTo(t, "secret") }
+func (r *rig) connect(t *testing.T) {
+	t.Helper()
+	r.connectTo(t, "secret")
+}
 
 // connectTo is connect with the lease book on a mount.
-func (r *rig) connectTo(t testing.TB, mount string) {
+func (r *rig) connectTo(t *testing.T, mount string) {
 	t.Helper()
 	path, err := call.ParsePath("mcp/.leases")
 	if err != nil {
@@ -69,7 +72,7 @@ func (r *rig) connectTo(t testing.TB, mount string) {
 	}
 }
 
-func catalogue(t testing.TB) *op.Catalogue {
+func catalogue(t *testing.T) *op.Catalogue {
 	t.Helper()
 	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh", Explain: known})
 	if err != nil {
@@ -123,7 +126,7 @@ func (r *rig) as(ctx context.Context, c *call.Caller, terms call.Terms, name, ar
 }
 
 // must is do that has to succeed.
-func (r *rig) must(t testing.TB, name, args string) map[string]any {
+func (r *rig) must(t *testing.T, name, args string) map[string]any {
 	t.Helper()
 	out, err := r.do(t.Context(), name, args)
 	if err != nil {
@@ -133,7 +136,7 @@ func (r *rig) must(t testing.TB, name, args string) map[string]any {
 }
 
 // wantCode checks the code of a refusal.
-func wantCode(t testing.TB, err error, want call.Code) {
+func wantCode(t *testing.T, err error, want call.Code) {
 	t.Helper()
 	if !call.Is(err, want) {
 		t.Errorf("got %v, want %s", err, want)
@@ -141,9 +144,12 @@ func wantCode(t testing.TB, err error, want call.Code) {
 }
 
 // admin writes to Vault with the root token.
-func (r *rig) admin(t testing.TB, path, body string) { r.ask(t, "POST", path, body) }
+func (r *rig) admin(t *testing.T, path, body string) {
+	t.Helper()
+	r.ask(t, "POST", path, body)
+}
 
-func (r *rig) ask(t testing.TB, method, path, body string) {
+func (r *rig) ask(t *testing.T, method, path, body string) {
 	t.Helper()
 	if status, err := r.vault.Send(t.Context(), method, path, body); err != nil || status >= 300 {
 		t.Fatalf("%s: status %d, %v", path, status, err)
@@ -151,7 +157,7 @@ func (r *rig) ask(t testing.TB, method, path, body string) {
 }
 
 // vaultRequests is how many requests Vault has seen.
-func vaultRequests(t testing.TB, r *rig) int {
+func vaultRequests(t *testing.T, r *rig) int {
 	t.Helper()
 	raw, err := os.ReadFile(r.vault.AuditFile)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"portcullis/gateway/ops/opstest"
 )
 
-func certificate(t testing.TB, out map[string]any) *gossh.Certificate {
+func certificate(t *testing.T, out map[string]any) *gossh.Certificate {
 	t.Helper()
 	text, _ := out["certificate"].(string)
 	k, _, _, _, err := gossh.ParseAuthorizedKey([]byte(text))
@@ -21,7 +21,7 @@ func certificate(t testing.TB, out map[string]any) *gossh.Certificate {
 }
 
 func life(c *gossh.Certificate) time.Duration {
-	return time.Until(time.Unix(int64(c.ValidBefore), 0)) //nolint:gosec // a date
+	return time.Until(time.Unix(int64(c.ValidBefore), 0))
 }
 
 func TestSign(t *testing.T) {

@@ -143,7 +143,7 @@ type openedOut struct {
 func decrypt(ctx context.Context, s *vault.Session, in decryptIn) (out openedOut, err error) {
 	j := job{send: s.Query, path: "decrypt/" + string(in.Key)}
 	if in.Items == nil {
-		j.items = []item{in.decryptItem.item(bound{})}
+		j.items = []item{in.item(bound{})}
 		r, err := j.single(ctx)
 		if err != nil {
 			return out, err

@@ -19,7 +19,7 @@ func quote(s string) string {
 }
 
 // results counts what is good and what is bad in a batch.
-func results(t testing.TB, out map[string]any, field string) (good, bad int) {
+func results(t *testing.T, out map[string]any, field string) (good, bad int) {
 	t.Helper()
 	list, _ := out["results"].([]any)
 	for _, v := range list {
@@ -55,18 +55,30 @@ func TestBatch(t *testing.T) {
 		name, op, key, field, good string
 		bad                        [3]string
 	}{
-		{"encrypt", "transit.encrypt", "mcp", "ciphertext", `{"plaintext":"` + plain + `"}`,
-			[3]string{`{"plaintext":"not base64"}`, `{}`, `{"plaintext":"` + plain + `","key_version":99}`}},
-		{"decrypt", "transit.decrypt", "mcp", "plaintext", `{"ciphertext":"` + ciphertext + `"}`,
-			[3]string{`{"ciphertext":"x"}`, `{"ciphertext":"` + tampered + `"}`, `{}`}},
-		{"rewrap", "transit.rewrap", "mcp", "ciphertext", `{"ciphertext":"` + ciphertext + `"}`,
-			[3]string{`{"ciphertext":"x"}`, `{"ciphertext":"` + tampered + `"}`, `{}`}},
-		{"sign", "transit.sign", "signing", "signature", `{"input":"` + plain + `"}`,
-			[3]string{`{"input":"not base64"}`, `{}`, `{"input":"%%"}`}},
-		{"verify", "transit.verify", "signing", "valid", `{"input":"` + plain + `","signature":"` + signature + `"}`,
-			[3]string{`{"input":"` + plain + `"}`, `{"input":"not base64","signature":"` + signature + `"}`, `{"input":"` + plain + `","signature":"x"}`}},
-		{"verify hmac", "transit.verify", "mcp", "valid", `{"input":"` + plain + `","hmac":"` + mac + `"}`,
-			[3]string{`{"input":"` + plain + `"}`, `{"input":"not base64","hmac":"` + mac + `"}`, `{"input":"` + plain + `","signature":"` + signature + `"}`}},
+		{
+			"encrypt", "transit.encrypt", "mcp", "ciphertext", `{"plaintext":"` + plain + `"}`,
+			[3]string{`{"plaintext":"not base64"}`, `{}`, `{"plaintext":"` + plain + `","key_version":99}`},
+		},
+		{
+			"decrypt", "transit.decrypt", "mcp", "plaintext", `{"ciphertext":"` + ciphertext + `"}`,
+			[3]string{`{"ciphertext":"x"}`, `{"ciphertext":"` + tampered + `"}`, `{}`},
+		},
+		{
+			"rewrap", "transit.rewrap", "mcp", "ciphertext", `{"ciphertext":"` + ciphertext + `"}`,
+			[3]string{`{"ciphertext":"x"}`, `{"ciphertext":"` + tampered + `"}`, `{}`},
+		},
+		{
+			"sign", "transit.sign", "signing", "signature", `{"input":"` + plain + `"}`,
+			[3]string{`{"input":"not base64"}`, `{}`, `{"input":"%%"}`},
+		},
+		{
+			"verify", "transit.verify", "signing", "valid", `{"input":"` + plain + `","signature":"` + signature + `"}`,
+			[3]string{`{"input":"` + plain + `"}`, `{"input":"not base64","signature":"` + signature + `"}`, `{"input":"` + plain + `","signature":"x"}`},
+		},
+		{
+			"verify hmac", "transit.verify", "mcp", "valid", `{"input":"` + plain + `","hmac":"` + mac + `"}`,
+			[3]string{`{"input":"` + plain + `"}`, `{"input":"not base64","hmac":"` + mac + `"}`, `{"input":"` + plain + `","signature":"` + signature + `"}`},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -146,24 +158,42 @@ func TestTransitOptions(t *testing.T) {
 	r.admin(t, "transit/keys/rsa", `{"type":"rsa-2048"}`)
 	r.admin(t, "transit/keys/mcp/rotate", `{}`)
 	tests := []struct{ name, op, args, then, args2, field, want string }{
-		{"text", "transit.encrypt", `{"key":"mcp","plaintext":"käse","encoding":"text"}`,
-			"transit.decrypt", `{"key":"mcp","ciphertext":"$","encoding":"text"}`, "plaintext", "käse"},
-		{"hex", "transit.encrypt", `{"key":"mcp","plaintext":"/w=="}`,
-			"transit.decrypt", `{"key":"mcp","ciphertext":"$","encoding":"hex"}`, "plaintext", "ff"},
-		{"empty", "transit.encrypt", `{"key":"mcp","plaintext":""}`,
-			"transit.decrypt", `{"key":"mcp","ciphertext":"$"}`, "plaintext", ""},
-		{"associated data", "transit.encrypt", `{"key":"mcp","plaintext":"aGk=","associated_data":"YQ=="}`,
-			"transit.decrypt", `{"key":"mcp","ciphertext":"$","associated_data":"YQ=="}`, "plaintext", "aGk="},
-		{"context", "transit.encrypt", `{"key":"derived","plaintext":"aGk=","context":"YQ=="}`,
-			"transit.decrypt", `{"key":"derived","ciphertext":"$","context":"YQ=="}`, "plaintext", "aGk="},
-		{"old version", "transit.encrypt", `{"key":"mcp","plaintext":"aGk=","key_version":1}`,
-			"transit.rewrap", `{"key":"mcp","ciphertext":"$"}`, "key_version", "2"},
-		{"prehashed", "transit.sign", `{"key":"rsa","input":"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=","prehashed":true,"signature_algorithm":"pkcs1v15","hash_algorithm":"sha2-256"}`,
-			"transit.verify", `{"key":"rsa","input":"abc","encoding":"text","signature":"$","signature_algorithm":"pkcs1v15"}`, "valid", "true"},
-		{"other input", "transit.sign", `{"key":"signing","input":"aGk="}`,
-			"transit.verify", `{"key":"signing","input":"aGo=","signature":"$"}`, "valid", "false"},
-		{"data key", "transit.datakey", `{"key":"mcp","bits":128}`,
-			"transit.decrypt", `{"key":"mcp","ciphertext":"$","encoding":"hex"}`, "plaintext", "32 digits"},
+		{
+			"text", "transit.encrypt", `{"key":"mcp","plaintext":"käse","encoding":"text"}`,
+			"transit.decrypt", `{"key":"mcp","ciphertext":"$","encoding":"text"}`, "plaintext", "käse",
+		},
+		{
+			"hex", "transit.encrypt", `{"key":"mcp","plaintext":"/w=="}`,
+			"transit.decrypt", `{"key":"mcp","ciphertext":"$","encoding":"hex"}`, "plaintext", "ff",
+		},
+		{
+			"empty", "transit.encrypt", `{"key":"mcp","plaintext":""}`,
+			"transit.decrypt", `{"key":"mcp","ciphertext":"$"}`, "plaintext", "",
+		},
+		{
+			"associated data", "transit.encrypt", `{"key":"mcp","plaintext":"aGk=","associated_data":"YQ=="}`,
+			"transit.decrypt", `{"key":"mcp","ciphertext":"$","associated_data":"YQ=="}`, "plaintext", "aGk=",
+		},
+		{
+			"context", "transit.encrypt", `{"key":"derived","plaintext":"aGk=","context":"YQ=="}`,
+			"transit.decrypt", `{"key":"derived","ciphertext":"$","context":"YQ=="}`, "plaintext", "aGk=",
+		},
+		{
+			"old version", "transit.encrypt", `{"key":"mcp","plaintext":"aGk=","key_version":1}`,
+			"transit.rewrap", `{"key":"mcp","ciphertext":"$"}`, "key_version", "2",
+		},
+		{
+			"prehashed", "transit.sign", `{"key":"rsa","input":"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=","prehashed":true,"signature_algorithm":"pkcs1v15","hash_algorithm":"sha2-256"}`,
+			"transit.verify", `{"key":"rsa","input":"abc","encoding":"text","signature":"$","signature_algorithm":"pkcs1v15"}`, "valid", "true",
+		},
+		{
+			"other input", "transit.sign", `{"key":"signing","input":"aGk="}`,
+			"transit.verify", `{"key":"signing","input":"aGo=","signature":"$"}`, "valid", "false",
+		},
+		{
+			"data key", "transit.datakey", `{"key":"mcp","bits":128}`,
+			"transit.decrypt", `{"key":"mcp","ciphertext":"$","encoding":"hex"}`, "plaintext", "32 digits",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

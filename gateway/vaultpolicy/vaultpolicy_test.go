@@ -19,7 +19,7 @@ import (
 	"portcullis/gateway/vaultpolicy"
 )
 
-func subject(t testing.TB) vaultpolicy.Subject {
+func subject(t *testing.T) vaultpolicy.Subject {
 	t.Helper()
 	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
 	if err != nil {
@@ -251,9 +251,16 @@ func TestLeases(t *testing.T) {
 		}
 	}
 	for _, r := range [][3]string{
-		{"GET", "database/creds/other", ""}, {"PUT", "sys/leases/lookup", lease}, {"PUT", "sys/leases/revoke-prefix/database/creds", ""},
-		{"GET", "sys/mounts", ""}, {"PUT", "auth/token/create", "{}"}, {"GET", "transit/keys/mcp", ""}, {"PUT", "transit/keys/new", "{}"},
-		{"GET", "ssh/config/ca", ""}, {"GET", "database/config/postgres", ""}, {"GET", "sys/policies/acl/exact", ""},
+		{"GET", "database/creds/other", ""},
+		{"PUT", "sys/leases/lookup", lease},
+		{"PUT", "sys/leases/revoke-prefix/database/creds", ""},
+		{"GET", "sys/mounts", ""},
+		{"PUT", "auth/token/create", "{}"},
+		{"GET", "transit/keys/mcp", ""},
+		{"PUT", "transit/keys/new", "{}"},
+		{"GET", "ssh/config/ca", ""},
+		{"GET", "database/config/postgres", ""},
+		{"GET", "sys/policies/acl/exact", ""},
 	} {
 		if status, _ := w.send(t, w.token, r[0], r[1], r[2]); status != http.StatusForbidden {
 			t.Errorf("%s %s: got %d, want 403", r[0], r[1], status)

@@ -13,8 +13,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"portcullis/gateway/openapi"
 	"portcullis/gateway/op"
+	"portcullis/gateway/openapi"
 	"portcullis/gateway/ops"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
-	"portcullis/gateway/openapi"
 	"portcullis/gateway/op"
+	"portcullis/gateway/openapi"
 )
 
 // The lines between which the README's table stands.

@@ -12,8 +12,8 @@ import (
 
 	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
-	"portcullis/gateway/openapi"
 	"portcullis/gateway/op"
+	"portcullis/gateway/openapi"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/ops/opstest"
 )
