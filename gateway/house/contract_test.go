@@ -49,7 +49,8 @@ func TestCodesOverMCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range call.Codes() {
-		s := mcp.New(mcp.Config{Catalogue: ops, KVMount: "secret",
+		s := mcp.New(mcp.Config{
+			Catalogue: ops, KVMount: "secret",
 			Do: func(context.Context, *op.Request) (*op.Result, error) {
 				return &op.Result{RequestID: "r"}, call.Errorf(c, "refused")
 			},
