@@ -42,6 +42,7 @@ type runner struct {
 	nothing  program.Probe // without data
 	newest   program.Probe // every rule as the newest Rego
 	isWhole  func(map[string]any) error
+	near     int // inputs that the data nearly grant, of those that were spoilt
 	report   Report
 	reported map[string]bool
 }

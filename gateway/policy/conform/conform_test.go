@@ -1,0 +1,143 @@
+package conform_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/ops"
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/conform"
+	"portcullis/gateway/policy/program"
+	"portcullis/gateway/policy/regotest"
+)
+
+func core(t *testing.T) *bundle.Bundle {
+	t.Helper()
+	b, err := bundle.Core()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// grants are data with a caller, a role and a tenant.
+func grants() *bundle.Bundle {
+	return &bundle.Bundle{Data: map[string]any{
+		"grants": map[string]any{
+			"subjects": map[string]any{"a": map[string]any{
+				"transit": map[string]any{"k": map[string]any{}, "old": map[string]any{"expires_s": 1.6e9}},
+				"kv":      map[string]any{"shared": map[string]any{"ops": []any{"kv.read"}}},
+			}},
+			"roles": map[string]any{"r": map[string]any{"db": map[string]any{"readonly": map[string]any{}}}},
+		},
+		"tenants": map[string]any{"t": map[string]any{"subjects": map[string]any{"b": map[string]any{}}}},
+	}}
+}
+
+func suite(ctx context.Context, core, team *bundle.Bundle) (conform.Report, error) {
+	p, err := program.Compile(ctx, core, team)
+	if err != nil {
+		return conform.Report{}, err
+	}
+	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		return conform.Report{}, err
+	}
+	return conform.Suite{Core: core, Program: p, Ops: cat.All(), Limit: 150}.Run(ctx)
+}
+
+func TestTheDefaultPolicyDoesNotFailOpen(t *testing.T) {
+	r, err := suite(t.Context(), core(t), grants())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		t.Error(f)
+	}
+	for _, check := range []string{"whole", "unknown", "no-data", "sibling", "variants", "team", "scopes", "fields"} {
+		if r.Checks[check] == 0 {
+			t.Errorf("%s was never tried", check)
+		}
+	}
+}
+
+// mutants are ways to break the embedded policy: the text and what it becomes.
+func mutants() [][2]string {
+	return [][2]string{
+		{"	scoped\n	granted", "	granted"},
+		{"	scoped\n	granted", "	scoped"},
+		{"	not refused", "	true"},
+		{"	is_string(input.principal.id)\n	input.principal.id != \"\"\n	scoped", "	scoped"},
+		{"scoped if input.action.public == true", "scoped if true"},
+		{"scoped if required_scopes[0] in input.principal.scopes", "scoped if count(input.principal.scopes) > 0"},
+		{"granted if {\n	input.action.engine == \"kv\"\n	input.principal.prefix in input.resource.ancestors\n}", "granted if input.action.engine == \"kv\""},
+		{"granted if {\n	input.action.engine == \"kv\"\n	input.principal.prefix in input.resource.ancestors\n}", "granted if startswith(input.resource.path, input.principal.prefix)"},
+		{"granted if input.action.engine == \"self\"", "granted if input.action.engine != \"kv\""},
+		{"	input.resource.path == \"\"\n", "	true\n"},
+		{"granted if grants != set()", "granted if true"},
+		{"data.tenants[input.principal.tenant].subjects", "data.tenants[\"\"].subjects"},
+		{"subjects[input.principal.id][input", "subjects[_][input"},
+		{"	covers(grant)\n", "	true\n"},
+		{"	live(grant)\n", "	true\n"},
+		{"grant.expires_s - input.context.time.unix_s > 0", "grant.expires_s - input.context.time.unix_s < 0"},
+		{"grant.expires_s - input.context.time.unix_s > 0", "grant.expires_s > input.context.time.unix_s"},
+		{"min(set)", "max(set)"},
+		{"tightest_delivery := \"wrapped\" if", "tightest_delivery := \"masked\" if"},
+		{"\"audience\": audience(d)", "\"audience\": \"agent\""},
+		{"grants contains [name, grant] if {\n	some role in input.principal.roles", "grants contains [name, grant] if {\n	some role in [\"r\"]"},
+	}
+}
+
+// Whoever changes the embedded policy must be stopped by its tests or the suite.
+func TestEveryMutantOfTheDefaultPolicyIsFound(t *testing.T) {
+	for _, m := range mutants() {
+		t.Run(m[1], func(t *testing.T) {
+			broken := core(t)
+			hits := 0
+			broken.Rules = slices.Clone(broken.Rules)
+			for i, f := range broken.Rules {
+				if text := string(f.Text); strings.Contains(text, m[0]) {
+					hits++
+					broken.Rules[i].Text = []byte(strings.Replace(text, m[0], m[1], 1))
+				}
+			}
+			if hits == 0 {
+				t.Fatalf("the policy has no %q", m[0])
+			}
+			if !found(t, broken) {
+				t.Error("neither the tests nor the suite find it")
+			}
+		})
+	}
+}
+
+func found(t *testing.T, broken *bundle.Bundle) bool {
+	t.Helper()
+	p, err := program.Compile(t.Context(), broken, nil)
+	if err != nil {
+		return true // strict compilation stops it
+	}
+	tests, err := regotest.Run(t.Context(), p, regotest.Options{}, broken)
+	if err != nil || tests.Failed() > 0 {
+		return true
+	}
+	r, err := suite(t.Context(), broken, grants())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(r.Findings) > 0
+}
+
+func ExampleSuite_Run() {
+	core, err := bundle.Core()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r, err := suite(context.Background(), core, nil)
+	fmt.Println(len(r.Findings), r.Inputs > 50, err)
+	// Output: 0 true <nil>
+}
