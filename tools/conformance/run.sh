@@ -8,10 +8,12 @@ dir=$(tools/conformance/install.sh)
 export PATH=$dir/node_modules/node/bin:$PATH
 go build -buildvcs=false -trimpath -o bin/conformance-server ./tools/conformance/server
 out=$(mktemp -d)
-trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$out"' EXIT
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$out"' EXIT
 
 # start runs the server and sets url.
 start() {
+	rm -f "$out/ready"
 	bin/conformance-server "$@" >"$out/ready" 2>"$out/errors" &
 	server=$!
 	for _ in $(seq 300); do
@@ -22,7 +24,11 @@ start() {
 	url=$(sed 's/.*"url":"\([^"]*\)".*/\1/' "$out/ready")
 }
 
-stop() { kill "$server" && wait "$server" || true; }
+stop() {
+	kill "$server"
+	wait "$server" || true
+	server=
+}
 
 suite() { node "$dir/node_modules/@modelcontextprotocol/conformance/dist/index.js" server --url "$url" "$@"; }
 
