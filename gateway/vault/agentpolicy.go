@@ -47,7 +47,7 @@ func (h *holder) keepPolicy(ctx context.Context, look bool) (bool, error) {
 		if h.written, err = h.of.client.readPolicy(ctx, h); err != nil {
 			return false, err
 		}
-		h.looked = time.Now()
+		h.asked = time.Now()
 	}
 	if h.written == want {
 		return false, nil
@@ -69,7 +69,7 @@ func (h *holder) keepPolicy(ctx context.Context, look bool) (bool, error) {
 // whether that was so. Vault is asked at most once in lookEvery.
 func (h *holder) mend(ctx context.Context) bool {
 	h.writing.Lock()
-	again := time.Since(h.looked) > lookEvery
+	again := time.Since(h.asked) > lookEvery
 	h.writing.Unlock()
 	if !again {
 		return false

@@ -68,14 +68,11 @@ func (c *Client) visit(ctx context.Context, h *holder) error {
 			problems = append(problems, err)
 		}
 	}
-	var held []note
-	if c.book.Mount != "" {
-		var err error
-		if held, err = c.leases(h.key).notes(ctx); err != nil {
-			return errors.Join(append(problems, err)...)
-		}
+	held, err := c.heldBy(ctx, h)
+	if err != nil {
+		return errors.Join(append(problems, err)...)
 	}
-	if _, seen := h.now(); c.guard.Idle > 0 && time.Since(latest(seen, held)) > c.guard.Idle {
+	if _, seen := h.now(); c.guard.idle(latest(seen, held)) {
 		return c.Kill(ctx, h.key)
 	}
 	for _, n := range held {
@@ -85,6 +82,25 @@ func (c *Client) visit(ctx context.Context, h *holder) error {
 		problems = append(problems, c.keepTokens(ctx, h))
 	}
 	return errors.Join(problems...)
+}
+
+// idle reports whether a caller that was here last at a time has gone.
+func (g Guard) idle(seen time.Time) bool { return g.Idle > 0 && time.Since(seen) > g.Idle }
+
+// heldBy reads the leases of a caller. For one that had none the last time that is
+// done now and then, because another replica may have issued some, and before it
+// is taken to have gone.
+func (c *Client) heldBy(ctx context.Context, h *holder) ([]note, error) {
+	_, seen := h.now()
+	if c.book.Mount == "" || !h.due(max(c.guard.Idle/4, 10*c.guard.Every)) && !c.guard.idle(seen) {
+		return nil, nil
+	}
+	noted := h.look()
+	held, err := c.leases(h.key).notes(ctx)
+	if err == nil {
+		h.found(len(held) > 0, noted)
+	}
+	return held, err
 }
 
 // latest is when a caller was last here, at whichever replica.

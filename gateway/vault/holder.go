@@ -73,10 +73,13 @@ type holder struct {
 	mu     sync.Mutex // guards the fields below
 	caller *call.Caller
 	seen   time.Time
+	leases bool      // there may be some in the book
+	noted  int       // leases that were put there
+	read   time.Time // when the book was read
 
 	writing sync.Mutex // makes writes of the policy one at a time, and guards the fields below
 	written string     // what Vault is known to hold as the policy
-	looked  time.Time  // when Vault was asked
+	asked   time.Time  // when Vault was asked
 }
 
 // of returns the caller's holder and notes that the caller was here.
@@ -168,4 +171,34 @@ func (h *holder) now() (*call.Caller, time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.caller, h.seen
+}
+
+// due reports whether the caller's leases should be read from the book.
+func (h *holder) due(every time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.leases || time.Since(h.read) > every
+}
+
+// adopted notes that a lease is put into the book.
+func (h *holder) adopted() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.leases = true
+	h.noted++
+}
+
+// look says how many leases had been put into the book.
+func (h *holder) look() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.noted
+}
+
+// found notes what was read since look: nothing is certain only when nothing was
+// put there meanwhile.
+func (h *holder) found(leases bool, noted int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.leases, h.read = leases || noted != h.noted, time.Now()
 }

@@ -31,6 +31,7 @@ type Held struct {
 // the grant allows and noted in the book. When either is impossible the lease is
 // revoked, so that nothing lives that nobody owns.
 func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error) {
+	s.holder.adopted()
 	limit := s.grant.Terms().MaxTTL
 	l, err := s.shorten(ctx, l, limit)
 	if err == nil {

@@ -17,7 +17,6 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/breaker"
 	"portcullis/gateway/vault/credential"
-	"portcullis/gateway/vault/gate"
 )
 
 type method int
@@ -103,7 +102,7 @@ var errOpen = errors.New("circuit breaker is open")
 
 // refused maps why a request did not get its turn.
 func refused(err error) error {
-	if !errors.Is(err, gate.ErrBusy) {
+	if errors.Is(err, context.Canceled) {
 		return call.Wrap(call.Canceled, "the caller has gone away", err)
 	}
 	e := call.Wrap(call.Overloaded, "too many requests to Vault at once", err)
