@@ -10,13 +10,14 @@ import (
 // in which the body is evaluated. A decision must not get slower with the data.
 func (l *linter) iterations(body ast.Body, outer ast.VarSet) {
 	safe := outer.Copy()
+	lists := l.standIns(body)
 	for _, e := range body {
 		l.closures(e, safe)
 		if every, ok := e.Terms.(*ast.Every); ok {
-			l.domain(every.Domain)
+			l.domain(e, lists[every.Domain.String()])
 		}
 		if e.IsCall() && e.Operator().String() == "internal.member_2" {
-			l.scan(e)
+			l.scan(e, lists[e.Operand(1).String()])
 		}
 		bound := ast.OutputVarsFromExpr(l.compiler, e, safe)
 		ast.WalkRefs(e, func(r ast.Ref) bool {
@@ -47,18 +48,37 @@ func (l *linter) closures(e *ast.Expr, safe ast.VarSet) {
 	})
 }
 
-func (l *linter) domain(t *ast.Term) {
-	if r, ok := t.Value.(ast.Ref); ok && l.isData(r) {
-		l.add(t.Location, "iteration", "every runs through "+stem(r)+", and gets slower with every entry",
+// standIns are the variables that the compiler put in the place of references to
+// data, by name.
+func (l *linter) standIns(body ast.Body) map[string]ast.Ref {
+	out := map[string]ast.Ref{}
+	for _, e := range body {
+		if !e.IsEquality() || e.Negated {
+			continue
+		}
+		for i := range 2 {
+			v, isVar := e.Operand(i).Value.(ast.Var)
+			r, isRef := e.Operand(1 - i).Value.(ast.Ref)
+			if isVar && isRef && l.isData(r) {
+				out[string(v)] = r
+			}
+		}
+	}
+	return out
+}
+
+func (l *linter) domain(e *ast.Expr, list ast.Ref) {
+	if list != nil {
+		l.add(e.Location, "iteration", "every runs through "+list.String()+", and gets slower with every entry",
 			"key the data by what is looked up")
 	}
 }
 
 // scan warns of `x in data.list`, which compares one by one.
-func (l *linter) scan(e *ast.Expr) {
-	if r, ok := e.Operand(1).Value.(ast.Ref); ok && l.isData(r) {
-		l.warn(e.Location, "scan", "in compares with every entry of "+r.String(),
-			"key the data by what is looked up, as "+r.String()+"[x], when the list can grow")
+func (l *linter) scan(e *ast.Expr, list ast.Ref) {
+	if list != nil {
+		l.warn(e.Location, "scan", "in compares with every entry of "+list.String(),
+			"key the data by what is looked up, as "+list.String()+"[x], when the list can grow")
 	}
 }
 

@@ -1,0 +1,135 @@
+package lint_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/lint"
+	"portcullis/gateway/policy/program"
+)
+
+const (
+	meta = "# METADATA\n# custom:\n#   id: t.r\n"
+	head = `deny contains {"code": "t.r", "msg": "m", "rule": "t.r"} if `
+)
+
+// file is a module of a team with a body.
+func file(imports, text string) string {
+	return "package policy.deny.t\n\nimport " + imports + "\n\n" + text + "\n"
+}
+
+func check(ctx context.Context, data map[string]any, texts ...string) (program.Findings, []lint.Rule, error) {
+	core, err := bundle.Core()
+	if err != nil {
+		return nil, nil, err
+	}
+	team := &bundle.Bundle{Place: "dir", Data: data}
+	for i, text := range texts {
+		team.Rules = append(team.Rules, bundle.File{Name: fmt.Sprintf("f%d.rego", i), Text: []byte(text)})
+	}
+	p, err := program.Compile(ctx, core, team)
+	if err != nil {
+		return nil, nil, err
+	}
+	found, rules := lint.Check(p)
+	return found, rules, nil
+}
+
+// op is a first condition that the rule index understands.
+const op = "input.action.op == \"kv.read\"\n"
+
+func TestCheck(t *testing.T) {
+	data := map[string]any{"team": map[string]any{"t": map[string]any{"list": []any{"a"}, "table": map[string]any{"a": true}}}}
+	v1, v2 := "rego.v1", "rego.v2"
+	tests := []struct {
+		name, text string
+		want       string // check@line, in order; empty for nothing
+	}{
+		{"sound, newest", file(v2, meta+head+"{\n"+op+"not input.principal.kind == \"human\"\n}"), ""},
+		{"sound, v1 without not", file(v1, meta+head+"{\n"+op+"input.principal.kind == \"agent\"\n}"), ""},
+		{"sound, v1 not of a rule", file(v1, meta+head+"{\n"+op+"not good\n}\n\ngood if input.principal.kind == \"human\""), ""},
+		{"sound, v1 not of a field by itself", file(v1, meta+head+"{\n"+op+"not input.principal.tenant\n}"), ""},
+		{"sound, lookup by the caller", file(v2, meta+head+"{\n"+op+"data.team.t.table[input.principal.id]\n}"), ""},
+		{"sound, lookup by ancestors", file(v2, meta+head+"{\n"+op+"some a in input.resource.ancestors\ndata.team.t.table[a]\n}"), ""},
+		{"sound, worked out message", file(v2, meta+`deny contains {"code": "t.r", "msg": sprintf("%s is closed", [input.resource.path]), "rule": "t.r"} if {`+"\n"+op+"}"), ""},
+		{"v1 not of a comparison", file(v1, meta+head+"{\n"+op+"not input.principal.kind == \"human\"\n}"), "v1-not@10"},
+		{"v1 not of a membership", file(v1, meta+head+"{\n"+op+"not \"x\" in input.principal.scopes\n}"), "v1-not@10"},
+		{"v1 not of a lookup", file(v1, meta+head+"{\n"+op+"not data.team.t.table[input.principal.id]\n}"), "v1-not@10"},
+		{"v1 not in a comprehension", file(v1, meta+head+"{\n"+op+"count([s | some s in input.principal.scopes; not s == input.principal.id]) > 0\n}"), "v1-not@10"},
+		{"v1 not of a function that fails", file(v1, meta+head+"{\n"+op+"x := input.principal.id\nnot to_number(x) > 3\n}"), "lax-negation@11"},
+		{"object.get of the input", file(v2, meta+head+"{\n"+op+"object.get(input.principal, \"suspendd\", false)\n}"), "object-get-input@10"},
+		{"iteration by some", file(v2, meta+head+"{\n"+op+"some x in data.team.t.list\nx == input.principal.id\n}"), "iteration@10"},
+		{"iteration by a wildcard", file(v2, meta+head+"{\n"+op+"data.team.t.list[_] == input.principal.id\n}"), "iteration@10"},
+		{"iteration by every", file(v2, meta+head+"{\n"+op+"every x in data.team.t.list { x != input.principal.id }\n}"), "iteration@10"},
+		{"iteration in a comprehension", file(v2, meta+head+"{\n"+op+"count({x | some x in data.team.t.list}) > 3\n}"), "iteration@10"},
+		{"scan", file(v2, meta+head+"{\n"+op+"input.principal.id in data.team.t.list\n}"), "scan@10"},
+		{"prefix without a boundary", file(v2, meta+head+"{\nstartswith(input.resource.path, \"team1\")\n}"), "prefix-boundary@9"},
+		{"prefix with one", file(v2, meta+head+"{\nstartswith(input.resource.path, \"team1/\")\n}"), ""},
+		{"unindexed", file(v2, meta+head+"{\ninput.args.bytes > 100\n}"), "unindexed@8"},
+		{"bare pattern", file(v2, meta+head+"{\nregex.match(\"^a.*\", input.resource.path)\n}"), "unindexed@8"},
+		{"guarded pattern", file(v2, meta+head+"{\n"+op+"regex.match(\"^a.*\", input.resource.path)\n}"), ""},
+		{"with", file(v2, meta+head+"{\n"+op+"data.policy.deny.t.x with input.principal.kind as \"human\"\n}\n\nx if input.principal.kind == \"human\""), "with@10"},
+		{"deny that is true", file(v2, meta+"deny := true if input.action.op == \"kv.read\""), "shape@8"},
+		{"misspelt", file(v2, meta+strings.Replace(head, "deny", "Deny", 1)+"{\n"+op+"}"), "shape@8"},
+		{"no deny at all", file(v2, "x if input.action.op == \"kv.read\""), "shape@1 unused@5"},
+		{"unused helper", file(v2, meta+head+"{\n"+op+"}\n\nspare if input.action.op == \"kv.read\""), "unused@12"},
+		{"no id", file(v2, head+"{\n"+op+"}"), "id@5"},
+		{"another id", file(v2, strings.Replace(meta, "t.r", "t.s", 1)+head+"{\n"+op+"}"), "id@8"},
+		{"the same id twice", file(v2, meta+head+"{\n"+op+"}\n\n"+meta+head+"{\ninput.action.op == \"kv.list\"\n}"), "id@15"},
+		{"no code", file(v2, meta+`deny contains {"msg": "m", "rule": "t.r"} if {`+"\n"+op+"}"), "reason@8"},
+		{"a text", file(v2, meta+`deny contains "no" if {`+"\n"+op+"}"), "reason@8"},
+		{"an unknown audience", file(v2, meta+`deny contains {"code": "t.r", "msg": "m", "rule": "t.r", "audience": "all"} if {`+"\n"+op+"}"), "reason@8"},
+		{"another package", "package team.rules\n\nimport rego.v2\n\ndeny contains 1 if input.action.op == \"kv.read\"\n", "package@1"},
+		{"the gateway's package", "package gateway\n\nimport rego.v2\n\ngranted if input.action.op == \"kv.read\"\n", "package@1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			found, _, err := check(t.Context(), data, tt.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range found {
+				got = append(got, fmt.Sprintf("%s@%d", f.Check, f.Line))
+				if f.File != "dir/f0.rego" || f.Msg == "" || f.Cure == "" {
+					t.Errorf("incomplete: %+v", f)
+				}
+				if warning := slices.Contains([]string{"scan", "unindexed"}, f.Check); f.Warning != warning {
+					t.Errorf("%s: warning %v", f.Check, f.Warning)
+				}
+			}
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("got %q, want %q\n%s", got, tt.want, tt.text)
+			}
+		})
+	}
+}
+
+func TestAPackageMayLieInTwoFiles(t *testing.T) {
+	found, rules, err := check(t.Context(), nil,
+		file("rego.v2", meta+head+"{\n"+op+"cards\n}"), file("rego.v2", "cards if \"cards\" in input.resource.ancestors"))
+	if err != nil || len(found) > 0 {
+		t.Errorf("%v, %v", err, found)
+	}
+	if len(rules) != 1 || rules[0] != (lint.Rule{ID: "t.r", File: "dir/f0.rego", Line: 8}) {
+		t.Errorf("got %+v", rules)
+	}
+}
+
+func ExampleCheck() {
+	found, _, err := check(context.Background(), nil, file("rego.v2", meta+"deny := true if input.action.op == \"kv.read\""))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, f := range found {
+		fmt.Println(f)
+	}
+	// Output:
+	// dir/f0.rego:8: error: deny is not a set, so nothing reads it [shape]
+	//     cure: write `deny contains {…} if {…}`
+}

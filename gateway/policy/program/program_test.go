@@ -1,0 +1,234 @@
+package program_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/program"
+)
+
+func compile(ctx context.Context, data map[string]any, rego ...string) (*program.Program, error) {
+	core, err := bundle.Core()
+	if err != nil {
+		return nil, err
+	}
+	team := &bundle.Bundle{Place: "dir", Data: data}
+	for i, text := range rego {
+		team.Rules = append(team.Rules, bundle.File{Name: fmt.Sprintf("f%d.rego", i), Text: []byte(text)})
+	}
+	return program.Compile(ctx, core, team)
+}
+
+func must(t testing.TB, data map[string]any, rego ...string) *program.Program {
+	t.Helper()
+	p, err := compile(t.Context(), data, rego...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// own is a call that the default policy allows.
+func own(t testing.TB) document.Input {
+	t.Helper()
+	in, err := document.ParseInput([]byte(`{"v":1,
+		"principal":{"id":"a","prefix":"mcp/a","scopes":["read"]},
+		"action":{"op":"kv.read","engine":"kv","effect":"read"},
+		"resource":{"mount":"secret","path":"mcp/a/x"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func deny(body string) string {
+	return "package policy.deny.t\n\nimport rego.v2\n\ndeny contains {\"code\": \"c\", \"msg\": \"m\", \"rule\": \"r\"} if {\n" + body + "\n}\n"
+}
+
+func TestFailuresAreErrors(t *testing.T) {
+	tests := []struct {
+		name, rego string
+		want       string
+	}{
+		{"a built-in function that fails", deny(`to_number(input.principal.id) > 1`), "eval_builtin_error"},
+		{"rules that disagree", deny(`x == 1`) + "\nx := 1 if input.v == 1\n\nx := 2 if input.principal.id\n", "eval_conflict_error"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			in := own(t)
+			_, err := must(t, nil, tt.rego).Decide(t.Context(), &in, time.Minute)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestARunawayRuleIsStopped(t *testing.T) {
+	p := must(t, nil, deny(`some x in numbers.range(1, 100000)
+some y in numbers.range(1, 100000)
+x + y < 0`))
+	in := own(t)
+	if _, err := p.Decide(t.Context(), &in, 20*time.Millisecond); !errors.Is(err, program.ErrTimeout) {
+		t.Errorf("out of time: got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if _, err := p.Decide(ctx, &in, time.Hour); !errors.Is(err, program.ErrTimeout) {
+		t.Errorf("the caller left: got %v", err)
+	}
+}
+
+func TestReadsAreFound(t *testing.T) {
+	tests := []struct {
+		name, body string
+		reads      string // a field that the rule reads
+		cacheable  bool
+	}{
+		{"a field", `input.context.source_ip == "x"`, "context.source_ip", true},
+		{"through a variable", `x := input.principal; x.issuer == "x"`, "principal.issuer", true},
+		{"by a name that is not known", `some k in ["issuer"]; input.principal[k] == "x"`, "principal.issuer", true},
+		{"in a function", `f(input.request) == "rest"`, "request.transport", false},
+		{"the whole input", `count(input) == 8`, "args.values", false},
+		{"the second", `input.context.time.unix_s % 2 == 1`, "context.time.unix_s", false},
+		{"the time as a whole", `count(input.context.time) == 3`, "context.time.unix_s", false},
+		{"the hour", `input.context.time.hour_utc == 3`, "context.time.hour_utc", true},
+		{"a value", `input.args.values.ttl == "1h"`, "args.values.ttl", false},
+		{"names of arguments", `"ttl" in input.args.keys`, "args.keys", true},
+	}
+	none := must(t, nil)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := must(t, nil, deny(tt.body)+"\nf(r) := r.transport\n")
+			if !p.Reads().Any(tt.reads) {
+				t.Errorf("%s is not among %v", tt.reads, p.Reads().Paths())
+			}
+			if tt.reads != "context.time.unix_s" && none.Reads().Any(tt.reads) {
+				t.Errorf("the default policy already reads %s", tt.reads)
+			}
+			if ok, why := p.Cacheable(); ok != tt.cacheable {
+				t.Errorf("cacheable: %v, %s", ok, why)
+			}
+		})
+	}
+}
+
+func TestWindow(t *testing.T) {
+	grants := func(ends ...float64) map[string]any {
+		keys := map[string]any{}
+		for i, e := range ends {
+			keys[fmt.Sprint("k", i)] = map[string]any{"expires_s": e}
+		}
+		return map[string]any{"grants": map[string]any{"subjects": map[string]any{"a": map[string]any{"transit": keys}}}}
+	}
+	p := must(t, grants(200, 100, 200))
+	for now, want := range map[int64][2]int64{
+		0: {math.MinInt64, 100}, 99: {math.MinInt64, 100}, 100: {100, 200}, 199: {100, 200}, 200: {200, math.MaxInt64},
+	} {
+		if from, until := p.Window(now); from != want[0] || until != want[1] {
+			t.Errorf("%d: got [%d, %d), want %v", now, from, until, want)
+		}
+	}
+}
+
+// What is not needed is not there: no clock, no network, no chance, no keys.
+func TestCapabilities(t *testing.T) {
+	var names []string
+	for _, b := range program.Capabilities().Builtins {
+		names = append(names, b.Name)
+		if b.Nondeterministic || b.IsDeprecated() {
+			t.Errorf("%s is allowed", b.Name)
+		}
+	}
+	for _, n := range []string{
+		"http.send", "opa.runtime", "net.lookup_ip_addr", "rand.intn", "uuid.rfc4122", "time.now_ns", "io.jwt.decode",
+		"io.jwt.decode_verify", "crypto.x509.parse_and_verify_certificates", "trace", "walk", "rego.parse_module", "providers.aws.sign_req",
+	} {
+		if slices.Contains(names, n) {
+			t.Errorf("%s is allowed", n)
+		}
+	}
+	if len(names) != 132 {
+		t.Errorf("%d functions are allowed: look at what a new version of the engine brought", len(names))
+	}
+}
+
+// The fields that are left out of an input must not matter.
+func TestWhatIsNotReadDoesNotMatter(t *testing.T) {
+	p := must(t, nil, deny(`input.principal.kind == "human"`))
+	probe, err := p.Probe(t.Context(), program.Variant{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"human", "agent"} {
+		in := own(t)
+		in.Principal.Kind = kind
+		whole, err := probe(t.Context(), document.NewWriter(document.Everything()).Value(&in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		short, err := p.Decide(t.Context(), &in, time.Minute)
+		if err != nil || short.Allow != whole.Allow || short.Allow != (kind == "agent") {
+			t.Errorf("%s: %v; %+v and %+v", kind, err, short, whole)
+		}
+	}
+}
+
+func TestFindingsOfTheCompiler(t *testing.T) {
+	_, err := compile(t.Context(), nil, "package policy.deny.t\n\nimport rego.v2\n\ndeny contains 1 if {\n\tinput.principal.suspendd\n}\n")
+	found, ok := errors.AsType[program.Findings](err)
+	if !ok || len(found) != 1 || found[0].File != "dir/f0.rego" || found[0].Line != 6 || !strings.Contains(found[0].Msg, "suspendd") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestConcurrentDecisions(t *testing.T) {
+	p := must(t, nil, deny(`"x" in input.args.values.list`))
+	done := make(chan error)
+	for range 8 {
+		go func() {
+			var err error
+			for range 50 {
+				in := own(t)
+				in.Args.Values = map[string]any{"list": []any{"y"}}
+				out, derr := p.Decide(context.Background(), &in, time.Minute)
+				if derr != nil || !out.Allow {
+					err = fmt.Errorf("%+v: %w", out, derr)
+				}
+			}
+			done <- err
+		}()
+	}
+	for range 8 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func ExampleProgram_Decide() {
+	p, err := compile(context.Background(), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	in, err := document.ParseInput([]byte(`{"v":1,
+		"principal":{"id":"a","prefix":"mcp/a","scopes":["read"]},
+		"action":{"op":"kv.read","engine":"kv","effect":"read"},
+		"resource":{"path":"mcp/a2/x"}}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	out, err := p.Decide(context.Background(), &in, time.Second)
+	fmt.Println(out.Allow, out.Reasons[0].Code, err)
+	// Output: false resource.denied <nil>
+}
