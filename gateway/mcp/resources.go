@@ -135,10 +135,14 @@ func (ex *Exchange) readResource(ctx context.Context, params jsontext.Value) (re
 	if !ok {
 		return result{}, ex.noResource(uri)
 	}
-	res, cerr := ex.do(ctx, r.request())
+	req := r.request()
+	if err := ask(&req, f[1]); err != nil {
+		return result{}, err
+	}
+	res, cerr := ex.do(ctx, req)
 	switch {
 	case cerr == nil:
-		return result{body: contentsBody(jsonContents(uri, res.Body)), cache: true}, nil
+		return result{body: contentsBody(jsonContents(uri, res.Body)), cache: res.Deliver != call.Wrapped}, nil
 	case ex.stepUp(cerr):
 		return result{}, ex.challenge(cerr)
 	case cerr.Code == call.NotFound, cerr.Code == call.Forbidden, cerr.Code == call.UnknownOperation, cerr.Code == call.InvalidRequest:

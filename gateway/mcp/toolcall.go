@@ -32,7 +32,11 @@ func (ex *Exchange) callTool(ctx context.Context, params jsontext.Value) (result
 	case t.op == nil:
 		return ex.callExtra(ctx, t.extra, f)
 	}
-	return ex.callOp(ctx, t, f[1])
+	req := op.Request{Op: t.op.Name, Args: f[1]}
+	if err := ask(&req, f[2]); err != nil {
+		return result{}, err
+	}
+	return ex.callOp(ctx, t, req)
 }
 
 // unknownTool is also the answer for a tool that the caller could never call.
@@ -40,8 +44,8 @@ func unknownTool() *Fault { return invalidParams("unknown tool") }
 
 // callOp sends the call through the pipeline. What goes wrong there is a result,
 // which the model sees, and not a protocol fault.
-func (ex *Exchange) callOp(ctx context.Context, t *tool, args jsontext.Value) (result, error) {
-	res, err := ex.do(ctx, op.Request{Op: t.op.Name, Args: args})
+func (ex *Exchange) callOp(ctx context.Context, t *tool, req op.Request) (result, error) {
+	res, err := ex.do(ctx, req)
 	ex.completed(t.op.Name)
 	if err == nil {
 		ex.Progress(1, 1, "")
