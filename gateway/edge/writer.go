@@ -66,7 +66,7 @@ func (b *body) Read(p []byte) (int, error) {
 		_ = b.rc.SetReadDeadline(time.Now().Add(b.timeout)) // not every connection has deadlines
 	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
+	if errors.Is(err, io.EOF) { // after any other error the server drains the rest, which must end as well
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
 	return n, err
