@@ -1,0 +1,119 @@
+package check_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/check"
+)
+
+const (
+	rule = `package policy.deny.t
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: t.frozen
+deny contains {"code": "t.frozen", "msg": "frozen", "rule": "t.frozen"} if input.action.op == "kv.write"
+`
+	test = `package policy.deny.t_test
+
+import rego.v2
+
+test_frozen if count(data.policy.deny.t.deny) == 1 with input as {"action": {"op": "kv.write"}}
+`
+	wrong = `package policy.deny.t_test
+
+import rego.v2
+
+test_frozen if count(data.policy.deny.t.deny) == 2 with input as {"action": {"op": "kv.write"}}
+`
+	disagreeing = `package policy.deny.u
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: u.two
+deny contains {"code": "u.two", "msg": two, "rule": "u.two"} if input.action.op == "kv.write"
+
+two := "a" if input.principal.kind == "agent"
+
+two := "b" if input.action.op == "kv.write"
+`
+	disagreeingTest = `package policy.deny.u_test
+
+import rego.v2
+
+test_two if count(data.policy.deny.u.deny) == 1 with input as {"action": {"op": "kv.write"}}
+`
+)
+
+func catalogue() []*op.Op {
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		panic(err)
+	}
+	return c.All()
+}
+
+func team(rules, tests string) *bundle.Bundle {
+	b := &bundle.Bundle{Place: "dir", Data: map[string]any{}, Rules: []bundle.File{{Name: "t.rego", Text: []byte(rules)}}}
+	if tests != "" {
+		b.Tests = []bundle.File{{Name: "t_test.rego", Text: []byte(tests)}}
+	}
+	return b
+}
+
+func run(ctx context.Context, b *bundle.Bundle) (check.Report, error) {
+	core, err := bundle.Core()
+	if err != nil {
+		return check.Report{}, err
+	}
+	_, r, err := check.Policy(ctx, core, b, catalogue())
+	return r, err
+}
+
+func TestPolicy(t *testing.T) {
+	tests := []struct {
+		name string
+		b    *bundle.Bundle
+		want string // the first error, empty for none
+	}{
+		{"sound", team(rule, test), ""},
+		{"no test", team(rule, ""), "test"},
+		{"a test that fails", team(rule, wrong), "tests"},
+		{"a test that does not compile", team(rule, "package x\n\nimport rego.v2\n\ntest_x if y\n"), "tests"},
+		{"rules that disagree for some calls", team(disagreeing, disagreeingTest), "error"},
+		{"nothing but data", &bundle.Bundle{Data: map[string]any{}}, ""},
+		{"no Rego", team("package policy.deny.t\n\ndeny[x] {", ""), "compile"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := run(t.Context(), tt.b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, f := range r.Findings {
+				if !f.Warning && got == "" {
+					got = f.Check
+				}
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q: %v", got, tt.want, r.Findings)
+			}
+		})
+	}
+}
+
+func ExamplePolicy() {
+	r, err := run(context.Background(), team(rule, test))
+	fmt.Println(len(r.Findings), len(r.Rules), len(r.Tests.Results), err)
+	// Output: 0 1 1 <nil>
+}
