@@ -28,6 +28,7 @@ type cli struct {
 	Smoke       smokeCmd       `cmd:"" help:"Drive a running gateway over REST and MCP."`
 	Keys        keysCmd        `cmd:"" help:"Make API keys."`
 	Revoke      revokeCmd      `cmd:"" help:"Deny a subject, key, token or certificate from the next call on."`
+	Policy      policyCmd      `cmd:"" help:"Work on policies."`
 	Wasm        wasmCmd        `cmd:"" help:"Work on WASM transforms."`
 	VaultPolicy vaultPolicyCmd `cmd:"" name:"vault-policy" help:"Print, or write to Vault, the least policy of a subject."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
@@ -62,6 +63,9 @@ func main() {
 		os.Exit(exitUsage)
 	}
 	if err := ctx.Run(); err != nil {
+		if _, ok := errors.AsType[foundError](err); ok {
+			os.Exit(exitFailed)
+		}
 		fmt.Fprintf(os.Stderr, "portcullis: %v\n", err)
 		if _, ok := errors.AsType[usageError](err); ok {
 			os.Exit(exitUsage)

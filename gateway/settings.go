@@ -36,7 +36,7 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 			Role: c.ChildTokenRole, LeaseRole: c.LeaseTokenRole,
 		},
 		CacheTTL: c.ReadCacheTTL,
-		Guard: vault.Guard{Max: c.LeaseMax, Renew: c.LeaseRenew, Idle: c.LeaseIdle},
+		Guard:    vault.Guard{Max: c.LeaseMax, Renew: c.LeaseRenew, Idle: c.LeaseIdle},
 	}
 }
 
@@ -46,8 +46,12 @@ func mounts(c config.Config) ops.Mounts {
 }
 
 func policyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Config {
+	keys, err := policyKeys(c.PolicyKeyID, c.PolicyKeyFile, c.PolicyKeyAlg)
+	if err != nil {
+		log.Error("the policy's key cannot be read: no archive will be accepted", "cause", err)
+	}
 	return policy.Config{
-		Dir: c.PolicyDir, Timeout: c.PolicyTimeout, Catalogue: o, Logger: log,
+		Dir: c.PolicyDir, Keys: keys, Timeout: c.PolicyTimeout, Catalogue: o, Logger: log,
 		Shadow: c.PolicyShadow, LastGood: c.PolicyBackup, MaxStale: c.PolicyStale,
 		LogFile: c.DecisionLog, LogKey: []byte(c.DecisionKey.Reveal()),
 		StandardRequests: c.RateRequests, StandardWindow: time.Duration(c.RateWindow) * time.Second,

@@ -111,6 +111,7 @@ func (g *gateway) routes() error {
 	g.admin = g.edge
 	if g.cfg.AdminAddr != "" {
 		g.admin = edge.New(g.edgeConfig())
+		g.admin.Handle(http.MethodGet, "/decisions/:id/trace", g.trace)
 		g.probes(g.edge)
 	}
 	g.probes(g.admin)

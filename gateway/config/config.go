@@ -122,6 +122,9 @@ type Config struct {
 
 	// What is decided
 	PolicyDir     string        `cfg:"POLICY_DIR"`
+	PolicyKeyID   string        `cfg:"POLICY_KEY_ID"`        // key id that a signed archive must name
+	PolicyKeyFile string        `cfg:"POLICY_KEY_FILE"`      // its public key, PEM
+	PolicyKeyAlg  string        `cfg:"POLICY_KEY_ALGORITHM"` // ES256, EdDSA or RS256
 	PolicyTimeout time.Duration `cfg:"POLICY_TIMEOUT"`
 	PolicyShadow  string        `cfg:"POLICY_SHADOW_DIR"` // a candidate that is evaluated beside POLICY_DIR and never enforced
 	PolicyBackup  string        `cfg:"POLICY_LAST_GOOD"`  // file that keeps the last good policy over a restart
@@ -160,7 +163,7 @@ func Default() Config {
 		MTLSHeader: "x-ssl-client-s-dn", MTLSVerifyHeader: "x-ssl-client-verify", MTLSCNPrefix: "CN=", MTLSSubjectFrom: "cn",
 		MTLSScopes: []string{"read", "write", "delete", "list"}, MTLSKind: "agent",
 		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "auto",
-		PolicyTimeout: 25 * time.Millisecond, PolicyStale: 24 * time.Hour,
+		PolicyTimeout: 25 * time.Millisecond, PolicyKeyAlg: "ES256", PolicyStale: 24 * time.Hour,
 		RateEnabled: true, RateRequests: 60, RateWindow: 60,
 		ServiceName: "portcullis",
 	}

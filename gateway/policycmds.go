@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"portcullis/gateway/config"
+	"portcullis/gateway/ops"
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/policycmd"
+)
+
+type policyCmd struct {
+	Check   policyCheckCmd   `cmd:"" help:"Check a policy as the gateway does before it makes one active."`
+	Test    policyTestCmd    `cmd:"" help:"Run a policy's tests, or the suite that tries to make it fail open."`
+	Eval    policyEvalCmd    `cmd:"" help:"Print a policy's answer to a call."`
+	Explain policyExplainCmd `cmd:"" help:"Say why a call is answered as it is, and what would allow it."`
+	Replay  policyReplayCmd  `cmd:"" help:"Decide recorded calls once more and print those that flip."`
+	Bench   policyBenchCmd   `cmd:"" help:"Measure decisions."`
+	Build   policyBuildCmd   `cmd:"" help:"Write a policy as a signed archive."`
+	Inspect policyInspectCmd `cmd:"" help:"Print what a policy reads, its rules and its tiers."`
+}
+
+// Help is the end of the command's help.
+func (policyCmd) Help() string {
+	return "A policy is named as POLICY_DIR names it: a directory, a file or a signed archive.\n\n" + examples(
+		"portcullis policy check my-policy",
+		"portcullis policy explain my-policy call.json",
+		"portcullis policy replay my-policy --log decisions.jsonl",
+	)
+}
+
+// policyFlags name the policy that a command is about.
+type policyFlags struct {
+	Dir       string `arg:"" optional:"" env:"POLICY_DIR" help:"Directory, file or signed archive; the embedded policy alone when absent."`
+	KeyID     string `env:"POLICY_KEY_ID" help:"Key id that a signed archive must name." placeholder:"ID"`
+	KeyFile   string `env:"POLICY_KEY_FILE" help:"PEM file of the key." type:"path" placeholder:"FILE"`
+	Algorithm string `env:"POLICY_KEY_ALGORITHM" help:"ES256, EdDSA or RS256." enum:"ES256,EdDSA,RS256" default:"ES256"`
+}
+
+func (f policyFlags) policy() (policycmd.Policy, error) {
+	keys, err := policyKeys(f.KeyID, f.KeyFile, f.Algorithm)
+	if err != nil {
+		return policycmd.Policy{}, usageError{err}
+	}
+	catalogue, err := ops.New(mounts(config.Default()))
+	return policycmd.Policy{Dir: f.Dir, Keys: keys, Catalogue: catalogue, Out: os.Stdout}, err
+}
+
+// run does something with the policy. What was found has been printed.
+func (f policyFlags) run(do func(context.Context, policycmd.Policy) error) error {
+	p, err := f.policy()
+	if err != nil {
+		return err
+	}
+	if err = do(context.Background(), p); errors.Is(err, policycmd.ErrFound) {
+		return foundError{err}
+	}
+	return err
+}
+
+// foundError ends a command with exit code 1 and no further word.
+type foundError struct{ error }
+
+// policyKeys reads the key of signed archives; no key id means none.
+func policyKeys(id, file, algorithm string) (bundle.Keys, error) {
+	if id == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Keys{id: {PEM: string(pem), Algorithm: algorithm}}, nil
+}
+
+// readInput reads a file, or standard input for "-".
+func readInput(file string) ([]byte, error) {
+	if file == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(file)
+}
+
+type policyCheckCmd struct{ policyFlags }
+
+// Help is the end of the command's help.
+func (policyCheckCmd) Help() string { return examples("portcullis policy check my-policy") }
+
+// Run checks.
+func (c policyCheckCmd) Run() error {
+	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Check(ctx) })
+}
+
+type policyTestCmd struct {
+	policyFlags
+	Filter      string  `name:"run" help:"Regular expression of tests to run." placeholder:"RE"`
+	Threshold   float64 `help:"Per cent of lines that tests must cover."`
+	JUnit       string  `name:"junit" help:"File for a report in JUnit's form." type:"path" placeholder:"FILE"`
+	Conformance bool    `help:"Run the whole fail-closed suite, pairs of fields included."`
+}
+
+// Help is the end of the command's help.
+func (policyTestCmd) Help() string {
+	return examples("portcullis policy test my-policy --threshold 90", "portcullis policy test my-policy --conformance")
+}
+
+// Run tests.
+func (c policyTestCmd) Run() error {
+	o := policycmd.TestOptions{Run: c.Filter, Threshold: c.Threshold, Conformance: c.Conformance}
+	if c.JUnit != "" {
+		f, err := os.Create(c.JUnit)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		o.JUnit = f
+	}
+	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Test(ctx, o) })
+}
+
+type policyEvalCmd struct {
+	policyFlags
+	Input string `arg:"" optional:"" default:"-" help:"File with the input document, - for standard input."`
+}
+
+// Help is the end of the command's help.
+func (policyEvalCmd) Help() string { return examples("portcullis policy eval my-policy call.json") }
+
+// Run evaluates.
+func (c policyEvalCmd) Run() error {
+	input, err := readInput(c.Input)
+	if err != nil {
+		return err
+	}
+	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Eval(ctx, input) })
+}
+
+type policyExplainCmd struct {
+	policyFlags
+	Input string `arg:"" optional:"" default:"-" help:"File with the input document, - for standard input."`
+	Log   string `help:"Decision log to take the input from." type:"existingfile" placeholder:"FILE"`
+	ID    string `help:"Decision in the log." placeholder:"ID"`
+	Trace bool   `help:"Print every step that did not hold."`
+}
+
+// Help is the end of the command's help.
+func (policyExplainCmd) Help() string {
+	return examples(
+		"portcullis policy explain my-policy call.json",
+		"portcullis policy explain my-policy --log decisions.jsonl --id 01m85rbsetpg58s7045bm5qtec",
+	)
+}
+
+// Run explains.
+func (c policyExplainCmd) Run() error {
+	input, err := c.input()
+	if err != nil {
+		return err
+	}
+	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Explain(ctx, input, c.Trace) })
+}
+
+func (c policyExplainCmd) input() ([]byte, error) {
+	if c.Log == "" {
+		return readInput(c.Input)
+	}
+	f, err := os.Open(c.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return policycmd.Find(f, c.ID)
+}
+
+type policyReplayCmd struct {
+	policyFlags
+	Log string `required:"" help:"Decision log (DECISION_LOG)." type:"existingfile" placeholder:"FILE"`
+}
+
+// Help is the end of the command's help.
+func (policyReplayCmd) Help() string {
+	return "Exits with 1 when a call flips.\n\n" + examples("portcullis policy replay my-policy --log decisions.jsonl")
+}
+
+// Run replays.
+func (c policyReplayCmd) Run() error {
+	f, err := os.Open(c.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	return c.run(func(ctx context.Context, p policycmd.Policy) error {
+		_, err := p.Replay(ctx, f)
+		return err
+	})
+}
+
+type policyBenchCmd struct {
+	policyFlags
+	Rounds int           `help:"How often each case is measured; the best counts." default:"5"`
+	Round  time.Duration `help:"How long once is." default:"200ms"`
+}
+
+// Help is the end of the command's help.
+func (policyBenchCmd) Help() string { return examples("portcullis policy bench my-policy") }
+
+// Run measures.
+func (c policyBenchCmd) Run() error {
+	dir, err := os.MkdirTemp("", "policy-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Bench(ctx, dir, c.Rounds, c.Round) })
+}
+
+type policyBuildCmd struct {
+	policyFlags
+	Out      string `required:"" help:"Archive to write." type:"path" placeholder:"FILE"`
+	Sign     bool   `required:"" help:"Sign it with --key-file, the private key; an archive is never written unsigned."`
+	Sequence int64  `help:"Must grow with every archive; the time when absent."`
+}
+
+// Help is the end of the command's help.
+func (policyBuildCmd) Help() string {
+	return examples("portcullis policy build my-policy --sign --key-id release --key-file release.pem --out policy.tar.gz")
+}
+
+// Run builds.
+func (c policyBuildCmd) Run() error {
+	keys, err := policyKeys(c.KeyID, c.KeyFile, c.Algorithm)
+	if err != nil || len(keys) == 0 {
+		return usageError{errors.Join(err, errors.New("give --key-id and --key-file"))}
+	}
+	f, err := os.CreateTemp("", "policy-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	o := policycmd.BuildOptions{KeyID: c.KeyID, Key: keys[c.KeyID], Sequence: c.Sequence}
+	if o.Sequence == 0 {
+		o.Sequence = time.Now().Unix()
+	}
+	source := policyFlags{Dir: c.Dir, Algorithm: c.Algorithm}
+	err = source.run(func(ctx context.Context, p policycmd.Policy) error { return p.Build(ctx, f, o) })
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	raw, err := os.ReadFile(f.Name())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(c.Out, raw, 0o600)
+}
+
+type policyInspectCmd struct{ policyFlags }
+
+// Help is the end of the command's help.
+func (policyInspectCmd) Help() string { return examples("portcullis policy inspect my-policy") }
+
+// Run inspects.
+func (c policyInspectCmd) Run() error {
+	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Inspect(ctx) })
+}

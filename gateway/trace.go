@@ -1,0 +1,35 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+)
+
+// traceScope is what an administrator's credential must carry to see how the
+// policy came to a decision about anybody.
+const traceScope = "policy:explain"
+
+// trace answers GET /decisions/{id}/trace on the administrators' listener: the
+// record of a decision, and every step of its evaluation.
+func (g *gateway) trace(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	if !c.HasScope(traceScope) {
+		e := call.Errorf(call.InsufficientScope, "the credential lacks a scope that this needs")
+		e.Scopes = []string{traceScope}
+		edge.WriteError(w, e, "")
+		return
+	}
+	record, steps, err := g.policy.Trace(r.Context(), r.PathValue("path"))
+	if err != nil {
+		edge.WriteError(w, err, "")
+		return
+	}
+	raw, err := json.Marshal(map[string]any{"record": record, "trace": steps})
+	if err != nil {
+		edge.WriteError(w, err, "")
+		return
+	}
+	edge.WriteJSON(w, http.StatusOK, raw)
+}
