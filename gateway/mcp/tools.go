@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/base64"
+	"maps"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -58,23 +59,25 @@ func entry(o *op.Op, name string) jsontext.Value {
 		InputSchema  *jsonschema.Schema `json:"inputSchema"`
 		OutputSchema *jsonschema.Schema `json:"outputSchema"`
 		Annotations  annotations        `json:"annotations"`
-	}{name, o.Title, o.Doc, o.In, withError(o.Out), annotations{
+	}{name, o.Title, o.Doc, o.In, anyAnswer(o.Out), annotations{
 		Title: o.Title, ReadOnly: o.ReadOnly(), Destructive: o.Destructive, Idempotent: o.Idempotent,
 	}})
 }
 
-// withError widens an output schema by the other thing that structuredContent can
-// be, an error, so that it holds for every answer: some clients check both.
-func withError(out *jsonschema.Schema) *jsonschema.Schema {
+// anyAnswer widens an output schema by the other things that structuredContent can
+// be, an error or a wrapping token, so that it holds for every answer: some clients
+// check each of them.
+func anyAnswer(out *jsonschema.Schema) *jsonschema.Schema {
 	s := *out
-	s.Properties = map[string]*jsonschema.Schema{"error": {Type: "object", Description: "what went wrong, instead of the rest"}}
-	for k, v := range out.Properties {
-		s.Properties[k] = v
+	s.Properties = map[string]*jsonschema.Schema{
+		"error":     {Type: "object", Description: "what went wrong, instead of the rest"},
+		"wrap_info": {Type: "object", Description: "what opens the answer, instead of the rest, when it is wrapped"},
 	}
+	maps.Copy(s.Properties, out.Properties)
 	if s.Required = nil; len(out.Required) == 0 {
 		return &s
 	}
-	s.AnyOf = []*jsonschema.Schema{{Required: out.Required}, {Required: []string{"error"}}}
+	s.AnyOf = []*jsonschema.Schema{{Required: out.Required}, {Required: []string{"error"}}, {Required: []string{"wrap_info"}}}
 	return &s
 }
 
