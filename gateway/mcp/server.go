@@ -96,6 +96,7 @@ func New(c Config) *Server {
 }
 
 func (s *Server) failed(err error) {
+	panics.Inc()
 	if s.Failed != nil {
 		s.Failed(err)
 	}

@@ -64,6 +64,7 @@ func (ss *sessions) open(s *session, now time.Time) bool {
 		ss.byOwner[s.owner] = map[*session]bool{}
 	}
 	ss.byID[s.id], ss.byOwner[s.owner][s] = s, true
+	openSessions.Inc()
 	return true
 }
 
@@ -120,6 +121,7 @@ func (ss *sessions) end(s *session) {
 // remove forgets a session. The lock is held.
 func (ss *sessions) remove(s *session) {
 	delete(ss.byID, s.id)
+	openSessions.Dec()
 	delete(ss.byOwner[s.owner], s)
 	if len(ss.byOwner[s.owner]) == 0 {
 		delete(ss.byOwner, s.owner)
