@@ -120,7 +120,7 @@ func (g *gateway) routes() error {
 		g.meter.WritePrometheus(w)
 	})
 	g.mcp = mcp.New(mcp.Config{
-		Catalogue: g.ops, Do: g.calls.Do, Callable: g.policy.Callable, Version: version,
+		Catalogue: g.ops, Do: g.calls.Do, Callable: g.policy.Callable, Names: g.policy.Names, Version: version,
 		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.stepUp,
 		Events: g.events, KeepAlive: g.keepAlive(), Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
 	})

@@ -1,6 +1,7 @@
 package mcp_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -92,6 +93,27 @@ func TestPromptsSuggestWhatIsAllowed(t *testing.T) {
 		got := post(t, s.ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"`+name+`","arguments":{}}}`).Body.String()
 		if !strings.Contains(got, want) {
 			t.Errorf("%s: got %s", name, got)
+		}
+	}
+}
+
+// TestGrantedNames holds that a caller is told the keys and roles that it may use:
+// in the schemas and as completions.
+func TestGrantedNames(t *testing.T) {
+	w := newWorld(t)
+	w.Names = func(_ context.Context, _ *call.Caller, o *op.Op) ([]string, bool) {
+		return []string{"mcp", "signing"}, o.Engine == "transit" && o.Name != "transit.random"
+	}
+	s := mcp.New(w.Config)
+	if got := post(t, s.ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`).Body.String(); !strings.Contains(got, `"enum":["mcp","signing"]`) {
+		t.Errorf("got %s", got)
+	}
+	for argument, want := range map[string]string{
+		`{"name":"key","value":"si"}`: `"values":["signing"]`, `{"name":"key","value":""}`: `"values":["mcp","signing"]`, `{"name":"x","value":""}`: `"values":[]`,
+	} {
+		body := `{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"sign_file"},"argument":` + argument + `}}`
+		if got := post(t, s.ServeRPC, agent(t), body).Body.String(); !strings.Contains(got, want) {
+			t.Errorf("%s: got %s, want %s", argument, got, want)
 		}
 	}
 }

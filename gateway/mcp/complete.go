@@ -20,7 +20,7 @@ func (ex *Exchange) complete(ctx context.Context, params jsontext.Value) (result
 	if err != nil {
 		return result{}, invalidParams("params: " + err.Error())
 	}
-	kind, err1 := fields(f[0], "type")
+	kind, err1 := fields(f[0], "type", "name")
 	arg, err2 := fields(f[1], "name", "value")
 	if err1 != nil || err2 != nil {
 		return result{}, invalidParams("ref and argument must be objects")
@@ -31,7 +31,8 @@ func (ex *Exchange) complete(ctx context.Context, params jsontext.Value) (result
 	if !ok1 || !ok2 || !ok3 || (ref != "ref/prompt" && ref != "ref/resource") {
 		return result{}, invalidParams("ref and argument are not as the protocol has them")
 	}
-	values := ex.suggest(ctx, name, value, ref == "ref/resource")
+	prompt, _ := text(kind[1])
+	values := ex.suggest(ctx, prompt, name, value)
 	return result{body: completion(values)}, nil
 }
 
@@ -46,21 +47,33 @@ func completion(values []string) jsontext.Value {
 	}{suggestions{values[:min(len(values), maxValues)], len(values), len(values) > maxValues}})
 }
 
-func (ex *Exchange) suggest(ctx context.Context, name, value string, absolute bool) []string {
-	out := []string{}
+// suggest returns the values that begin as what has been typed. Without a prompt
+// the argument is that of the resource template, whose paths are full ones.
+func (ex *Exchange) suggest(ctx context.Context, prompt, name, value string) []string {
 	var all []string
-	switch {
-	case name == "path":
-		all = ex.paths(ctx, value, absolute)
-	case ex.server.Names != nil && (name == "key" || name == "role"):
-		all = ex.server.Names(ctx, ex.Caller, name)
+	switch name {
+	case "path":
+		all = ex.paths(ctx, value, prompt == "")
+	case "key", "role":
+		all = ex.granted(ctx, prompt)
 	}
+	out := []string{}
 	for _, v := range all {
 		if strings.HasPrefix(v, value) {
 			out = append(out, v)
 		}
 	}
 	return out
+}
+
+// granted are the names that the caller may use with a prompt's first operation.
+func (ex *Exchange) granted(ctx context.Context, prompt string) []string {
+	for i := range ex.server.prompts {
+		if p := &ex.server.prompts[i]; p.Name == prompt && len(p.Needs) > 0 && ex.offered(ctx, p) {
+			return ex.names(ctx, ex.server.Catalogue.Get(p.Needs[0]))
+		}
+	}
+	return nil
 }
 
 // paths lists the directory that a path begins with. Absolute paths begin at the

@@ -23,10 +23,9 @@ type Config struct {
 	// Challenge is the WWW-Authenticate value that asks a bearer caller for more
 	// scopes. Without it such a refusal is an ordinary result.
 	Challenge func(*call.Error) string
-	// Names suggests values for an argument ("key" or "role"): names that the
-	// caller may use. Optional.
-	Names func(ctx context.Context, c *call.Caller, argument string) []string
-
+	// Names are the keys or roles that the caller may use with an operation; ok is
+	// false when its resources have no names in the policy's data. Optional.
+	Names func(ctx context.Context, c *call.Caller, o *op.Op) (names []string, ok bool)
 	// Failed is told of a panic that became an internal error. Optional.
 	Failed func(error)
 

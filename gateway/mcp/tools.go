@@ -24,7 +24,7 @@ type tool struct {
 // loadTools makes an entry of every operation. Both spellings of a name find it.
 func (s *Server) loadTools() {
 	for _, o := range s.Catalogue.All() {
-		s.tools = append(s.tools, tool{op: o, dotted: entry(o, o.Name), underscore: entry(o, underscored(o.Name))})
+		s.tools = append(s.tools, tool{op: o, dotted: entry(o, o.Name, o.In), underscore: entry(o, underscored(o.Name), o.In)})
 	}
 	if s.Extra != nil {
 		for _, t := range s.Extra.Tools {
@@ -44,7 +44,7 @@ func (s *Server) loadTools() {
 func underscored(name string) string { return strings.ReplaceAll(name, ".", "_") }
 
 // entry is an operation as a tool (MCP, tools, data types).
-func entry(o *op.Op, name string) jsontext.Value {
+func entry(o *op.Op, name string, in *jsonschema.Schema) jsontext.Value {
 	type annotations struct {
 		Title       string `json:"title"`
 		ReadOnly    bool   `json:"readOnlyHint"`
@@ -59,7 +59,7 @@ func entry(o *op.Op, name string) jsontext.Value {
 		InputSchema  *jsonschema.Schema `json:"inputSchema"`
 		OutputSchema *jsonschema.Schema `json:"outputSchema"`
 		Annotations  annotations        `json:"annotations"`
-	}{name, o.Title, o.Doc, o.In, anyAnswer(o.Out), annotations{
+	}{name, o.Title, o.Doc, in, anyAnswer(o.Out), annotations{
 		Title: o.Title, ReadOnly: o.ReadOnly(), Destructive: o.Destructive, Idempotent: o.Idempotent,
 	}})
 }
@@ -97,10 +97,45 @@ func (ex *Exchange) toolEntry(ctx context.Context, t *tool) jsontext.Value {
 	if !ex.mayCall(ctx, t) {
 		return nil
 	}
+	if t.op != nil {
+		if names := ex.names(ctx, t.op); names != nil {
+			return entry(t.op, ex.toolName(t.op.Name), narrowed(t.op.In, names))
+		}
+	}
 	if ex.underscores() {
 		return t.underscore
 	}
 	return t.dotted
+}
+
+// names are the keys or roles that the caller may use with an operation, nil when
+// they are not known.
+func (ex *Exchange) names(ctx context.Context, o *op.Op) []string {
+	if ex.server.Names == nil {
+		return nil
+	}
+	names, ok := ex.server.Names(ctx, ex.Caller, o)
+	if !ok {
+		return nil
+	}
+	return names
+}
+
+// narrowed lists the names in an input schema, so that a model need not guess.
+// What may be used, the policy decides all the same.
+func narrowed(in *jsonschema.Schema, names []string) *jsonschema.Schema {
+	s := *in
+	s.Properties = maps.Clone(in.Properties)
+	for _, arg := range []string{"key", "role"} {
+		if p := in.Properties[arg]; p != nil {
+			named := *p
+			for _, n := range names {
+				named.Enum = append(named.Enum, n)
+			}
+			s.Properties[arg] = &named
+		}
+	}
+	return &s
 }
 
 func (ex *Exchange) mayCall(ctx context.Context, t *tool) bool {
