@@ -39,6 +39,7 @@ type Spec struct {
 	Public      bool // any authenticated caller may call it: no scope is needed
 	OneTime     bool // what it mints ends with its first use: only the policy's own cap of its life holds, no default
 	Needs       []Need
+	Headers     string // the argument that a REST request's header names become, empty for none
 }
 
 // Need is what a token must be allowed in Vault for an operation to work.

@@ -133,7 +133,7 @@ func describe(o *op.Op, param string) operation {
 	}
 	if o.Method == http.MethodGet || o.Method == http.MethodDelete {
 		for _, name := range slices.Sorted(maps.Keys(o.In.Properties)) {
-			if name != param {
+			if name != param && name != o.Headers {
 				d.Parameters = append(d.Parameters, newParameter(o, name, "query"))
 			}
 		}

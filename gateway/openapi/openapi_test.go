@@ -108,8 +108,12 @@ func TestComplete(t *testing.T) {
 		}
 	}
 	for _, o := range catalogue(t).All() {
-		if n, ok := found[o.Name]; !ok || n != len(o.In.Properties) {
-			t.Errorf("%s: got %d arguments (described: %v), want %d", o.Name, n, ok, len(o.In.Properties))
+		want := len(o.In.Properties)
+		if o.Headers != "" {
+			want-- // the gateway fills it
+		}
+		if n, ok := found[o.Name]; !ok || n != want {
+			t.Errorf("%s: got %d arguments (described: %v), want %d", o.Name, n, ok, want)
 		}
 	}
 }

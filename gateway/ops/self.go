@@ -13,6 +13,11 @@ import (
 func self(m Mounts) []*op.Op {
 	return []*op.Op{
 		op.New(op.Spec{
+			Name: "self.echo", Engine: "self", Effect: op.Read, Idempotent: true,
+			Method: "GET", Path: "/debug/echo", Headers: "headers",
+			Title: "Echo headers", Doc: "Say which headers of yours reached the gateway; no value is shown.",
+		}, echo),
+		op.New(op.Spec{
 			Name: "self.explain", Engine: "self", Effect: op.Read, Idempotent: true, Public: true,
 			Method: "GET", Path: "/decisions/:decision_id",
 			Title: "Explain a decision", Doc: "Say why a call of your own was allowed or denied.",
@@ -51,6 +56,25 @@ func whoami(_ context.Context, s *vault.Session, _ nothing) (whoamiOut, error) {
 	}
 	if c.OnBehalfOf != nil {
 		out.OnBehalfOf = c.OnBehalfOf.Subject
+	}
+	return out, nil
+}
+
+type echoIn struct {
+	Headers map[string]call.Secret `json:"headers,omitzero" jsonschema:"filled by the gateway over REST"`
+}
+
+// Target implements op.Target.
+func (*echoIn) Target(op.At) (call.Resource, error) { return call.Resource{}, nil }
+
+type echoOut struct {
+	Headers map[string]string `json:"headers" jsonschema:"the names of the headers; each value is [redacted]"`
+}
+
+func echo(_ context.Context, _ *vault.Session, in echoIn) (echoOut, error) {
+	out := echoOut{Headers: map[string]string{}}
+	for name := range in.Headers {
+		out.Headers[name] = call.Redacted
 	}
 	return out, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/jsonschema-go/jsonschema"
 
@@ -151,6 +152,9 @@ func arguments(r *http.Request, o *op.Op, path string) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if o.Headers != "" {
+		b = appendHeaders(b, r, o.Headers)
+	}
 	if b, err = appendQuery(b, r, o); err != nil {
 		return nil, err
 	}
@@ -161,6 +165,20 @@ func arguments(r *http.Request, o *op.Op, path string) ([]byte, error) {
 		b = append(b, body...)
 	}
 	return append(b, '}'), nil
+}
+
+// appendHeaders appends the names of the request's headers as an argument. Values
+// do not even get into it: some are credentials.
+func appendHeaders(b []byte, r *http.Request, name string) []byte {
+	names := map[string]string{}
+	for h := range r.Header {
+		names[strings.ToLower(h)] = call.Redacted
+	}
+	raw, err := json.Marshal(names, json.Deterministic(true))
+	if err != nil {
+		raw = []byte("{}") // header names are ASCII, so this cannot happen
+	}
+	return append(append(append(append(b, '"'), name...), `":`...), raw...)
 }
 
 // param names the parameter of a pattern, empty when it has none.

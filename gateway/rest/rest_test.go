@@ -86,6 +86,7 @@ func TestRequestBecomesACall(t *testing.T) {
 		{"GET", "/secrets", "", 200, "kv.list", `{}`},
 		{"GET", "/secrets?prefix=team%20a/", "", 200, "kv.list", `{"prefix":"team a/"}`},
 		{"GET", "/whoami", "", 200, "self.whoami", `{}`},
+		{"GET", "/debug/echo", "", 200, "self.echo", `{"headers":{"accept-encoding":"[redacted]","user-agent":"[redacted]","x-request-id":"[redacted]"}}`},
 	} {
 		status, body := send(t, c.method, url+c.path, c.body)
 		if status != c.status || got.Op != c.op || string(got.Args) != c.args || got.Transport != op.REST || got.ID == "" {
@@ -123,6 +124,7 @@ func TestBadRequests(t *testing.T) {
 		"version":            {"GET", "/secrets/a?version=x", "", 400},
 		"version twice":      {"GET", "/secrets/a?version=1&version=2", "", 400},
 		"huge version":       {"GET", "/secrets/a?version=99999999999999999999", "", 400},
+		"headers as a query": {"GET", "/debug/echo?headers=x", "", 400},
 		"unknown query":      {"GET", "/secrets/a?list=true", "", 400},
 		"query on a write":   {"PUT", "/secrets/a?cas=1", `{"data":{}}`, 400},
 		"body on a read":     {"GET", "/secrets/a", `{}`, 400},

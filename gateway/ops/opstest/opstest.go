@@ -40,6 +40,7 @@ func (c Call) Keep(saved map[string]string, out map[string]any) {
 func Calls(path string) []Call {
 	return []Call{
 		{Op: "self.whoami", Args: `{}`},
+		{Op: "self.echo", Args: `{}`, Want: "headers:map["},
 		{Op: "self.explain", Args: `{"decision_id":"${decision_id}"}`, Want: "allow:true"},
 		{Op: "kv.write", Args: `{"path":"` + path + `","data":{"password":"` + Marker + `"},"cas":0}`, Want: "version:1"},
 		{Op: "kv.read", Args: `{"path":"` + path + `","version":1}`, Want: Marker},
