@@ -124,7 +124,6 @@ func (l *line) decision(d *op.Decision) {
 
 func (l *line) outcome(r *op.Record) {
 	l.str("code", r.Code())
-	l.num("bytes", int64(r.Bytes))
 	if r.Outcome.Version > 0 {
 		l.num("version", int64(r.Outcome.Version))
 	}

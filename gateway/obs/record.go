@@ -44,6 +44,9 @@ func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 
 func faults(rec *op.Record) []slog.Attr {
 	var as []slog.Attr
+	if rec.Bytes > 0 {
+		as = append(as, slog.Int("bytes", rec.Bytes))
+	}
 	if rec.Outcome.Version > 0 {
 		as = append(as, slog.Int("version", rec.Outcome.Version))
 	}
