@@ -53,7 +53,10 @@ func TestReloadUnderLoad(t *testing.T) {
 	b := bind(t, agent(t), "db.issue_creds", `{"role":"readonly"}`)
 	for range 8 {
 		wg.Go(func() {
+			pace := time.NewTicker(500 * time.Microsecond) // leaves the processor to the reloads
+			defer pace.Stop()
 			for !stop.Load() {
+				<-pace.C
 				d := e.Decide(t.Context(), b)
 				calls.Add(1)
 				want, known := allows[d.Revision]

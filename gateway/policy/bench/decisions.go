@@ -36,13 +36,13 @@ const (
 func Decisions(dir string, cat *op.Catalogue) ([]Case, error) {
 	var out []Case
 	for _, n := range []int{10, 100, 1000, 10_000} {
-		c, err := engineCase(fmt.Sprintf("uncached, %d grants", n), dir, cat, n, -1)
+		c, err := engineCase(dir, policy.Config{Catalogue: cat, CacheSize: -1}, n)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, c)
 	}
-	cached, err := engineCase("cached", dir, cat, 1000, 0)
+	cached, err := engineCase(dir, policy.Config{Catalogue: cat}, 1000)
 	if err != nil {
 		return nil, err
 	}
@@ -106,16 +106,21 @@ func bind(cat *op.Catalogue, name, args string) (*op.Bound, error) {
 }
 
 // engineCase is a call of the last of n granted keys.
-func engineCase(name, dir string, cat *op.Catalogue, n, cache int) (Case, error) {
+func engineCase(dir string, c policy.Config, n int) (Case, error) {
 	dir, err := write(dir, n)
 	if err != nil {
 		return Case{}, err
 	}
-	e, err := policy.Open(policy.Config{Dir: dir, Catalogue: cat, CacheSize: cache, Timeout: time.Minute})
+	c.Dir, c.Timeout = dir, time.Minute
+	e, err := policy.Open(c)
 	if err != nil {
 		return Case{}, err
 	}
-	b, err := keyOf(cat, n)
+	name := "cached"
+	if c.CacheSize < 0 {
+		name = fmt.Sprintf("uncached, %d grants", n)
+	}
+	b, err := keyOf(c.Catalogue, n)
 	return Case{name, Naive, decide(e, b)}, err
 }
 

@@ -35,6 +35,7 @@ type spoil struct {
 	change
 }
 
+// String says what was done to which field.
 func (s spoil) String() string { return strings.Join(s.path, ".") + " is " + s.name }
 
 // spoilt tries one input that is spoilt; allowed says what the whole one is.

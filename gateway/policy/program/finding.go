@@ -18,6 +18,7 @@ type Finding struct {
 	Warning bool   `json:"warning"` // does not keep the policy from being used
 }
 
+// String is the finding in two lines, as compilers write theirs.
 func (f Finding) String() string {
 	kind := "error"
 	if f.Warning {
@@ -29,6 +30,7 @@ func (f Finding) String() string {
 // Findings are an error when one of them is not a warning.
 type Findings []Finding
 
+// Error lists what is no warning.
 func (fs Findings) Error() string {
 	s := ""
 	for _, f := range fs {
