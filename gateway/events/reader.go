@@ -304,7 +304,8 @@ func (r *Reader) Close() {
 
 // index and unindex keep the way from a resource to its readers. The log's lock
 // is held.
-func (l *Log) index(r *Reader, t Topic)   { add(l.topics(t), topicKey{t.Mount, t.Path.String()}, r) }
+func (l *Log) index(r *Reader, t Topic) { add(l.topics(t), topicKey{t.Mount, t.Path.String()}, r) }
+
 func (l *Log) unindex(r *Reader, t Topic) { drop(l.topics(t), topicKey{t.Mount, t.Path.String()}, r) }
 
 func (l *Log) topics(t Topic) map[topicKey]map[*Reader]struct{} {

@@ -113,27 +113,41 @@ func TestPlainJSONRPC(t *testing.T) {
 			`{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"{\"data\":{\"k\":\"v\"},\"version\":3,\"created_time\":\"2026-01-01T00:00:00Z\"}"}],` +
 				`"structuredContent":{"data":{"k":"v"},"version":3,"created_time":"2026-01-01T00:00:00Z"}}}`,
 		},
-		{"underscored name", `{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"kv_list"}}`,
-			`{"jsonrpc":"2.0","id":"a","result":{"content":[{"type":"text","text":"{\"keys\":[\"app\",\"team/\"]}"}],"structuredContent":{"keys":["app","team/"]}}}`},
+		{
+			"underscored name", `{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"kv_list"}}`,
+			`{"jsonrpc":"2.0","id":"a","result":{"content":[{"type":"text","text":"{\"keys\":[\"app\",\"team/\"]}"}],"structuredContent":{"keys":["app","team/"]}}}`,
+		},
 		{"a big id", `{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}`, `{"jsonrpc":"2.0","id":9007199254740993,"result":{}}`},
-		{"unknown tool", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.nope"}}`,
-			`{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"unknown tool"}}`},
+		{
+			"unknown tool", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.nope"}}`,
+			`{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"unknown tool"}}`,
+		},
 		{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"nope"}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"unknown method"}}`},
-		{"bad arguments", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"../x"}}}`,
+		{
+			"bad arguments", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"../x"}}}`,
 			`{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"invalid_request: argument path: the path has an empty, '.' or '..' segment"}],` +
-				`"structuredContent":{"error":{"code":"invalid_request","message":"argument path: the path has an empty, '.' or '..' segment","decision_id":"d1","request_id":"r1"}},"isError":true}}`},
-		{"a resource", `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"kv://secret/mcp/agent/app?version=2"}}`,
+				`"structuredContent":{"error":{"code":"invalid_request","message":"argument path: the path has an empty, '.' or '..' segment","decision_id":"d1","request_id":"r1"}},"isError":true}}`,
+		},
+		{
+			"a resource", `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"kv://secret/mcp/agent/app?version=2"}}`,
 			`{"jsonrpc":"2.0","id":1,"result":{"contents":[{"uri":"kv://secret/mcp/agent/app?version=2","mimeType":"application/json",` +
-				`"text":"{\"data\":{\"k\":\"v\"},\"version\":3,\"created_time\":\"2026-01-01T00:00:00Z\"}"}]}}`},
-		{"no resource", `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"kv://other/x"}}`,
-			`{"jsonrpc":"2.0","id":1,"error":{"code":-32002,"message":"resource not found","data":{"uri":"kv://other/x"}}}`},
-		{"resources", `{"jsonrpc":"2.0","id":1,"method":"resources/list"}`,
+				`"text":"{\"data\":{\"k\":\"v\"},\"version\":3,\"created_time\":\"2026-01-01T00:00:00Z\"}"}]}}`,
+		},
+		{
+			"no resource", `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"kv://other/x"}}`,
+			`{"jsonrpc":"2.0","id":1,"error":{"code":-32002,"message":"resource not found","data":{"uri":"kv://other/x"}}}`,
+		},
+		{
+			"resources", `{"jsonrpc":"2.0","id":1,"method":"resources/list"}`,
 			`{"jsonrpc":"2.0","id":1,"result":{"resources":[` +
 				`{"uri":"kv://secret/mcp/agent/","name":"your secrets","description":"What lies below your own prefix.","mimeType":"application/json"},` +
 				`{"uri":"kv://secret/mcp/agent/app","name":"app","mimeType":"application/json"},` +
-				`{"uri":"kv://secret/mcp/agent/team/","name":"team/","mimeType":"application/json"}]}}`},
-		{"completion", `{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"rotate_secret"},"argument":{"name":"path","value":"te"}}}`,
-			`{"jsonrpc":"2.0","id":1,"result":{"completion":{"values":["team/"],"total":1,"hasMore":false}}}`},
+				`{"uri":"kv://secret/mcp/agent/team/","name":"team/","mimeType":"application/json"}]}}`,
+		},
+		{
+			"completion", `{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"rotate_secret"},"argument":{"name":"path","value":"te"}}}`,
+			`{"jsonrpc":"2.0","id":1,"result":{"completion":{"values":["team/"],"total":1,"hasMore":false}}}`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := mcp.New(newWorld(t).Config)
