@@ -87,11 +87,12 @@ func (g *gateway) serve(ctx context.Context) error {
 type server struct {
 	*http.Server
 	listener net.Listener
+	secure   bool // with TLS; Server.TLSConfig does not tell, net/http sets it by itself
 }
 
 func (s server) serve() error {
 	var err error
-	if s.TLSConfig != nil {
+	if s.secure {
 		err = s.ServeTLS(s.listener, "", "")
 	} else {
 		err = s.Serve(s.listener)
@@ -126,7 +127,7 @@ func (g *gateway) listen(ctx context.Context) ([]server, error) {
 		if i == 0 {
 			s.TLSConfig = g.auth.TLSConfig()
 		}
-		servers = append(servers, server{s, bounded{l}})
+		servers = append(servers, server{s, bounded{l}, s.TLSConfig != nil})
 	}
 	return servers, nil
 }
@@ -134,7 +135,7 @@ func (g *gateway) listen(ctx context.Context) ([]server, error) {
 // announce prints the ready line, which names the port that was found.
 func announce(s server) error {
 	scheme := "http"
-	if s.TLSConfig != nil {
+	if s.secure {
 		scheme = "https"
 	}
 	line, err := json.Marshal(map[string]string{"addr": scheme + "://" + s.listener.Addr().String()})
