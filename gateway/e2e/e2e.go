@@ -81,6 +81,7 @@ func startIn(t testing.TB, dir string, v *stack.Vault, env ...string) *stack.Gat
 
 // wait stops a process that the end of the test's context has not stopped yet.
 func wait(t testing.TB, p *stack.Process) {
+	t.Helper()
 	if err := p.Stop(); err != nil {
 		t.Error(err)
 	}

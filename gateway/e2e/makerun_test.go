@@ -54,6 +54,7 @@ func interrupt(t *testing.T, p *stack.Process) {
 }
 
 func wait(t *testing.T, p *stack.Process) {
+	t.Helper()
 	if err := p.Stop(); err != nil {
 		t.Error(err)
 	}
