@@ -101,22 +101,26 @@ func (l *Log) Publish(e Event) {
 	}
 	switch {
 	case e.Owner != "":
-		push(l.owned[e.Owner], en)
+		l.push(l.owned[e.Owner], en)
 		return
 	case e.Kind != ResourceChanged:
-		push(l.readers, en)
+		l.push(l.readers, en)
 		return
 	}
-	push(l.exact[topicKey{e.Mount, e.Path.String()}], en)
-	push(l.below[topicKey{e.Mount, ""}], en)
+	l.push(l.exact[topicKey{e.Mount, e.Path.String()}], en)
+	l.push(l.below[topicKey{e.Mount, ""}], en)
 	for _, p := range e.Path.Ancestors() {
-		push(l.below[topicKey{e.Mount, p}], en)
+		l.push(l.below[topicKey{e.Mount, p}], en)
 	}
 }
 
-func push(rs map[*Reader]struct{}, e *entry) {
+// push queues an event with readers. One that does not keep up is looked at no
+// more, so that it costs later publishers nothing. The lock is held.
+func (l *Log) push(rs map[*Reader]struct{}, e *entry) {
 	for r := range rs {
-		r.push(e)
+		if r.push(e) {
+			l.forget(r)
+		}
 	}
 }
 

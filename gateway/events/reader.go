@@ -111,23 +111,25 @@ func (f *Filter) wants(e *Event, c *call.Caller) bool {
 	return slices.ContainsFunc(f.Topics, func(t Topic) bool { return t.covers(e) })
 }
 
-// push queues an event. The log's lock is held; nothing here waits.
-func (r *Reader) push(e *entry) {
+// push queues an event and reports whether the reader was too slow for it and has
+// been cut off. The log's lock is held; nothing here waits.
+func (r *Reader) push(e *entry) (cut bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err != nil || !r.filter.wants(&e.Event, r.caller) {
-		return
+		return false
 	}
 	if n := len(r.queue); n > 0 && r.queue[n-1].seq == e.seq {
-		return // two topics of the reader cover the event
+		return false // two topics of the reader cover the event
 	}
 	if len(r.queue) >= r.log.Queue {
 		r.stop(ErrSlow)
 		cutOff.Inc()
-		return
+		return true
 	}
 	r.queue = append(r.queue, e)
 	r.signal()
+	return false
 }
 
 func (r *Reader) signal() {
@@ -289,17 +291,20 @@ func (r *Reader) Close() {
 		return
 	}
 	delete(l.readers, r)
-	drop(l.owned, r.caller.Key(), r)
+	l.forget(r)
 	streams.Dec()
 	if l.callers[r.caller.Key()]--; l.callers[r.caller.Key()] == 0 {
 		delete(l.callers, r.caller.Key())
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, t := range r.filter.Topics {
+	r.end(ErrClosed)
+}
+
+// forget takes a reader off every way that leads to it. The log's lock is held.
+func (l *Log) forget(r *Reader) {
+	drop(l.owned, r.caller.Key(), r)
+	for _, t := range r.topicsOf() {
 		l.unindex(r, t)
 	}
-	r.stop(ErrClosed)
 }
 
 // index and unindex keep the way from a resource to its readers. The log's lock

@@ -426,7 +426,11 @@ func TestAbuseSlowReader(t *testing.T) {
 		l.change(t, long)
 		data(t, quick)
 	}
-	if _, err := io.Copy(io.Discard, slow.Body); err == nil {
+	got, _ := io.ReadAll(slow.Body) // it ends, cleanly or not
+	if strings.Contains(string(got), `"resultType"`) {
 		t.Error("the slow reader's stream was ended as if all were well")
+	}
+	if n := bytes.Count(got, []byte("resources/updated")); n >= 20_000 {
+		t.Errorf("the slow reader was sent all %d events", n)
 	}
 }

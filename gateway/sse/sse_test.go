@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,34 @@ func TestOldShapes(t *testing.T) {
 		resp := w.get(t, "GET", "/mcp/events"+query, "X-Subject", "agent")
 		if got, err := io.ReadAll(resp.Body); err != nil || string(got) != want {
 			t.Errorf("%s: got %s %v, want %s", query, got, err, want)
+		}
+	}
+}
+
+// TestNothingLeaks holds that streams leave nothing behind when their clients go.
+func TestNothingLeaks(t *testing.T) {
+	w := newWorld(t)
+	ctx, leave := context.WithCancel(t.Context())
+	before := runtime.NumGoroutine()
+	for range 200 {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Subject", "agent")
+		resp, err := w.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+	}
+	leave()
+	deadline := time.After(30 * time.Second)
+	for runtime.NumGoroutine() > before+20 {
+		select {
+		case <-deadline:
+			t.Fatalf("%d goroutines before, %d after", before, runtime.NumGoroutine())
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
