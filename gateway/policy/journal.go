@@ -86,6 +86,9 @@ func (j *journal) write() {
 			break
 		}
 		if done, ok := line.(chan struct{}); ok {
+			if err := w.Flush(); err != nil {
+				j.err = err
+			}
 			close(done)
 			continue
 		}
