@@ -182,6 +182,35 @@ grants: {subjects: {agent_api: {tier: gold, db: {readonly: {}}}}}`})
 	}
 }
 
+func TestTheTierIsTheCallers(t *testing.T) {
+	dir := team(t, map[string]string{"data.yaml": `
+tiers: {own: {requests: 1, window_s: 1}, asked: {requests: 1, window_s: 1}, role: {requests: 1, window_s: 1}, theirs: {requests: 1, window_s: 1}}
+grants: {subjects: {agent_api: {tier: own}}, roles: {ci: {tier: role}, x: {}}}
+tenants: {acme: {subjects: {agent_api: {tier: theirs}}}}`})
+	e := open(t, policy.Config{Dir: dir})
+	tests := []struct {
+		subject, tenant, asked string
+		roles                  []string
+		want                   string
+	}{
+		{"agent_api", "", "asked", []string{"ci"}, "own"},
+		{"b", "", "asked", []string{"ci"}, "asked"},
+		{"b", "", "", []string{"x", "ci"}, "role"},
+		{"b", "", "", []string{"x"}, "standard"},
+		{"b", "acme", "", []string{"ci"}, "standard"},
+		{"agent_api", "acme", "", nil, "theirs"},
+	}
+	for _, tt := range tests {
+		c := agent(t)
+		c.Subject, c.Tenant, c.Tier, c.Roles = tt.subject, tt.tenant, tt.asked, tt.roles
+		for range 2 { // the second comes from the cache
+			if d := e.Decide(t.Context(), bind(t, c, "kv.read", `{"path":"a"}`)); d.Tier != tt.want || !d.Allow {
+				t.Errorf("%+v: got %s, allow %v", tt, d.Tier, d.Allow)
+			}
+		}
+	}
+}
+
 func TestListsAreDecisions(t *testing.T) {
 	e := open(t, policy.Config{Dir: dev})
 	cat := catalogue(t)

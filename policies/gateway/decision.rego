@@ -19,7 +19,7 @@ decision := {
 	"reasons": [],
 	"required_scopes": required_scopes,
 	"path_prefix": path_prefix,
-	"tier": tier,
+	"tier": input.principal.tier,
 	"obligations": obligations,
 } if {
 	allowed
@@ -29,7 +29,7 @@ decision := {
 	"reasons": [r | some r in reasons],
 	"required_scopes": required_scopes,
 	"path_prefix": "",
-	"tier": tier,
+	"tier": input.principal.tier,
 	"obligations": {"transforms": [], "deliver": "plain", "wrap_ttl_s": 0, "max_ttl_s": 0, "approval": null},
 }
 

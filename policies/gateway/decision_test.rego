@@ -7,7 +7,7 @@ call := {
 	"v": 1,
 	"request": {"id": "r", "transport": "rest", "phase": "call"},
 	"principal": {
-		"id": "a", "kind": "agent", "tenant": "", "issuer": "", "prefix": "mcp/a", "tier": "",
+		"id": "a", "kind": "agent", "tenant": "", "issuer": "", "prefix": "mcp/a", "tier": "standard",
 		"roles": [], "scopes": ["read", "list", "write", "delete"], "on_behalf_of": null,
 		"auth": {"method": "api_key", "age_s": 0, "cert_fp": ""},
 	},
@@ -30,12 +30,10 @@ tenants := {
 				"transit": {"k": {"ops": ["transit.encrypt"]}, "old": {"expires_s": 1700000000}, "new": {"expires_s": 1700000001}},
 				"kv": {"shared/a": {"ops": ["kv.read"], "deliver": "masked", "max_ttl_s": 50}},
 			},
-			"gold": {"tier": "gold"},
 		},
 		"roles": {"ci": {
 			"db": {"readonly": {"max_ttl_s": 60, "transforms": [{"name": "mask"}]}},
 			"kv": {"shared": {"deliver": "plain", "max_ttl_s": 100}},
-			"tier": "fast",
 		}},
 	},
 	"acme": {"subjects": {"b": {"transit": {"k": {}}}}},
@@ -149,15 +147,9 @@ test_a_role_grants_and_duties_add_up if {
 	d.obligations == {"transforms": [{"name": "mask"}], "deliver": "wrapped", "wrap_ttl_s": 20, "max_ttl_s": 30, "approval": null}
 }
 
-test_tiers if {
-	decide(changed({"principal": {"id": "gold", "roles": ["ci"], "tier": "x"}})).tier == "gold"
-	decide(changed({"principal": {"roles": ["ci"], "tier": "x"}})).tier == "x"
-	decide(changed({"principal": {"roles": ["none", "ci"]}})).tier == "fast"
-	decide(changed({"principal": {"roles": ["none"]}})).tier == "standard"
-}
-
-test_a_denial_names_its_tier if {
-	d := decide(changed(object.union({"principal": {"id": "gold"}}, on("elsewhere", ["elsewhere"]))))
+test_the_tier_is_the_callers if {
+	decide(changed({"principal": {"tier": "gold"}})).tier == "gold"
+	d := decide(changed(object.union({"principal": {"tier": "gold"}}, on("elsewhere", ["elsewhere"]))))
 	not d.allow
 	d.tier == "gold"
 }

@@ -37,7 +37,7 @@ type Principal struct {
 	Tenant     string   `json:"tenant"`
 	Issuer     string   `json:"issuer"`
 	Prefix     string   `json:"prefix"` // the caller's own part of the KV mount
-	Tier       string   `json:"tier"`   // the rate tier that the credential was registered with, mostly empty
+	Tier       string   `json:"tier"`   // the caller's rate tier; before the policy is asked, the one that the credential was registered with
 	Roles      []string `json:"roles"`
 	Scopes     []string `json:"scopes"`
 	OnBehalfOf *Actor   `json:"on_behalf_of"`

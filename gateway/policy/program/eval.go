@@ -22,26 +22,46 @@ var ErrTimeout = errors.New("the policy took too long")
 
 // Decide evaluates the decision for an input within a time.
 func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
-	v, err := eval(ctx, limit, p.decide, rego.EvalParsedInput(p.writer.Value(in)))
+	asked := *in
+	asked.Principal.Tier = p.tierOf(&in.Principal)
+	v, err := eval(ctx, limit, p.decide, rego.EvalParsedInput(p.writer.Value(&asked)))
 	if err != nil {
 		return document.Output{}, err
 	}
 	return document.Decode(v)
 }
 
-// eval runs a prepared query. Cancelling from outside spares the goroutine that
-// the evaluator would start to watch the context.
+// budget stops an evaluation that takes too long or whose caller has left. The
+// evaluator asks it at every step, from one goroutine, so it needs neither a timer
+// nor a goroutine that watches the context.
+type budget struct {
+	ctx   context.Context
+	until time.Time
+	steps int
+	over  bool
+}
+
+// everySteps is after how many steps the clock is read.
+const everySteps = 32
+
+// Cancel implements topdown.Cancel.
+func (b *budget) Cancel() { b.over = true }
+
+// Cancelled implements topdown.Cancel.
+func (b *budget) Cancelled() bool {
+	if b.steps++; b.steps%everySteps == 0 && !b.over {
+		b.over = b.ctx.Err() != nil || time.Now().After(b.until)
+	}
+	return b.over
+}
+
+// eval runs a prepared query within a time.
 func eval(ctx context.Context, limit time.Duration, q rego.PreparedEvalQuery, opts ...rego.EvalOption) (ast.Value, error) {
 	if ctx.Err() != nil {
 		return nil, ErrTimeout
 	}
-	stop := topdown.NewCancel()
-	timer := time.AfterFunc(limit, stop.Cancel)
-	defer timer.Stop()
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, stop.Cancel)()
-	}
-	rs, err := q.Eval(ctx, append(opts, rego.EvalExternalCancel(stop), rego.EvalMetrics(metrics.NoOp()))...)
+	b := &budget{ctx: ctx, until: time.Now().Add(limit)}
+	rs, err := q.Eval(ctx, append(opts, rego.EvalExternalCancel(b), rego.EvalMetrics(metrics.NoOp()))...)
 	switch {
 	case topdown.IsCancel(err):
 		return nil, ErrTimeout

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portcullis/gateway/op"
+	"portcullis/gateway/policy/document"
 )
 
 // tiers reads the tiers of the data. A burst that is not given is that of one
@@ -38,4 +39,26 @@ func tiers(data map[string]any) (map[string]op.Tier, error) {
 		out[name] = tier
 	}
 	return out, nil
+}
+
+// standard is the tier of who has no other.
+const standard = "standard"
+
+// tierOf is a caller's tier: its own in the data, else what its credential was
+// registered with, else that of its first role that has one, else standard. It is
+// found before the policy is asked, because denied calls are counted as well.
+func (p *Program) tierOf(in *document.Principal) string {
+	table := lookup(p.Data["tenants"], in.Tenant)
+	if t, ok := lookup(lookup(lookup(table, "subjects"), in.ID), "tier").(string); ok {
+		return t
+	}
+	if in.Tier != "" {
+		return in.Tier
+	}
+	for _, role := range in.Roles {
+		if t, ok := lookup(lookup(lookup(table, "roles"), role), "tier").(string); ok {
+			return t
+		}
+	}
+	return standard
 }
