@@ -32,6 +32,9 @@ type load struct {
 	stopLive, closeDead func()
 }
 
+// settle is the pause between opening streams and measuring.
+const settle = 3 * time.Second
+
 func main() {
 	l := &load{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	flag.StringVar(&l.url, "url", "http://127.0.0.1:8089", "address of the gateway")
@@ -59,10 +62,12 @@ func (l *load) run() error {
 	}
 	idle := l.memory()
 	fmt.Printf("%d streams: %.1f KiB each\n", l.readers, float64(idle-before)/1024/float64(l.readers))
+	time.Sleep(settle)
 	alone := l.phase("no dead readers")
 	if err := l.openDead(); err != nil {
 		return err
 	}
+	time.Sleep(settle) // opening streams is not what is measured
 	beside := l.phase(fmt.Sprintf("%d dead readers", l.dead))
 	fmt.Printf("p99 ratio %.2f; cut off %s\n", beside.Seconds()/alone.Seconds(), l.metric("portcullis_event_streams_cut_off_total"))
 	l.closeDead()
