@@ -24,6 +24,7 @@ type lists struct {
 // and a rule may look at the clock.
 type listed struct {
 	names    []string
+	unnamed  bool // it acts on nothing that has a name
 	possible bool
 	second   int64
 }
@@ -39,19 +40,18 @@ func (e *Engine) Callable(ctx context.Context, c *call.Caller, o *op.Op) bool {
 
 // Names are the keys or roles that the caller may use with an operation whose
 // resource is named, sorted; ok is false for operations whose resources are not
-// named by data, as paths of secrets. A schema is narrowed to them.
+// named by data, as paths of secrets, and for those that name none. A schema is
+// narrowed to them.
 func (e *Engine) Names(ctx context.Context, c *call.Caller, o *op.Op) (names []string, ok bool) {
-	if !namesResource(o) {
+	if !byName(o) {
 		return nil, false
 	}
-	return e.listed(ctx, c, o).names, true
+	l := e.listed(ctx, c, o)
+	return l.names, !l.unnamed
 }
 
-// namesResource reports whether an operation acts on a key or role that data grant.
-func namesResource(o *op.Op) bool {
-	unnamed := []string{"transit.random", "transit.hash", "db.leases"}
-	return slices.Contains([]string{"transit", "db", "ssh"}, o.Engine) && !slices.Contains(unnamed, o.Name)
-}
+// byName reports whether data grant what an engine has by name.
+func byName(o *op.Op) bool { return slices.Contains([]string{"transit", "db", "ssh"}, o.Engine) }
 
 func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op) listed {
 	s, now := e.active.Load(), e.cfg.Now()
@@ -65,21 +65,29 @@ func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op) listed {
 	if ok && l.second == now.Unix() {
 		return l
 	}
-	l = listed{second: now.Unix()}
-	facts := document.FactsOfList(c, o, now)
-	if namesResource(o) {
-		l.names = e.names(ctx, s, facts)
-		l.possible = len(l.names) > 0
-	} else {
-		possible, err := s.Possible(ctx, facts)
-		l.possible = err == nil && possible
-	}
+	l = e.list(ctx, s, document.FactsOfList(c, o, now))
+	l.second = now.Unix()
 	s.lists.mu.Lock()
 	defer s.lists.mu.Unlock()
 	if len(s.lists.entries) >= maxLists {
 		clear(s.lists.entries)
 	}
 	s.lists.entries[key] = l
+	return l
+}
+
+// list asks the policy. An error is a no.
+func (e *Engine) list(ctx context.Context, s *snapshot, f document.Facts) (l listed) {
+	if !byName(f.Op) {
+		ok, err := s.PossibleAnywhere(ctx, f)
+		l.possible = err == nil && ok
+		return l
+	}
+	if ok, err := s.Possible(ctx, f); err == nil && ok {
+		return listed{possible: true, unnamed: true}
+	}
+	l.names = e.names(ctx, s, f)
+	l.possible = len(l.names) > 0
 	return l
 }
 

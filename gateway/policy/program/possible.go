@@ -17,14 +17,23 @@ import (
 const listTimeout = 250 * time.Millisecond
 
 // Possible reports whether arguments exist with which the caller may do the
-// operation, on the resource of the facts or, when they name none, on any: the
-// rule is evaluated as far as it goes without them (partial evaluation), and it is
-// impossible when nothing is left of it.
+// operation on the resource of the facts: the rule is evaluated as far as it goes
+// without them (partial evaluation), and it is impossible when nothing is left of
+// it.
 func (p *Program) Possible(ctx context.Context, f document.Facts) (bool, error) {
+	return p.possible(ctx, f, "input.args", "input.resource.version")
+}
+
+// PossibleAnywhere is Possible on any resource.
+func (p *Program) PossibleAnywhere(ctx context.Context, f document.Facts) (bool, error) {
+	return p.possible(ctx, f, "input.args", "input.resource")
+}
+
+func (p *Program) possible(ctx context.Context, f document.Facts, without ...string) (bool, error) {
 	in := f.Input(p.reads)
-	unknown := []*ast.Term{ast.MustParseTerm("input.args"), ast.MustParseTerm("input.resource.version")}
-	if f.Resource.Path.IsZero() {
-		unknown = []*ast.Term{ast.MustParseTerm("input.args"), ast.MustParseTerm("input.resource")}
+	var unknown []*ast.Term
+	for _, w := range without {
+		unknown = append(unknown, ast.MustParseTerm(w))
 	}
 	q, err := rego.New(
 		rego.Query("data.gateway.allowed"), rego.Compiler(p.compiler), rego.Store(p.store),

@@ -1,0 +1,119 @@
+package program_test
+
+import (
+	"testing"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
+	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/program"
+)
+
+// An operation is possible if and only if some call of it is allowed.
+func TestPossibleIsThatSomeCallIsAllowed(t *testing.T) {
+	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder := func(grants map[string]any) map[string]any {
+		return map[string]any{"grants": map[string]any{
+			"subjects": map[string]any{"a": grants},
+			"roles":    map[string]any{"ci": map[string]any{"ssh": map[string]any{"ca": map[string]any{}}}},
+		}}
+	}
+	policies := map[string]*program.Program{
+		"no data": must(t, nil),
+		"grants": must(t, holder(map[string]any{
+			"transit": map[string]any{"k": map[string]any{"ops": []any{"transit.sign"}}, "old": map[string]any{"expires_s": 1.0}},
+			"db":      map[string]any{"readonly": map[string]any{}},
+		})),
+		"a team that refuses an effect": must(t, nil, deny(`input.action.effect == "write"`)),
+		"a team that refuses a path":    must(t, nil, deny(`"mcp/a/x" in input.resource.ancestors`)),
+		"a team that wants an argument": must(t, nil, deny(`input.action.op == "kv.write"`+"\n"+`not "cas" in input.args.keys`)),
+		"a team that refuses a caller":  must(t, nil, deny(`input.principal.kind == "agent"`)),
+		"a team that refuses a key":     must(t, holder(map[string]any{"transit": map[string]any{"k": map[string]any{}}}), deny(`input.resource.path == "k"`)),
+	}
+	callers := []*call.Caller{
+		{Subject: "a", Kind: "agent", Scopes: []string{"read", "list", "write", "delete"}},
+		{Subject: "a", Kind: "human", Scopes: []string{"read"}},
+		{Subject: "b", Kind: "agent", Roles: []string{"ci"}, Scopes: []string{"write"}},
+		{Subject: "a", Tenant: "t", Kind: "agent", Scopes: []string{"read", "write"}},
+		{Subject: "b", Kind: "agent"},
+	}
+	yes, no := 0, 0
+	for name, p := range policies {
+		for _, c := range callers {
+			c.Prefix = parsed(t, "mcp/a")
+			for _, o := range cat.All() {
+				want, got := someAllowed(t, p, c, o), possible(t, p, c, o)
+				if got != want {
+					t.Errorf("%s: %s/%s (%s) %s: possible %v, allowed %v", name, c.Tenant, c.Subject, c.Kind, o.Name, got, want)
+				}
+				if want {
+					yes++
+				} else {
+					no++
+				}
+			}
+		}
+	}
+	if yes < 100 || no < 100 {
+		t.Errorf("%d are possible and %d are not: the test looks at one side", yes, no)
+	}
+}
+
+func parsed(t *testing.T, s string) call.Path {
+	t.Helper()
+	p, err := call.ParsePath(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// possible asks as lists do: anywhere, or with nothing and every name that is
+// granted.
+func possible(t *testing.T, p *program.Program, c *call.Caller, o *op.Op) bool {
+	t.Helper()
+	f := document.FactsOfList(c, o, time.Unix(1_700_000_000, 0))
+	yes := func(ok bool, err error) bool {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	if o.Engine == "kv" || o.Engine == "self" {
+		return yes(p.PossibleAnywhere(t.Context(), f))
+	}
+	if yes(p.Possible(t.Context(), f)) {
+		return true
+	}
+	for _, name := range p.Granted(c, o.Engine) {
+		f.Resource.Path = parsed(t, name)
+		if yes(p.Possible(t.Context(), f)) {
+			return true
+		}
+	}
+	return false
+}
+
+// someAllowed tries resources and arguments until one is allowed.
+func someAllowed(t *testing.T, p *program.Program, c *call.Caller, o *op.Op) bool {
+	t.Helper()
+	for _, path := range []string{"", "mcp/a", "mcp/a/x", "mcp/a/y", "k", "old", "readonly", "ca", "none"} {
+		for _, keys := range [][]string{nil, {"cas"}} {
+			f := document.FactsOfList(c, o, time.Unix(1_700_000_000, 0))
+			if path != "" {
+				f.Resource.Path = parsed(t, path)
+			}
+			f.Keys = keys
+			in := f.Input(document.Everything())
+			if out, err := p.Decide(t.Context(), &in, time.Minute); err == nil && out.Allow {
+				return true
+			}
+		}
+	}
+	return false
+}
