@@ -36,8 +36,11 @@ func TestPathWithin(t *testing.T) {
 		path, root string
 		want       bool
 	}{
-		{"mcp/team1/x", "mcp/team1", true}, {"mcp/team1", "mcp/team1", true},
-		{"mcp/team10/x", "mcp/team1", false}, {"mcp", "mcp/team1", false}, {"x/mcp/team1", "mcp/team1", false},
+		{"mcp/team1/x", "mcp/team1", true},
+		{"mcp/team1", "mcp/team1", true},
+		{"mcp/team10/x", "mcp/team1", false},
+		{"mcp", "mcp/team1", false},
+		{"x/mcp/team1", "mcp/team1", false},
 	} {
 		if got := mustPath(t, c.path).Within(mustPath(t, c.root)); got != c.want {
 			t.Errorf("%s within %s: got %v, want %v", c.path, c.root, got, c.want)

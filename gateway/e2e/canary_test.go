@@ -84,8 +84,11 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 func presentBadly(t *testing.T, url string) {
 	t.Helper()
 	for _, h := range [][2]string{
-		{"X-API-Key", canaryKey}, {"Authorization", "Bearer " + canaryKey}, {"Authorization", "Bearer eyJhbGciOiJub25lIn0." + canaryKey + "."},
-		{"Authorization", "Basic " + canaryKey}, {"Authorization", "DPoP " + canaryKey},
+		{"X-API-Key", canaryKey},
+		{"Authorization", "Bearer " + canaryKey},
+		{"Authorization", "Bearer eyJhbGciOiJub25lIn0." + canaryKey + "."},
+		{"Authorization", "Basic " + canaryKey},
+		{"Authorization", "DPoP " + canaryKey},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/whoami", nil)
 		if err != nil {

@@ -52,7 +52,7 @@ func NewLogs(c LogConfig) (*Logs, error) {
 	show := func() slog.Handler { return slog.DiscardHandler }
 	term := slog.Handler(slog.NewJSONHandler(c.filtered(c.Stderr), c.options()))
 	if isTerminal(c.Stderr) {
-		term = tint.NewHandler(c.filtered(c.Stderr), &tint.Options{Level: c.Level, TimeFormat: time.TimeOnly})
+		term = tint.NewTextHandler(c.filtered(c.Stderr), &tint.Options{Level: c.Level, TimeFormat: time.TimeOnly})
 	}
 	if isTerminal(c.Stderr) || c.Dir == "-" {
 		show = func() slog.Handler { return term }

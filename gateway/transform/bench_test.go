@@ -95,8 +95,10 @@ func BenchmarkRedact(b *testing.B) {
 // scalar is the module in plain Go: one byte at a time, a list of names, a list of
 // prefixes.
 func scalar(dst, text []byte) []byte {
-	names := [...]string{"password", "passwd", "pwd", "passphrase", "secret", "secretid", "token", "apikey", "privatekey", "secretkey",
-		"accesskey", "signingkey", "encryptionkey", "authorization", "cookie", "credential", "credentials", "unsealkey", "dsn"}
+	names := [...]string{
+		"password", "passwd", "pwd", "passphrase", "secret", "secretid", "token", "apikey", "privatekey", "secretkey",
+		"accesskey", "signingkey", "encryptionkey", "authorization", "cookie", "credential", "credentials", "unsealkey", "dsn",
+	}
 	prefixes := [...]string{"hvs.", "hvb.", "hvr.", "s.", "b.", "eyJ", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"}
 	last := 0
 	for i := 0; i < len(text); i++ {

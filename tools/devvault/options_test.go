@@ -32,8 +32,11 @@ func TestWrongUsage(t *testing.T) {
 		{"stray argument", []string{"stray"}, []string{"unexpected argument: stray"}},
 		{"half of a pair", []string{"--tls-cert", "x"}, []string{"give both or none"}},
 		{"missing certificate", []string{"--tls-cert", "x", "--tls-key", "y"}, []string{"open x: no such file"}},
-		{"all at once", []string{"--listen", "x", "--root-token", "", "--log-level", "loud"},
-			[]string{"--listen: address x", "--root-token: must not be empty", `unknown level "loud"`}},
+		{
+			"all at once",
+			[]string{"--listen", "x", "--root-token", "", "--log-level", "loud"},
+			[]string{"--listen: address x", "--root-token: must not be empty", `unknown level "loud"`},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -28,8 +28,10 @@ type Entry struct {
 
 func (e Entry) names() []name {
 	all := []name{
-		{"subject", e.Tenant, e.Subject}, {kind: "key", value: e.KeyID},
-		{kind: "token", value: e.TokenID}, {kind: "serial", value: Serial(e.Serial)},
+		{"subject", e.Tenant, e.Subject},
+		{kind: "key", value: e.KeyID},
+		{kind: "token", value: e.TokenID},
+		{kind: "serial", value: Serial(e.Serial)},
 	}
 	var out []name
 	for _, n := range all {

@@ -61,7 +61,7 @@ func (l *linter) helper(r *ast.Rule, entry string) bool {
 		l.add(r.Location, "shape", "nothing reads "+name+": the rule is called "+entry, "rename it to "+entry)
 		return true
 	}
-	for _, c := range l.compiler.GetRulesExact(r.Path()) {
+	for _, c := range l.compiler.GetRulesExact(r.Ref().GroundPrefix()) {
 		if len(l.compiler.Graph.Dependents(c)) > 0 {
 			return false
 		}

@@ -228,7 +228,7 @@ test_closed if count(data.policy.deny.x.deny) == 1 with input as {"resource": {"
 			t.Fatal(err)
 		}
 	}
-	replay := func(dir string) (policycmd.Replayed, error, string) {
+	replay := func(dir string) (policycmd.Replayed, string, error) {
 		f, err := os.Open(log)
 		if err != nil {
 			t.Fatal(err)
@@ -236,12 +236,12 @@ test_closed if count(data.policy.deny.x.deny) == 1 with input as {"resource": {"
 		defer f.Close()
 		p, out := on(t, dir)
 		r, err := p.Replay(t.Context(), f)
-		return r, err, out.String()
+		return r, out.String(), err
 	}
-	if r, err, out := replay(fixtures + "policy-dev"); err != nil || r.Decisions != n || r.Flips != 0 || r.Limited != 0 {
+	if r, out, err := replay(fixtures + "policy-dev"); err != nil || r.Decisions != n || r.Flips != 0 || r.Limited != 0 {
 		t.Errorf("against itself: %+v, %v\n%s", r, err, out)
 	}
-	r, err, out := replay(candidate)
+	r, out, err := replay(candidate)
 	if !errors.Is(err, policycmd.ErrFound) || r.Decisions != n {
 		t.Fatalf("%+v, %v", r, err)
 	}
