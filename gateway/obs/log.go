@@ -67,7 +67,7 @@ func (l *Logs) open(c LogConfig, name string, also slog.Handler) *slog.Logger {
 	if c.Dir == "-" {
 		return slog.New(also).With("logger", "portcullis."+name)
 	}
-	f := &lumberjack.Logger{Filename: filepath.Join(c.Dir, name+".log"), MaxSize: maxMegabytes, MaxBackups: keepFiles}
+	f := newBuffer(&lumberjack.Logger{Filename: filepath.Join(c.Dir, name+".log"), MaxSize: maxMegabytes, MaxBackups: keepFiles})
 	l.closers = append(l.closers, f)
 	return slog.New(both{slog.NewJSONHandler(c.filtered(f), c.options()), also}).With("logger", "portcullis."+name)
 }
