@@ -221,6 +221,9 @@ const watchEvery = 2 * time.Second
 
 func (g *gateway) policyPart() obs.Part {
 	s := g.policy.Status()
+	if s.Expired {
+		return obs.Part{Detail: "the newest policy has been refused for too long: every call is denied"}
+	}
 	if s.LastError != "" {
 		return obs.Part{OK: true, Detail: "serving revision " + s.Revision + "; the newest policy was refused, the log says why"}
 	}

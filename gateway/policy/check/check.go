@@ -23,7 +23,7 @@ type Report struct {
 
 // activation is how many inputs of the corpus are tried before a policy becomes
 // active: enough for what the policy itself says, as its own literals come on top.
-const activation = 96
+const activation = 64
 
 // Policy checks a team's bundle over the core. Without a team's bundle the core is
 // only compiled: its tests and the suite belong to the build. The program is nil

@@ -43,6 +43,7 @@ type runner struct {
 	newest   program.Probe // every rule as the newest Rego
 	isWhole  func(map[string]any) error
 	near     int // inputs that the data nearly grant, of those that were spoilt
+	refused  int // inputs that only a team's rule refuses, of those that were spoilt
 	report   Report
 	reported map[string]bool
 }
