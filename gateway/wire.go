@@ -121,7 +121,7 @@ func (g *gateway) routes() error {
 	})
 	g.mcp = mcp.New(mcp.Config{
 		Catalogue: g.ops, Do: g.calls.Do, Callable: g.policy.Callable, Names: g.policy.Names, Version: version,
-		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.stepUp,
+		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.challenge,
 		Events: g.events, KeepAlive: g.keepAlive(), Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
 	})
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
@@ -165,11 +165,6 @@ func (g *gateway) challenge(r *http.Request, err *call.Error) string {
 		resource = "/mcp"
 	}
 	return g.auth.Challenge(r, err, resource)
-}
-
-// stepUp asks a caller of a tool for more scopes.
-func (g *gateway) stepUp(err *call.Error) string {
-	return g.auth.Challenge(&http.Request{Host: g.cfg.Listen()}, err, "/mcp")
 }
 
 // mayList reports whether an operation is in the document that a caller gets. Who

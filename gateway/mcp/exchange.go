@@ -32,6 +32,7 @@ type Exchange struct {
 	meta      meta
 	session   *session // nil but for legacy exchanges
 	requestID string
+	http      *http.Request // nil on stdio
 	transport op.Transport
 	input     Input
 	send      func(message []byte) error // writes a message before the reply, nil when there is no way

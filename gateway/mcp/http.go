@@ -43,7 +43,7 @@ func (s *Server) ServeRPC(w http.ResponseWriter, r *http.Request, c *call.Caller
 		return
 	}
 	m, f := readMessage(r)
-	ex := &Exchange{Caller: c, server: s, msg: &m, era: plain, requestID: r.Header.Get("X-Request-Id"), transport: op.MCP}
+	ex := &Exchange{Caller: c, server: s, msg: &m, era: plain, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP}
 	if f == nil {
 		f = ex.route(r)
 	}
@@ -78,7 +78,7 @@ func (ex *Exchange) route(r *http.Request) (f *Fault) {
 
 func (s *Server) servePOST(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	m, f := readMessage(r)
-	ex := &Exchange{Caller: c, server: s, msg: &m, requestID: r.Header.Get("X-Request-Id"), transport: op.MCP}
+	ex := &Exchange{Caller: c, server: s, msg: &m, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP}
 	if f == nil {
 		ex.meta, f = readMeta(m.params)
 	}

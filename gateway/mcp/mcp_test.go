@@ -235,7 +235,9 @@ func TestHiddenToolLooksUnknown(t *testing.T) {
 
 func TestStepUp(t *testing.T) {
 	w := newWorld(t)
-	w.Challenge = func(e *call.Error) string { return `Bearer error="insufficient_scope", scope="` + e.Scopes[0] + `"` }
+	w.Challenge = func(_ *http.Request, e *call.Error) string {
+		return `Bearer error="insufficient_scope", scope="` + e.Scopes[0] + `"`
+	}
 	w.answers["kv.read"] = func(*op.Request) (string, error) {
 		return "", &call.Error{Code: call.InsufficientScope, Msg: "a scope is missing", Scopes: []string{"read"}}
 	}

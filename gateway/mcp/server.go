@@ -3,6 +3,7 @@ package mcp
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -22,7 +23,7 @@ type Config struct {
 	Callable func(context.Context, *call.Caller, *op.Op) bool
 	// Challenge is the WWW-Authenticate value that asks a bearer caller for more
 	// scopes. Without it such a refusal is an ordinary result.
-	Challenge func(*call.Error) string
+	Challenge func(*http.Request, *call.Error) string
 	// Names are the keys or roles that the caller may use with an operation; ok is
 	// false when its resources have no names in the policy's data. Optional.
 	Names func(ctx context.Context, c *call.Caller, o *op.Op) (names []string, ok bool)

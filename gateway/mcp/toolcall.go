@@ -71,14 +71,14 @@ func (ex *Exchange) completed(name string) {
 
 // stepUp reports whether more scopes are all that a bearer caller lacks.
 func (ex *Exchange) stepUp(err *call.Error) bool {
-	return err.Code == call.InsufficientScope && ex.Caller.Method == call.JWT && ex.server.Challenge != nil
+	return err.Code == call.InsufficientScope && ex.Caller.Method == call.JWT && ex.server.Challenge != nil && ex.http != nil
 }
 
 // challenge asks for more scopes (MCP 2025-11-25, authorization, step-up; RFC 6750 section 3.1).
 func (ex *Exchange) challenge(err *call.Error) *Fault {
 	f := answer{request: ex.requestID}.fault(err)
 	f.status = http.StatusForbidden
-	f.header = http.Header{"Www-Authenticate": {ex.server.Challenge(err)}}
+	f.header = http.Header{"Www-Authenticate": {ex.server.Challenge(ex.http, err)}}
 	return f
 }
 
