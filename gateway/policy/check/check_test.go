@@ -3,6 +3,7 @@ package check_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"portcullis/gateway/op"
@@ -86,6 +87,8 @@ func TestPolicy(t *testing.T) {
 		want string // the first error, empty for none
 	}{
 		{"sound", team(rule, test), ""},
+		{"sound, of Rego v1", team(strings.Replace(rule, "import rego.v2\n", "", 1), test), ""},
+		{"sound, with a name that is now a keyword", team(strings.Replace(rule, "import rego.v2\n", "", 1)+"\nand := 1\n\nx := and\n", test), "unused"},
 		{"no test", team(rule, ""), "test"},
 		{"a test that fails", team(rule, wrong), "tests"},
 		{"a test that does not compile", team(rule, "package x\n\nimport rego.v2\n\ntest_x if y\n"), "tests"},
