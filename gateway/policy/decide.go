@@ -46,6 +46,18 @@ func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 // keyBuffer is a buffer for cache keys.
 type keyBuffer struct{ buf []byte }
 
+// evaluate waits for its turn first: no more evaluations run at once than there are
+// processors, so that a burst of calls does not use up everybody's time.
+func (e *Engine) evaluate(ctx context.Context, s *snapshot, in *document.Input) (document.Output, error) {
+	select {
+	case e.turns <- struct{}{}:
+	case <-ctx.Done():
+		return document.Output{}, program.ErrTimeout
+	}
+	defer func() { <-e.turns }()
+	return s.Decide(ctx, in, e.cfg.Timeout)
+}
+
 // answer takes the policy's answer from the cache, or evaluates it.
 func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *record) (document.Output, bool, error) {
 	in := rec.facts.Outline(s.Reads())
@@ -66,7 +78,7 @@ func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *reco
 	}
 	evaluated.Inc()
 	start := time.Now()
-	out, err := s.Decide(ctx, &in, e.cfg.Timeout)
+	out, err := e.evaluate(ctx, s, &in)
 	rec.took = time.Since(start)
 	evalSeconds.Update(rec.took.Seconds())
 	if err == nil {

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,8 @@ type Engine struct {
 	log     *journal
 	shadow  *shadow
 
-	buffers *sync.Pool // of keyBuffer
+	buffers *sync.Pool    // of keyBuffer
+	turns   chan struct{} // holds one entry for each evaluation that runs
 
 	reload sync.Mutex // held by the one who replaces the active policy; guards the fields below
 	tried  string     // digest of what was tried last
@@ -53,7 +55,7 @@ func Open(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: c.withDefaults(), core: core, buffers: newBuffers()}
+	e := &Engine{cfg: c.withDefaults(), core: core, buffers: newBuffers(), turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if e.log, err = newJournal(e.cfg); err != nil {
 		return nil, err
 	}
