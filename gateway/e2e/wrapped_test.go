@@ -74,6 +74,9 @@ func TestAgentsNeverGetPlaintext(t *testing.T) {
 		}
 	}
 	unwrapOnce(t, v.Addr, get(t, g.URL+"/secrets/c", ""))
+	if err := g.Stop(); err != nil {
+		t.Error(err)
+	}
 	lookInto(t, g.LogDir, v.Token)
 }
 

@@ -12,7 +12,7 @@ import (
 // evidence, which waits for every line.
 const (
 	bufferSize = 64 << 10
-	flushEvery = 100 * time.Millisecond
+	flushEvery = 20 * time.Millisecond
 )
 
 // buffer collects lines for a file.
