@@ -10,6 +10,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
 	"portcullis/gateway/events"
+	"portcullis/gateway/limit"
 	"portcullis/gateway/op"
 	"portcullis/gateway/pipeline"
 	"portcullis/gateway/sse"
@@ -36,6 +37,7 @@ func (b bounded) Accept() (net.Conn, error) {
 func (g *gateway) openStreams() {
 	g.events = events.New(events.Config{
 		Allow: g.mayHear, Valid: g.auth.Valid,
+		Hold:     func(c *call.Caller) (func(), error) { return g.limit.Hold(c, g.policy.TierOf(c), limit.Stream) },
 		Revision: func() string { return g.policy.Status().Revision },
 	})
 	g.sse = sse.New(sse.Config{

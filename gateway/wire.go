@@ -95,6 +95,9 @@ func (g *gateway) pipeline() *pipeline.Pipeline {
 		Decide:  g.policy.Decide,
 		Plan:    g.obligations,
 		Take:    g.limit.Take,
+		Hold: func(b *op.Bound, d *op.Decision) (func(), error) {
+			return g.limit.Hold(b.Caller, d.Tier, limit.Running)
+		},
 		Intent:  g.audit.Intent,
 		Refusal: g.audit.Refusal,
 		Outcome: g.audit.Outcome,

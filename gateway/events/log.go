@@ -16,6 +16,9 @@ type Config struct {
 	Allow func(context.Context, *call.Caller, Event) bool
 	// Valid reports why a caller's credential is no longer good. Optional.
 	Valid func(*call.Caller) error
+	// Hold takes a place among the streams of a caller, until release is called. Its
+	// error is RateLimited. Optional.
+	Hold func(*call.Caller) (release func(), err error)
 	// Revision names the policy in force; streams end when it changes. Optional.
 	Revision func() string
 

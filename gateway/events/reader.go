@@ -26,6 +26,7 @@ type Reader struct {
 	caller   *call.Caller
 	scope    string // what its ids are bound to beside the caller
 	revision string
+	release  func() // lets the place of the stream go; may be called twice
 
 	mu     sync.Mutex // guards what follows; taken after the log's
 	filter Filter
@@ -43,31 +44,48 @@ func (l *Log) Subscribe(c *call.Caller, scope string, f Filter, after string) (*
 	if len(f.Topics) > l.Topics {
 		return nil, call.Errorf(call.InvalidRequest, "more than %d topics", l.Topics)
 	}
-	r := &Reader{log: l, caller: c, scope: scope, filter: f, wake: make(chan struct{}, 1), revision: l.revision()}
+	r := &Reader{log: l, caller: c, scope: scope, filter: f, wake: make(chan struct{}, 1), revision: l.revision(), release: func() {}}
 	if err := r.Check(); err != nil {
 		return nil, call.Wrap(call.Unauthenticated, "the credential is no longer valid", err)
 	}
+	if l.Hold != nil {
+		release, err := l.Hold(c)
+		if err != nil {
+			return nil, err
+		}
+		r.release = release
+	}
+	if err := l.enter(r, after); err != nil {
+		r.release()
+		return nil, err
+	}
+	return r, nil
+}
+
+// enter puts a reader on every way that leads to it.
+func (l *Log) enter(r *Reader, after string) error {
+	c := r.caller
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		return nil, call.Errorf(call.Overloaded, "the gateway is stopping")
+		return call.Errorf(call.Overloaded, "the gateway is stopping")
 	case l.callers[c.Key()] >= l.PerCaller:
-		return nil, &call.Error{Code: call.RateLimited, Msg: "too many streams", RetryAfter: time.Minute}
+		return &call.Error{Code: call.RateLimited, Msg: "too many streams", RetryAfter: time.Minute}
 	case len(l.readers) >= l.Readers:
-		return nil, &call.Error{Code: call.Overloaded, Msg: "too many streams", RetryAfter: time.Minute}
+		return &call.Error{Code: call.Overloaded, Msg: "too many streams", RetryAfter: time.Minute}
 	}
 	l.callers[c.Key()]++
 	l.readers[r] = struct{}{}
 	streams.Inc()
-	if len(f.Kinds) == 0 || slices.Contains(f.Kinds, ToolCompleted) {
+	if len(r.filter.Kinds) == 0 || slices.Contains(r.filter.Kinds, ToolCompleted) {
 		add(l.owned, c.Key(), r)
 	}
-	for _, t := range f.Topics {
+	for _, t := range r.filter.Topics {
 		l.index(r, t)
 	}
 	r.resume(after)
-	return r, nil
+	return nil
 }
 
 func (l *Log) revision() string {
@@ -292,6 +310,7 @@ func (r *Reader) Close() {
 	}
 	delete(l.readers, r)
 	l.forget(r)
+	r.release()
 	streams.Dec()
 	if l.callers[r.caller.Key()]--; l.callers[r.caller.Key()] == 0 {
 		delete(l.callers, r.caller.Key())

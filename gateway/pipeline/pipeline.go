@@ -27,6 +27,9 @@ type Pipeline struct {
 	Plan func(*op.Bound, *op.Decision) (Finish, error)
 	// Take takes a token from the bucket that the decision names.
 	Take func(*op.Bound, *op.Decision) error
+	// Hold takes a place among the caller's running calls, until release is called.
+	// Optional.
+	Hold func(*op.Bound, *op.Decision) (release func(), err error)
 	// Intent and Refusal write evidence before an effect or an answer; their
 	// failure stops the call. Outcome writes what came of it.
 	Intent  func(*op.Record) error
@@ -48,11 +51,16 @@ type Finish struct {
 	Apply func(rec *op.Record, body []byte) ([]byte, error)
 	// Close lets go what was pinned; it is called whether Apply was or not.
 	Close func()
+
+	release func() // the caller's place among the running calls
 }
 
 func (f Finish) close() {
 	if f.Close != nil {
 		f.Close()
+	}
+	if f.release != nil {
+		f.release()
 	}
 }
 
@@ -141,10 +149,28 @@ func (p *Pipeline) admit(ctx context.Context, rec *op.Record) (Finish, error) {
 	if limited != nil {
 		return Finish{}, limited
 	}
-	if err := rec.Decision.Err(); err != nil || p.Plan == nil {
+	if err := rec.Decision.Err(); err != nil {
 		return Finish{}, err
 	}
-	return p.Plan(rec.Bound, &rec.Decision)
+	return p.prepare(rec)
+}
+
+// prepare takes the caller's place and pins the transforms of an allowed call.
+func (p *Pipeline) prepare(rec *op.Record) (f Finish, err error) {
+	release := func() {}
+	if p.Hold != nil {
+		if release, err = p.Hold(rec.Bound, &rec.Decision); err != nil {
+			return Finish{}, err
+		}
+	}
+	if p.Plan != nil {
+		if f, err = p.Plan(rec.Bound, &rec.Decision); err != nil {
+			release()
+			return Finish{}, err
+		}
+	}
+	f.release = release
+	return f, nil
 }
 
 // refuse records a refusal before it is answered.

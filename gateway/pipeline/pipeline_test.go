@@ -207,3 +207,21 @@ func BenchmarkDo(b *testing.B) {
 		}
 	}
 }
+
+// TestHeldPlaceIsGivenBack: whatever ends a call, its place among the running ones
+// is free again.
+func TestHeldPlaceIsGivenBack(t *testing.T) {
+	for _, args := range []string{"", `{"mode":"fail"}`, `{"mode":"panic"}`} {
+		b, held := newBench(t), 0
+		b.Hold = func(*op.Bound, *op.Decision) (func(), error) { held++; return func() { held-- }, nil }
+		_, _ = b.do(t, args)
+		if held != 0 {
+			t.Errorf("%q: %d places are held after the call", args, held)
+		}
+	}
+	b := newBench(t)
+	b.Hold = func(*op.Bound, *op.Decision) (func(), error) { return nil, call.Errorf(call.RateLimited, "too many at once") }
+	if _, err := b.do(t, ""); !call.Is(err, call.RateLimited) || strings.Contains(strings.Join(b.steps, " "), "act") {
+		t.Errorf("got %v after %v, want a refusal before the act", err, b.steps)
+	}
+}

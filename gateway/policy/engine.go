@@ -8,8 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
 
@@ -76,6 +78,11 @@ func (e *Engine) Close() error { return e.log.close() }
 
 // Tier is what the active policy's data say of a tier.
 func (e *Engine) Tier(name string) (op.Tier, bool) { return e.tier(e.active.Load(), name) }
+
+// TierOf is the name of the tier that a caller's calls and streams count against.
+func (e *Engine) TierOf(c *call.Caller) string {
+	return e.active.Load().TierOf(&document.Principal{ID: c.Subject, Tenant: c.Tenant, Tier: c.Tier, Roles: c.Roles})
+}
 
 // tier applies the configured rate of the tier standard. It takes the snapshot
 // that decided, so that decision and tier are of one revision.

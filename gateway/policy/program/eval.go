@@ -23,7 +23,7 @@ var ErrTimeout = errors.New("the policy took too long")
 // Decide evaluates the decision for an input within a time.
 func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
 	asked := *in
-	asked.Principal.Tier = p.tierOf(&in.Principal)
+	asked.Principal.Tier = p.TierOf(&in.Principal)
 	v, err := eval(ctx, limit, p.decide, rego.EvalParsedInput(p.writer.Value(&asked)))
 	if err != nil {
 		return document.Output{}, err

@@ -11,7 +11,7 @@ import (
 // readsOf lists the fields of the input that any rule can read. A reference whose
 // path is not known before it runs reads everything below the part that is.
 func readsOf(modules map[string]*ast.Module) []string {
-	// Who calls decides on the tier, see tierOf.
+	// Who calls decides on the tier, see TierOf.
 	paths := []string{"principal.id", "principal.tenant", "principal.roles", "principal.tier"}
 	for _, m := range modules {
 		paths = append(paths, moduleReads(m)...)

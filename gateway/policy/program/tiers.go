@@ -44,10 +44,10 @@ func tiers(data map[string]any) (map[string]op.Tier, error) {
 // standard is the tier of who has no other.
 const standard = "standard"
 
-// tierOf is a caller's tier: its own in the data, else what its credential was
+// TierOf is a caller's tier: its own in the data, else what its credential was
 // registered with, else that of its first role that has one, else standard. It is
 // found before the policy is asked, because denied calls are counted as well.
-func (p *Program) tierOf(in *document.Principal) string {
+func (p *Program) TierOf(in *document.Principal) string {
 	table := lookup(p.Data["tenants"], in.Tenant)
 	if t, ok := lookup(lookup(lookup(table, "subjects"), in.ID), "tier").(string); ok {
 		return t
