@@ -118,7 +118,7 @@ const calls = `
 # write, read, list and delete a secret
 CURL -X PUT URL/secrets/app -H "Content-Type: application/json" -d '{"data":{"color":"green"}}'
 CURL URL/secrets/app
-CURL URL/secrets?prefix=
+CURL 'URL/secrets?prefix='
 CURL -X DELETE URL/secrets/app
 
 # encrypt ("aGVsbG8=" is hello), and ask who you are
