@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -26,17 +27,38 @@ func (configCheckCmd) Help() string {
 
 // Run reports whether serve would accept the configuration.
 func (c configCheckCmd) Run() error {
-	cfg, err := config.Load(c.File)
-	if err == nil {
-		cfg.LogDir, cfg.DecisionLog, cfg.LogLevel = "-", "", "error" // a check leaves nothing behind
-		_, err = wire(context.Background(), cfg)
-	}
+	cfg, err := load(context.Background(), c.File)
 	if err != nil {
+		return err
+	}
+	if err := try(context.Background(), cfg); err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
 	_, err = fmt.Println("configuration is fine")
+	return err
+}
+
+// load reads the configuration. When something is wrong with it, the parts are
+// tried as well, so that the error lists every problem at once.
+func load(ctx context.Context, file string) (config.Config, error) {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return cfg, usageError{fmt.Errorf("configuration:\n%w", errors.Join(err, try(ctx, cfg)))}
+	}
+	return cfg, nil
+}
+
+// try wires a gateway that is thrown away, and leaves nothing behind.
+func try(ctx context.Context, cfg config.Config) error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = null.Close() }()
+	cfg.LogDir, cfg.DecisionLog, cfg.PolicyBackup = "-", "", ""
+	_, err = wire(ctx, cfg, null)
 	return err
 }

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"portcullis/gateway/config"
 	"portcullis/gateway/edge"
 )
 
@@ -30,13 +29,13 @@ func (serveCmd) Help() string {
 
 // Run serves until it is told to stop.
 func (s serveCmd) Run() error {
-	c, err := config.Load(s.File)
-	if err != nil {
-		return usageError{fmt.Errorf("configuration:\n%w", err)}
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	g, err := wire(ctx, c)
+	c, err := load(ctx, s.File)
+	if err != nil {
+		return err
+	}
+	g, err := wire(ctx, c, os.Stderr)
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}

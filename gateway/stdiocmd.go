@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/config"
 	"portcullis/gateway/mcp"
 )
 
@@ -52,11 +51,11 @@ func (s stdioCmd) remote(ctx context.Context) error {
 
 // here runs the gateway in this process, without a listener.
 func (s stdioCmd) here(ctx context.Context) error {
-	c, err := config.Load(s.File)
+	c, err := load(ctx, s.File)
 	if err != nil {
-		return usageError{fmt.Errorf("configuration:\n%w", err)}
+		return err
 	}
-	g, err := wire(ctx, c)
+	g, err := wire(ctx, c, os.Stderr)
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}

@@ -55,9 +55,9 @@ type gateway struct {
 }
 
 // wire builds the gateway from a checked configuration. It connects to nothing.
-func wire(ctx context.Context, c config.Config) (g *gateway, err error) {
+func wire(ctx context.Context, c config.Config, stderr *os.File) (g *gateway, err error) {
 	g = &gateway{cfg: c, meter: obs.NewMeter()}
-	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: os.Stderr, Filter: g.redactLog}); err != nil {
+	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: stderr, Filter: g.redactLog}); err != nil {
 		return nil, err
 	}
 	g.audit = audit.Open(audit.Config{Path: c.AuditFile, Group: c.AuditSync == "group", Filter: g.redactEvidence})
