@@ -220,7 +220,9 @@ func TestHeldPlaceIsGivenBack(t *testing.T) {
 		}
 	}
 	b := newBench(t)
-	b.Hold = func(*op.Bound, *op.Decision) (func(), error) { return nil, call.Errorf(call.RateLimited, "too many at once") }
+	b.Hold = func(*op.Bound, *op.Decision) (func(), error) {
+		return nil, call.Errorf(call.RateLimited, "too many at once")
+	}
 	if _, err := b.do(t, ""); !call.Is(err, call.RateLimited) || strings.Contains(strings.Join(b.steps, " "), "act") {
 		t.Errorf("got %v after %v, want a refusal before the act", err, b.steps)
 	}
