@@ -23,7 +23,7 @@ const (
 // writes. Only the answers that deliver a secret may hold one.
 func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	v := e2e.StartVault(t)
-	g := e2e.StartGateway(t, v, "LOG_LEVEL=debug", "RATE_LIMIT_ENABLED=false", "VAULT_TOKEN="+v.Token)
+	g := e2e.StartGateway(t, v, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "RATE_LIMIT_ENABLED=false", "VAULT_TOKEN="+v.Token)
 	deliver := func(method, path, body string) {
 		if resp, raw := e2e.Do(t, method, g.URL+path, body); resp.StatusCode >= 300 {
 			t.Errorf("%s %s: got %d %s", method, path, resp.StatusCode, raw)
@@ -68,6 +68,9 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	refuse("POST", "/transit/decrypt", `{"key":"mcp","ciphertext":"`+canary+`"}`)
 	refuse("POST", "/ssh/sign", `{"role":"ca","public_key":"`+canary+`"}`)
 	refuse("POST", "/db/revoke", `{"lease_id":"`+canary+`"}`)
+	if _, events := e2e.Do(t, "GET", g.URL+"/mcp/events", ""); strings.Contains(string(events), "canary") || !strings.Contains(string(events), "resource.changed") {
+		t.Errorf("the events hold the canary or nothing: %s", events)
+	}
 	presentBadly(t, g.URL)
 	if err := g.Stop(); err != nil {
 		t.Error(err)
@@ -129,7 +132,7 @@ func lookInto(t *testing.T, dir, vaultToken string) {
 		}
 		return nil
 	})
-	if err != nil || files < 4 {
-		t.Errorf("looked into %d files, want at least 4: %v", files, err)
+	if err != nil || files < 5 {
+		t.Errorf("looked into %d files, want at least 5: %v", files, err)
 	}
 }

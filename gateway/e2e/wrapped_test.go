@@ -48,7 +48,7 @@ func TestAgentsNeverGetPlaintext(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	g := e2e.StartGateway(t, v, "LOG_LEVEL=debug", "VAULT_TOKEN=", "VAULT_ROLE_ID="+v.RoleID, "VAULT_SECRET_ID="+v.SecretID,
+	g := e2e.StartGateway(t, v, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "VAULT_TOKEN=", "VAULT_ROLE_ID="+v.RoleID, "VAULT_SECRET_ID="+v.SecretID,
 		"CHILD_TOKEN_ENABLED=true", "POLICY_DIR="+dir)
 	if status, err := v.Send(t.Context(), http.MethodPut, "secret/data/mcp/agent_api/c", `{"data":{"password":"`+canary+`"}}`); err != nil || status >= 300 {
 		t.Fatalf("write: %d, %v", status, err)
