@@ -215,6 +215,7 @@ func (c policyBenchCmd) Run() error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	tuneGC() // as in the gateway
 	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Bench(ctx, dir, c.Rounds, c.Round) })
 }
 

@@ -93,6 +93,10 @@ func (p Path) Within(root Path) bool {
 	return len(p.s) > len(root.s) && p.s[len(root.s)] == '/' && p.s[:len(root.s)] == root.s
 }
 
+// Below is Within for a root that nobody has parsed, as a policy names one: what a
+// clean path begins with, up to a slash, is clean. Nothing is below the empty root.
+func (p Path) Below(root string) bool { return root != "" && p.Within(Path{root}) }
+
 // Ancestors returns the path and every path above it, longest first:
 // a/b/c gives [a/b/c a/b a]. It is nil for the empty path.
 func (p Path) Ancestors() []string {

@@ -27,7 +27,7 @@ type cache struct {
 
 // entry is an answer and the time in which it holds.
 type entry struct {
-	out         document.Output
+	out         *document.Output // shared, never changed
 	from, until int64
 }
 
@@ -51,9 +51,9 @@ func (c *cache) key(buf []byte, in *document.Input) []byte {
 	return c.keyer.Append(buf, in)
 }
 
-func (c *cache) get(key []byte, now int64) (document.Output, bool) {
+func (c *cache) get(key []byte, now int64) (*document.Output, bool) {
 	if c == nil {
-		return document.Output{}, false
+		return nil, false
 	}
 	s := &c.shards[maphash.Bytes(c.seed, key)%cacheShards]
 	s.mu.RLock()
@@ -64,7 +64,7 @@ func (c *cache) get(key []byte, now int64) (document.Output, bool) {
 
 // put keeps an answer until a grant or the credential ends. A full shard starts
 // anew: what is asked again is answered again.
-func (c *cache) put(key []byte, now, credentialEnds int64, out document.Output) {
+func (c *cache) put(key []byte, now, credentialEnds int64, out *document.Output) {
 	if c == nil {
 		return
 	}

@@ -43,8 +43,15 @@ func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 	return d
 }
 
-// keyBuffer is a buffer for cache keys.
-type keyBuffer struct{ buf []byte }
+// scratch is what a decision needs while it is made. It is used again.
+type scratch struct {
+	in  document.Input
+	key []byte
+}
+
+func newScratch() *sync.Pool {
+	return &sync.Pool{New: func() any { return &scratch{key: make([]byte, 0, 512)} }}
+}
 
 // evaluate waits for its turn first: no more evaluations run at once than there are
 // processors, so that a burst of calls does not use up everybody's time.
@@ -59,32 +66,34 @@ func (e *Engine) evaluate(ctx context.Context, s *snapshot, in *document.Input) 
 }
 
 // answer takes the policy's answer from the cache, or evaluates it.
-func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *record) (document.Output, bool, error) {
-	in := rec.facts.Outline(s.Reads())
-	key := e.buffers.Get().(*keyBuffer)
-	defer e.buffers.Put(key)
-	key.buf = s.cache.key(key.buf[:0], &in)
+func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *record) (*document.Output, bool, error) {
+	work := e.scratch.Get().(*scratch)
+	defer e.scratch.Put(work)
+	in := &work.in
+	*in = rec.facts.Outline(s.Reads())
+	work.key = s.cache.key(work.key[:0], in)
 	now := in.Context.Time.UnixS
-	if out, ok := s.cache.get(key.buf, now); ok {
+	if out, ok := s.cache.get(work.key, now); ok {
 		fromCache.Inc()
 		return out, true, nil
 	}
 	in.Resource.Ancestors = b.Resource.Path.Ancestors()
 	if s.Reads().Any("args.values") {
-		if err := values(b, &in); err != nil {
-			return document.Output{}, false, err
+		if err := values(b, in); err != nil {
+			return nil, false, err
 		}
 		rec.values = in.Args.Values
 	}
 	evaluated.Inc()
 	start := time.Now()
-	out, err := e.evaluate(ctx, s, &in)
+	out, err := e.evaluate(ctx, s, in)
 	rec.took = time.Since(start)
 	evalSeconds.Update(rec.took.Seconds())
-	if err == nil {
-		s.cache.put(key.buf, now, unix(b.Caller.Expires), out)
+	if err != nil {
+		return nil, false, err
 	}
-	return out, false, err
+	s.cache.put(work.key, now, unix(b.Caller.Expires), &out)
+	return &out, false, nil
 }
 
 func unix(t time.Time) int64 {
@@ -104,10 +113,6 @@ func values(b *op.Bound, in *document.Input) error {
 		return fmt.Errorf("encode the arguments: %w", err)
 	}
 	return nil
-}
-
-func newBuffers() *sync.Pool {
-	return &sync.Pool{New: func() any { return &keyBuffer{make([]byte, 0, 512)} }}
 }
 
 // failure names what an evaluation failed of.
@@ -131,7 +136,7 @@ func failed(revision string, code call.Code, reason, msg string) op.Decision {
 
 // conclude turns an answer into a decision, and an allowance into a grant if it
 // stands every check.
-func (e *Engine) conclude(s *snapshot, b *op.Bound, out document.Output) op.Decision {
+func (e *Engine) conclude(s *snapshot, b *op.Bound, out *document.Output) op.Decision {
 	d := op.Decision{
 		ID: newID(), Revision: s.Revision, Allow: out.Allow, RequiredScopes: out.RequiredScopes,
 		PathPrefix: out.PathPrefix, Tier: out.Tier, Reasons: reasons(out.Reasons),
@@ -141,7 +146,7 @@ func (e *Engine) conclude(s *snapshot, b *op.Bound, out document.Output) op.Deci
 	if !out.Allow {
 		return denied(d, known)
 	}
-	if err := e.check(b, &out, known); err != nil {
+	if err := e.check(b, out, known); err != nil {
 		failures.Inc()
 		return failed(s.Revision, call.PolicyError, "policy.bad_decision", err.Error())
 	}

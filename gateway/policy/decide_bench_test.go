@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"testing"
+	"time"
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy"
@@ -12,7 +13,7 @@ import (
 func BenchmarkDecide(b *testing.B) {
 	for name, size := range map[string]int{"cached": 0, "uncached": -1} {
 		b.Run(name, func(b *testing.B) {
-			e, err := policy.Open(policy.Config{Catalogue: catalogue(b), CacheSize: size})
+			e, err := policy.Open(policy.Config{Catalogue: catalogue(b), CacheSize: size, Timeout: time.Minute})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -27,7 +27,7 @@ type Engine struct {
 	log     *journal
 	shadow  *shadow
 
-	buffers *sync.Pool    // of keyBuffer
+	scratch *sync.Pool    // of scratch
 	turns   chan struct{} // holds one entry for each evaluation that runs
 
 	reload sync.Mutex // held by the one who replaces the active policy; guards the fields below
@@ -57,7 +57,7 @@ func Open(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: c.withDefaults(), core: core, buffers: newBuffers(), turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	e := &Engine{cfg: c.withDefaults(), core: core, scratch: newScratch(), turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if e.log, err = newJournal(e.cfg); err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ const queue = 4096
 type journal struct {
 	key []byte
 
-	ring []atomic.Pointer[record]
+	ring []slot
 	next atomic.Uint64
 
 	lines chan any
@@ -29,8 +29,14 @@ type journal struct {
 	err   error // of the last write, read after done
 }
 
+// slot holds a record by value: what is kept of a decision costs no allocation.
+type slot struct {
+	mu  sync.Mutex // guards rec
+	rec record
+}
+
 func newJournal(c Config) (*journal, error) {
-	j := &journal{key: c.LogKey, ring: make([]atomic.Pointer[record], c.Keep)}
+	j := &journal{key: c.LogKey, ring: make([]slot, c.Keep)}
 	if len(j.key) == 0 {
 		j.key = make([]byte, 32)
 		_, _ = rand.Read(j.key) // never fails (crypto/rand)
@@ -49,8 +55,13 @@ func newJournal(c Config) (*journal, error) {
 
 // add keeps a record. It never waits.
 func (j *journal) add(r *record) {
-	j.ring[j.next.Add(1)%uint64(len(j.ring))].Store(r)
-	j.send(r)
+	s := &j.ring[j.next.Add(1)%uint64(len(j.ring))]
+	s.mu.Lock()
+	s.rec = *r
+	s.mu.Unlock()
+	if j.lines != nil {
+		j.send(r.clone())
+	}
 }
 
 // send hands a line to the writer, or drops it.
@@ -68,7 +79,14 @@ func (j *journal) send(line any) {
 // find looks through what is kept, which happens rarely.
 func (j *journal) find(id string) *record {
 	for i := range j.ring {
-		if r := j.ring[i].Load(); r != nil && r.decision.ID == id {
+		s := &j.ring[i]
+		s.mu.Lock()
+		var r *record
+		if s.rec.snapshot != nil && s.rec.decision.ID == id {
+			r = s.rec.clone()
+		}
+		s.mu.Unlock()
+		if r != nil {
 			return r
 		}
 	}

@@ -48,8 +48,7 @@ func checkPrefix(b *op.Bound, prefix string) error {
 		}
 		return nil
 	}
-	root, err := call.ParsePath(prefix)
-	if err != nil || !path.Within(root) {
+	if !path.Below(prefix) {
 		return fmt.Errorf("the resource is not below %q", prefix)
 	}
 	return nil

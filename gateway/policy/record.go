@@ -24,6 +24,13 @@ type record struct {
 	snapshot *snapshot
 }
 
+// clone is a record that may be kept: the one that is being made lives as long as
+// its decision takes.
+func (r *record) clone() *record {
+	kept := *r
+	return &kept
+}
+
 // Record is a line of the decision log: enough to decide once more.
 type Record struct {
 	V              int                  `json:"v"`

@@ -57,7 +57,7 @@ func (s *shadow) offer(r *record) {
 		return
 	}
 	select {
-	case s.queue <- r:
+	case s.queue <- r.clone():
 	default:
 		shadowDrops.Inc()
 	}

@@ -36,13 +36,26 @@ func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Dur
 // nor a goroutine that watches the context.
 type budget struct {
 	ctx   context.Context
-	until time.Time
+	until time.Time // for an evaluation that has taken many steps
+	last  time.Time // for every evaluation
 	steps int
 	over  bool
 }
 
-// everySteps is after how many steps the clock is read.
-const everySteps = 32
+// The clock is read every everySteps steps. It goes on while the evaluation waits for
+// a processor, so an evaluation of at most fewSteps, which is many times what a
+// decision takes and less than a millisecond of work, has patience times as long: a
+// busy machine must not turn into refusals.
+const (
+	everySteps = 32
+	fewSteps   = 4096
+	patience   = 10
+)
+
+func newBudget(ctx context.Context, limit time.Duration) *budget {
+	now := time.Now()
+	return &budget{ctx: ctx, until: now.Add(limit), last: now.Add(patience * limit)}
+}
 
 // Cancel implements topdown.Cancel.
 func (b *budget) Cancel() { b.over = true }
@@ -50,7 +63,8 @@ func (b *budget) Cancel() { b.over = true }
 // Cancelled implements topdown.Cancel.
 func (b *budget) Cancelled() bool {
 	if b.steps++; b.steps%everySteps == 0 && !b.over {
-		b.over = b.ctx.Err() != nil || time.Now().After(b.until)
+		now := time.Now()
+		b.over = b.ctx.Err() != nil || now.After(b.last) || b.steps > fewSteps && now.After(b.until)
 	}
 	return b.over
 }
@@ -60,8 +74,7 @@ func eval(ctx context.Context, limit time.Duration, q rego.PreparedEvalQuery, op
 	if ctx.Err() != nil {
 		return nil, ErrTimeout
 	}
-	b := &budget{ctx: ctx, until: time.Now().Add(limit)}
-	rs, err := q.Eval(ctx, append(opts, rego.EvalExternalCancel(b), rego.EvalMetrics(metrics.NoOp()))...)
+	rs, err := q.Eval(ctx, append(opts, rego.EvalExternalCancel(newBudget(ctx, limit)), rego.EvalMetrics(metrics.NoOp()))...)
 	switch {
 	case topdown.IsCancel(err):
 		return nil, ErrTimeout

@@ -7,7 +7,6 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
-	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/policy/document"
@@ -42,9 +41,7 @@ func (p *Program) possible(ctx context.Context, f document.Facts, without ...str
 	if err != nil {
 		return false, err
 	}
-	stop := topdown.NewCancel()
-	defer time.AfterFunc(listTimeout, stop.Cancel).Stop()
-	pq, err := q.Partial(ctx, rego.EvalParsedInput(p.writer.Value(&in)), rego.EvalExternalCancel(stop))
+	pq, err := q.Partial(ctx, rego.EvalParsedInput(p.writer.Value(&in)), rego.EvalExternalCancel(newBudget(ctx, listTimeout)))
 	if err != nil {
 		return false, err
 	}
