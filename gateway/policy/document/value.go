@@ -1,6 +1,8 @@
 package document
 
 import (
+	"sync/atomic"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -15,6 +17,13 @@ type Writer struct {
 
 	callers, actions     *memo
 	callerKey, actionKey Keyer
+	clock                *atomic.Pointer[instant]
+}
+
+// instant is the term of a second. All calls of that second share it.
+type instant struct {
+	Time
+	term *ast.Term
 }
 
 // NewWriter makes a writer for a policy that reads these fields.
@@ -22,6 +31,7 @@ func NewWriter(r Reads) *Writer {
 	w := &Writer{
 		keys: map[string]*ast.Term{}, reads: r, none: ast.NewTerm(ast.NewObject()), null: ast.NullTerm(),
 		callers: newMemo(), actions: newMemo(), callerKey: below("principal", r), actionKey: below("action", r),
+		clock: &atomic.Pointer[instant]{},
 	}
 	for _, k := range []string{
 		"v", "request", "principal", "action", "resource", "args", "context", "id", "transport", "phase",
@@ -97,13 +107,16 @@ func (w *Writer) args(a *Args) *ast.Term {
 }
 
 func (w *Writer) context(c *Context) *ast.Term {
-	return w.object(
-		w.item("time", w.object(
-			w.number("unix_s", int(c.Time.UnixS)),
-			w.text("weekday", c.Time.Weekday),
-			w.number("hour_utc", c.Time.HourUTC))),
-		w.text("source_ip", c.SourceIP),
-	)
+	return w.object(w.item("time", w.time(c.Time)), w.text("source_ip", c.SourceIP))
+}
+
+func (w *Writer) time(t Time) *ast.Term {
+	if last := w.clock.Load(); last != nil && last.Time == t {
+		return last.term
+	}
+	term := w.object(w.number("unix_s", int(t.UnixS)), w.text("weekday", t.Weekday), w.number("hour_utc", t.HourUTC))
+	w.clock.Store(&instant{t, term})
+	return term
 }
 
 type pair = [2]*ast.Term
