@@ -11,9 +11,8 @@ import (
 // limits are constraints by argument.
 type limits = map[string]op.Limit
 
-// transit is encryption as a service (Vault API, secret/transit). Vault makes a
-// key that does not exist when a token with the capability "create" encrypts with
-// it, so the gateway's own policies grant "update" alone.
+// transit is encryption as a service (Vault API, secret/transit). No operation makes
+// a key: the gateway's policies grant "update" alone, and see noSuchType.
 func transit(mount string) []*op.Op {
 	spec := func(name string, effect op.Effect, title, doc string, l limits) op.Spec {
 		return op.Spec{

@@ -151,6 +151,25 @@ func TestTransitRefuses(t *testing.T) {
 	}
 }
 
+// Vault makes a key that a root token encrypts with and that does not exist; no call
+// of the gateway does.
+func TestNoKeyIsMade(t *testing.T) {
+	r := newRig(t)
+	for name, args := range map[string]string{
+		"single":       `{"key":"made","plaintext":"aGk="}`,
+		"batch":        `{"key":"made","items":[{"plaintext":"aGk="},{"plaintext":"aGk="}]}`,
+		"with context": `{"key":"made","plaintext":"aGk=","context":"aGk="}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := r.do(t.Context(), "transit.encrypt", args)
+			wantCode(t, err, call.InvalidRequest)
+			if status, err := r.vault.Send(t.Context(), "GET", "transit/keys/made", ""); err != nil || status != 404 {
+				t.Errorf("the key: status %d, %v, want 404", status, err)
+			}
+		})
+	}
+}
+
 // What goes in comes out, in every encoding and with everything that ties it.
 func TestTransitOptions(t *testing.T) {
 	r := newRig(t)
