@@ -20,8 +20,9 @@ import (
 	"github.com/hashicorp/vault/vault"
 )
 
-// newCore builds a sealed Vault with only the engines that the gateway knows.
-func newCore(store *store, log hclog.Logger) (*vault.Core, error) {
+// newCore builds a sealed Vault with only the engines that the gateway knows. addr
+// is where a node of several can be reached.
+func newCore(store *store, addr string, log hclog.Logger) (*vault.Core, error) {
 	secrets := map[string]logical.Factory{
 		"kv":       kv.Factory,
 		"transit":  transit.Factory,
@@ -33,7 +34,7 @@ func newCore(store *store, log hclog.Logger) (*vault.Core, error) {
 		"kubernetes": kubernetes.Factory,
 		"jwt":        jwt.Factory,
 	}
-	return vault.NewCore(&vault.CoreConfig{
+	config := &vault.CoreConfig{
 		Physical:           store.backend,
 		StorageType:        store.kind,
 		Logger:             log,
@@ -49,7 +50,11 @@ func newCore(store *store, log hclog.Logger) (*vault.Core, error) {
 			consts.PluginTypeCredential: factories(auths),
 			consts.PluginTypeDatabase:   {"postgresql-database-plugin": postgresql.New},
 		},
-	})
+	}
+	if store.ha != nil {
+		config.HAPhysical, config.RedirectAddr, config.ClusterAddr = store.ha, addr, "https://127.0.0.1:0"
+	}
+	return vault.NewCore(config)
 }
 
 // admin sends requests to the core from inside the process, with one token.

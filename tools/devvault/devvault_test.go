@@ -36,6 +36,7 @@ type process struct {
 	UnsealKey string `json:"unseal_key"`
 	RoleID    string `json:"role_id"`
 	SecretID  string `json:"secret_id"`
+	Standby   string `json:"standby"`
 }
 
 func launch(args ...string) (*process, error) {

@@ -22,6 +22,7 @@ Examples:
   devvault --data .vault                            on files: a restart finds everything
   devvault --postgres postgres://u:p@localhost/db   with the database role "readonly"
   devvault --audit-file audit.log                   see every request that reached Vault
+  devvault --standby 127.0.0.1:8210                 with a second node that takes over
 
 Flags:
 `
@@ -32,6 +33,7 @@ type options struct {
 	rootToken string
 	postgres  string
 	data      string
+	standby   string
 	auditFile string
 	logLevel  hclog.Level
 	tls       *tls.Config // nil: plain HTTP
@@ -48,6 +50,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.rootToken, "root-token", "root", "`id` of the root token")
 	fs.StringVar(&o.postgres, "postgres", "", "`DSN` of a PostgreSQL server for the database engine")
 	fs.StringVar(&o.data, "data", "", "`directory` to keep everything in; without it everything is in memory")
+	fs.StringVar(&o.standby, "standby", "", "`address` of a second node that stands by; in memory only")
 	fs.StringVar(&o.auditFile, "audit-file", "", "`file` of an audit device that is enabled at start")
 	fs.StringVar(&level, "log-level", "warn", "`level` of Vault's own log: trace, debug, info, warn, error or off")
 	fs.StringVar(&cert, "tls-cert", "", "certificate `file` (PEM); with --tls-key it turns HTTPS on")
@@ -73,6 +76,12 @@ func (o options) check(level string, rest []string) error {
 	}
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		problems = append(problems, fmt.Errorf("--listen: %w", err))
+	}
+	if _, _, err := net.SplitHostPort(o.standby); o.standby != "" && err != nil {
+		problems = append(problems, fmt.Errorf("--standby: %w", err))
+	}
+	if o.standby != "" && o.data != "" {
+		problems = append(problems, errors.New("--standby: both nodes are in memory, so it excludes --data"))
 	}
 	if o.rootToken == "" {
 		problems = append(problems, errors.New("--root-token: must not be empty"))

@@ -32,6 +32,8 @@ func TestWrongUsage(t *testing.T) {
 		{"stray argument", []string{"stray"}, []string{"unexpected argument: stray"}},
 		{"half of a pair", []string{"--tls-cert", "x"}, []string{"give both or none"}},
 		{"missing certificate", []string{"--tls-cert", "x", "--tls-key", "y"}, []string{"open x: no such file"}},
+		{"standby on files", []string{"--standby", "127.0.0.1:0", "--data", "x"}, []string{"--standby: both nodes are in memory"}},
+		{"standby nowhere", []string{"--standby", "x"}, []string{"--standby: address x"}},
 		{
 			"all at once",
 			[]string{"--listen", "x", "--root-token", "", "--log-level", "loud"},

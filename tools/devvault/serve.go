@@ -8,12 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	vaulthttp "github.com/hashicorp/vault/http"
-	"github.com/hashicorp/vault/internalshared/configutil"
 	"github.com/hashicorp/vault/vault"
 )
 
@@ -24,57 +21,75 @@ type ready struct {
 	UnsealKey string `json:"unseal_key"`
 	RoleID    string `json:"role_id"`
 	SecretID  string `json:"secret_id"`
+	Standby   string `json:"standby,omitempty"` // address of the second node
 }
 
 // serve brings a Vault up, says so on stdout and runs it until ctx ends. The
-// port is taken first, so that a busy one is known before anything is written;
-// it is answered last, so that nobody meets a half-made Vault.
+// ports are taken first, so that a busy one is known before anything is written;
+// they are answered last, so that nobody meets a half-made Vault.
 func serve(ctx context.Context, opts options, stdout, stderr io.Writer) error {
 	log := hclog.New(&hclog.LoggerOptions{Name: "vault", Level: opts.logLevel, Output: stderr})
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", opts.listen)
+	ports, err := listen(ctx, opts)
+	defer closeAll(ports)
 	if err != nil {
 		return err
 	}
-	defer ln.Close()
-	store, err := openStore(opts.data, log)
+	store, err := openStore(opts.data, opts.standby != "", log)
 	if err != nil {
 		return err
 	}
 	defer store.close()
-	core, err := newCore(store, log)
-	if err != nil {
-		return fmt.Errorf("make the core: %w", err)
+	var nodes []*node
+	for _, p := range ports {
+		n, err := newNode(store, opts, p, log)
+		if err != nil {
+			return fmt.Errorf("make the core: %w", err)
+		}
+		defer stopCore(n.core)
+		nodes = append(nodes, n)
 	}
-	defer stopCore(core)
-	line, err := prepare(ctx, core, store, opts, stderr)
+	line, err := prepare(ctx, nodes, store, opts, stderr)
 	if ctx.Err() != nil {
 		return nil // told to stop while starting
 	}
 	if err != nil {
 		return err
 	}
-	line.Addr = address(opts, ln)
-	srv := newServer(core, opts, log)
-	failed := make(chan error, 1)
-	go func() { failed <- listenOn(srv, ln) }()
+	return answer(ctx, nodes, line, stdout)
+}
+
+// answer runs the nodes until ctx ends or one fails.
+func answer(ctx context.Context, nodes []*node, line ready, stdout io.Writer) error {
+	failed := make(chan error, len(nodes))
+	for _, n := range nodes {
+		go func() { failed <- listenOn(n.server, n.listener) }()
+	}
 	if err := json.NewEncoder(stdout).Encode(line); err != nil {
 		return fmt.Errorf("print the ready line: %w", err)
 	}
+	var err error
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
 	}
-	return errors.Join(err, stopServer(srv))
+	for _, n := range nodes {
+		err = errors.Join(err, stopServer(n.server))
+	}
+	return err
 }
 
-// prepare unseals the core and makes it the documented Vault.
-func prepare(ctx context.Context, core *vault.Core, store *store, opts options, stderr io.Writer) (ready, error) {
+// prepare unseals the nodes and makes the first one, which is the active one, the
+// documented Vault.
+func prepare(ctx context.Context, nodes []*node, store *store, opts options, stderr io.Writer) (ready, error) {
+	core := nodes[0].core
 	p := startProgress(stderr)
 	defer p.stop()
 	p.now("unsealing")
 	keys, err := unseal(ctx, core, store)
 	if err != nil {
+		return ready{}, err
+	}
+	if err := untilActive(ctx, core); err != nil {
 		return ready{}, err
 	}
 	root := admin{core: core, token: keys.SetupToken}
@@ -90,20 +105,12 @@ func prepare(ctx context.Context, core *vault.Core, store *store, opts options, 
 	}
 	p.now("applying the command line")
 	roleID, err := root.apply(ctx, opts)
-	return ready{Token: opts.rootToken, UnsealKey: keys.UnsealKey, RoleID: roleID, SecretID: keys.SecretID}, err
-}
-
-func newServer(core *vault.Core, opts options, log hclog.Logger) *http.Server {
-	return &http.Server{
-		Handler: vaulthttp.Handler.Handler(&vault.HandlerProperties{
-			Core:           core,
-			ListenerConfig: &configutil.Listener{Type: "tcp", Address: opts.listen},
-		}),
-		TLSConfig:         opts.tls,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       5 * time.Minute,
-		ErrorLog:          log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	line := ready{Addr: nodes[0].addr, Token: opts.rootToken, UnsealKey: keys.UnsealKey, RoleID: roleID, SecretID: keys.SecretID}
+	for _, n := range nodes[1:] {
+		line.Standby = n.addr
+		err = errors.Join(err, openCore(n.core, keys.UnsealKey))
 	}
+	return line, err
 }
 
 func listenOn(srv *http.Server, ln net.Listener) error {
@@ -111,20 +118,6 @@ func listenOn(srv *http.Server, ln net.Listener) error {
 		return srv.ServeTLS(ln, "", "")
 	}
 	return srv.Serve(ln)
-}
-
-// address is what a client on this machine can use, with the real port.
-func address(opts options, ln net.Listener) string {
-	host, _, _ := net.SplitHostPort(opts.listen)
-	if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
-		host = "127.0.0.1"
-	}
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	scheme := "http"
-	if opts.tls != nil {
-		scheme = "https"
-	}
-	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // stopServer gives running requests half a second.

@@ -19,7 +19,8 @@ import (
 type store struct {
 	kind    string
 	backend physical.Backend
-	dir     string // empty: in memory
+	ha      physical.HABackend // nil: for one node alone
+	dir     string             // empty: in memory
 	lock    *os.File
 }
 
@@ -34,10 +35,10 @@ type keys struct {
 	SetUp bool `json:"set_up"`
 }
 
-func openStore(dir string, log hclog.Logger) (*store, error) {
+// openStore opens a directory, or with "" memory, which two nodes can share.
+func openStore(dir string, shared bool, log hclog.Logger) (*store, error) {
 	if dir == "" {
-		backend, err := inmem.NewInmem(nil, log)
-		return &store{kind: "inmem", backend: backend}, err
+		return openMemory(shared, log)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -54,6 +55,19 @@ func openStore(dir string, log hclog.Logger) (*store, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return &store{kind: "file", backend: backend, dir: dir, lock: lock}, nil
+}
+
+func openMemory(shared bool, log hclog.Logger) (*store, error) {
+	open := inmem.NewInmem
+	if shared {
+		open = inmem.NewInmemHA
+	}
+	backend, err := open(nil, log)
+	if err != nil {
+		return nil, err
+	}
+	ha, _ := backend.(physical.HABackend)
+	return &store{kind: "inmem", backend: backend, ha: ha}, nil
 }
 
 // close lets another process use the directory.

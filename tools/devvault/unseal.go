@@ -33,18 +33,23 @@ func unseal(ctx context.Context, core *vault.Core, store *store) (keys, error) {
 			return k, err
 		}
 	}
-	key, err := base64.StdEncoding.DecodeString(k.UnsealKey)
+	return k, openCore(core, k.UnsealKey)
+}
+
+// openCore unseals a core with its only key.
+func openCore(core *vault.Core, unsealKey string) error {
+	key, err := base64.StdEncoding.DecodeString(unsealKey)
 	if err != nil {
-		return k, fmt.Errorf("unseal key: %w", err)
+		return fmt.Errorf("unseal key: %w", err)
 	}
 	open, err := core.Unseal(key)
 	if err == nil && !open {
 		err = errors.New("the key was not enough")
 	}
 	if err != nil {
-		return k, fmt.Errorf("unseal: %w", err)
+		return fmt.Errorf("unseal: %w", err)
 	}
-	return k, nil
+	return nil
 }
 
 func initialise(ctx context.Context, core *vault.Core) (keys, error) {

@@ -17,6 +17,7 @@ type Vault struct {
 	UnsealKey string `json:"unseal_key"`
 	RoleID    string `json:"role_id"`
 	SecretID  string `json:"secret_id"`
+	Standby   string `json:"standby"` // address of the second node, with --standby
 
 	AuditFile string // every request that reached this Vault
 	args      []string
