@@ -60,6 +60,7 @@ type Client struct {
 	timeout time.Duration
 	gate    *gate.Gate
 	breaker *breaker.Breaker
+	standby standby
 	login   Login
 	root    *credential.Cell // the gateway's own token
 	holders *holders

@@ -57,6 +57,11 @@ func mapError(f failure) error {
 			return retryLater(call.LeaseQuota, "Vault's lease quota is used up", f.resp, cause)
 		}
 		return retryLater(call.RateLimited, "Vault limits the rate of requests", f.resp, cause)
+	case http.StatusInternalServerError:
+		if strings.Contains(texts, "active cluster node not found") { // of a standby, while no node leads
+			return retryLater(call.VaultUnavailable, "Vault is not available", f.resp, cause)
+		}
+		return call.Wrap(call.VaultError, "Vault error", cause)
 	case http.StatusServiceUnavailable:
 		return retryLater(call.VaultUnavailable, "Vault is not available", f.resp, cause)
 	default:

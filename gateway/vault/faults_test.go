@@ -139,16 +139,18 @@ func TestAnswers(t *testing.T) {
 		want       call.Code
 		retryAfter time.Duration
 	}{
-		"rate limit":     {http.StatusTooManyRequests, `{"errors":["request path \"x\": rate limit quota exceeded"]}`, call.RateLimited, 7 * time.Second},
-		"lease quota":    {http.StatusTooManyRequests, `{"errors":["lease count quota exceeded"]}`, call.LeaseQuota, 7 * time.Second},
-		"overloaded":     {http.StatusServiceUnavailable, `{"errors":["overloaded, try again later"]}`, call.VaultUnavailable, 7 * time.Second},
-		"behind":         {http.StatusPreconditionFailed, `{"errors":["required index state not present"]}`, call.VaultUnavailable, 7 * time.Second},
-		"denied":         {http.StatusForbidden, `{"errors":["1 error occurred:\n\t* permission denied\n\n"]}`, call.Forbidden, 0},
-		"dead token":     {http.StatusForbidden, `{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}`, call.VaultAuth, 0},
-		"internal":       {http.StatusInternalServerError, `{"errors":["internal error"]}`, call.VaultError, 0},
-		"not supported":  {http.StatusMethodNotAllowed, `{"errors":["unsupported operation"]}`, call.InvalidRequest, 0},
-		"not JSON":       {http.StatusOK, `<html>`, call.VaultError, 0},
-		"redirect loops": {http.StatusTemporaryRedirect, ``, call.VaultError, 0},
+		"rate limit":    {http.StatusTooManyRequests, `{"errors":["request path \"x\": rate limit quota exceeded"]}`, call.RateLimited, 7 * time.Second},
+		"lease quota":   {http.StatusTooManyRequests, `{"errors":["lease count quota exceeded"]}`, call.LeaseQuota, 7 * time.Second},
+		"overloaded":    {http.StatusServiceUnavailable, `{"errors":["overloaded, try again later"]}`, call.VaultUnavailable, 7 * time.Second},
+		"behind":        {http.StatusPreconditionFailed, `{"errors":["required index state not present"]}`, call.VaultUnavailable, 7 * time.Second},
+		"denied":        {http.StatusForbidden, `{"errors":["1 error occurred:\n\t* permission denied\n\n"]}`, call.Forbidden, 0},
+		"dead token":    {http.StatusForbidden, `{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}`, call.VaultAuth, 0},
+		"internal":      {http.StatusInternalServerError, `{"errors":["internal error"]}`, call.VaultError, 0},
+		"not supported": {http.StatusMethodNotAllowed, `{"errors":["unsupported operation"]}`, call.InvalidRequest, 0},
+		"nobody leads":  {http.StatusInternalServerError, `{"errors":["local node not active but active cluster node not found"]}`, call.VaultUnavailable, 7 * time.Second},
+		"moved":         {http.StatusMovedPermanently, ``, call.VaultError, 0},
+		"not JSON":      {http.StatusOK, `<html>`, call.VaultError, 0},
+		"redirected":    {http.StatusTemporaryRedirect, ``, call.OutcomeUnknown, 0},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +166,7 @@ func TestAnswers(t *testing.T) {
 			if !call.Is(err, tc.want) || call.AsError(err).RetryAfter != tc.retryAfter {
 				t.Errorf("got %v, retry after %v; want %q, %v", err, call.AsError(err).RetryAfter, tc.want, tc.retryAfter)
 			}
-			if n := requests.Load(); n != 1 && tc.status != http.StatusTemporaryRedirect {
+			if n := requests.Load(); n != 1 {
 				t.Errorf("sent %d times, want once", n)
 			}
 		})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -41,6 +40,8 @@ type request struct {
 	wrapTTL string // not empty: Vault wraps its answer
 	safe    bool   // changes nothing although it is not a GET
 	mints   bool   // makes something although it is a GET
+
+	to *url.URL // where a standby says that the active node is, nil for the configured one
 }
 
 func (r request) readOnly() bool { return !r.mints && (r.method == get || r.safe) }
@@ -124,7 +125,8 @@ func verdict(err error) breaker.Result {
 	}
 }
 
-// exchange is one request and its whole reply.
+// exchange is one request and its whole reply, and once more when a standby has
+// said where to go.
 func (c *Client) exchange(ctx context.Context, r request, out any) error {
 	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -139,25 +141,35 @@ func (c *Client) exchange(ctx context.Context, r request, out any) error {
 	if !r.readOnly() {
 		ctx = context.WithValue(ctx, onceKey{}, true)
 	}
-	resp, err := c.issue(ctx, r)
+	stay := !r.readOnly() && c.standby.redirects()
+	resp, err := c.issue(ctx, r, stay)
 	if resp != nil {
 		defer func() { _ = resp.Body.Close() }()
 	}
 	if err != nil {
 		return mapError(failure{err: err, resp: resp, req: r, sent: sent.Load(), gone: errors.Is(parent.Err(), context.Canceled)})
 	}
-	if resp.StatusCode >= http.StatusMultipleChoices { // one redirect has been followed
-		return call.Wrap(call.VaultError, "Vault error", fmt.Errorf("vault answered %d", resp.StatusCode))
+	if resp.StatusCode < http.StatusMultipleChoices {
+		return decode(parent, r, resp, out)
 	}
-	return decode(parent, r, resp, out)
+	if r, err = c.standby.redirect(r, resp, stay); err != nil {
+		return err
+	}
+	return c.exchange(parent, r, out)
 }
 
 // issue sends the request through vault/api with the request's own headers. Vault
 // puts X-Correlation-Id into its audit log unasked (Vault API,
-// sys/config/auditing).
-func (c *Client) issue(ctx context.Context, r request) (*api.Response, error) {
+// sys/config/auditing). One that is to stay is not forwarded by a standby.
+func (c *Client) issue(ctx context.Context, r request, stay bool) (*api.Response, error) {
 	l := c.base.WithRequestCallbacks(func(req *api.Request) {
 		req.ClientToken, req.WrapTTL = r.token, r.wrapTTL
+		if r.to != nil {
+			req.URL.Scheme, req.URL.Host = r.to.Scheme, r.to.Host
+		}
+		if stay {
+			req.Headers.Set("X-Vault-No-Request-Forwarding", "true")
+		}
 		if r.id != "" {
 			req.Headers.Set("X-Correlation-Id", r.id)
 		}

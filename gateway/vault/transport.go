@@ -26,7 +26,7 @@ func newBase(c Config, tr *http.Transport) (*api.Client, error) {
 	}
 	cfg.Address, cfg.AgentAddress = c.Addr, ""
 	cfg.HttpClient = &http.Client{Transport: once{tr}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	cfg.MaxRetries, cfg.Limiter, cfg.Timeout, cfg.SRVLookup = 0, nil, 0, false
+	cfg.MaxRetries, cfg.Limiter, cfg.Timeout, cfg.SRVLookup, cfg.DisableRedirects = 0, nil, 0, false, true
 	cfg.CloneHeaders, cfg.CloneToken, cfg.ReadYourWrites = false, false, false
 	base, err := api.NewClient(cfg)
 	if err != nil {
