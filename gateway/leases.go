@@ -10,7 +10,26 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vaultpolicy"
 )
+
+// policies says what Vault is to let a caller do: what its subject may with no roles,
+// and what the credential at hand may beyond that or instead.
+func policies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) func(*call.Caller) (vault.Policies, error) {
+	return func(c *call.Caller) (vault.Policies, error) {
+		bare := &call.Caller{Tenant: c.Tenant, Subject: c.Subject, Method: call.APIKey}
+		if err := principal.Check(bare, base); err != nil {
+			return vault.Policies{}, err
+		}
+		own, subject := rules(c), rules(bare)
+		more, within := own.Beyond(subject)
+		p := vault.Policies{Subject: subject.HCL(), Own: more.HCL(), Instead: !within}
+		if p.Instead {
+			p.Own = own.HCL()
+		}
+		return p, nil
+	}
+}
 
 // mayHold reports whether a caller may go on holding a lease: the policy would
 // still issue the credentials. Scopes are a credential's, and the lease outlives
@@ -23,6 +42,7 @@ func (g *gateway) mayHold(ctx context.Context, c *call.Caller, h vault.Held) boo
 	}
 	all := *c
 	all.Scopes = slices.Concat(principal.AllScopes(), c.Scopes)
+	all.Expires, all.AuthTime = time.Time{}, time.Time{} // the lease outlives the credential
 	b, err := g.ops.Bind(&op.Request{ID: "lease", Transport: op.REST, Op: "db.issue_creds", Args: args, Caller: &all, Time: time.Now()})
 	if err != nil {
 		return false

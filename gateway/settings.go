@@ -58,10 +58,15 @@ func policyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Con
 	}
 }
 
+// basePrefix is the path below which callers have their own.
+func basePrefix(c config.Config) call.Path {
+	prefix, _ := call.ParsePath(c.DefaultPrefix) // the configuration has been checked; empty for the whole mount
+	return prefix
+}
+
 func authConfig(c config.Config, log *slog.Logger) auth.Config {
-	prefix, _ := call.ParsePath(c.DefaultPrefix) // the configuration has been checked
 	return auth.Config{
-		DefaultPrefix: prefix, Loopback: c.Loopback(), PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies,
+		DefaultPrefix: basePrefix(c), Loopback: c.Loopback(), PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies,
 		DenyListFile: c.DenyListFile, FailuresPerMinute: c.AuthFailures, Log: log,
 		APIKeys: auth.APIKeys{Enabled: c.APIKeyEnabled, JSON: c.APIKeysJSON, File: c.APIKeysFile},
 		JWT:     jwtConfig(c),

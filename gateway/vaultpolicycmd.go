@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"portcullis/gateway/auth/principal"
@@ -17,44 +20,71 @@ import (
 )
 
 type vaultPolicyCmd struct {
-	Subject string        `arg:"" help:"Whose policy."`
+	Subject string        `arg:"" optional:"" help:"Whose policy."`
 	File    string        `name:"config" help:"Configuration file (.toml, .yaml or .json)." type:"path" placeholder:"FILE"`
 	Tenant  string        `help:"Tenant of the subject."`
 	Role    []string      `help:"Roles of the subject."`
 	Prefix  string        `help:"Full path in the KV mount; the subject's own when absent."`
 	Apply   bool          `help:"Write the policy to Vault, with VAULT_TOKEN, instead of printing it."`
+	Sync    bool          `help:"Bring the policies of all subjects in step with the data, with VAULT_TOKEN; of SUBJECT alone when it is given."`
 	Token   bool          `help:"Print a token that has the policy; use it with --apply, or after it."`
 	TTL     time.Duration `name:"ttl" help:"How long the token lives." default:"1h"`
 }
 
 // Help is the end of the command's help.
 func (vaultPolicyCmd) Help() string {
-	return "The policy follows POLICY_DIR: print and apply it again when that changes.\n\n" + examples(
+	return `The policy follows POLICY_DIR, and so does a running gateway with child tokens: it writes the policies of those who call.
+--sync does the same on demand, for the subjects that the data name and for those that have a policy. What one credential
+may beyond its subject, because of its roles, is a policy of its own with "+" in its name; --sync removes those, and a
+running gateway puts back what is needed. Policies of subjects on the deny list are removed.
+
+` + examples(
 		"portcullis vault-policy billing-bot",
 		"portcullis vault-policy billing-bot --role reporter --apply",
 		"VAULT_TOKEN=$(portcullis vault-policy billing-bot --apply --token) vault kv get secret/mcp/billing-bot/app",
+		"portcullis vault-policy --sync",
 	)
 }
 
 // Run prints the policy, or does with it what the flags say.
 func (v vaultPolicyCmd) Run() error {
+	if err := v.check(); err != nil {
+		return usageError{err}
+	}
 	cfg, err := config.LoadOffline(v.File)
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
+	}
+	if v.Sync {
+		return v.sync(cfg)
 	}
 	c, err := v.caller(cfg)
 	if err != nil {
 		return usageError{err}
 	}
-	hcl, err := hclOf(cfg, c)
+	rules, _, err := rulesOf(cfg)
 	if err != nil {
 		return err
 	}
 	if !v.Apply && !v.Token {
-		_, err = fmt.Print(hcl)
+		_, err = fmt.Print(rules(c).HCL())
 		return err
 	}
-	return v.use(cfg, vault.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key()), hcl)
+	p, err := policies(rules, basePrefix(cfg))(c)
+	if err != nil {
+		return err
+	}
+	return v.use(cfg, p.Texts(vault.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key())))
+}
+
+func (v vaultPolicyCmd) check() error {
+	switch {
+	case v.Sync && (v.Apply || v.Token || len(v.Role) > 0 || v.Prefix != ""):
+		return errors.New("--sync goes with no other flag than --tenant and --config")
+	case v.Sync && v.Tenant != "" && v.Subject == "", !v.Sync && v.Subject == "":
+		return errors.New("name the SUBJECT, or use --sync for all")
+	}
+	return nil
 }
 
 // caller is the subject as it would be authenticated.
@@ -66,38 +96,37 @@ func (v vaultPolicyCmd) caller(cfg config.Config) (*call.Caller, error) {
 			return nil, err
 		}
 	}
-	var base call.Path
-	if cfg.DefaultPrefix != "" {
-		if base, err = call.ParsePath(cfg.DefaultPrefix); err != nil {
-			return nil, err
-		}
-	}
-	return c, principal.Check(c, base)
+	return c, principal.Check(c, basePrefix(cfg))
 }
 
-func hclOf(cfg config.Config, c *call.Caller) (string, error) {
+// rulesOf are the rules of any caller, and what they are made from.
+func rulesOf(cfg config.Config) (func(*call.Caller) vaultpolicy.Rules, *policy.Engine, error) {
 	catalogue, err := ops.New(mounts(cfg))
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	engine, err := policy.Open(policyConfig(cfg, catalogue, slog.New(slog.DiscardHandler)))
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
-	return vaultpolicy.Of(catalogue, engine)(c)
+	return vaultpolicy.Of(catalogue, engine), engine, nil
 }
 
-// use writes the policy and prints a token. What is for scripts goes to standard
+// use writes the policies and prints a token. What is for scripts goes to standard
 // output, the rest to standard error.
-func (v vaultPolicyCmd) use(cfg config.Config, name, hcl string) error {
+func (v vaultPolicyCmd) use(cfg config.Config, texts map[string]string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	o, err := vaultpolicy.NewOperator(cfg.VaultAddr, cfg.VaultNamespace, cfg.VaultToken)
 	if err != nil {
 		return usageError{err}
 	}
-	if v.Apply {
-		if err := o.Write(ctx, name, hcl); err != nil {
+	names := slices.Sorted(maps.Keys(texts))
+	for _, name := range names {
+		if !v.Apply {
+			break
+		}
+		if err := o.Write(ctx, name, texts[name]); err != nil {
 			return err
 		}
 		fmt.Fprintln(os.Stderr, "wrote the policy", name)
@@ -105,7 +134,7 @@ func (v vaultPolicyCmd) use(cfg config.Config, name, hcl string) error {
 	if !v.Token {
 		return nil
 	}
-	token, err := o.Token(ctx, name, v.TTL)
+	token, err := o.Token(ctx, v.Subject, names, v.TTL)
 	if err != nil {
 		return err
 	}

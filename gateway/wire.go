@@ -70,7 +70,8 @@ func wire(ctx context.Context, c config.Config, stderr *os.File) (g *gateway, er
 	g.policy, problems[0] = policy.Open(policyConfig(c, g.ops, g.logs.Server))
 	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
 	vc := vaultConfig(c, g.logs.Server)
-	vc.Children.PolicyFor, vc.Guard.Allowed = vaultpolicy.Of(g.ops, g.policy), g.mayHold
+	vc.Guard.Allowed, vc.Guard.Ended = g.mayHold, g.auth.Revoked
+	vc.Children.PolicyFor = policies(vaultpolicy.Of(g.ops, g.policy), basePrefix(c))
 	g.vault, problems[2] = vault.New(vc)
 	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Log: g.logs.Server})
 	if err := errors.Join(problems[:]...); err != nil {

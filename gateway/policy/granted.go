@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -24,6 +25,16 @@ func (e *Engine) Granted(c *call.Caller, now time.Time) []Named {
 		list = append(list, named(object(table, "roles", role), now)...)
 	}
 	return list
+}
+
+// Subjects are those that the active data name, by tenant.
+func (e *Engine) Subjects() map[string][]string {
+	tenants := object(e.active.Load().Data, "tenants")
+	all := make(map[string][]string, len(tenants))
+	for tenant := range tenants {
+		all[tenant] = slices.Sorted(maps.Keys(object(tenants, tenant, "subjects")))
+	}
+	return all
 }
 
 // named reads the grants of one subject or role (policies/schema/data.json).

@@ -5,10 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"net/url"
 	"strings"
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault/credential"
 )
 
 // PolicyName is the name of a caller's policy in Vault: the prefix and the
@@ -28,72 +31,189 @@ func PolicyName(prefix, callerKey string) string {
 	return prefix + name
 }
 
-// keepPolicy makes Vault hold what the caller's policy is now. With look it asks
-// Vault what it holds: another replica, or an operator, may have changed it. It
-// reports whether it wrote.
-func (h *holder) keepPolicy(ctx context.Context, look bool) (bool, error) {
-	c, _ := h.now()
-	want, err := h.of.PolicyFor(c)
+// Policies are what Vault lets a caller do, in Vault's own language (HCL). One
+// subject may come with credentials of different rights. What it may by itself is
+// the policy that bears its name; what a credential may beyond that is a policy
+// named after its own text, so that no credential ever changes what another may.
+type Policies struct {
+	Subject string // what the subject may by itself, empty for nothing
+	Own     string // what this credential may beyond that, empty for nothing
+	Instead bool   // Own is all: the credential may not do all that Subject says
+}
+
+// Texts are the policies of a credential's tokens by name; subject is the name of the
+// subject's.
+func (p Policies) Texts(subject string) map[string]string {
+	t := map[string]string{}
+	for _, name := range p.names(subject) {
+		t[name] = p.Subject
+		if name != subject {
+			t[name] = p.Own
+		}
+	}
+	return t
+}
+
+// SubjectOf is whose policy bears a name, if that can be told.
+func SubjectOf(prefix, name string) (tenant, subject string, ok bool) {
+	name, ok = strings.CutPrefix(name, prefix)
+	name, _, _ = strings.Cut(name, OwnMark)
+	tenant, subject, with := strings.Cut(name, ":")
+	if !with {
+		tenant, subject = "", tenant
+	}
+	return tenant, subject, ok && PolicyName("", tenant+"/"+subject) == name
+}
+
+// names are the policies of a credential's tokens, none when it may do nothing.
+func (p Policies) names(subject string) (names []string) {
+	if p.Subject != "" && !p.Instead {
+		names = append(names, subject)
+	}
+	if p.Own != "" {
+		names = append(names, ownName(subject, p.Own))
+	}
+	return names
+}
+
+// OwnMark is between the name of a subject's policy, which cannot hold it, and what
+// names the policy of one credential.
+const OwnMark = "+"
+
+func ownName(subject, hcl string) string {
+	sum := sha256.Sum256([]byte(hcl))
+	return subject + OwnMark + hex.EncodeToString(sum[:8])
+}
+
+// texts are the policies that must be right for a purse, by name.
+func (h *holder) texts(p *purse) map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := map[string]string{h.policy: h.subject}
+	if p.policies.Own != "" {
+		t[ownName(h.policy, p.policies.Own)] = p.policies.Own
+	}
+	return t
+}
+
+// keepPolicies makes Vault hold what the policies of a purse are now. It asks Vault
+// what it holds: another replica, or an operator, may have changed it. It reports
+// whether it wrote.
+func (h *holder) keepPolicies(ctx context.Context, p *purse) (wrote bool, err error) {
 	h.writing.Lock()
 	defer h.writing.Unlock()
-	if err != nil {
-		if derr := h.of.client.dropPolicy(ctx, h.key); derr != nil {
-			return false, derr
+	for name, want := range h.texts(p) {
+		if h.written[name], err = h.of.client.readPolicy(ctx, h.key, name); err != nil {
+			return wrote, err
 		}
-		h.written = ""
-		return false, call.Wrap(call.Forbidden, "denied by policy", err)
-	}
-	if look {
-		if h.written, err = h.of.client.readPolicy(ctx, h); err != nil {
-			return false, err
+		changed, err := h.writePolicy(ctx, name, want)
+		if err != nil {
+			return wrote, err
 		}
-		h.asked = time.Now()
+		wrote = wrote || changed
 	}
-	if h.written == want {
+	p.asked = time.Now()
+	return wrote, nil
+}
+
+// followPolicies brings what was written in step with what the data say now.
+func (h *holder) followPolicies(ctx context.Context) error {
+	h.resettle()
+	h.mu.Lock()
+	want := map[string]string{h.policy: h.subject}
+	for _, p := range h.purses {
+		if own := p.policies.Own; own != "" {
+			want[ownName(h.policy, own)] = own
+		}
+	}
+	h.mu.Unlock()
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	for name := range h.written {
+		if _, err := h.writePolicy(ctx, name, want[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writePolicy writes a policy that is not what it is to be, or removes it. The same
+// write twice is the same policy. The caller holds writing.
+func (h *holder) writePolicy(ctx context.Context, name, want string) (bool, error) {
+	if h.written[name] == want {
 		return false, nil
+	}
+	if want == "" {
+		err := h.of.client.dropPolicy(ctx, h.key, name)
+		if err == nil {
+			delete(h.written, name)
+		}
+		return err == nil, err
 	}
 	raw, err := json.Marshal(map[string]string{"policy": want})
 	if err != nil {
 		return false, err
 	}
-	// The same write twice is the same policy.
-	err = h.of.client.asGateway(ctx, request{method: put, path: "sys/policies/acl/" + h.policy, body: raw, caller: h.key, safe: true}, nil)
+	err = h.of.client.asGateway(ctx, request{method: put, path: "sys/policies/acl/" + name, body: raw, caller: h.key, safe: true}, nil)
 	if err != nil {
 		return false, childFailed(err)
 	}
-	h.written = want
+	h.written[name] = want
 	return true, nil
 }
 
-// mend puts a policy right that is not what it was thought to be, and reports
-// whether that was so. Vault is asked at most once in lookEvery.
-func (h *holder) mend(ctx context.Context) bool {
+// mend puts right what Vault would not let a caller do although the gateway would: it
+// returns the cell to ask again with, nil when nothing was wrong. Vault is asked at
+// most once in lookEvery.
+func (h *holder) mend(ctx context.Context, c *call.Caller, op string) *credential.Cell {
+	h.mu.Lock()
+	was := h.use(c).purse
+	h.mu.Unlock()
 	h.writing.Lock()
-	again := time.Since(h.asked) > lookEvery
+	early := was == nil || time.Since(was.asked) < lookEvery
 	h.writing.Unlock()
-	if !again {
-		return false
+	if early {
+		return nil
 	}
-	wrote, err := h.keepPolicy(ctx, true)
-	return wrote && err == nil
+	p := h.settle(c)
+	if wrote, err := h.keepPolicies(ctx, p); err != nil || p == was && !wrote {
+		return nil
+	}
+	return h.cell(c, op)
 }
 
 // readPolicy reads what Vault holds, "" for nothing (sys/policies/acl, Vault API).
-func (c *Client) readPolicy(ctx context.Context, h *holder) (string, error) {
+func (c *Client) readPolicy(ctx context.Context, key, name string) (string, error) {
 	var reply struct {
 		Policy string `json:"policy"`
 	}
-	err := c.asGateway(ctx, request{method: get, path: "sys/policies/acl/" + h.policy, caller: h.key}, &envelope{Data: &reply})
+	err := c.asGateway(ctx, request{method: get, path: "sys/policies/acl/" + name, caller: key}, &envelope{Data: &reply})
 	if call.Is(err, call.NotFound) {
 		return "", nil
 	}
 	return reply.Policy, childFailed(err)
 }
 
-// dropPolicy removes a caller's policy: from then on its batch tokens, which
-// cannot be revoked, may do nothing.
-func (c *Client) dropPolicy(ctx context.Context, key string) error {
-	name := PolicyName(c.holders.PolicyPrefix, key)
+// dropPolicies removes a caller's policies: from then on its batch tokens, which
+// cannot be revoked, may do nothing. Those of single credentials are listed, because
+// another replica may have written them.
+func (c *Client) dropPolicies(ctx context.Context, key string) error {
+	subject := PolicyName(c.holders.PolicyPrefix, key)
+	problems := []error{c.dropPolicy(ctx, key, subject)}
+	var list struct {
+		Keys []string `json:"keys"`
+	}
+	err := c.asGateway(ctx, request{method: get, path: "sys/policies/acl", query: url.Values{"list": {"true"}}, caller: key}, &envelope{Data: &list})
+	problems = append(problems, childFailed(err))
+	for _, name := range list.Keys {
+		if strings.HasPrefix(name, subject+OwnMark) {
+			problems = append(problems, c.dropPolicy(ctx, key, name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (c *Client) dropPolicy(ctx context.Context, key, name string) error {
 	err := c.asGateway(ctx, request{method: del, path: "sys/policies/acl/" + name, caller: key, safe: true}, nil)
 	if call.Is(err, call.NotFound) {
 		return nil

@@ -69,6 +69,9 @@ type note struct {
 	Expires   int64  `json:"expires"`        // Unix seconds
 	Seen      int64  `json:"seen,omitempty"` // Unix seconds, when the caller was last known to be here
 	Ends      int64  `json:"ends,omitempty"` // Unix seconds: it is not renewed beyond that, 0 for no end
+	// By is the credential that the lease was issued to, without its scopes: whether
+	// the lease may be held is asked for that one, not for whichever called last.
+	By *call.Caller `json:"by,omitempty"`
 
 	version int // of the note itself, 0 for a new one
 }

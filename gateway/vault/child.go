@@ -12,21 +12,35 @@ import (
 
 // newBatch creates the token that a caller's requests carry: a batch token, which
 // Vault neither stores nor lists (auth/token/create, Vault API).
-func (h *holder) newBatch(ctx context.Context) (credential.Token, error) {
-	if _, err := h.keepPolicy(ctx, true); err != nil {
+func (h *holder) newBatch(ctx context.Context, p *purse) (credential.Token, error) {
+	if err := h.prepare(ctx, p); err != nil {
 		return credential.Token{}, err
 	}
-	return h.create(ctx, h.of.Role, "batch", h.of.TTL)
+	return h.create(ctx, p, h.of.Role, "batch", h.of.TTL)
+}
+
+// prepare makes the policies right before a token is created that carries them.
+func (h *holder) prepare(ctx context.Context, p *purse) error {
+	if h.closed() {
+		return credential.ErrClosed
+	}
+	if _, err := h.keepPolicies(ctx, p); err != nil {
+		return err
+	}
+	if len(p.names) == 0 {
+		return call.Errorf(call.Forbidden, "denied by policy")
+	}
+	return nil
 }
 
 // newLease creates the token that a caller's leases hang on, and notes it, so that
 // it can be renewed and revoked after a restart. One that cannot be noted is not
 // used.
-func (h *holder) newLease(ctx context.Context) (credential.Token, error) {
-	if _, err := h.keepPolicy(ctx, true); err != nil {
+func (h *holder) newLease(ctx context.Context, p *purse) (credential.Token, error) {
+	if err := h.prepare(ctx, p); err != nil {
 		return credential.Token{}, err
 	}
-	t, err := h.create(ctx, h.of.LeaseRole, "service", h.of.LeaseTTL)
+	t, err := h.create(ctx, p, h.of.LeaseRole, "service", h.of.LeaseTTL)
 	if err != nil {
 		return t, err
 	}
@@ -38,12 +52,12 @@ func (h *holder) newLease(ctx context.Context) (credential.Token, error) {
 	return t, nil
 }
 
-// create creates a token with the caller's policy alone. Display name and metadata
+// create creates a token with the caller's policies alone. Display name and metadata
 // tell Vault's audit log who it is for.
-func (h *holder) create(ctx context.Context, role, kind string, ttl time.Duration) (credential.Token, error) {
-	c, _ := h.now()
+func (h *holder) create(ctx context.Context, p *purse, role, kind string, ttl time.Duration) (credential.Token, error) {
+	c := p.caller
 	raw, err := json.Marshal(map[string]any{
-		"policies": []string{h.policy}, "type": kind, "ttl": ttl.String(), "renewable": kind == "service",
+		"policies": p.names, "type": kind, "ttl": ttl.String(), "renewable": kind == "service",
 		"no_default_policy": true, "display_name": "portcullis-" + c.Subject,
 		"meta": map[string]string{"caller": h.key, "subject": c.Subject, "tenant": c.Tenant, "kind": c.Kind},
 	})

@@ -17,15 +17,15 @@ import (
 )
 
 // agentPolicy lets a caller at its own secrets and at what the tests need.
-func agentPolicy(c *call.Caller) (string, error) {
+func agentPolicy(c *call.Caller) (vault.Policies, error) {
 	if c.Kind == "banned" {
-		return "", errors.New("not allowed anything")
+		return vault.Policies{}, errors.New("not allowed anything")
 	}
-	return fmt.Sprintf(`
+	return vault.Policies{Subject: fmt.Sprintf(`
 path "secret/data/%[1]s/*"   { capabilities = ["create", "read", "update", "patch", "delete"] }
 path "ssh/creds/otp"         { capabilities = ["update"] }
 path "database/creds/readonly" { capabilities = ["read"] }
-`, c.Prefix), nil
+`, c.Prefix)}, nil
 }
 
 func children() vault.Children { return vault.Children{Enabled: true, PolicyFor: agentPolicy} }
@@ -157,9 +157,9 @@ func TestPolicyIsMendedAndKept(t *testing.T) {
 	v := vaulttest.Start(t)
 	var narrow atomic.Bool
 	ch := children()
-	ch.PolicyFor = func(c *call.Caller) (string, error) {
+	ch.PolicyFor = func(c *call.Caller) (vault.Policies, error) {
 		if narrow.Load() {
-			return `path "secret/data/elsewhere" { capabilities = ["read"] }`, nil
+			return vault.Policies{Subject: `path "secret/data/elsewhere" { capabilities = ["read"] }`}, nil
 		}
 		return agentPolicy(c)
 	}

@@ -18,9 +18,12 @@ type Guard struct {
 	Idle time.Duration
 	// Renew prolongs leases while their caller has not gone.
 	Renew bool
-	// Allowed reports whether a caller may still hold a lease; one that it may not is
-	// revoked. Optional.
+	// Allowed reports whether a credential may still hold a lease; one that it may not
+	// is revoked. Optional.
 	Allowed func(context.Context, *call.Caller, Held) bool
+	// Ended reports whether a credential was shut out: whatever it holds is revoked.
+	// Optional; KillIf does the same at once.
+	Ended func(*call.Caller) bool
 }
 
 func (g Guard) withDefaults() Guard {
@@ -38,7 +41,7 @@ func (g Guard) withDefaults() Guard {
 
 // watch looks after what callers hold until ctx ends.
 func (c *Client) watch(ctx context.Context) {
-	known := c.book.Mount == ""
+	known := c.book.Mount == "" || c.recall(ctx) == nil
 	for sleep(ctx, c.guard.Every) {
 		if !known {
 			err := c.recall(ctx)
@@ -62,11 +65,12 @@ func (c *Client) complain(ctx context.Context, key string, err error) {
 
 // visit looks after one caller.
 func (c *Client) visit(ctx context.Context, h *holder) error {
+	if c.guard.Ended != nil && h.over(c.guard.Ended) {
+		return c.Kill(ctx, h.key)
+	}
 	var problems []error
-	if c.holders.Enabled && h.batch.Peek().Value != "" {
-		if _, err := h.keepPolicy(ctx, false); err != nil && !call.Is(err, call.Forbidden) {
-			problems = append(problems, err)
-		}
+	if c.holders.Enabled {
+		problems = append(problems, h.followPolicies(ctx))
 	}
 	held, err := c.heldBy(ctx, h)
 	if err != nil {

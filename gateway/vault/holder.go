@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/vault/credential"
 )
 
 // Children says how callers get Vault tokens of their own. Without them every
@@ -21,9 +19,8 @@ type Children struct {
 	Role         string        // token role that batch tokens are created with, "mcp-gateway"
 	LeaseRole    string        // token role, an orphan one, for tokens of leases, "mcp-gateway-lease"
 	PolicyPrefix string        // of the callers' policies in Vault, "mcp-agent-"
-	// PolicyFor is the Vault policy (HCL) of a caller. Callers with the same key have
-	// the same policy. An error means that there is none, and the caller gets no token.
-	PolicyFor func(*call.Caller) (string, error)
+	// PolicyFor says what Vault is to let a caller do. An error means nothing.
+	PolicyFor func(*call.Caller) (Policies, error)
 }
 
 func (c Children) check() error {
@@ -66,20 +63,21 @@ type holders struct {
 type holder struct {
 	of     *holders
 	key    string
-	policy string
-	batch  *credential.Cell // for requests
-	lease  *credential.Cell // for what makes leases
+	policy string // name of the policy that says what the caller may by itself
 
-	mu     sync.Mutex // guards the fields below
-	caller *call.Caller
-	seen   time.Time
-	leases bool      // there may be some in the book
-	noted  int       // leases that were put there
-	read   time.Time // when the book was read
+	mu      sync.Mutex // guards the fields below
+	caller  *call.Caller
+	seen    time.Time
+	users   map[string]*user  // credentials that were used, see credentialOf
+	purses  map[string]*purse // by the names of their policies
+	subject string            // text of the policy
+	killed  bool
+	leases  bool      // there may be some in the book
+	noted   int       // leases that were put there
+	read    time.Time // when the book was read
 
-	writing sync.Mutex // makes writes of the policy one at a time, and guards the fields below
-	written string     // what Vault is known to hold as the policy
-	asked   time.Time  // when Vault was asked
+	writing sync.Mutex        // makes writes of policies one at a time, and guards the field below
+	written map[string]string // what Vault is known to hold, by name
 }
 
 // of returns the caller's holder and notes that the caller was here.
@@ -94,33 +92,16 @@ func (hs *holders) of(c *call.Caller) *holder {
 	hs.mu.Unlock()
 	h.mu.Lock()
 	h.caller, h.seen = c, time.Now()
+	h.use(c)
 	h.mu.Unlock()
 	return h
 }
 
 func (hs *holders) newHolder(c *call.Caller) *holder {
-	h := &holder{of: hs, key: c.Key(), policy: PolicyName(hs.PolicyPrefix, c.Key()), batch: hs.client.root, lease: hs.client.root}
-	if !hs.Enabled {
-		return h
+	return &holder{
+		of: hs, key: c.Key(), policy: PolicyName(hs.PolicyPrefix, c.Key()), caller: c,
+		users: map[string]*user{}, purses: map[string]*purse{}, written: map[string]string{},
 	}
-	h.batch = &credential.Cell{Get: h.newBatch, Timeout: hs.client.timeout, Ahead: true}
-	h.lease = &credential.Cell{Get: h.newLease, Timeout: hs.client.timeout, Lost: func(t credential.Token) {
-		ctx, cancel := context.WithTimeout(context.Background(), hs.client.timeout)
-		defer cancel()
-		if err := hs.client.endToken(ctx, h.key, t.Accessor); err != nil {
-			hs.client.log.Warn("a token of a caller that has gone was not revoked", "caller", h.key, "cause", err)
-		}
-	}}
-	return h
-}
-
-// cell is the token for an operation. A lease dies with the token that it was made
-// with, so what makes leases uses the one that lives longer.
-func (h *holder) cell(op string) *credential.Cell {
-	if op == "db.issue_creds" || op == "ssh.otp" {
-		return h.lease
-	}
-	return h.batch
 }
 
 // remember makes a holder for a caller that has not called.
@@ -129,9 +110,7 @@ func (hs *holders) remember(tenant, subject string) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if hs.all[c.Key()] == nil {
-		h := hs.newHolder(c)
-		h.caller = c
-		hs.all[c.Key()] = h
+		hs.all[c.Key()] = hs.newHolder(c)
 	}
 }
 

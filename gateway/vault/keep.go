@@ -8,19 +8,14 @@ import (
 	"portcullis/gateway/call"
 )
 
-// look revokes a lease that is not allowed any more, which can be told for a
-// caller that has called alone, and prolongs one that ends
-// before it is looked at often enough.
+// look revokes a lease that the credential that it was issued to is not allowed any
+// more, and prolongs one that ends before it is looked at often enough.
 func (c *Client) look(ctx context.Context, h *holder, n note) error {
-	caller, seen := h.now()
-	page := c.leases(h.key)
-	if c.guard.Allowed != nil && caller.Method != "" && !c.guard.Allowed(ctx, caller, n.held()) {
-		err := c.endLease(ctx, h.key, n.Lease)
-		if err == nil || call.Is(err, call.NotFound) {
-			err = page.drop(ctx, n)
-		}
-		return err
+	if !c.mayHold(ctx, n) {
+		return c.endNoted(ctx, h.key, n)
 	}
+	_, seen := h.now()
+	page := c.leases(h.key)
 	now := time.Now().Unix()
 	stale := c.guard.Idle > 0 && seen.Unix()-n.Seen > int64(c.guard.Idle/(2*time.Second))
 	n.Seen = max(n.Seen, seen.Unix())
@@ -43,6 +38,17 @@ func (c *Client) look(ctx context.Context, h *holder, n note) error {
 		n.Renewed = now // otherwise its longest life is near, and the rest is not a life of its own
 	}
 	return unlessChanged(page.write(ctx, n))
+}
+
+// mayHold reports whether a lease may live on.
+func (c *Client) mayHold(ctx context.Context, n note) bool {
+	if n.By == nil {
+		return true
+	}
+	if c.guard.Ended != nil && c.guard.Ended(n.By) {
+		return false
+	}
+	return c.guard.Allowed == nil || c.guard.Allowed(ctx, n.By, n.held())
 }
 
 // unlessChanged passes over that somebody else has written the same note at the
@@ -89,8 +95,10 @@ func (c *Client) keepTokens(ctx context.Context, h *holder) error {
 			problems = append(problems, err)
 			continue
 		}
-		if t := h.lease.Peek(); t.Accessor == n.Accessor {
-			h.lease.Renewed(t.Value, life)
+		for _, cell := range h.leaseTokens() {
+			if t := cell.Peek(); t.Accessor == n.Accessor {
+				cell.Renewed(t.Value, life)
+			}
 		}
 		n.Renewed, n.Expires = now, now+int64(life/time.Second)
 		problems = append(problems, unlessChanged(page.write(ctx, n)))

@@ -7,7 +7,7 @@ import (
 	"portcullis/gateway/call"
 )
 
-// Kill takes from a caller whatever it holds in Vault: its policy, and with it the
+// Kill takes from a caller whatever it holds in Vault: its policies, and with them the
 // rights of its tokens, its leases, and the tokens that they hang on. It does what
 // it can even when a part fails. The caller gets a new token when it is let in
 // again; keeping it out is for authentication and policy.
@@ -18,10 +18,9 @@ func (c *Client) Kill(ctx context.Context, callerKey string) error {
 	var problems []error
 	if c.holders.Enabled {
 		if h != nil {
-			h.batch.Close()
-			h.lease.Close()
+			h.close()
 		}
-		problems = append(problems, c.dropPolicy(ctx, callerKey))
+		problems = append(problems, c.dropPolicies(ctx, callerKey))
 	}
 	if c.book.Mount != "" {
 		problems = append(problems, c.endTokens(ctx, callerKey), c.endLeases(ctx, callerKey))
@@ -33,16 +32,61 @@ func (c *Client) Kill(ctx context.Context, callerKey string) error {
 	return err
 }
 
-// KillIf kills every caller that the function names, of those that were here or
-// have leases.
+// KillIf kills every caller, of those that were here or have leases, whose every
+// credential the function names. Of one that has others as well the leases end that
+// were issued to the named ones.
 func (c *Client) KillIf(ctx context.Context, ended func(*call.Caller) bool) error {
 	var problems []error
 	for _, h := range c.holders.list() {
-		if caller, _ := h.now(); ended(caller) {
+		if h.over(ended) {
 			problems = append(problems, c.Kill(ctx, h.key))
+			continue
+		}
+		problems = append(problems, c.endLeasesOf(ctx, h, ended))
+	}
+	return errors.Join(problems...)
+}
+
+// over forgets the credentials that have ended and reports whether that was all.
+func (h *holder) over(ended func(*call.Caller) bool) bool {
+	all := true
+	for _, caller := range h.callers() {
+		if !ended(caller) {
+			all = false
+		}
+	}
+	if all {
+		return true
+	}
+	for _, caller := range h.callers() {
+		if ended(caller) {
+			h.drop(caller)
+		}
+	}
+	return false
+}
+
+// endLeasesOf ends the leases that were issued to credentials that have ended.
+func (c *Client) endLeasesOf(ctx context.Context, h *holder, ended func(*call.Caller) bool) error {
+	if c.book.Mount == "" || !h.due(c.guard.Idle) {
+		return nil
+	}
+	notes, err := c.leases(h.key).notes(ctx)
+	problems := []error{err}
+	for _, n := range notes {
+		if n.By != nil && ended(n.By) {
+			problems = append(problems, c.endNoted(ctx, h.key, n))
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// endNoted ends a lease and drops its note.
+func (c *Client) endNoted(ctx context.Context, key string, n note) error {
+	if err := c.endLease(ctx, key, n.Lease); err != nil && !call.Is(err, call.NotFound) {
+		return err
+	}
+	return c.leases(key).drop(ctx, n)
 }
 
 func (c *Client) endTokens(ctx context.Context, key string) error {
@@ -60,15 +104,10 @@ func (c *Client) endTokens(ctx context.Context, key string) error {
 }
 
 func (c *Client) endLeases(ctx context.Context, key string) error {
-	page := c.leases(key)
-	notes, err := page.notes(ctx)
+	notes, err := c.leases(key).notes(ctx)
 	problems := []error{err}
 	for _, n := range notes {
-		if err := c.endLease(ctx, key, n.Lease); err != nil && !call.Is(err, call.NotFound) {
-			problems = append(problems, err)
-			continue
-		}
-		problems = append(problems, page.drop(ctx, n))
+		problems = append(problems, c.endNoted(ctx, key, n))
 	}
 	return errors.Join(problems...)
 }

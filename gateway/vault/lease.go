@@ -35,7 +35,7 @@ func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error
 	limit := s.grant.Terms().MaxTTL
 	l, err := s.shorten(ctx, l, limit)
 	if err == nil {
-		if err = s.page().write(ctx, newNote(l, role, limit)); err == nil {
+		if err = s.page().write(ctx, s.newNote(l, role)); err == nil {
 			return l, nil
 		}
 		err = call.Wrap(call.VaultError, "the lease cannot be noted, so it is not given out", err)
@@ -49,9 +49,10 @@ func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error
 
 // newNote is the note of a lease that begins now. The limit counts from now, for
 // whoever prolongs it.
-func newNote(l Lease, role string, limit time.Duration) note {
-	now := time.Now()
-	n := note{Lease: l.ID, Role: role, Renewable: l.Renewable, Issued: now.Unix(), Renewed: now.Unix(), Seen: now.Unix()}
+func (s *Session) newNote(l Lease, role string) note {
+	now, limit, by := time.Now(), s.grant.Terms().MaxTTL, *s.Caller()
+	by.Scopes = nil
+	n := note{By: &by, Lease: l.ID, Role: role, Renewable: l.Renewable, Issued: now.Unix(), Renewed: now.Unix(), Seen: now.Unix()}
 	n.Expires = n.Issued + int64(l.Duration)
 	if limit > 0 {
 		n.Ends = now.Add(limit).Unix()

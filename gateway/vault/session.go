@@ -29,7 +29,7 @@ func (c *Client) Open(ctx context.Context, g call.Grant) (*Session, error) {
 	s := &Session{client: c, grant: g, cell: c.root}
 	if g.Terms().Resource.Mount != "" {
 		s.holder = c.holders.of(g.Caller())
-		s.cell = s.holder.cell(g.Terms().Op)
+		s.cell = s.holder.cell(g.Caller(), g.Terms().Op)
 	}
 	return s, nil
 }
@@ -150,8 +150,12 @@ func (s *Session) send(ctx context.Context, r request, out any) error {
 
 func (s *Session) asCaller(ctx context.Context, r request, out any) error {
 	err := s.client.send(ctx, s.cell, r, out)
-	if call.Is(err, call.Forbidden) && s.cell != s.client.root && s.holder.mend(ctx) {
-		err = s.client.send(ctx, s.cell, r, out) // Vault has done nothing
+	if !call.Is(err, call.Forbidden) || s.cell == s.client.root {
+		return err
+	}
+	if cell := s.holder.mend(ctx, s.Caller(), s.grant.Terms().Op); cell != nil {
+		s.cell = cell
+		err = s.client.send(ctx, cell, r, out) // Vault has done nothing
 	}
 	return err
 }

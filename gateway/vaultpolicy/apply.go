@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -46,14 +47,42 @@ func (o *Operator) Write(ctx context.Context, name, hcl string) error {
 	return nil
 }
 
-// Token makes a token that has one policy and nothing else (auth/token/create,
+// List are the names of all policies (sys/policies/acl, Vault API).
+func (o *Operator) List(ctx context.Context) ([]string, error) {
+	names, err := o.vault.Sys().ListPoliciesWithContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the policies: %w", err)
+	}
+	return names, nil
+}
+
+// Sync makes Vault hold a policy, or none for an empty text, and reports whether it
+// had to be changed.
+func (o *Operator) Sync(ctx context.Context, name, hcl string) (changed bool, err error) {
+	have, err := o.vault.Sys().GetPolicyWithContext(ctx, name)
+	if err != nil {
+		return false, fmt.Errorf("read the policy %s: %w", name, err)
+	}
+	if have == hcl {
+		return false, nil
+	}
+	if hcl != "" {
+		return true, o.Write(ctx, name, hcl)
+	}
+	if err := o.vault.Sys().DeletePolicyWithContext(ctx, name); err != nil {
+		return false, fmt.Errorf("remove the policy %s: %w", name, err)
+	}
+	return true, nil
+}
+
+// Token makes a token that has these policies and nothing else (auth/token/create,
 // Vault API).
-func (o *Operator) Token(ctx context.Context, policy string, ttl time.Duration) (call.Secret, error) {
+func (o *Operator) Token(ctx context.Context, subject string, policies []string, ttl time.Duration) (call.Secret, error) {
 	s, err := o.vault.Auth().Token().CreateWithContext(ctx, &api.TokenCreateRequest{
-		Policies: []string{policy}, NoDefaultPolicy: true, TTL: ttl.String(), DisplayName: policy,
+		Policies: policies, NoDefaultPolicy: true, TTL: ttl.String(), DisplayName: subject,
 	})
 	if err != nil {
-		return "", fmt.Errorf("make a token with the policy %s: %w", policy, err)
+		return "", fmt.Errorf("make a token with the policies %s: %w", strings.Join(policies, ", "), err)
 	}
 	return call.Secret(s.Auth.ClientToken), nil
 }

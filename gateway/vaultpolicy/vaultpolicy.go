@@ -28,17 +28,18 @@ type Subject struct {
 	Catalogue *op.Catalogue
 }
 
-// Of returns the policy of any caller, for vault.Children. Scopes are a
-// credential's and not a caller's, so the policy is made as if it had them all.
-func Of(c *op.Catalogue, e *policy.Engine) func(*call.Caller) (string, error) {
-	return func(who *call.Caller) (string, error) {
+// Of returns the rules of any caller. Scopes are a credential's and not a caller's,
+// so they are made as if it had them all.
+func Of(c *op.Catalogue, e *policy.Engine) func(*call.Caller) Rules {
+	return func(who *call.Caller) Rules {
 		all := *who
 		all.Scopes = []string{string(op.Read), string(op.List), string(op.Write), string(op.Delete)}
+		all.Expires, all.AuthTime = time.Time{}, time.Time{} // the policy outlives a credential
 		s := Subject{
 			Caller: &all, Catalogue: c, Granted: e.Granted(&all, time.Now()),
 			Callable: func(o *op.Op) bool { return e.Callable(context.Background(), &all, o) },
 		}
-		return s.Rules().HCL(), nil
+		return s.Rules()
 	}
 }
 
@@ -101,6 +102,25 @@ func (r Rules) allow(path string, can []string) {
 	for _, c := range can {
 		r[path][c] = true
 	}
+}
+
+// Beyond are the rules that go beyond others. within reports whether these allow all
+// that the others do.
+func (r Rules) Beyond(others Rules) (more Rules, within bool) {
+	more, within = Rules{}, true
+	for path, can := range r {
+		for c := range can {
+			if !others[path][c] {
+				more.allow(path, []string{c})
+			}
+		}
+	}
+	for path, can := range others {
+		for c := range can {
+			within = within && r[path][c]
+		}
+	}
+	return more, within
 }
 
 // HCL writes the rules as a policy (Vault docs, concepts/policies); equal rules

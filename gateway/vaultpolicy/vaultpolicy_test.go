@@ -296,7 +296,7 @@ func TestOperator(t *testing.T) {
 	if err := o.Write(t.Context(), "mcp-agent-agent", w.subject.Rules().HCL()); err != nil {
 		t.Fatal(err)
 	}
-	token, err := o.Token(t.Context(), "mcp-agent-agent", time.Minute)
+	token, err := o.Token(t.Context(), "agent", []string{"mcp-agent-agent"}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,6 +307,21 @@ func TestOperator(t *testing.T) {
 	}
 	if _, err := vaultpolicy.NewOperator(w.vault.Addr, "", ""); err == nil {
 		t.Error("an operator without a token is accepted")
+	}
+}
+
+// What one credential may beyond another, and whether it may all that the other may.
+func TestBeyond(t *testing.T) {
+	base := vaultpolicy.Rules{"a": {"read": true}, "b/*": {"read": true, "update": true}}
+	more := vaultpolicy.Rules{"a": {"read": true, "list": true}, "b/*": {"read": true, "update": true}, "c": {"read": true}}
+	if got, within := more.Beyond(base); !within || got.HCL() != (vaultpolicy.Rules{"a": {"list": true}, "c": {"read": true}}).HCL() {
+		t.Errorf("more beyond base: got %v, %v", got, within)
+	}
+	if got, within := base.Beyond(more); within || len(got) != 0 {
+		t.Errorf("base beyond more: got %v, %v", got, within)
+	}
+	if got, within := base.Beyond(base); !within || len(got) != 0 {
+		t.Errorf("base beyond itself: got %v, %v", got, within)
 	}
 }
 

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"portcullis/gateway/auth/deny"
+	"portcullis/gateway/auth/principal"
+	"portcullis/gateway/call"
+	"portcullis/gateway/config"
+	"portcullis/gateway/vault"
+	"portcullis/gateway/vaultpolicy"
+)
+
+// sync brings the policies of subjects in step with the data and says what it did.
+func (v vaultPolicyCmd) sync(cfg config.Config) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	o, err := vaultpolicy.NewOperator(cfg.VaultAddr, cfg.VaultNamespace, cfg.VaultToken)
+	if err != nil {
+		return usageError{err}
+	}
+	want, err := v.wanted(ctx, cfg, o)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	same := 0
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		changed, err := o.Sync(ctx, name, want[name])
+		switch {
+		case err != nil:
+			problems = append(problems, err)
+		case !changed:
+			same++
+		case want[name] == "":
+			fmt.Println("removed", name)
+		default:
+			fmt.Println("wrote", name)
+		}
+	}
+	fmt.Println(same, "in step already")
+	return errors.Join(problems...)
+}
+
+// wanted is the text of every policy that Vault holds or is to hold, empty for one
+// that is to go. A name that does not tell whose it is, is left alone.
+func (v vaultPolicyCmd) wanted(ctx context.Context, cfg config.Config, o *vaultpolicy.Operator) (map[string]string, error) {
+	rules, engine, err := rulesOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	denied, err := deny.Open(cfg.DenyListFile)
+	if err != nil {
+		return nil, err
+	}
+	names, err := o.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	want := map[string]string{}
+	set := func(tenant, subject string) {
+		c := &call.Caller{Tenant: tenant, Subject: subject, Method: call.APIKey}
+		if v.Subject != "" && (subject != v.Subject || tenant != v.Tenant) || principal.Check(c, basePrefix(cfg)) != nil {
+			return
+		}
+		name := vault.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key())
+		if want[name] = ""; denied.Check(c, time.Now()) == nil {
+			want[name] = rules(c).HCL()
+		}
+		for _, have := range names {
+			if strings.HasPrefix(have, name+vault.OwnMark) {
+				want[have] = ""
+			}
+		}
+	}
+	for _, name := range names {
+		if tenant, subject, ok := vault.SubjectOf(cfg.ChildTokenPolicyPrefix, name); ok {
+			set(tenant, subject)
+		}
+	}
+	for tenant, subjects := range engine.Subjects() {
+		for _, subject := range subjects {
+			set(tenant, subject)
+		}
+	}
+	if v.Subject != "" {
+		set(v.Tenant, v.Subject)
+	}
+	return want, nil
+}
