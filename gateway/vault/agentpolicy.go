@@ -62,7 +62,8 @@ func SubjectOf(prefix, name string) (tenant, subject string, ok bool) {
 	if !with {
 		tenant, subject = "", tenant
 	}
-	return tenant, subject, ok && PolicyName("", tenant+"/"+subject) == name
+	ok = ok && subject != "" && !strings.Contains(name, "~") // what stood before that cannot be told
+	return tenant, subject, ok
 }
 
 // names are the policies of a credential's tokens, none when it may do nothing.

@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -120,6 +121,32 @@ func TestAwayAndBack(t *testing.T) {
 			eventually(t, "a read", func() bool { got, err := read(t, cl, c); return err == nil && got == "kept" })
 			eventually(t, "ready", func() bool { return cl.Ready(ctx) == nil })
 		})
+	}
+}
+
+// TestReturnsAsAnother: Vault comes back with other data and another root, and knows
+// neither the gateway's token nor its callers'.
+func TestReturnsAsAnother(t *testing.T) {
+	v := vaulttest.Start(t) // in memory: nothing survives
+	login := approle(v)
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: login, Children: children()})
+	run(t, cl)
+	c := caller("another")
+	if err := put(t, cl, c, "lost"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(v.Kill(), v.Restart(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Vault to refuse the gateway", func() bool { _, err := read(t, cl, c); return call.Is(err, call.VaultAuth) })
+	v.Write("auth/approle/role/gateway/role-id", map[string]string{"role_id": login.RoleID})
+	v.Write("auth/approle/role/gateway/custom-secret-id", map[string]string{"secret_id": login.SecretID.Reveal()})
+	eventually(t, "a write", func() bool { return put(t, cl, c, "new") == nil })
+	if got, err := read(t, cl, c); err != nil || got != "new" {
+		t.Errorf("read: got %q, %v", got, err)
+	}
+	if err := cl.Ready(t.Context()); err != nil {
+		t.Errorf("ready: %v", err)
 	}
 }
 

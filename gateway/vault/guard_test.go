@@ -101,6 +101,8 @@ func TestLeases(t *testing.T) {
 		"end when the caller has gone":       endWhenGone,
 		"end when they are not allowed":      endWhenForbidden,
 		"are capped":                         capped,
+		"are of one credential":              leaseByCredential,
+		"end after a restart":                endAfterRestart,
 		"are the caller's own, and only his": ownOnly,
 	} {
 		t.Run(name, func(t *testing.T) {
