@@ -101,7 +101,9 @@ func (o otpOut) Facts() op.Outcome { return op.Outcome{LeaseID: tail(o.LeaseID)}
 // Minted implements minter.
 func (o otpOut) Minted() string { return o.LeaseID }
 
-// sshOTP gives back a password whose lease outlives what the policy allows: such a
+// sshOTP makes a password that works once. Its lease is not noted, so it is neither
+// listed nor renewed nor revoked by its id: it hangs on the caller's token of leases.
+// It gives back a password whose lease outlives what the policy allows: such a
 // lease cannot be shortened, only the mount's lease time can.
 func sshOTP(ctx context.Context, s *vault.Session, in otpIn) (otpOut, error) {
 	body := map[string]string{"ip": in.IP}

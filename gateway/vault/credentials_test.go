@@ -3,6 +3,7 @@ package vault_test
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e/stack"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/vaulttest"
 )
@@ -184,4 +186,42 @@ func endAfterRestart(t *testing.T, w world) {
 	}
 	w.client(t, vault.Guard{Renew: true, Ended: func(c *call.Caller) bool { return c.Subject == "restarted" }})
 	eventually(t, "the credentials to end", func() bool { return !w.works(t, u) })
+}
+
+// killStray: a lease of which nobody knows, because Vault's answer was lost, ends with
+// the kill switch as well.
+func killStray(t *testing.T, w world) {
+	p := vaulttest.StartProxy(t, w.Addr)
+	through := w
+	through.Vault = &vaulttest.Vault{Vault: &stack.Vault{Addr: p.Addr, RoleID: w.RoleID, SecretID: w.SecretID}}
+	cl := through.client(t, vault.Guard{Renew: true})
+	c := caller("stray")
+	before := w.users(t)
+	u, err := issue(t, cl, c, 0)
+	must(t, u, err)
+	p.Break(vaulttest.Fault{Match: "/v1/database/creds/", Cut: true, Times: 1})
+	if _, err := issue(t, cl, c, 0); !call.Is(err, call.OutcomeUnknown) {
+		t.Fatalf("issue: got %v, want outcome_unknown", err)
+	}
+	p.Heal()
+	made := slices.DeleteFunc(w.users(t), func(n string) bool { return slices.Contains(before, n) })
+	if len(made) != 2 {
+		t.Fatalf("made the users %q, want two", made)
+	}
+	if err := cl.Kill(t.Context(), c.Key()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both users to end", func() bool {
+		return !slices.ContainsFunc(w.users(t), func(n string) bool { return slices.Contains(made, n) })
+	})
+}
+
+// users are the database users that Vault has made.
+func (w world) users(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "psql", "-tAc", "select rolname from pg_roles where rolname like 'v-%'", w.db.DSN()).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
 }

@@ -103,6 +103,7 @@ func TestLeases(t *testing.T) {
 		"are capped":                         capped,
 		"are of one credential":              leaseByCredential,
 		"end after a restart":                endAfterRestart,
+		"that nobody knows of end as well":   killStray,
 		"are the caller's own, and only his": ownOnly,
 	} {
 		t.Run(name, func(t *testing.T) {
