@@ -63,6 +63,7 @@ type Client struct {
 	standby standby
 	login   Login
 	root    *credential.Cell // the gateway's own token
+	retired sync.WaitGroup   // tokens of the gateway's that are about to be revoked
 	holders *holders
 	guard   Guard
 	cache   *readcache.Cache // nil for none

@@ -36,6 +36,7 @@ const lookEvery = 5 * time.Second
 // keepRoot keeps the gateway's token alive: it is renewed at two thirds of its
 // life, and got anew when it cannot be renewed.
 func (c *Client) keepRoot(ctx context.Context) {
+	defer c.retired.Wait()
 	for ctx.Err() == nil {
 		t, err := c.root.Token(ctx)
 		if err != nil {
@@ -85,9 +86,7 @@ func (c *Client) learnLife(ctx context.Context, t credential.Token) time.Duratio
 }
 
 // renewRoot prolongs the gateway's token (auth/token/renew-self, Vault API). Near
-// its longest life Vault gives less and less; then another one is got, and the old
-// one is left to end by itself, because credentials that were issued with it end
-// with it.
+// its longest life Vault gives less and less; then another one is got.
 func (c *Client) renewRoot(ctx context.Context, t credential.Token) {
 	var reply authReply
 	err := c.roundTrip(ctx, request{method: post, path: "auth/token/renew-self", token: t.Value, body: []byte("{}"), safe: true}, &reply)
@@ -100,12 +99,32 @@ func (c *Client) renewRoot(ctx context.Context, t credential.Token) {
 		c.root.Drop(t.Value)
 		return
 	case c.login.logsIn() && (err == nil || !call.Is(err, call.VaultUnavailable)):
-		err = c.root.Replace(ctx)
+		if err = c.root.Replace(ctx); err == nil {
+			c.retire(ctx, t)
+			return
+		}
 	}
 	if err != nil {
 		c.log.Warn("the gateway's Vault token was not renewed", "cause", err)
 		sleep(ctx, lookEvery/5)
 	}
+}
+
+// retire revokes a token that was replaced, once the callers' tokens that were made
+// with it have ended. Where callers have none, it is left to end by itself, because
+// credentials that were issued with it end with it.
+func (c *Client) retire(ctx context.Context, t credential.Token) {
+	if !c.holders.Enabled {
+		return
+	}
+	c.retired.Go(func() {
+		sleep(ctx, c.holders.TTL)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+		defer cancel()
+		if err := c.revokeSelf(ctx, t); err != nil && !call.Is(err, call.VaultAuth) { // it may have ended
+			c.log.Warn("a Vault token that is not needed any more was not revoked", "cause", err)
+		}
+	})
 }
 
 // revokeSelf ends a token by itself (auth/token/revoke-self, Vault API).

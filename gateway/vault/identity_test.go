@@ -198,6 +198,43 @@ func TestLongestLifeEndsInAnotherLogin(t *testing.T) {
 	})
 }
 
+// TestReplacedTokenIsRevoked: where callers have tokens of their own, nothing needs
+// the gateway's old token once theirs have ended.
+func TestReplacedTokenIsRevoked(t *testing.T) {
+	v := vaulttest.Start(t)
+	v.Write("auth/approle/role/gateway", map[string]any{"token_policies": "gateway", "token_ttl": "4s", "token_max_ttl": "6s"})
+	ch := children()
+	ch.TTL = time.Second
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch})
+	run(t, cl)
+	eventually(t, "a token to be given back", func() bool {
+		if err := put(t, cl, caller("b"), "x"); err != nil {
+			t.Errorf("write: %v", err)
+		}
+		return t.Failed() || v.Count("auth/token/revoke-self") >= 1
+	})
+}
+
+// TestSecretIDIsReadAgain: a login that fails because the secret id is used up works
+// again as soon as its file has another one, wrapped as before.
+func TestSecretIDIsReadAgain(t *testing.T) {
+	v := vaulttest.Start(t)
+	const path = "auth/approle/role/gateway/secret-id"
+	once := map[string]string{"num_uses": "1"}
+	file := writeFile(t, wrapped(t, v, path, once))
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: vault.Login{RoleID: v.RoleID, SecretIDFile: file, SecretIDWrapped: true}})
+	c := caller("reread")
+	if err := put(t, cl, c, "1"); err != nil {
+		t.Fatal(err)
+	}
+	v.Write("sys/leases/revoke-prefix/auth/approle/login", nil)
+	if err := put(t, cl, c, "2"); !call.Is(err, call.VaultAuth) {
+		t.Errorf("with a used secret id: got %v, want vault_auth", err)
+	}
+	rewrite(t, file, wrapped(t, v, path, once))
+	eventually(t, "a write with the new one", func() bool { return put(t, cl, c, "3") == nil })
+}
+
 func TestTokenFileIsReadAgain(t *testing.T) {
 	v := vaulttest.Start(t)
 	var made struct {

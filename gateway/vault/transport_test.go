@@ -39,7 +39,8 @@ func TestEnvironmentDoesNotLeak(t *testing.T) {
 	for name, value := range map[string]string{
 		"VAULT_TOKEN": "leaked", "VAULT_WRAP_TTL": "60s", "VAULT_HEADERS": `{"X-Leaked":"yes"}`, "VAULT_NAMESPACE": "leaked",
 		"VAULT_RATE_LIMIT": "0.001:1", "VAULT_MAX_RETRIES": "9", "VAULT_AGENT_ADDR": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1",
-		"VAULT_CLIENT_TIMEOUT": "1ns",
+		"VAULT_CLIENT_TIMEOUT": "1ns", "VAULT_PROXY_ADDR": "http://127.0.0.1:1", "VAULT_HTTP_PROXY": "http://127.0.0.1:1",
+		"VAULT_SRV_LOOKUP": "true", "VAULT_ADDR": "http://127.0.0.1:1",
 	} {
 		t.Setenv(name, value)
 	}
@@ -134,6 +135,48 @@ func TestTLS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestClientCertificate talks to a server that wants a certificate, and reads it anew
+// for each connection.
+func TestClientCertificate(t *testing.T) {
+	certFile, keyFile := certificate(t, time.Hour)
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := x509.NewCertPool()
+	known.AddCert(pair.Leaf)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		_, _ = io.WriteString(w, `{"data":{"data":{"value":"v"}}}`)
+	}))
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: known, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	defer srv.Close()
+	config := vault.Config{Addr: srv.URL, CACert: certFile, ServerName: "vault.test", Login: vault.Login{Token: "t"}}
+	if _, err := read(t, newClient(t, config), caller("tls")); err == nil {
+		t.Error("read without a certificate: got nil, want an error")
+	}
+	otherCert, otherKey := certificate(t, time.Hour)
+	config.ClientCert, config.ClientKey = filepath.Join(t.TempDir(), "c"), filepath.Join(t.TempDir(), "k")
+	give := func(cert, key string) {
+		for from, to := range map[string]string{cert: config.ClientCert, key: config.ClientKey} {
+			raw, err := os.ReadFile(from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rewrite(t, to, string(raw))
+		}
+	}
+	give(otherCert, otherKey)
+	cl := newClient(t, config)
+	if _, err := read(t, cl, caller("tls")); err == nil {
+		t.Error("read with an unknown certificate: got nil, want an error")
+	}
+	give(certFile, keyFile)
+	eventually(t, "a read with the right certificate", func() bool { got, err := read(t, cl, caller("tls")); return err == nil && got == "v" })
 }
 
 func TestExpiredCertificate(t *testing.T) {
