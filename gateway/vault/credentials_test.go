@@ -79,6 +79,15 @@ func TestCredentialsOfOneSubject(t *testing.T) {
 	if writes != 2 || start != 0 {
 		t.Errorf("policies were written %d times, want twice: the subject's and the role's", writes)
 	}
+	if err := cl.KillIf(t.Context(), func(c *call.Caller) bool { return c.Kind == "service" || len(c.Roles) > 0 }); err != nil {
+		t.Fatal(err)
+	}
+	if left := policiesOf(v, "mcp-agent-one"); !slices.Equal(left, []string{"mcp-agent-one"}) {
+		t.Errorf("policies after two of three credentials have ended: %q", left)
+	}
+	if err := put(t, cl, plain, "x"); err != nil {
+		t.Errorf("the third credential: %v", err)
+	}
 	if err := cl.Kill(t.Context(), plain.Key()); err != nil {
 		t.Fatal(err)
 	}

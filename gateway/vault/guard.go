@@ -65,8 +65,10 @@ func (c *Client) complain(ctx context.Context, key string, err error) {
 
 // visit looks after one caller.
 func (c *Client) visit(ctx context.Context, h *holder) error {
-	if c.guard.Ended != nil && h.over(c.guard.Ended) {
-		return c.Kill(ctx, h.key)
+	if c.guard.Ended != nil {
+		if all, _ := h.over(c.guard.Ended); all {
+			return c.Kill(ctx, h.key)
+		}
 	}
 	var problems []error
 	if c.holders.Enabled {

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"portcullis/gateway/call"
 )
@@ -38,32 +39,31 @@ func (c *Client) Kill(ctx context.Context, callerKey string) error {
 func (c *Client) KillIf(ctx context.Context, ended func(*call.Caller) bool) error {
 	var problems []error
 	for _, h := range c.holders.list() {
-		if h.over(ended) {
+		all, some := h.over(ended)
+		if all {
 			problems = append(problems, c.Kill(ctx, h.key))
 			continue
+		}
+		if some && c.holders.Enabled {
+			problems = append(problems, h.followPolicies(ctx))
 		}
 		problems = append(problems, c.endLeasesOf(ctx, h, ended))
 	}
 	return errors.Join(problems...)
 }
 
-// over forgets the credentials that have ended and reports whether that was all.
-func (h *holder) over(ended func(*call.Caller) bool) bool {
-	all := true
-	for _, caller := range h.callers() {
-		if !ended(caller) {
-			all = false
-		}
+// over reports whether all or some of the credentials have ended, and forgets those
+// that have when there are others.
+func (h *holder) over(ended func(*call.Caller) bool) (all, some bool) {
+	callers := h.callers()
+	over := slices.DeleteFunc(slices.Clone(callers), func(c *call.Caller) bool { return !ended(c) })
+	if len(over) == len(callers) {
+		return true, true
 	}
-	if all {
-		return true
+	for _, c := range over {
+		h.drop(c)
 	}
-	for _, caller := range h.callers() {
-		if ended(caller) {
-			h.drop(caller)
-		}
-	}
-	return false
+	return false, len(over) > 0
 }
 
 // endLeasesOf ends the leases that were issued to credentials that have ended.
