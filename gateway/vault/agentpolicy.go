@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,6 +140,13 @@ func (h *holder) followPolicies(ctx context.Context) error {
 	return nil
 }
 
+// wrote are the names of the policies that were written.
+func (h *holder) wrote() []string {
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	return slices.Collect(maps.Keys(h.written))
+}
+
 // writePolicy writes a policy that is not what it is to be, or removes it. The same
 // write twice is the same policy. The caller holds writing.
 func (h *holder) writePolicy(ctx context.Context, name, want string) (bool, error) {
@@ -197,16 +206,21 @@ func (c *Client) readPolicy(ctx context.Context, key, name string) (string, erro
 
 // dropPolicies removes a caller's policies: from then on its batch tokens, which
 // cannot be revoked, may do nothing. Those of single credentials are listed, because
-// another replica may have written them.
-func (c *Client) dropPolicies(ctx context.Context, key string) error {
+// another replica may have written them; a gateway that may not list them removes
+// those that it has written itself.
+func (c *Client) dropPolicies(ctx context.Context, key string, own []string) error {
 	subject := PolicyName(c.holders.PolicyPrefix, key)
 	problems := []error{c.dropPolicy(ctx, key, subject)}
 	var list struct {
 		Keys []string `json:"keys"`
 	}
 	err := c.asGateway(ctx, request{method: get, path: "sys/policies/acl", query: url.Values{"list": {"true"}}, caller: key}, &envelope{Data: &list})
-	problems = append(problems, childFailed(err))
-	for _, name := range list.Keys {
+	if !call.Is(err, call.Forbidden) {
+		problems = append(problems, childFailed(err))
+	}
+	names := slices.Concat(list.Keys, own)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		if strings.HasPrefix(name, subject+OwnMark) {
 			problems = append(problems, c.dropPolicy(ctx, key, name))
 		}

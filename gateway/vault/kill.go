@@ -18,10 +18,12 @@ func (c *Client) Kill(ctx context.Context, callerKey string) error {
 	h := c.holders.doom(callerKey)
 	var problems []error
 	if c.holders.Enabled {
+		var own []string
 		if h != nil {
 			h.close()
+			own = h.wrote()
 		}
-		problems = append(problems, c.dropPolicies(ctx, callerKey))
+		problems = append(problems, c.dropPolicies(ctx, callerKey, own))
 	}
 	if c.book.Mount != "" {
 		problems = append(problems, c.endTokens(ctx, callerKey), c.endLeases(ctx, callerKey))
