@@ -22,11 +22,15 @@ type Remote struct {
 	Sign func(*http.Request) error
 	Out  io.Writer
 
-	out     sync.Mutex // guards writes to Out
-	mu      sync.Mutex // guards what follows
-	session string
-	running map[string]context.CancelFunc
-	wg      sync.WaitGroup
+	out      sync.Mutex // guards writes to Out
+	mu       sync.Mutex // guards what follows
+	session  string
+	hello    []byte    // the client's initialize
+	settings []setting // what the client has set up in the session
+	running  map[string]context.CancelFunc
+	wg       sync.WaitGroup
+
+	renewing sync.Mutex // held by the one who begins a new session
 }
 
 // Serve carries messages until in ends or ctx does.
@@ -99,25 +103,38 @@ func (r *Remote) send(ctx context.Context, line []byte, m *message) {
 
 var errUnreachable = errors.New("the gateway cannot be reached")
 
+// post sends a message and copies what comes back. When the gateway no longer knows
+// the session, the message is sent again in a new one.
 func (r *Remote) post(ctx context.Context, line []byte, m *message) error {
+	used := r.current()
+	resp, err := r.exchange(ctx, line, m)
+	if err != nil {
+		return err
+	}
+	if gone(resp) {
+		_ = resp.Body.Close()
+		if err := r.renew(ctx, used); err != nil {
+			return err
+		}
+		if resp, err = r.exchange(ctx, line, m); err != nil {
+			return err
+		}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	r.note(line, m, resp)
+	return r.copy(resp)
+}
+
+// exchange posts one message.
+func (r *Remote) exchange(ctx context.Context, line []byte, m *message) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.endpoint(m), bytes.NewReader(line))
 	if err != nil {
-		return errUnreachable
+		return nil, errUnreachable
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	r.label(req.Header, m)
-	resp, err := r.do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if m.method == "initialize" {
-		r.mu.Lock()
-		r.session = resp.Header.Get(headerSession)
-		r.mu.Unlock()
-	}
-	return r.copy(resp)
+	return r.do(req)
 }
 
 func (r *Remote) do(req *http.Request) (*http.Response, error) {
@@ -159,16 +176,20 @@ func (r *Remote) label(h http.Header, m *message) {
 	}
 }
 
-func (r *Remote) legacy() bool {
+func (r *Remote) legacy() bool { return r.current() != "" }
+
+// current is the session's id, empty when there is none.
+func (r *Remote) current() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.session != ""
+	return r.session
 }
 
 // copy writes the messages of a reply, which is one of them or a stream.
 func (r *Remote) copy(resp *http.Response) error {
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		return r.copyStream(resp.Body)
+		_, err := r.copyStream(resp.Body)
+		return err
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
@@ -186,35 +207,21 @@ func (r *Remote) copy(resp *http.Response) error {
 	return r.write(body)
 }
 
-func (r *Remote) copyStream(body io.Reader) error {
+// copyStream writes the messages of a stream and returns the last id in it.
+func (r *Remote) copyStream(body io.Reader) (last string, err error) {
 	s := bufio.NewScanner(body)
 	s.Buffer(nil, 64<<20)
 	for s.Scan() {
+		if id, ok := strings.CutPrefix(s.Text(), "id: "); ok {
+			last = id
+		}
 		if data, ok := strings.CutPrefix(s.Text(), "data: "); ok && data != "" {
 			if err := r.write([]byte(data)); err != nil {
-				return err
+				return last, err
 			}
 		}
 	}
-	return s.Err()
-}
-
-// stream copies what the server has to say by itself, for the legacy session.
-func (r *Remote) stream(ctx context.Context) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL, nil)
-	if err != nil {
-		return
-	}
-	req.Header.Set("Accept", "text/event-stream")
-	r.label(req.Header, &message{})
-	resp, err := r.do(req)
-	if err != nil {
-		return
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode == http.StatusOK {
-		_ = r.copyStream(resp.Body) // the end of the stream is no error
-	}
+	return last, s.Err()
 }
 
 func (r *Remote) endSession(ctx context.Context) {

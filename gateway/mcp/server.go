@@ -27,6 +27,8 @@ type Config struct {
 	// Names are the keys or roles that the caller may use with an operation; ok is
 	// false when its resources have no names in the policy's data. Optional.
 	Names func(ctx context.Context, c *call.Caller, o *op.Op) (names []string, ok bool)
+	// Revision names the policy in force; sessions end when it changes. Optional.
+	Revision func() string
 	// Failed is told of a panic that became an internal error. Optional.
 	Failed func(error)
 
@@ -84,8 +86,11 @@ type Server struct {
 func New(c Config) *Server {
 	c.Limits = c.Limits.orDefault()
 	c.KeepAlive = cmp.Or(c.KeepAlive, 15*time.Second)
+	if c.Revision == nil {
+		c.Revision = func() string { return "" }
+	}
 	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*tool{}, states: newStates()}
-	s.sessions.limits = c.Limits
+	s.sessions.limits, s.sessions.revision = c.Limits, c.Revision
 	s.info = mustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})
 	s.loadTools()
 	s.prompts = catalogue(s)

@@ -14,10 +14,13 @@ import (
 )
 
 // session is what a legacy client agreed on in initialize. It holds no right:
-// every request in it is decided by itself, and only its own caller may use it.
+// every request in it is decided by itself. Only its own caller may use it, and only
+// as long as the policy is the one that it began under: what the client was told of
+// tools and resources holds no longer than that, so it begins anew.
 type session struct {
 	id           string
 	owner        string // call.Caller.Key
+	revision     string // of the policy
 	version      string
 	clientName   string
 	capabilities jsontext.Value
@@ -36,17 +39,21 @@ type session struct {
 
 // sessions are the open sessions of all callers.
 type sessions struct {
-	limits  Limits
+	limits   Limits
+	revision func() string // of the policy in force
+
 	mu      sync.Mutex // guards what follows
 	byID    map[string]*session
 	byOwner map[string]map[*session]bool
 	swept   time.Time
+
+	sweptFor string // revision of the policy
 }
 
 // open starts a session. A caller at its cap loses its least recently used one;
 // when all places are taken, nobody gets a new one.
 func (ss *sessions) open(s *session, now time.Time) bool {
-	s.id, s.used = rand.Text()+rand.Text(), now
+	s.id, s.used, s.revision = rand.Text()+rand.Text(), now, ss.revision()
 	s.running, s.asked = map[string]context.CancelFunc{}, map[string]chan *message{}
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -78,27 +85,36 @@ func oldest(own map[*session]bool) *session {
 	return old
 }
 
-// sweep ends idle sessions, at most once a minute. The lock is held.
+// sweep ends idle sessions and those of an earlier policy, at most once a minute
+// and once for each policy. The lock is held.
 func (ss *sessions) sweep(now time.Time) {
-	if now.Sub(ss.swept) < time.Minute {
+	revision := ss.revision()
+	if now.Sub(ss.swept) < time.Minute && ss.sweptFor == revision {
 		return
 	}
-	ss.swept = now
+	ss.swept, ss.sweptFor = now, revision
 	for _, s := range ss.byID {
-		if s.idle(now, ss.limits.SessionIdle) {
+		switch {
+		case s.revision != revision:
+			ss.drop(s)
+		case s.idle(now, ss.limits.SessionIdle):
 			ss.remove(s)
 		}
 	}
 }
 
-// get returns the caller's session, nil when it is unknown, over, or somebody
-// else's: the three look the same.
+// get returns the caller's session, nil when it is unknown, over, of an earlier
+// policy, or somebody else's: they all look the same.
 func (ss *sessions) get(id string, c *call.Caller) *session {
 	now := time.Now()
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	s := ss.byID[id]
 	if s == nil || s.owner != c.Key() {
+		return nil
+	}
+	if s.revision != ss.revision() {
+		ss.drop(s)
 		return nil
 	}
 	if s.idle(now, ss.limits.SessionIdle) {
@@ -118,14 +134,20 @@ func (ss *sessions) end(s *session) {
 	}
 }
 
-// remove forgets a session. The lock is held.
-func (ss *sessions) remove(s *session) {
+// drop forgets a session. What has been decided and runs may finish; the event log
+// ends the stream. The lock is held.
+func (ss *sessions) drop(s *session) {
 	delete(ss.byID, s.id)
 	openSessions.Dec()
 	delete(ss.byOwner[s.owner], s)
 	if len(ss.byOwner[s.owner]) == 0 {
 		delete(ss.byOwner, s.owner)
 	}
+}
+
+// remove forgets a session and ends what runs in it. The lock is held.
+func (ss *sessions) remove(s *session) {
+	ss.drop(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopStream != nil {
