@@ -1,39 +1,50 @@
 #!/usr/bin/env bash
-# Runs the official MCP conformance suite against the conformance server: both
-# requirement sets in full, and without fixtures the scenarios that the gateway
-# passes by itself. Needs bin/devvault.
+# Runs the official MCP conformance suite: both requirement sets in full against the
+# conformance server, and against bin/portcullis itself the scenarios that need no
+# fixtures. Needs bin/devvault and bin/portcullis.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dir=$(tools/conformance/install.sh)
 export PATH=$dir/node_modules/node/bin:$PATH
 go build -buildvcs=false -trimpath -o bin/conformance-server ./tools/conformance/server
 out=$(mktemp -d)
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$out"' EXIT
+started=()
+trap 'stop; rm -rf "$out"' EXIT
 
-# start runs the server and sets url.
+# start NAME COMMAND... runs a program until its ready line, which is then in
+# $out/NAME.
 start() {
-	rm -f "$out/ready"
-	bin/conformance-server "$@" >"$out/ready" 2>"$out/errors" &
-	server=$!
+	local name=$1 pid
+	shift
+	"$@" >"$out/$name" 2>"$out/errors" &
+	pid=$!
+	started+=("$pid")
 	for _ in $(seq 300); do
-		[ -s "$out/ready" ] && break
-		kill -0 "$server" 2>/dev/null || { cat "$out/errors" >&2; exit 1; }
+		[ -s "$out/$name" ] && return
+		kill -0 "$pid" 2>/dev/null || break
 		sleep 0.1
 	done
-	url=$(sed 's/.*"url":"\([^"]*\)".*/\1/' "$out/ready")
+	cat "$out/errors" >&2
+	exit 1
 }
 
+# field NAME KEY is a value of a ready line.
+field() { sed "s/.*\"$2\":\"\([^\"]*\)\".*/\1/" "$out/$1"; }
+
 stop() {
-	kill "$server"
-	wait "$server" || true
-	server=
+	local pid
+	for pid in "${started[@]}"; do
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" || true
+	done
+	started=()
 }
 
 suite() { node "$dir/node_modules/@modelcontextprotocol/conformance/dist/index.js" server --url "$url" "$@"; }
 
 failed=0
-start
+start server bin/conformance-server
+url=$(field server url)
 for revision in 2026-07-28 2025-11-25; do
 	echo "== conformance $revision"
 	suite --requirements "$revision" --expected-failures tools/conformance/expected-failures.yml -o "$out/$revision" >"$out/log" || failed=1
@@ -42,15 +53,20 @@ for revision in 2026-07-28 2025-11-25; do
 done
 stop
 
-start --bare
+echo "== bin/portcullis"
+start vault bin/devvault --listen 127.0.0.1:0 --log-level error --audit-file "$out/vault-audit.log"
+start gateway env VAULT_ADDR="$(field vault addr)" VAULT_TOKEN="$(field vault token)" HOST=127.0.0.1 PORT=0 LOG_DIR="$out/logs" \
+	API_KEYS_JSON='{"dev-api-key":"agent_api"}' POLICY_DIR=fixtures/policy-dev RATE_LIMIT_REQUESTS=100000 bin/portcullis serve
+TARGET=$(field gateway addr)
+url=$TARGET/mcp
+export TARGET CREDENTIAL=dev-api-key NODE_OPTIONS="--import $dir/credential.mjs"
 while read -r revision scenario; do
-	if suite --scenario "$scenario" --spec-version "$revision" -o "$out/bare" >"$out/log" 2>&1; then
-		echo "ok without fixtures: $revision $scenario"
+	if suite --scenario "$scenario" --spec-version "$revision" -o "$out/native" >"$out/log" 2>&1; then
+		echo "ok: $revision $scenario"
 	else
-		echo "FAILED without fixtures: $revision $scenario"
+		echo "FAILED: $revision $scenario"
 		cat "$out/log"
 		failed=1
 	fi
 done < <(grep -v '^#' tools/conformance/native.txt)
-stop
 exit $failed

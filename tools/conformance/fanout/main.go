@@ -1,124 +1,133 @@
-// Command fanout measures what event streams cost a running gateway: thousands of
-// readers, a steady rate of writes that each reach a few of them, and then the
-// same beside readers that never read. It prints the latency of the writes in both
-// phases, the gateway's memory per stream, and what is left when all have gone.
+// Command fanout measures what event streams cost a gateway, and whether readers
+// that never read are felt by those who write: thousands of readers, a steady rate
+// of writes that each reach ten of them, and in every second phase as many readers
+// again that never read. Phases with and without them take turns in one process, so
+// that what else the machine does falls on both.
 //
+//	fanout                                   on a gateway and a dev Vault of its own
 //	fanout --url http://127.0.0.1:8089 --pid 1234
 //
-// The gateway needs a rate limit that lets the writes through.
+// It prints the latency of the writes in each phase, the ratios of their p99, how
+// many dead readers were cut off, the gateway's memory per stream, and what is left
+// when all have gone. It fails when a write failed, a dead reader was not cut off or
+// something is left. A gateway given by --url needs a rate limit that lets the
+// writes through.
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // load is what is asked for.
 type load struct {
-	url, key            string
-	pid                 int
-	readers, dead, hot  int
-	rate                int
-	each                time.Duration
-	client              *http.Client
-	live                sync.WaitGroup
-	mu                  sync.Mutex // guards heard
-	heard               int
-	stopLive, closeDead func()
+	url, key           string
+	pid                int
+	readers, dead, hot int
+	rate, rounds       int
+	each               time.Duration
+	client             *http.Client
+	live               sync.WaitGroup
+	mu                 sync.Mutex // guards heard
+	heard              int
 }
 
-// settle is the pause between opening streams and measuring.
+// settle is the pause between opening or closing streams and measuring.
 const settle = 3 * time.Second
 
 func main() {
 	l := &load{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
-	flag.StringVar(&l.url, "url", "http://127.0.0.1:8089", "address of the gateway")
+	flag.StringVar(&l.url, "url", "", "address of a running gateway; without it one is started")
 	flag.StringVar(&l.key, "api-key", "dev-api-key", "API key")
-	flag.IntVar(&l.pid, "pid", 0, "process id of the gateway, for its memory")
+	flag.IntVar(&l.pid, "pid", 0, "process id of a running gateway, for its memory and CPU time")
 	flag.IntVar(&l.readers, "readers", 5000, "streams that are read")
-	flag.IntVar(&l.dead, "dead", 500, "streams that are never read, in the second phase")
+	flag.IntVar(&l.dead, "dead", 500, "streams that are never read, in every second phase")
 	flag.IntVar(&l.hot, "hot", 50, "secrets that are written; each has ten readers, the others are idle")
 	flag.IntVar(&l.rate, "rate", 200, "writes in a second")
-	flag.DurationVar(&l.each, "each", 30*time.Second, "length of a phase")
+	flag.IntVar(&l.rounds, "rounds", 4, "phases with dead readers; each lies between two without")
+	flag.DurationVar(&l.each, "each", 40*time.Second, "length of a phase")
 	flag.Parse()
-	if err := l.run(); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := l.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "fanout:", err)
 		os.Exit(1)
 	}
 }
 
-func (l *load) run() error {
-	if _, err := l.write(0); err != nil {
+func (l *load) run(ctx context.Context) error {
+	end, err := l.start(ctx)
+	defer end()
+	if err != nil {
 		return err
+	}
+	for i := range l.hot {
+		if _, err := l.write(i); err != nil {
+			return err
+		}
 	}
 	before := l.memory()
-	if err := l.openReaders(); err != nil {
-		return err
+	stopReading, err := l.openReaders(ctx)
+	if err != nil {
+		return errors.Join(err, stopReading())
 	}
-	idle := l.memory()
-	fmt.Printf("%d streams: %.1f KiB each\n", l.readers, float64(idle-before)/1024/float64(l.readers))
+	fmt.Printf("%d streams: %.1f KiB each\n", l.readers, float64(l.memory()-before)/1024/float64(l.readers))
 	time.Sleep(settle)
-	alone := l.phase("no dead readers")
-	if err := l.openDead(); err != nil {
-		return err
-	}
-	time.Sleep(settle) // opening streams is not what is measured
-	beside := l.phase(fmt.Sprintf("%d dead readers", l.dead))
-	fmt.Printf("p99 ratio %.2f; cut off %s\n", beside.Seconds()/alone.Seconds(), l.metric("portcullis_event_streams_cut_off_total"))
-	l.closeDead()
-	l.stopLive()
-	l.live.Wait()
-	for range 50 {
-		if l.metric("portcullis_event_streams") == "0" {
+	err = l.measure(ctx)
+	return errors.Join(err, stopReading(), l.leftovers(before))
+}
+
+// measure lets the phases take turns, and compares each with dead readers to the
+// two beside it.
+func (l *load) measure(ctx context.Context) error {
+	var without, with []phase
+	p, err := l.phase("none dead")
+	without = append(without, p)
+	for i := 0; i < l.rounds && err == nil && ctx.Err() == nil; i++ {
+		var closeDead func()
+		if closeDead, err = l.openDead(); err != nil {
 			break
+		}
+		time.Sleep(settle) // opening streams is not what is measured
+		p, err = l.phase(fmt.Sprintf("%d dead", l.dead))
+		with = append(with, p)
+		err = errors.Join(err, l.await(l.readers, "dead readers were not cut off"))
+		closeDead()
+		time.Sleep(settle)
+		p, perr := l.phase("none dead")
+		without, err = append(without, p), errors.Join(err, perr)
+	}
+	if err == nil {
+		compare(without, with)
+	}
+	return errors.Join(err, ctx.Err())
+}
+
+// await waits until no more than n streams are open.
+func (l *load) await(n int, otherwise string) error {
+	var open int
+	for range 300 {
+		if open = l.number("portcullis_event_streams"); open <= n {
+			return nil
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	fmt.Printf("after: %s streams, %s goroutines, memory %+.1f MiB\n",
-		l.metric("portcullis_event_streams"), l.metric("go_goroutines"), float64(l.memory()-before)/(1<<20))
-	return nil
+	return fmt.Errorf("%d %s", open-n, otherwise)
 }
 
-// phase writes at the rate and prints how long the writes took. Writes do not wait
-// for each other, so a slow one does not hide others.
-func (l *load) phase(name string) time.Duration {
-	var mu sync.Mutex
-	var took []time.Duration
-	var failed int
-	var why error
-	var wg sync.WaitGroup
-	l.mu.Lock()
-	l.heard = 0
-	l.mu.Unlock()
-	tick := time.NewTicker(time.Second / time.Duration(l.rate))
-	defer tick.Stop()
-	n := int(l.each.Seconds()) * l.rate
-	for i := range n {
-		<-tick.C
-		wg.Go(func() {
-			d, err := l.write(i % l.hot)
-			mu.Lock()
-			defer mu.Unlock()
-			if took = append(took, d); err != nil {
-				failed, why = failed+1, err
-			}
-		})
-	}
-	wg.Wait()
-	time.Sleep(time.Second) // let the last events arrive
-	if why != nil {
-		fmt.Println("the last failure:", why)
-	}
-	slices.Sort(took)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p99 := took[len(took)*99/100]
-	fmt.Printf("%s: %d writes, %d failed, p50 %v, p99 %v, %d events heard of %d\n",
-		name, n, failed, took[n/2].Round(time.Microsecond), p99.Round(time.Microsecond), l.heard, 10*n)
-	return p99
+// leftovers shows what is left when all have gone. Go gives memory back to the
+// system late, so what is in use counts.
+func (l *load) leftovers(before int64) error {
+	err := l.await(0, "streams are left")
+	fmt.Printf("after: %d streams, %s goroutines, heap in use %+.1f MiB, resident %+.1f MiB\n", l.number("portcullis_event_streams"),
+		l.metric("go_goroutines"), float64(l.number("go_memstats_heap_inuse_bytes"))/(1<<20), float64(l.memory()-before)/(1<<20))
+	return err
 }

@@ -3,14 +3,15 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -47,11 +48,10 @@ func (l *load) topic(i int) string {
 	return fmt.Sprintf("mcp/agent_api/idle/%d/", i)
 }
 
-// openReaders opens the streams that are read.
-func (l *load) openReaders() error {
-	ctx, stop := context.WithCancel(context.Background())
-	l.stopLive = stop
-	l.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+// openReaders opens the streams that are read, until stop.
+func (l *load) openReaders(ctx context.Context) (stop func() error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop = func() error { cancel(); l.live.Wait(); return nil }
 	slots := make(chan struct{}, 16)
 	errs := make(chan error, l.readers)
 	var opening sync.WaitGroup
@@ -64,11 +64,9 @@ func (l *load) openReaders() error {
 	}
 	opening.Wait()
 	for range l.readers {
-		if err := <-errs; err != nil {
-			return err
-		}
+		err = errors.Join(err, <-errs)
 	}
-	return nil
+	return stop, err
 }
 
 func (l *load) openReader(ctx context.Context, i int) error {
@@ -92,62 +90,33 @@ func (l *load) openReader(ctx context.Context, i int) error {
 	return nil
 }
 
-// openDead opens streams that nobody will read, with the smallest buffers.
-func (l *load) openDead() error {
+// openDead opens streams that nobody will read, with the smallest buffers, so that
+// they are full early in a phase.
+func (l *load) openDead() (closeAll func(), err error) {
 	u, err := url.Parse(l.url)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var conns []net.Conn
-	l.closeDead = func() {
+	closeAll = func() {
 		for _, c := range conns {
 			_ = c.Close()
 		}
 	}
+	small := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1024) })
+	}}
 	for i := range l.dead {
-		c, err := net.Dial("tcp", u.Host)
+		c, err := small.Dial("tcp", u.Host)
 		if err != nil {
-			return err
+			return closeAll, err
 		}
 		conns = append(conns, c)
-		if err := c.(*net.TCPConn).SetReadBuffer(1024); err != nil {
-			return err
-		}
 		_, err = fmt.Fprintf(c, "GET /events?path=%s HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\n\r\n",
 			url.QueryEscape(fmt.Sprintf("mcp/agent_api/fan/%d", i%l.hot)), u.Host, l.key)
 		if err != nil {
-			return err
+			return closeAll, err
 		}
 	}
-	return nil
-}
-
-// memory is the resident memory of the gateway in bytes, 0 when it is not known.
-func (l *load) memory() int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", l.pid))
-	if err != nil {
-		return 0
-	}
-	var kb int64
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			_, _ = fmt.Sscan(rest, &kb)
-		}
-	}
-	return kb << 10
-}
-
-// metric reads one value of the gateway's metrics page.
-func (l *load) metric(name string) string {
-	resp, err := l.request(context.Background(), http.MethodGet, "/metrics", nil)
-	if err != nil {
-		return "?"
-	}
-	defer func() { _ = resp.Body.Close() }()
-	for s := bufio.NewScanner(resp.Body); s.Scan(); {
-		if v, ok := strings.CutPrefix(s.Text(), name+" "); ok {
-			return v
-		}
-	}
-	return "?"
+	return closeAll, nil
 }

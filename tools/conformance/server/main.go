@@ -24,17 +24,16 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "loopback address to listen on")
-	bare := flag.Bool("bare", false, "leave the fixtures out: what the gateway itself has")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *listen, *bare); err != nil {
+	if err := run(ctx, *listen); err != nil {
 		fmt.Fprintln(os.Stderr, "conformance-server:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, listen string, bare bool) error {
+func run(ctx context.Context, listen string) error {
 	l, err := loopback(ctx, listen)
 	if err != nil {
 		return err
@@ -53,7 +52,7 @@ func run(ctx context.Context, listen string, bare bool) error {
 		return err
 	}
 	defer func() { _ = vault.Stop() }() // it ends with this process at the latest
-	w, err := wire(vault.Addr, vault.Token, dir, bare)
+	w, err := wire(vault.Addr, vault.Token, dir)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ type wired struct {
 // kvMount is where the dev Vault has its secrets.
 const kvMount = "secret"
 
-func wire(vaultAddr, token, dir string, bare bool) (*wired, error) {
+func wire(vaultAddr, token, dir string) (*wired, error) {
 	w := &wired{audit: audit.Open(audit.Config{Path: filepath.Join(dir, "audit.jsonl")})}
 	prefix, err := call.ParsePath("mcp/conformance")
 	if err != nil {
@@ -69,11 +69,11 @@ func wire(vaultAddr, token, dir string, bare bool) (*wired, error) {
 		Intent: w.audit.Intent, Refusal: w.audit.Refusal, Outcome: w.audit.Outcome,
 		Open: v.Open, Publish: w.events.Record, Log: obs.Recorder{Log: quiet, Meter: meter}.Record,
 	}
-	w.mount(quiet, meter, bare)
+	w.mount(quiet, meter)
 	return w, nil
 }
 
-func (w *wired) mount(quiet *slog.Logger, meter *obs.Meter, bare bool) {
+func (w *wired) mount(quiet *slog.Logger, meter *obs.Meter) {
 	w.edge = edge.New(edge.Config{
 		Authenticate: func(*http.Request) (*call.Caller, error) { return w.me, nil },
 		ClientIP:     func(r *http.Request) string { return r.RemoteAddr },
@@ -82,9 +82,7 @@ func (w *wired) mount(quiet *slog.Logger, meter *obs.Meter, bare bool) {
 	})
 	c := mcp.Config{
 		Catalogue: w.ops, Do: w.calls.Do, Callable: w.callable, KVMount: kvMount, Version: "conformance", Events: w.events,
-	}
-	if !bare {
-		c.Extra = fixtures.New(w.admit, w.events)
+		Extra: fixtures.New(w.admit, w.events),
 	}
 	m := mcp.New(c)
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
