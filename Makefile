@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 export GOFLAGS += -buildvcs=false -trimpath
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench conformance fuzz gen gen-clean wasm policy lint vuln clean
+.PHONY: help build run test check race fmt vet bench fanout conformance fuzz gen gen-clean wasm policy lint vuln clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,6 +51,9 @@ race: ## Run the tests of the root module with the race detector
 bench: build ## Measure the gateway beside direct Vault and a bare reverse proxy
 	@go test -run '^$$' -bench . -benchmem ./gateway/...
 	@go build -o $(tools)/bench ./bench && $(tools)/bench $(BENCH)
+
+fanout: ## Measure thousands of event streams, with and without readers that never read
+	@go run ./tools/conformance/fanout $(FANOUT)
 
 conformance: build ## Run the MCP conformance suite against the gateway
 	@tools/conformance/run.sh

@@ -21,7 +21,8 @@ import (
 // stream would be noticed only when they are full.
 const sendBuffer = 64 << 10
 
-// bounded is a listener whose connections have a bounded send buffer.
+// bounded is a listener whose connections have a bounded send buffer and end when
+// their client is stuck.
 type bounded struct{ net.Listener }
 
 // Accept implements net.Listener.
@@ -29,6 +30,7 @@ func (b bounded) Accept() (net.Conn, error) {
 	c, err := b.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer) // a connection without it is only less tidy
+		endStalled(tcp)
 	}
 	return c, err
 }
