@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -90,22 +92,47 @@ func argument(name string, p call.Path) []byte {
 func (g *gateway) poller() *events.Poller {
 	looks := *g.calls
 	looks.Take = func(*op.Bound, *op.Decision) error { return nil }
-	return &events.Poller{Log: g.events, Look: func(ctx context.Context, c *call.Caller, t events.Topic) (events.Seen, error) {
-		return look(ctx, &looks, c, t)
-	}}
+	l := looker{g.cfg.KVMount, &looks}
+	return &events.Poller{Log: g.events, Look: l.look, List: l.list}
 }
 
-func look(ctx context.Context, p *pipeline.Pipeline, c *call.Caller, t events.Topic) (events.Seen, error) {
-	res, err := p.Do(ctx, &op.Request{
-		Op: "kv.metadata", Args: argument("path", t.Path), Absolute: true,
+// looker asks for a subscriber.
+type looker struct {
+	mount string
+	calls *pipeline.Pipeline
+}
+
+var errOtherMount = errors.New("not on the mount of the secrets")
+
+func (l looker) ask(ctx context.Context, c *call.Caller, t events.Topic, name, arg string, out any) error {
+	if t.Mount != l.mount {
+		return errOtherMount
+	}
+	res, err := l.calls.Do(ctx, &op.Request{
+		Op: name, Args: argument(arg, t.Path), Absolute: true,
 		Transport: op.SSE, Phase: op.PhaseStream, Caller: c,
 	})
 	if err != nil {
-		return events.Seen{}, err
+		return err
 	}
+	return json.Unmarshal(res.Body, out)
+}
+
+func (l looker) look(ctx context.Context, c *call.Caller, t events.Topic) (events.Seen, error) {
 	var m struct {
-		Version int    `json:"current_version"`
-		Updated string `json:"updated_time"`
+		Version  int             `json:"current_version"`
+		Updated  string          `json:"updated_time"`
+		Versions json.RawMessage `json:"versions"` // of which some may have been deleted or destroyed
 	}
-	return events.Seen{Version: m.Version, Updated: m.Updated}, json.Unmarshal(res.Body, &m)
+	err := l.ask(ctx, c, t, "kv.metadata", "path", &m)
+	sum := sha256.Sum256(m.Versions)
+	return events.Seen{Version: m.Version, Updated: m.Updated, Rest: string(sum[:16])}, err
+}
+
+func (l looker) list(ctx context.Context, c *call.Caller, t events.Topic) ([]string, error) {
+	var m struct {
+		Keys []string `json:"keys"`
+	}
+	err := l.ask(ctx, c, t, "kv.list", "prefix", &m)
+	return m.Keys, err
 }

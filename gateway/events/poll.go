@@ -2,24 +2,35 @@ package events
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"portcullis/gateway/call"
 )
 
-// Poller finds changes that were made past the gateway: it looks at the metadata
-// of the secrets that somebody has subscribed to by name. However many readers a
-// secret has, it is looked at once in a round.
+// Poller finds changes that were made past the gateway. It looks at the metadata
+// of the secrets that somebody has subscribed to, and where a whole subtree is
+// subscribed to it lists the names in it and looks at theirs. However many readers
+// and topics a secret is covered by, it is looked at once in a round.
 type Poller struct {
 	Log *Log
 	// Look returns what the metadata of a secret says, as one of its subscribers.
 	Look func(ctx context.Context, c *call.Caller, t Topic) (Seen, error)
+	// List returns the names directly below a topic, as one of its subscribers; a
+	// name that ends in a slash has names below it. Without it subtrees are not
+	// polled.
+	List func(ctx context.Context, c *call.Caller, t Topic) ([]string, error)
 	// Every is the time between two looks at one secret, default 5 s.
 	Every time.Duration
-	// PerSecond caps the looks; with more secrets a round takes longer. Default 50.
+	// PerSecond caps the looks; with more secrets a round takes longer. Default 25.
 	PerSecond int
+	// Names caps what is looked at because of subtrees; what is more is not polled.
+	// Default 2,000.
+	Names int
 
 	mu   sync.Mutex // guards seen
 	seen map[Topic]*state
@@ -28,14 +39,18 @@ type Poller struct {
 // Seen is what the metadata of a secret says.
 type Seen struct {
 	Version int
-	Updated string // time of the last change
+	Updated string // time of the last write
+	Rest    string // changes with what else there is to see: versions deleted, undeleted, destroyed
 }
 
-// state is what is known of a subscribed secret.
+// state is what is known of a secret or, for a topic that is a subtree, of the
+// names directly in it.
 type state struct {
 	last  Seen
-	known bool // last was read, or told by our own write
+	names map[string]bool
+	known bool // last or names were read, or told by our own write
 	dirty bool // our own change is not in last yet
+	fresh bool // made by our own change, and not reached by a round yet
 }
 
 // Run polls until ctx ends.
@@ -44,7 +59,10 @@ func (p *Poller) Run(ctx context.Context) {
 		p.Every = 5 * time.Second
 	}
 	if p.PerSecond == 0 {
-		p.PerSecond = 50
+		p.PerSecond = 25
+	}
+	if p.Names == 0 {
+		p.Names = 2000
 	}
 	p.seen = map[Topic]*state{}
 	p.Log.watch(p.own)
@@ -53,20 +71,27 @@ func (p *Poller) Run(ctx context.Context) {
 }
 
 // round looks once at everything that is subscribed to, spread over the interval.
+// What a look at a subtree finds is looked at in the same round.
 func (p *Poller) round(ctx context.Context) bool {
-	work := p.Log.subscribed()
-	p.forget(work)
-	step := p.Every
-	if n := len(work); n > 0 {
-		step = max(p.Every/time.Duration(n), time.Second/time.Duration(p.PerSecond))
-	}
-	for t, c := range work {
+	r := &round{Poller: p, work: p.Log.subscribed()}
+	r.queue = slices.Collect(maps.Keys(r.work))
+	r.room = p.Names
+	step := p.step(len(r.queue))
+	for i := 0; i < len(r.queue); i++ {
 		if !pause(ctx, jitter(step)) {
 			return false
 		}
-		p.look(ctx, c, t)
+		r.look(ctx, r.queue[i])
 	}
-	return len(work) > 0 || pause(ctx, jitter(step))
+	p.forget(r.work)
+	return len(r.queue) > 0 || pause(ctx, jitter(p.Every))
+}
+
+// step is the pause before each look, judged by what the last round has found.
+func (p *Poller) step(subscribed int) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(p.Every/time.Duration(max(subscribed, len(p.seen), 1)), time.Second/time.Duration(p.PerSecond))
 }
 
 // jitter spreads a pause by a quarter to both sides.
@@ -85,20 +110,19 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// subscribed returns every secret that is subscribed to by name, each with one of
-// its subscribers.
+// subscribed returns every topic, each with one of its subscribers.
 func (l *Log) subscribed() map[Topic]*call.Caller {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make(map[Topic]*call.Caller, len(l.exact))
-	for _, readers := range l.exact {
-		for r := range readers {
-			for _, t := range r.topicsOf() {
-				if !t.Below {
+	out := make(map[Topic]*call.Caller, len(l.exact)+len(l.below))
+	for _, index := range []map[topicKey]map[*Reader]struct{}{l.exact, l.below} {
+		for _, readers := range index {
+			for r := range readers {
+				for _, t := range r.topicsOf() {
 					out[t] = r.caller
 				}
+				break
 			}
-			break
 		}
 	}
 	return out
@@ -110,51 +134,90 @@ func (r *Reader) topicsOf() []Topic {
 	return r.filter.Topics
 }
 
-// forget drops what nobody is subscribed to any more.
+// forget drops what the round has not come to: nobody is subscribed to it any more,
+// or it is gone.
 func (p *Poller) forget(work map[Topic]*call.Caller) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for t := range p.seen {
-		if work[t] == nil {
+	for t, s := range p.seen {
+		if work[t] == nil && !s.fresh {
 			delete(p.seen, t)
 		}
-	}
-	for t := range work {
-		if p.seen[t] == nil {
-			p.seen[t] = &state{}
-		}
+		s.fresh = false
 	}
 }
 
-// own notes a change that the gateway has made itself, so that it is not told twice.
+// own notes a change that is known without looking, so that it is not told twice.
 func (p *Poller) own(e Event) {
 	if e.Kind != ResourceChanged || e.Source == FromPoll {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.seen[Topic{Mount: e.Mount, Path: e.Path}]; s != nil {
-		s.last.Version = max(s.last.Version, e.Version)
-		s.known, s.dirty = s.known || e.Version > 0, true
+	t := Topic{Mount: e.Mount, Path: e.Path}
+	s := p.seen[t]
+	if s == nil {
+		if !p.within(t) {
+			return
+		}
+		s = &state{fresh: true}
+		p.seen[t] = s
 	}
+	s.last.Version = max(s.last.Version, e.Version)
+	s.known, s.dirty = s.known || e.Version > 0, true
 }
 
-func (p *Poller) look(ctx context.Context, c *call.Caller, t Topic) {
-	now, err := p.Look(ctx, c, t)
-	if err != nil || !p.changed(t, now) {
+// within reports whether a secret lies in a subtree that is looked at. The lock is
+// held.
+func (p *Poller) within(t Topic) bool {
+	if p.seen[Topic{Mount: t.Mount, Below: true}] != nil {
+		return true
+	}
+	return slices.ContainsFunc(t.Path.Ancestors(), func(a string) bool {
+		root, err := call.ParsePath(a)
+		return err == nil && p.seen[Topic{Mount: t.Mount, Path: root, Below: true}] != nil
+	})
+}
+
+// round is one round of looks.
+type round struct {
+	*Poller
+	work  map[Topic]*call.Caller
+	queue []Topic
+	room  int // how many more names subtrees may bring
+}
+
+func (r *round) look(ctx context.Context, t Topic) {
+	if t.Below {
+		r.list(ctx, t)
 		return
 	}
-	p.Log.Publish(Event{Kind: ResourceChanged, Mount: t.Mount, Path: t.Path, Version: now.Version, Source: FromPoll})
+	now, err := r.Look(ctx, r.work[t], t)
+	if err != nil || !r.changed(t, now) {
+		return
+	}
+	r.publish(t, now.Version)
+}
+
+func (p *Poller) publish(t Topic, version int) {
+	p.Log.Publish(Event{Kind: ResourceChanged, Mount: t.Mount, Path: t.Path, Version: version, Source: FromPoll})
+}
+
+// state is what is known of a topic. The lock is held.
+func (p *Poller) state(t Topic) *state {
+	s := p.seen[t]
+	if s == nil {
+		s = &state{}
+		p.seen[t] = s
+	}
+	return s
 }
 
 // changed notes what was seen and reports whether somebody else did it.
 func (p *Poller) changed(t Topic, now Seen) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.seen[t]
-	if s == nil {
-		return false
-	}
+	s := p.state(t)
 	was := *s
 	*s = state{last: now, known: true}
 	if !was.known {
@@ -164,4 +227,95 @@ func (p *Poller) changed(t Topic, now Seen) bool {
 		return now.Version > was.last.Version
 	}
 	return now != was.last
+}
+
+// list looks at the names in a subtree. A name that has come is looked at like one
+// of which nothing is there; one that has gone is told of.
+func (r *round) list(ctx context.Context, t Topic) {
+	if r.List == nil {
+		return
+	}
+	names, err := r.List(ctx, r.work[t], t)
+	if err != nil {
+		r.keep(t)
+		return
+	}
+	slices.Sort(names)
+	now := map[string]bool{}
+	for _, name := range names {
+		if child, ok := t.child(name); ok {
+			now[name] = true
+			r.add(child, r.work[t])
+		}
+	}
+	for _, gone := range r.entered(t, now) {
+		r.publish(gone, 0)
+	}
+}
+
+// child is the topic of a name below a subtree. A name that the gateway does not
+// serve, because it was written past it, has none.
+func (t Topic) child(name string) (Topic, bool) {
+	p, err := call.ParsePath(strings.TrimSuffix(name, "/"))
+	return Topic{Mount: t.Mount, Path: t.Path.Join(p), Below: strings.HasSuffix(name, "/")}, err == nil
+}
+
+// add puts a name on the round's list, when there is room for it.
+func (r *round) add(t Topic, c *call.Caller) {
+	if r.work[t] != nil || r.room == 0 {
+		return
+	}
+	r.room--
+	r.work[t] = c
+	r.queue = append(r.queue, t)
+}
+
+// keep puts what was known below a subtree that cannot be listed now on the list of
+// what is not forgotten.
+func (r *round) keep(t Topic) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for known := range r.seen {
+		if known != t && known.Mount == t.Mount && known.Path.Within(t.Path) && r.work[known] == nil {
+			r.work[known] = r.work[t]
+		}
+	}
+}
+
+// entered notes the names in a subtree. It returns the secrets that were there and
+// are not.
+func (p *Poller) entered(t Topic, now map[string]bool) (gone []Topic) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.state(t)
+	for name := range now {
+		child, _ := t.child(name)
+		if s.known && !s.names[name] && p.seen[child] == nil {
+			p.state(child).known = true // with nothing there yet
+		}
+	}
+	for name := range s.names {
+		if !now[name] {
+			gone = append(gone, p.inside(t, name)...)
+		}
+	}
+	for _, g := range gone {
+		delete(p.seen, g)
+	}
+	s.names, s.known = now, true
+	return gone
+}
+
+// inside are the known secrets that a name in a subtree stands for. The lock is held.
+func (p *Poller) inside(t Topic, name string) (out []Topic) {
+	child, _ := t.child(name)
+	if !child.Below {
+		return []Topic{child}
+	}
+	for known := range p.seen {
+		if !known.Below && known.Mount == t.Mount && known.Path != child.Path && known.Path.Within(child.Path) {
+			out = append(out, known)
+		}
+	}
+	return out
 }

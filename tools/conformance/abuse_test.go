@@ -134,39 +134,48 @@ func TestAbuseSlowloris(t *testing.T) {
 	}
 }
 
-// TestChangeMadePastTheGateway holds that a subscriber hears of a change that was
-// made in Vault itself, and that the event says how it is known.
+// TestChangeMadePastTheGateway holds that a subscriber hears of changes that were
+// made in Vault itself, to a secret by name and below a path, and that the events
+// say how they are known.
 func TestChangeMadePastTheGateway(t *testing.T) {
 	g, v := newGateway(t)
-	write(t, g, "outside")
+	write(t, g, "outside/here")
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL+"/events?path=mcp/agent_api/outside", nil)
-	if err != nil {
-		t.Fatal(err)
+	streams := map[string]io.Reader{}
+	for _, path := range []string{"outside/here", "outside/", ""} {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL+"/events?path=mcp/agent_api/"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-API-Key", "dev-api-key")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		streams[path] = resp.Body
 	}
-	r.Header.Set("X-API-Key", "dev-api-key")
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
 	go func() { // until it is heard: the first look only notes what is there
 		for i := 0; ctx.Err() == nil; i++ {
-			_, _ = v.Send(ctx, http.MethodPost, "secret/data/mcp/agent_api/outside", fmt.Sprintf(`{"data":{"n":%d}}`, i))
+			_, _ = v.Send(ctx, http.MethodPost, "secret/data/mcp/agent_api/outside/here", fmt.Sprintf(`{"data":{"n":%d}}`, i))
+			_, _ = v.Send(ctx, http.MethodPost, fmt.Sprintf("secret/data/mcp/agent_api/outside/new%d", i), `{"data":{}}`)
+			_, _ = v.Send(ctx, http.MethodDelete, "secret/data/mcp/agent_api/outside/here", "")
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Second):
 			}
 		}
 	}()
-	buf := make([]byte, 4096)
-	var got string
-	for !strings.Contains(got, `"source":"poll"`) {
-		n, err := resp.Body.Read(buf)
-		if err != nil {
-			t.Fatalf("got %q: %v", got, err)
+	for path, body := range streams {
+		buf := make([]byte, 4096)
+		var got string
+		for !strings.Contains(got, `"source":"poll"`) || (path != "outside/here" && !strings.Contains(got, "/outside/new")) {
+			n, err := body.Read(buf)
+			if err != nil {
+				t.Fatalf("%s: got %q: %v", path, got, err)
+			}
+			got += string(buf[:n])
 		}
-		got += string(buf[:n])
 	}
 }

@@ -83,14 +83,18 @@ func node(t *testing.T, args ...string) []byte {
 
 // seen is what the TypeScript programs report.
 type seen struct {
-	Tools     []string
-	Version   int
-	Progress  []float64
-	Update    string
-	Read      map[string]string
-	Refused   string
-	Unknown   int
-	Prompts   int
+	Tools    []string
+	Version  int
+	Progress []float64
+	Update   string
+	Read     map[string]string
+	Refused  string
+	Unknown  int
+	Prompts  int
+	Less     []struct { // masked and wrapped answers
+		Data     map[string]any
+		WrapInfo struct{ Token string } `json:"wrap_info"`
+	}
 	Completed []string
 }
 
@@ -98,6 +102,11 @@ func (s seen) check(t *testing.T, uri string) {
 	t.Helper()
 	if !slices.Contains(s.Tools, "kv.read") || s.Version != 1 || s.Read["k"] != "v" || s.Refused != "not_found" {
 		t.Errorf("got %+v", s)
+	}
+	for i, less := range s.Less {
+		if masked := i < 2; len(s.Less) != 4 || (less.WrapInfo.Token == "") != masked || (less.Data != nil) != masked || less.Data["k"] != nil {
+			t.Errorf("masked and wrapped answers: got %+v", s.Less)
+		}
 	}
 	if s.Update != uri {
 		t.Errorf("the update is about %q, want %q", s.Update, uri)

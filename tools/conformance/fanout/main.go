@@ -74,7 +74,7 @@ func (l *load) run(ctx context.Context) error {
 			return err
 		}
 	}
-	before := l.memory()
+	before, heap := l.memory(), l.number(heapInUse)
 	stopReading, err := l.openReaders(ctx)
 	if err != nil {
 		return errors.Join(err, stopReading())
@@ -82,7 +82,7 @@ func (l *load) run(ctx context.Context) error {
 	fmt.Printf("%d streams: %.1f KiB each\n", l.readers, float64(l.memory()-before)/1024/float64(l.readers))
 	time.Sleep(settle)
 	err = l.measure(ctx)
-	return errors.Join(err, stopReading(), l.leftovers(before))
+	return errors.Join(err, stopReading(), l.leftovers(before, heap))
 }
 
 // measure lets the phases take turns, and compares each with dead readers to the
@@ -123,11 +123,13 @@ func (l *load) await(n int, otherwise string) error {
 	return fmt.Errorf("%d %s", open-n, otherwise)
 }
 
-// leftovers shows what is left when all have gone. Go gives memory back to the
-// system late, so what is in use counts.
-func (l *load) leftovers(before int64) error {
+// heapInUse counts garbage that has not been collected yet as well.
+const heapInUse = "go_memstats_heap_inuse_bytes"
+
+// leftovers shows what is left when all have gone.
+func (l *load) leftovers(before int64, heap int) error {
 	err := l.await(0, "streams are left")
 	fmt.Printf("after: %d streams, %s goroutines, heap in use %+.1f MiB, resident %+.1f MiB\n", l.number("portcullis_event_streams"),
-		l.metric("go_goroutines"), float64(l.number("go_memstats_heap_inuse_bytes"))/(1<<20), float64(l.memory()-before)/(1<<20))
+		l.metric("go_goroutines"), float64(l.number(heapInUse)-heap)/(1<<20), float64(l.memory()-before)/(1<<20))
 	return err
 }

@@ -18,6 +18,13 @@ const written = await client.callTool({ name: "kv.write", arguments: { path: "v1
   onprogress: (p) => progress.push(p.progress),
 });
 const read = await client.readResource({ uri });
+// The client holds each answer against the tool's outputSchema.
+const less = [];
+for (const deliver of ["masked", "wrapped"]) {
+  for (const call of [{ name: "kv.read", arguments: { path: "v1" } }, { name: "kv.write", arguments: { path: "less-v1", data: { k: "v" } } }]) {
+    less.push((await client.callTool({ ...call, _meta: { "portcullis/deliver": deliver } })).structuredContent);
+  }
+}
 const refused = await client.callTool({ name: "kv.read", arguments: { path: "nothing/here" } });
 const unknown = await client.callTool({ name: "kv.nope", arguments: {} }).catch((e) => e.code);
 const prompts = await client.listPrompts();
@@ -27,6 +34,6 @@ await transport.terminateSession();
 await client.close();
 console.log(JSON.stringify({
   tools: tools.map((t) => t.name), version: written.structuredContent.version, progress, update,
-  read: JSON.parse(read.contents[0].text).data, refused: refused.structuredContent.error.code, unknown,
+  read: JSON.parse(read.contents[0].text).data, less, refused: refused.structuredContent.error.code, unknown,
   prompts: prompts.prompts.length, completed: completed.completion.values,
 }));

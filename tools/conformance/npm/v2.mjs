@@ -19,12 +19,19 @@ if (mode === "legacy") await client.subscribeResource({ uri });
 else subscription = await client.listen({ resourceSubscriptions: [uri], toolsListChanged: true });
 const written = await client.callTool({ name: "kv.write", arguments: { path, data: { k: "v" } } });
 const read = await client.readResource({ uri });
+// The client holds each answer against the tool's outputSchema.
+const less = [];
+for (const deliver of ["masked", "wrapped"]) {
+  for (const call of [{ name: "kv.read", arguments: { path: path } }, { name: "kv.write", arguments: { path: "less-" + path, data: { k: "v" } } }]) {
+    less.push((await client.callTool({ ...call, _meta: { "portcullis/deliver": deliver } })).structuredContent);
+  }
+}
 const refused = await client.callTool({ name: "kv.read", arguments: { path: "nothing/here" } });
 const update = await updated;
 await subscription?.close();
 await client.close();
 console.log(JSON.stringify({
   tools: tools.map((t) => t.name), version: written.structuredContent.version, update,
-  read: JSON.parse(read.contents[0].text).data, refused: refused.structuredContent.error.code,
+  read: JSON.parse(read.contents[0].text).data, less, refused: refused.structuredContent.error.code,
 }));
 process.exit(0);
