@@ -208,7 +208,7 @@ func (g *gateway) run(ctx context.Context) {
 		g.policy.RunShadow,
 		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },
 		func(ctx context.Context) { g.events.Watch(ctx, time.Second) },
-		g.poller().Run,
+		g.outside,
 	} {
 		wg.Go(func() { part(ctx) })
 	}

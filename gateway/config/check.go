@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"portcullis/gateway/call"
@@ -86,12 +87,25 @@ func (c *Config) checkVault(p *problems) {
 	p.unless(c.ReadCacheTTL >= 0 && c.ReadCacheTTL <= time.Minute, "READ_CACHE_TTL: not between 0 and 60s")
 	c.checkVaultLogin(p)
 	p.unless((c.VaultClientCert == "") == (c.VaultClientKey == ""), "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: both or neither must be set")
+	p.unless(isTap(c.VaultAuditTap), "VAULT_AUDIT_TAP: must be file:PATH, unix:PATH or tcp:HOST:PORT with a loopback address, as anybody who reaches it could make events up")
 	p.name("KV_MOUNT", c.KVMount)
 	_, err := call.ParsePath(c.DefaultPrefix)
 	p.unless(err == nil, "DEFAULT_PREFIX: not a clean path")
 	if c.VaultSkipVerify {
 		c.Warnings = append(c.Warnings, "VAULT_SKIP_VERIFY is on: Vault's certificate is not checked")
 	}
+}
+
+func isTap(v string) bool {
+	kind, where, _ := strings.Cut(v, ":")
+	switch kind {
+	case "file", "unix":
+		return where != ""
+	case "tcp":
+		a, err := netip.ParseAddrPort(where)
+		return err == nil && a.Addr().IsLoopback()
+	}
+	return v == ""
 }
 
 func (c *Config) checkVaultLogin(p *problems) {

@@ -27,6 +27,10 @@ type Config struct {
 	// Vault
 	VaultAddr      string `cfg:"VAULT_ADDR"`
 	VaultNamespace string `cfg:"VAULT_NAMESPACE"`
+	// Where Vault's audit records come from, so that changes made past the gateway
+	// are told of at once: file:PATH, unix:PATH or tcp:LOOPBACK:PORT. Empty: the
+	// metadata of subscribed secrets is looked at every few seconds instead.
+	VaultAuditTap string `cfg:"VAULT_AUDIT_TAP"`
 
 	// How the gateway proves itself to Vault: one of these four ways
 	VaultToken           call.Secret `cfg:"VAULT_TOKEN"`

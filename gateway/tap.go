@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"sync"
+
+	"portcullis/gateway/events"
+)
+
+// outside tells of changes made past the gateway until ctx ends: from Vault's audit
+// records when a tap is configured, else by looking.
+func (g *gateway) outside(ctx context.Context) {
+	if g.cfg.VaultAuditTap == "" {
+		g.poller().Run(ctx)
+		return
+	}
+	if err := g.tap(ctx); err != nil && ctx.Err() == nil {
+		g.logs.Server.Error("the audit tap failed: changes are looked for instead", "cause", err)
+		g.poller().Run(ctx)
+	}
+}
+
+// tap reads audit records from where the configuration says.
+func (g *gateway) tap(ctx context.Context) error {
+	t := events.NewTap(g.events, g.cfg.KVMount, g.cfg.VaultNamespace)
+	kind, where, _ := strings.Cut(g.cfg.VaultAuditTap, ":")
+	if kind == "file" {
+		return events.Follow(ctx, where, t.Records())
+	}
+	if kind == "unix" {
+		if err := removeSocket(where); err != nil {
+			return err
+		}
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, kind, where)
+	if err != nil {
+		return err
+	}
+	return serveTap(ctx, l, t)
+}
+
+// removeSocket removes a socket that an earlier process has left, and nothing else.
+func removeSocket(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSocket == 0 {
+		return errors.New("VAULT_AUDIT_TAP: there is something else than a socket at " + path)
+	}
+	return os.Remove(path)
+}
+
+// serveTap reads from every connection as fast as records come: Vault waits for its
+// audit device.
+func serveTap(ctx context.Context, l net.Listener, t *events.Tap) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		end := context.AfterFunc(ctx, func() { _ = c.Close() })
+		wg.Go(func() {
+			defer end()
+			_, _ = io.Copy(t.Records(), c) // how it ends does not matter: Vault connects again
+			_ = c.Close()
+		})
+	}
+}
