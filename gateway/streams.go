@@ -104,14 +104,19 @@ type looker struct {
 
 var errOtherMount = errors.New("not on the mount of the secrets")
 
-func (l looker) ask(ctx context.Context, c *call.Caller, t events.Topic, name, arg string, out any) error {
+// ask asks about a topic: for the names in a subtree, else for the metadata.
+func (l looker) ask(ctx context.Context, c *call.Caller, t events.Topic, out any) error {
 	if t.Mount != l.mount {
 		return errOtherMount
 	}
-	res, err := l.calls.Do(ctx, &op.Request{
-		Op: name, Args: argument(arg, t.Path), Absolute: true,
+	r := &op.Request{
+		Op: "kv.metadata", Args: argument("path", t.Path), Absolute: true,
 		Transport: op.SSE, Phase: op.PhaseStream, Caller: c,
-	})
+	}
+	if t.Below {
+		r.Op, r.Args = "kv.list", argument("prefix", t.Path)
+	}
+	res, err := l.calls.Do(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -124,7 +129,7 @@ func (l looker) look(ctx context.Context, c *call.Caller, t events.Topic) (event
 		Updated  string          `json:"updated_time"`
 		Versions json.RawMessage `json:"versions"` // of which some may have been deleted or destroyed
 	}
-	err := l.ask(ctx, c, t, "kv.metadata", "path", &m)
+	err := l.ask(ctx, c, t, &m)
 	sum := sha256.Sum256(m.Versions)
 	return events.Seen{Version: m.Version, Updated: m.Updated, Rest: string(sum[:16])}, err
 }
@@ -133,6 +138,6 @@ func (l looker) list(ctx context.Context, c *call.Caller, t events.Topic) ([]str
 	var m struct {
 		Keys []string `json:"keys"`
 	}
-	err := l.ask(ctx, c, t, "kv.list", "prefix", &m)
+	err := l.ask(ctx, c, t, &m)
 	return m.Keys, err
 }
