@@ -42,7 +42,11 @@ func (s *Server) ServeRPC(w http.ResponseWriter, r *http.Request, c *call.Caller
 		methodNotAllowed(w, "POST")
 		return
 	}
-	m, f := readMessage(r)
+	var m message
+	raw, f := readBody(r)
+	if f == nil {
+		m, f = parse(raw)
+	}
 	ex := &Exchange{Caller: c, server: s, msg: &m, era: plain, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP}
 	if f == nil {
 		f = ex.route(r)
@@ -77,7 +81,14 @@ func (ex *Exchange) route(r *http.Request) (f *Fault) {
 }
 
 func (s *Server) servePOST(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	m, f := readMessage(r)
+	raw, f := readBody(r)
+	if f == nil && s.serveBatch(w, r, c, raw) {
+		return
+	}
+	var m message
+	if f == nil {
+		m, f = parse(raw)
+	}
 	ex := &Exchange{Caller: c, server: s, msg: &m, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP}
 	if f == nil {
 		ex.meta, f = readMeta(m.params)
@@ -164,25 +175,25 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	writeJSON(w, http.StatusOK, body)
 }
 
-// readMessage reads and parses a body.
-func readMessage(r *http.Request) (message, *Fault) {
+// readBody reads the body of a POST.
+func readBody(r *http.Request) ([]byte, *Fault) {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return message{}, &Fault{Code: CodeInvalidRequest, Msg: "the body must be application/json", status: http.StatusUnsupportedMediaType}
+		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the body must be application/json", status: http.StatusUnsupportedMediaType}
 	}
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return message{}, &Fault{Code: CodeInvalidRequest, Msg: "the body must not be compressed", status: http.StatusUnsupportedMediaType}
+		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the body must not be compressed", status: http.StatusUnsupportedMediaType}
 	}
 	if !accepts(r, "application/json") && !accepts(r, "text/event-stream") {
-		return message{}, &Fault{Code: CodeInvalidRequest, Msg: "accept application/json and text/event-stream", status: http.StatusNotAcceptable}
+		return nil, &Fault{Code: CodeInvalidRequest, Msg: "accept application/json and text/event-stream", status: http.StatusNotAcceptable}
 	}
 	raw, err := io.ReadAll(r.Body)
 	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
-		return message{}, &Fault{Code: CodeInvalidRequest, Msg: "the body is too large", status: http.StatusRequestEntityTooLarge}
+		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the body is too large", status: http.StatusRequestEntityTooLarge}
 	}
 	if err != nil {
-		return message{}, badRequest(CodeParse, "the body could not be read")
+		return nil, badRequest(CodeParse, "the body could not be read")
 	}
-	return parse(raw)
+	return raw, nil
 }
 
 // accepts reports whether the client takes a media type; one that says nothing
