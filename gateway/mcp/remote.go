@@ -30,10 +30,11 @@ type Remote struct {
 	running  map[string]context.CancelFunc
 	wg       sync.WaitGroup
 
-	renewing sync.Mutex // held by the one who begins a new session
+	requests sync.WaitGroup // those that end by themselves
+	renewing sync.Mutex     // held by the one who begins a new session
 }
 
-// Serve carries messages until in ends or ctx does.
+// Serve carries messages until in ends or ctx does, and what is answered soon after.
 func (r *Remote) Serve(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.wg.Wait()
@@ -47,6 +48,9 @@ func (r *Remote) Serve(ctx context.Context, in io.Reader) error {
 		r.message(ctx, line, &m)
 		return nil
 	})
+	if err == nil {
+		drain(ctx, &r.requests)
+	}
 	r.endSession(context.WithoutCancel(ctx))
 	return err
 }
@@ -65,7 +69,13 @@ func (r *Remote) message(ctx context.Context, line []byte, m *message) {
 		r.mu.Lock()
 		r.running[string(m.id)] = cancel
 		r.mu.Unlock()
+		ends := func() {}
+		if m.method != methodListen {
+			r.requests.Add(1)
+			ends = r.requests.Done
+		}
 		r.wg.Go(func() {
+			defer ends()
 			defer cancel()
 			r.send(ctx, line, m)
 			r.mu.Lock()

@@ -36,22 +36,42 @@ type Stdio struct {
 	session *session   // for cancellation, and of initialize
 	open    bool       // initialize has been answered
 	wg      sync.WaitGroup
+
+	requests sync.WaitGroup // those that end by themselves
 }
 
-// Serve answers messages until in ends or ctx does. What still runs then is
-// cancelled.
+// lastAnswers is how long requests may run on when the client says nothing more: it
+// may still read.
+const lastAnswers = 10 * time.Second
+
+// drain waits for requests, as long as ctx lives.
+func drain(ctx context.Context, requests *sync.WaitGroup) {
+	ctx, cancel := context.WithTimeout(ctx, lastAnswers)
+	go func() {
+		defer cancel()
+		requests.Wait()
+	}()
+	<-ctx.Done()
+}
+
+// Serve answers messages until in ends or ctx does. Streams end then, and what is
+// not answered soon is cancelled.
 func (st *Stdio) Serve(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer st.wg.Wait()
 	defer cancel()
 	st.session = &session{running: map[string]context.CancelFunc{}, asked: map[string]chan *message{}}
 	slots := make(chan struct{}, maxRunning)
-	return eachLine(in, func(line []byte) error {
+	err := eachLine(in, func(line []byte) error {
 		if line == nil {
 			return st.fault(nil, badRequest(CodeParse, "the message is too long"))
 		}
 		return st.message(ctx, line, slots)
 	})
+	if err == nil {
+		drain(ctx, &st.requests)
+	}
+	return err
 }
 
 // eachLine calls f with each line that is not empty, and with nil for one that is
@@ -109,7 +129,13 @@ func (st *Stdio) message(ctx context.Context, line []byte, slots chan struct{}) 
 		return st.fault(m.id, f)
 	}
 	slots <- struct{}{}
+	ends := func() {}
+	if m.method != methodListen {
+		st.requests.Add(1)
+		ends = st.requests.Done
+	}
 	st.wg.Go(func() {
+		defer ends()
 		defer func() { <-slots }()
 		defer cancel()
 		defer done()

@@ -2,7 +2,9 @@ package mcp_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -138,5 +140,40 @@ func TestStdioRemoteUnreachable(t *testing.T) {
 	})
 	if got := p.ask(t, `{"jsonrpc":"2.0","id":1,"method":"ping"}`); !strings.Contains(got, "the gateway cannot be reached") {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestStdioAnswersToTheEnd holds that what was asked before stdin ended is answered,
+// and that a stream does not keep the program.
+func TestStdioAnswersToTheEnd(t *testing.T) {
+	in := initialize + "\n" + `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" +
+		`{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},` + modernMeta + `}}` + "\n"
+	for i := range 20 {
+		in += fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"app"}}}`, 100+i) + "\n"
+	}
+	l := newLive(t)
+	w := newWorld(t)
+	w.Events = l.log
+	for name, run := range map[string]func(io.Writer) error{
+		"in process": func(out io.Writer) error {
+			st := &mcp.Stdio{Server: mcp.New(w.Config), Out: out, Who: func() (*call.Caller, error) { return agent(t), nil }}
+			return st.Serve(t.Context(), strings.NewReader(in))
+		},
+		"remote": func(out io.Writer) error {
+			r := &mcp.Remote{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}
+			return r.Serve(t.Context(), strings.NewReader(in))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := run(&out); err != nil {
+				t.Error(err)
+			}
+			for i := range 20 {
+				if want := fmt.Sprintf(`"id":%d,"result":{"content"`, 100+i); !strings.Contains(out.String(), want) {
+					t.Errorf("no %s", want)
+				}
+			}
+		})
 	}
 }

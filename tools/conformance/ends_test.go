@@ -74,17 +74,55 @@ codes(i) := {d.code | some d in data.policy.deny.stop.deny with input as i}
 test_secrets_are_stopped if codes({"action": {"engine": "kv"}}) == {"stop.kv"}
 `
 
+// initialize opens a session of the legacy era and returns its id.
+func initialize(t *testing.T, g *stack.Gateway) string {
+	t.Helper()
+	resp := rpc(t, g, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`, "")
+	return resp.Header.Get("Mcp-Session-Id")
+}
+
+func ping(t *testing.T, g *stack.Gateway, session string) int {
+	t.Helper()
+	return rpc(t, g, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, session).StatusCode
+}
+
+func rpc(t *testing.T, g *stack.Gateway, body, session string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+"/mcp", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-API-Key", "dev-api-key")
+	if session != "" {
+		r.Header.Set("Mcp-Session-Id", session)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
 // TestReloadEndsStreams holds that a policy reload that removes a right ends the
-// stream before the next event.
+// stream before the next event, and the sessions that began before it.
 func TestReloadEndsStreams(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "data.yaml", "grants: {subjects: {}}\n")
 	g, v := newGateway(t, "POLICY_DIR="+dir)
 	b := listen(t, g)
+	session := initialize(t, g)
+	if status := ping(t, g, session); status != http.StatusOK {
+		t.Errorf("in the session got %d", status)
+	}
 	put(t, dir, "stop_test.rego", stopTest)
 	put(t, dir, "stop.rego", stop)
 	if got := rest(t, b); strings.Contains(got, "data:") {
 		t.Errorf("an event came: %s", got)
+	}
+	if status := ping(t, g, session); status != http.StatusNotFound {
+		t.Errorf("after the reload the session got %d", status)
 	}
 	again := listen(t, g)
 	if _, err := v.Send(t.Context(), http.MethodPost, "secret/data/mcp/agent_api/x", `{"data":{"k":"v"}}`); err != nil {
