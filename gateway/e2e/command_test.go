@@ -58,6 +58,20 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// TestStdioWrongUsage: without a credential, or with an address that is none, there
+// is nothing to begin.
+func TestStdioWrongUsage(t *testing.T) {
+	for want, args := range map[string][]string{"api-key-file": {"stdio", "--url", "http://127.0.0.1:1"}, "--url": {"stdio", "--url", "nonsense"}} {
+		env := []string{"PORTCULLIS_API_KEY=k"}
+		if want == "api-key-file" {
+			env = nil
+		}
+		if out, code := portcullis(t, env, args...); code != 2 || !strings.Contains(out, want) {
+			t.Errorf("%q: exit code %d, want 2 and %s in\n%s", args, code, want, out)
+		}
+	}
+}
+
 // TestEveryProblemAtOnce: who corrects a configuration sees all that is wrong with
 // it, and serve refuses what config check refuses.
 func TestEveryProblemAtOnce(t *testing.T) {

@@ -4,4 +4,7 @@
 // A stream carries no right. Every event is decided for its reader's caller when
 // it is delivered, replayed events as well, and a stream ends when the caller's
 // credential does, or when the policy has changed.
+//
+// An event says how the gateway knows of the change: it made it, a Poller has looked,
+// or a Tap has read it in Vault's audit records.
 package events
