@@ -55,6 +55,10 @@ func main() {
 	flag.IntVar(&l.rounds, "rounds", 4, "phases with dead readers; each lies between two without")
 	flag.DurationVar(&l.each, "each", 40*time.Second, "length of a phase")
 	flag.Parse()
+	if l.rounds < 1 || l.hot < 1 || l.rate < 1 {
+		fmt.Fprintln(os.Stderr, "fanout: rounds, hot and rate must be positive")
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := l.run(ctx); err != nil {
