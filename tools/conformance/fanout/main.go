@@ -1,7 +1,7 @@
 // Command fanout measures what event streams cost a gateway, and whether readers
-// that never read are felt by those who write: thousands of readers, a steady rate
-// of writes that each reach ten of them, and in every second phase as many readers
-// again that never read. Phases with and without them take turns in one process, so
+// that never read are felt by those who write: thousands of readers and a steady
+// rate of writes, each of which concerns ten of them. In every second phase some of
+// the readers never read. Phases with and without them take turns in one process, so
 // that what else the machine does falls on both.
 //
 //	fanout                                   on a gateway and a dev Vault of its own
@@ -48,15 +48,15 @@ func main() {
 	flag.StringVar(&l.url, "url", "", "address of a running gateway; without it one is started")
 	flag.StringVar(&l.key, "api-key", "dev-api-key", "API key")
 	flag.IntVar(&l.pid, "pid", 0, "process id of a running gateway, for its memory and CPU time")
-	flag.IntVar(&l.readers, "readers", 5000, "streams that are read")
-	flag.IntVar(&l.dead, "dead", 500, "streams that are never read, in every second phase")
-	flag.IntVar(&l.hot, "hot", 50, "secrets that are written; each has ten readers, the others are idle")
+	flag.IntVar(&l.readers, "readers", 5000, "streams")
+	flag.IntVar(&l.dead, "dead", 500, "how many of them are never read, in every second phase")
+	flag.IntVar(&l.hot, "hot", 500, "secrets that are written; each has ten readers, the others are idle")
 	flag.IntVar(&l.rate, "rate", 200, "writes in a second")
 	flag.IntVar(&l.rounds, "rounds", 4, "phases with dead readers; each lies between two without")
 	flag.DurationVar(&l.each, "each", 40*time.Second, "length of a phase")
 	flag.Parse()
-	if l.rounds < 1 || l.hot < 1 || l.rate < 1 {
-		fmt.Fprintln(os.Stderr, "fanout: rounds, hot and rate must be positive")
+	if l.rounds < 1 || l.hot < 1 || l.rate < 1 || l.dead > l.readers {
+		fmt.Fprintln(os.Stderr, "fanout: rounds, hot and rate must be positive, and no more readers dead than there are")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -79,40 +79,62 @@ func (l *load) run(ctx context.Context) error {
 		}
 	}
 	before, heap := l.memory(), l.number(heapInUse)
-	stopReading, err := l.openReaders(ctx)
-	if err != nil {
-		return errors.Join(err, stopReading())
+	stopReading, err := l.openReaders(ctx, 0, l.always())
+	if err == nil {
+		fmt.Printf("%d streams: %.1f KiB each\n", l.always(), float64(l.memory()-before)/1024/float64(l.always()))
+		err = l.measure(ctx)
 	}
-	fmt.Printf("%d streams: %.1f KiB each\n", l.readers, float64(l.memory()-before)/1024/float64(l.readers))
-	time.Sleep(settle)
-	err = l.measure(ctx)
-	return errors.Join(err, stopReading(), l.leftovers(before, heap))
+	stopReading()
+	l.live.Wait()
+	return errors.Join(err, l.leftovers(before, heap))
 }
+
+// always is how many streams are read in every phase.
+func (l *load) always() int { return l.readers - l.dead }
 
 // measure lets the phases take turns, and compares each with dead readers to the
 // two beside it.
 func (l *load) measure(ctx context.Context) error {
 	var without, with []phase
-	p, err := l.phase("none dead")
+	p, err := l.allRead(ctx)
 	without = append(without, p)
 	for i := 0; i < l.rounds && err == nil && ctx.Err() == nil; i++ {
-		var closeDead func()
-		if closeDead, err = l.openDead(); err != nil {
+		if p, err = l.someDead(); err != nil {
 			break
 		}
-		time.Sleep(settle) // opening streams is not what is measured
-		p, err = l.phase(fmt.Sprintf("%d dead", l.dead))
 		with = append(with, p)
-		err = errors.Join(err, l.await(l.readers, "dead readers were not cut off"))
-		closeDead()
-		time.Sleep(settle)
-		p, perr := l.phase("none dead")
-		without, err = append(without, p), errors.Join(err, perr)
+		p, err = l.allRead(ctx)
+		without = append(without, p)
 	}
 	if err == nil {
 		compare(without, with)
 	}
 	return errors.Join(err, ctx.Err())
+}
+
+// allRead is a phase in which all streams are read.
+func (l *load) allRead(ctx context.Context) (phase, error) {
+	stop, err := l.openReaders(ctx, l.always(), l.readers)
+	defer stop()
+	if err != nil {
+		return phase{}, err
+	}
+	time.Sleep(settle) // opening streams is not what is measured
+	p, err := l.phase("none dead")
+	stop()
+	return p, errors.Join(err, l.await(l.always(), "streams were not closed"))
+}
+
+// someDead is a phase in which the others are never read.
+func (l *load) someDead() (phase, error) {
+	closeDead, err := l.openDead()
+	defer closeDead()
+	if err != nil {
+		return phase{}, err
+	}
+	time.Sleep(settle)
+	p, err := l.phase(fmt.Sprintf("%d dead", l.dead))
+	return p, errors.Join(err, l.await(l.always(), "dead readers were not cut off"))
 }
 
 // await waits until no more than n streams are open.

@@ -48,14 +48,13 @@ func (l *load) topic(i int) string {
 	return fmt.Sprintf("mcp/agent_api/idle/%d/", i)
 }
 
-// openReaders opens the streams that are read, until stop.
-func (l *load) openReaders(ctx context.Context) (stop func() error, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop = func() error { cancel(); l.live.Wait(); return nil }
+// openReaders opens streams that are read, until stop.
+func (l *load) openReaders(ctx context.Context, from, to int) (stop func(), err error) {
+	ctx, stop = context.WithCancel(ctx)
 	slots := make(chan struct{}, 16)
-	errs := make(chan error, l.readers)
+	errs := make(chan error, to-from)
 	var opening sync.WaitGroup
-	for i := range l.readers {
+	for i := from; i < to; i++ {
 		slots <- struct{}{}
 		opening.Go(func() {
 			defer func() { <-slots }()
@@ -63,7 +62,7 @@ func (l *load) openReaders(ctx context.Context) (stop func() error, err error) {
 		})
 	}
 	opening.Wait()
-	for range l.readers {
+	for range to - from {
 		err = errors.Join(err, <-errs)
 	}
 	return stop, err
@@ -106,14 +105,14 @@ func (l *load) openDead() (closeAll func(), err error) {
 	small := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1024) })
 	}}
-	for i := range l.dead {
+	for i := l.always(); i < l.readers; i++ {
 		c, err := small.Dial("tcp", u.Host)
 		if err != nil {
 			return closeAll, err
 		}
 		conns = append(conns, c)
 		_, err = fmt.Fprintf(c, "GET /events?path=%s HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\n\r\n",
-			url.QueryEscape(fmt.Sprintf("mcp/agent_api/fan/%d", i%l.hot)), u.Host, l.key)
+			url.QueryEscape(l.topic(i)), u.Host, l.key)
 		if err != nil {
 			return closeAll, err
 		}
