@@ -59,7 +59,7 @@ func atCall() []Module {
 		call("2^34 calls without a loop", chain(34)),
 		call("straight line of memory.fill", fills(400)),
 		call("deep recursion", honest(code(op(opCall, 3), unchanged()), Func{Code: op(opCall, 3)})),
-		call("recursion with a large frame", honest(code(con64(1), op(opCall, 3)), wide())),
+		call("recursion with a large frame", honest(code(con64(1), op(opCall, 3)), largeFrame())),
 		call("grow bomb", honest(code(op(opLoop, voidBlock), con32(1), op(memoryGrow, 0, opDrop, opBr, 0, opEnd), unchanged()))),
 		call("pointer chase", chase()),
 		call("trap", honest(op(unreachable))),
@@ -106,8 +106,8 @@ func fills(n int) Guest {
 	return g
 }
 
-// wide recurses with 900 live values of 8 bytes.
-func wide() Func {
+// largeFrame recurses with 900 live values of 8 bytes.
+func largeFrame() Func {
 	c := code(repeat(900, op(localGet, 0)), con64(1), op(opCall, 3), repeat(900, op(i64Add)))
 	return Func{Params: i64, Results: i64, Code: c}
 }

@@ -1,6 +1,9 @@
 package abuse
 
-import "encoding/binary"
+import (
+	"cmp"
+	"encoding/binary"
+)
 
 // Guest describes a module to assemble. The zero value is a module without a
 // memory or an export.
@@ -20,8 +23,9 @@ type Guest struct {
 type Func struct {
 	Export          string
 	Params, Results string
-	// Locals is the number of declared i64 locals.
+	// Locals is the number of declared locals, Type what they are: i64 if it is 0.
 	Locals int
+	Type   byte
 	// Code is everything but the last end.
 	Code []byte
 }
@@ -143,7 +147,7 @@ func (g Guest) Assemble() []byte {
 func (f Func) body() []byte {
 	var b []byte
 	if f.Locals > 0 {
-		b = append(binary.AppendUvarint([]byte{1}, uint64(f.Locals)), 0x7e)
+		b = append(binary.AppendUvarint([]byte{1}, uint64(f.Locals)), cmp.Or(f.Type, i64[0]))
 	} else {
 		b = []byte{0}
 	}

@@ -70,7 +70,7 @@ func shipped(t testing.TB, name string) []byte {
 }
 
 func input(payload string) guest.In {
-	return guest.In{Hook: guest.Response, Payload: []byte(payload), Fuel: 4_000_000, Limit: 65536}
+	return guest.In{Hook: guest.Response, Payload: []byte(payload), Fuel: 5_000_000, Limit: 65536}
 }
 
 func TestAppendKeepsWhatIsThere(t *testing.T) {
@@ -119,6 +119,27 @@ func TestAbuse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSlowGuestsRunOutOfFuel: whatever a guest spends its time with is paid for.
+func TestSlowGuestsRunOutOfFuel(t *testing.T) {
+	for _, a := range abuse.Slow() {
+		t.Run(a.Name, func(t *testing.T) {
+			_, used, err := load(t, a.Bin, guest.Config{Pool: 1}).Append(nil, input("{}"))
+			if f := (*guest.Fault)(nil); !errors.As(err, &f) || f.Code != guest.Fuel || used.Fuel < input("").Fuel {
+				t.Errorf("got %v after %d units", err, used.Fuel)
+			}
+		})
+	}
+}
+
+// TestMemoryBeforeTheFirstCall: a memory that fits into no cache is priced by what
+// the module declares, so it cannot be had in another way.
+func TestMemoryBeforeTheFirstCall(t *testing.T) {
+	if _, err := engine(t).Load(abuse.GrowsAtStart(40), guest.Config{}); err == nil {
+		t.Error("a memory of 42 pages that is not declared was accepted")
+	}
+	load(t, abuse.GrowsAtStart(20), guest.Config{})
 }
 
 // TestHonestCallsBesideAbuse: no abuse makes the call of another module fail, on

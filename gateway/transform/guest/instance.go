@@ -68,6 +68,9 @@ func (in *instance) start() error {
 	if err := in.configure(); err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
+	if in.mem.Size() > in.m.start {
+		return fmt.Errorf("memory grew to %d pages before the first call, beyond %d it must be declared", in.mem.Size()>>16, in.m.start>>16)
+	}
 	return in.snapshot()
 }
 
@@ -131,7 +134,7 @@ func (in *instance) clean() bool {
 		if in.out[0] < in.in[0] || in.out[0]+in.out[1] > in.in[0]+in.in[1] {
 			in.wipe(in.out)
 		}
-		return true
+		return in.mem.Size() <= in.m.start
 	}
 	if int(in.mem.Size()) != len(in.image) {
 		return false

@@ -52,6 +52,9 @@ type Module struct {
 	cfg      Config
 	globals  []string
 	pool     *pool
+	// start is the most memory in bytes that an instance may have before its
+	// first call, and after one if it is to be used again.
+	start uint32
 }
 
 // Load decodes, checks, meters and compiles a module, and starts its instances.
@@ -72,7 +75,10 @@ func (e *Engine) Load(bin []byte, cfg Config) (*Module, error) {
 			return nil, fmt.Errorf("system interface: %w", err)
 		}
 	}
-	m := &Module{engine: e, cfg: cfg, globals: decoded.MutableNames(), pool: newPool(cfg.Pool, cfg.Wait)}
+	m := &Module{
+		engine: e, cfg: cfg, globals: decoded.MutableNames(), pool: newPool(cfg.Pool, cfg.Wait),
+		start: max(decoded.Memory.Min, decoded.Near) << 16,
+	}
 	if m.compiled, err = compile(e.ctx, e.rt, metered); err != nil {
 		return nil, fmt.Errorf("metered module: %w", err)
 	}

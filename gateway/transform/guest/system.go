@@ -14,11 +14,15 @@ const systemModule = "wasi_snapshot_preview1"
 const (
 	ok      = 0
 	badFile = 8
+	invalid = 28
 	noFault = 21
 )
 
 // fixedTime is the only time there is: 2020-01-01 in nanoseconds.
 const fixedTime = 1577836800_000_000_000
+
+// maxSeed is more than a runtime asks for.
+const maxSeed = 1 << 10
 
 var errExit = errors.New("guest called exit")
 
@@ -74,8 +78,12 @@ func clock(mem api.Memory, s []uint64) uint64 {
 	return ok
 }
 
-// seed fills with the same bytes every time.
+// seed fills with the same bytes every time. What is asked for at once is bounded,
+// because the price of a call does not depend on it.
 func seed(mem api.Memory, s []uint64) uint64 {
+	if s[1] > maxSeed {
+		return invalid
+	}
 	buf, in := mem.Read(uint32(s[0]), uint32(s[1]))
 	if !in {
 		return noFault

@@ -22,7 +22,8 @@ const (
 	// the point before the branch, which only ever charges too much. Loops always
 	// have a point, so nothing runs again unpaid.
 	atCode byte = iota
-	// atBulk charges the length on top of the stack, atGrow the pages.
+	// atBulk charges the length on top of the stack, shifted right by its cost;
+	// atGrow charges the pages.
 	atBulk
 	atGrow
 )
@@ -31,6 +32,9 @@ const (
 type frame struct {
 	op     byte
 	paying int
+	// base is the height below the block's own values, of which it takes and
+	// leaves so many.
+	base, params, results int
 }
 
 // walker reads one function body.
@@ -42,6 +46,10 @@ type walker struct {
 	points []point
 	// paying is the index of the point that pays for what is read now.
 	paying int
+	// height is the number of values on the operand stack.
+	height int
+	// access is the price of an access to memory, shift that of a bulk operation.
+	access, shift int64
 }
 
 func (d *decoder) body(buf []byte, ft FuncType) (Body, error) {
@@ -62,16 +70,19 @@ func (d *decoder) body(buf []byte, ft FuncType) (Body, error) {
 	}
 	b.groups = buf[start:r.pos]
 	b.code = buf[r.pos:]
-	return b, d.walk(&b)
+	return b, d.walk(&b, len(ft.Results))
 }
 
-func (d *decoder) walk(b *Body) error {
+func (d *decoder) walk(b *Body, results int) error {
 	if len(b.code) > d.lim.Body {
 		return fmt.Errorf("body has %d bytes, at most %d are allowed", len(b.code), d.lim.Body)
 	}
-	w := &walker{reader: &reader{buf: b.code}, d: d, locals: b.Locals}
-	w.frames = append(w.frames, frame{op: opBlock})
-	w.points = append(w.points, point{kind: atCode, cost: costEntry + int64(b.Locals), parent: -1})
+	w := &walker{reader: &reader{buf: b.code}, d: d, locals: b.Locals, access: costMemory, shift: bulkShift}
+	if d.m.Memory.Min > d.lim.Near {
+		w.access, w.shift = costFar, farShift
+	}
+	w.frames = append(w.frames, frame{op: opBlock, results: results})
+	w.points = append(w.points, point{kind: atCode, cost: costEntry + int64(b.Locals+results), parent: -1})
 	for len(w.frames) > 0 && w.err == nil {
 		w.instruction()
 	}
@@ -117,14 +128,15 @@ func (w *walker) instruction() {
 	case w.err != nil:
 	case op >= opFirstLoad && op <= opLastStore:
 		w.memarg()
-		w.charge(costMemory)
+		w.charge(w.access)
+		if op >= opFirstStore {
+			w.grow(-2)
+		}
 	case op > opF64Const && op <= opLastNumeric:
 		w.charge(price(op))
-	case op >= opLocalGet && op <= opLocalTee:
-		w.index(w.locals, "local")
-	case op == opGlobalGet || op == opGlobalSet:
-		w.index(len(w.d.m.Globals), "global")
-		w.charge(costPlain)
+		w.grow(effect(op))
+	case op >= opLocalGet && op <= opGlobalSet:
+		w.variable(op)
 	case op >= opMemorySize && op <= opF64Const:
 		w.literal(op, at)
 	case op == opMisc:
@@ -133,6 +145,24 @@ func (w *walker) instruction() {
 		w.vector()
 	default:
 		w.control(op)
+	}
+}
+
+// variable reads an access to a local or a global. Reading a local is free.
+func (w *walker) variable(op byte) {
+	if op >= opGlobalGet {
+		w.index(len(w.d.m.Globals), "global")
+	} else {
+		w.index(w.locals, "local")
+	}
+	if op != opLocalGet {
+		w.charge(costPlain)
+	}
+	switch op {
+	case opLocalGet, opGlobalGet:
+		w.grow(1)
+	case opLocalSet, opGlobalSet:
+		w.grow(-1)
 	}
 }
 
@@ -151,6 +181,9 @@ func (w *walker) memarg() {
 }
 
 func (w *walker) literal(op byte, at int) {
+	if op != opMemoryGrow {
+		w.grow(1)
+	}
 	switch op {
 	case opMemorySize:
 		zero(w.reader, "memory index")
@@ -178,7 +211,7 @@ func (w *walker) misc(at int) {
 	case w.err != nil:
 		return
 	case op < miscMemoryInit:
-		w.charge(costMemory)
+		w.charge(costCall)
 		return
 	case op == miscMemoryInit:
 		w.index(w.d.dataNum, "data segment")
@@ -189,17 +222,19 @@ func (w *walker) misc(at int) {
 	}
 	zero(w.reader, "memory index")
 	w.charge(costBulk)
-	w.points = append(w.points, point{pos: at, kind: atBulk})
+	w.grow(-3)
+	w.points = append(w.points, point{pos: at, kind: atBulk, cost: w.shift})
 }
 
 func (w *walker) vector() {
 	op := w.u32()
+	w.grow(vecEffect(op))
 	switch {
 	case op > 0xff:
 		w.fail(fmt.Errorf("opcode 0xfd %#x is not allowed", op))
 	case op <= vecStore, op == vecLoad32Zero, op == vecLoad64Zero:
 		w.memarg()
-		w.charge(costMemory)
+		w.charge(w.access)
 	case op == vecConst, op == vecShuffle:
 		w.bytes(16)
 		w.charge(vecPrice(op))
@@ -209,7 +244,7 @@ func (w *walker) vector() {
 	case op >= vecLoadLane && op <= vecStoreLane:
 		w.memarg()
 		w.byte()
-		w.charge(costMemory)
+		w.charge(w.access)
 	default:
 		w.charge(vecPrice(op))
 	}

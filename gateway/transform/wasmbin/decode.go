@@ -42,7 +42,7 @@ func Decode(bin []byte, lim Limits) (*Module, error) {
 	if !bytes.HasPrefix(bin, []byte(header)) {
 		return nil, errors.New("not a WebAssembly 1 binary")
 	}
-	d := &decoder{m: &Module{Size: len(bin)}, lim: lim, dataNum: -1}
+	d := &decoder{m: &Module{Size: len(bin), Near: lim.Near}, lim: lim, dataNum: -1}
 	if err := d.sections(&reader{buf: bin, pos: len(header)}); err != nil {
 		return nil, err
 	}

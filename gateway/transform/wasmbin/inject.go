@@ -7,12 +7,15 @@ import "encoding/binary"
 type injector struct {
 	out         []byte
 	fuel, local uint32
-	pages       uint32
+	pages, near uint32
 }
 
 // metered returns the body with its metering, ready to stand in a code section.
-func (b *Body) metered(fuel, pages uint32) []byte {
-	in := &injector{out: make([]byte, 0, len(b.code)*3/2+32), fuel: fuel, local: uint32(b.Locals), pages: pages}
+func (b *Body) metered(m *Module, pages uint32) []byte {
+	in := &injector{
+		out: make([]byte, 0, len(b.code)*3/2+32), fuel: uint32(len(m.Globals)), local: uint32(b.Locals),
+		pages: pages, near: m.Near,
+	}
 	in.out = binary.AppendUvarint(in.out, uint64(b.ngroup+2))
 	in.out = append(in.out, b.groups...)
 	in.out = append(in.out, 1, I64, 1, I32)
@@ -34,7 +37,7 @@ func (in *injector) charge(p point) {
 	switch p.kind {
 	case atBulk:
 		in.op(opLocalGet, in.local+1)
-		in.byLength(bulkShift)
+		in.byLength(p.cost)
 	case atGrow:
 		in.smaller()
 		in.byPage()
@@ -74,10 +77,16 @@ func (in *injector) smaller() {
 	in.out = append(in.out, opI32LtU, opSelect)
 }
 
+// byPage multiplies by the price of a page, which depends on where the memory ends
+// when it has grown.
 func (in *injector) byPage() {
 	in.out = append(in.out, opI64ExtendU)
 	in.i64(costPage)
-	in.out = append(in.out, opI64Mul)
+	in.i64(costFarPage)
+	in.out = append(in.out, opMemorySize, 0)
+	in.op(opLocalGet, in.local+1)
+	in.out = appendSigned(append(in.out, opI32Add, opI32Const), int64(in.near))
+	in.out = append(in.out, opI32LeU, opSelect, opI64Mul)
 }
 
 // appendSigned writes the shortest signed LEB128.

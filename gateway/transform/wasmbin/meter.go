@@ -100,7 +100,7 @@ func (m *Module) codeSection(maxPages uint32) []byte {
 	}
 	out := binary.AppendUvarint(make([]byte, 0, m.Size*3/2), uint64(len(m.Bodies)))
 	for _, b := range m.Bodies {
-		body := b.metered(uint32(len(m.Globals)), maxPages)
+		body := b.metered(m, maxPages)
 		out = binary.AppendUvarint(out, uint64(len(body)))
 		out = append(out, body...)
 	}

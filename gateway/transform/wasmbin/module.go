@@ -20,6 +20,8 @@ type Module struct {
 	Tables int
 	// Start tells that the module has a start function.
 	Start bool
+	// Near is the number of pages above which memory costs more.
+	Near uint32
 	// Size is the length of the original binary.
 	Size int
 	raw  [13][]byte

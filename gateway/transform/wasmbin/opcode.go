@@ -3,6 +3,7 @@ package wasmbin
 // Opcodes that are treated one by one (Core 2.0, 5.4).
 const (
 	opUnreachable  = 0x00
+	opNop          = 0x01
 	opBlock        = 0x02
 	opLoop         = 0x03
 	opIf           = 0x04
@@ -18,10 +19,12 @@ const (
 	opSelect       = 0x1b
 	opSelectT      = 0x1c
 	opLocalGet     = 0x20
+	opLocalSet     = 0x21
 	opLocalTee     = 0x22
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
 	opFirstLoad    = 0x28
+	opFirstStore   = 0x36
 	opLastStore    = 0x3e
 	opMemorySize   = 0x3f
 	opMemoryGrow   = 0x40
@@ -30,6 +33,8 @@ const (
 	opF32Const     = 0x43
 	opF64Const     = 0x44
 	opI32LtU       = 0x49
+	opI32LeU       = 0x4d
+	opI32Add       = 0x6a
 	opI64LtS       = 0x53
 	opLastNumeric  = 0xc4
 	opI64Sub       = 0x7d
@@ -55,14 +60,20 @@ const (
 )
 
 // The price of an instruction, in units of fuel. One unit is the cheapest that
-// becomes machine code; locals, literals and the borders of blocks do not. The
-// others are set so that no mix of instructions takes much longer per unit than
+// becomes machine code; reading a local, literals and the borders of blocks do not.
+// The others are set so that no mix of instructions takes much longer per unit than
 // another: BenchmarkWorstCase in package guest measures it.
 const (
-	costPlain    = 1
-	costMemory   = 2
-	costVector   = 2
-	costDivide   = 12
+	costPlain = 1
+	// costMemory is an access that misses the nearest cache, costFar one to a
+	// memory that fits into none.
+	costMemory = 3
+	costFar    = 64
+	costVector = 2
+	costSlow   = 8
+	costDivide = 12
+	// costFloat is what a processor needs for numbers too small to be normal.
+	costFloat    = 48
 	costCall     = 6
 	costIndirect = 10
 	// costImport is a round trip into the host.
@@ -73,12 +84,15 @@ const (
 	costPoint = 48
 	maxFolded = 64
 	costBulk  = 40
-	// bulkShift makes one unit of fuel move eight bytes.
+	// bulkShift makes one unit of fuel move eight bytes, farShift two.
 	bulkShift = 3
+	farShift  = 1
 	// costGrow pays for the call, costPage for moving and clearing one page that
 	// the processor has never seen.
 	costGrow = 4000
 	costPage = 4 * 65536 >> bulkShift
+	// costFarPage leaves little to spend in a memory that fits into no cache.
+	costFarPage = 12 * 65536 >> bulkShift
 )
 
 // price of opcodes without immediates that are worth more than one unit.
@@ -86,11 +100,11 @@ func price(op byte) int64 {
 	switch {
 	case op >= 0x6d && op <= 0x70, op >= 0x7f && op <= 0x82: // integer div, rem
 		return costDivide
-	case op == 0x91, op == 0x95, op == 0x9f, op == 0xa3: // float sqrt, div
-		return costDivide
+	case op == 0x91, op == 0x94, op == 0x95, op == 0x9f, op == 0xa2, op == 0xa3: // float sqrt, mul, div
+		return costFloat
 	case op >= 0x8d && op <= 0x90, op >= 0x9b && op <= 0x9e: // ceil, floor, trunc, nearest
 		return costMemory
-	case op >= 0xa8 && op <= 0xb1: // checked float to integer
+	case op >= 0xa8 && op <= 0xb1, op >= 0xb2 && op <= 0xbb: // between float and integer
 		return costCall
 	}
 	return costPlain
@@ -98,9 +112,11 @@ func price(op byte) int64 {
 
 func vecPrice(op uint32) int64 {
 	switch op {
-	case 0xe3, 0xe7, 0xef, 0xf3: // f32x4 and f64x2 sqrt, div
-		return costDivide
-	case vecShuffle, 0xd5, 0x0e: // shuffle, i64x2.mul, swizzle
+	case 0xe3, 0xe6, 0xe7, 0xef, 0xf2, 0xf3: // f32x4 and f64x2 sqrt, mul, div
+		return costFloat
+	case 0xcb, 0xcc, 0xcd, 0xf8, 0xf9, 0xfc, 0xfd, 0x5e, 0x5f: // i64x2 shifts, float to integer, between float sizes
+		return costSlow
+	case vecShuffle, 0xd5, 0x0e, 0xe8, 0xe9, 0xf4, 0xf5: // shuffle, i64x2.mul, swizzle, float min and max
 		return costMemory
 	}
 	return costVector

@@ -123,6 +123,34 @@ func TestMeterIsDeterministic(t *testing.T) {
 	}
 }
 
+// TestMovesArePaid: moving values between locals, and taking them along to a
+// function, is work like any other.
+func TestMovesArePaid(t *testing.T) {
+	const n = 90
+	var set, get []byte
+	for i := range n {
+		set = append(set, 0x20, byte((i+1)%n), 0x21, byte(i)) // local.get, local.set
+		get = append(get, 0x20, byte(i))
+	}
+	params := string(bytes.Repeat([]byte{wasmbin.I64}, n))
+	for name, code := range map[string][]byte{"locals": set, "call": append(get, 0x10, 1)} {
+		t.Run(name, func(t *testing.T) {
+			g := abuse.Guest{Memory: []byte{0, 1}, Funcs: []abuse.Func{
+				{Export: "transform", Params: params, Code: code}, {Params: params},
+			}}
+			mod := metered(t, g.Assemble())
+			fuel := mod.ExportedGlobal(wasmbin.FuelExport).(api.MutableGlobal)
+			fuel.Set(10_000)
+			if _, err := mod.ExportedFunction("transform").Call(t.Context(), make([]uint64, n)...); err != nil {
+				t.Fatal(err)
+			}
+			if used := 10_000 - fuel.Get(); used < 2*n {
+				t.Errorf("%d values cost %d units", n, used)
+			}
+		})
+	}
+}
+
 func TestSectionSizeAsLinkersWriteIt(t *testing.T) {
 	bin := abuse.Echo()
 	padded := bytes.Join([][]byte{bin[:9], {bin[9] | 0x80, 0x80, 0x80, 0x80, 0}, bin[10:]}, nil)
