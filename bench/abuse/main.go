@@ -1,0 +1,143 @@
+// Command abuse shows what an honest caller notices while others use modules that
+// misbehave: a real gateway in front of a real Vault, 500 honest calls a second, and
+// one hostile module after the other, called without a pause.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"portcullis/gateway/e2e/hostile"
+	"portcullis/gateway/e2e/stack"
+	"portcullis/gateway/transform/abuse"
+)
+
+const help = `abuse makes 500 calls a second while hostile modules run in the same gateway, and
+prints for each of them what became of its calls and of the others.
+
+Example:
+  go run ./bench/abuse --turn 2s
+
+Flags:
+`
+
+// options are the command line.
+type options struct {
+	turn time.Duration
+	rate int
+}
+
+func main() {
+	var o options
+	fs := flag.NewFlagSet("abuse", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.DurationVar(&o.turn, "turn", 2*time.Second, "how long each module is called, at most 30s")
+	fs.IntVar(&o.rate, "rate", 500, "honest calls a second")
+	err := fs.Parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		fs.SetOutput(os.Stdout)
+		fmt.Print(help)
+		fs.PrintDefaults()
+		return
+	}
+	if err == nil && (o.turn < 100*time.Millisecond || o.turn > 30*time.Second || o.rate < 1 || o.rate > 5000) {
+		err = errors.New("--turn must be 100ms to 30s, --rate 1 to 5000")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "abuse:", err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err = run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "abuse:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	root, err := stack.Root()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "abuse-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	v, err := stack.StartVault(ctx, root, dir, "--audit-file=")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = v.Stop() }() // the figures are there
+	for _, procs := range []int{2, 1} {
+		if err := suite(ctx, o, v, stack.GatewayOptions{Root: root, Dir: dir, Env: []string{fmt.Sprintf("GOMAXPROCS=%d", procs)}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// suite runs every module in one gateway, with a control run before and after.
+func suite(ctx context.Context, o options, v *stack.Vault, opts stack.GatewayOptions) error {
+	g, err := hostile.Start(ctx, opts, v)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = g.Stop() }()
+	g.Honest(ctx, o.rate, o.turn) // warm up
+	fmt.Printf("\n%s, %d calls a second, %v a line\n", opts.Env[0], o.rate, o.turn)
+	fmt.Printf("%-32s %8s %6s %6s %7s %7s %9s %9s %8s\n", "module", "hostile", "502", "403", "honest", "failed", "p99 ms", "max ms", "RSS MiB")
+	line(ctx, o, g, -1)
+	for i, m := range g.Modules {
+		if m.Stage == abuse.Call {
+			line(ctx, o, g, i)
+		}
+	}
+	line(ctx, o, g, -1)
+	return ctx.Err()
+}
+
+// line calls one module, or none, beside honest calls.
+func line(ctx context.Context, o options, g *hostile.Gateway, i int) {
+	running, stop := context.WithCancel(ctx)
+	answers := make(chan map[int]int)
+	go func() {
+		got := map[int]int{}
+		for i >= 0 && running.Err() == nil {
+			if status, _, err := g.Call(ctx, i); err == nil {
+				got[status]++
+			}
+		}
+		answers <- got
+	}()
+	n := g.Honest(ctx, o.rate, o.turn)
+	stop()
+	got := <-answers
+	name, total := "nobody", 0
+	if i >= 0 {
+		name = g.Modules[i].Name
+	}
+	for _, k := range got {
+		total += k
+	}
+	fmt.Printf("%-32.32s %8d %6d %6d %7d %7d %9.1f %9.1f %8d\n", name, total, got[502], got[403], n.Calls, len(n.Failed),
+		float64(n.P99.Microseconds())/1000, float64(n.Max.Microseconds())/1000, resident(g.PID())>>20)
+}
+
+// resident is the memory of a process, 0 where the system does not tell.
+func resident(pid int) int {
+	var size, pages int
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid)); err == nil {
+		_, _ = fmt.Sscan(string(text), &size, &pages) // the kernel's own format
+	}
+	return pages * os.Getpagesize()
+}

@@ -1,0 +1,63 @@
+package hostile
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// marker is the secret of the honest caller; every answer must be that.
+const marker = "the secret of an honest caller"
+
+// client keeps enough connections for calls that pile up.
+var client = &http.Client{Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}}
+
+// Noticed is what an honest caller noticed.
+type Noticed struct {
+	Calls  int
+	Failed []string // what was wrong with each call that failed
+	// P99 and Max are from the moment at which a call was due, so that a call
+	// that could not be sent in time counts as slow.
+	P99, Max time.Duration
+}
+
+// Honest makes calls at a fixed rate, whether earlier ones have been answered or
+// not, until the time is over.
+func (g *Gateway) Honest(ctx context.Context, rate int, d time.Duration) Noticed {
+	var n Noticed
+	var mu sync.Mutex // guards n and took
+	var took []time.Duration
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := range int(d.Seconds() * float64(rate)) {
+		due := start.Add(time.Duration(i) * time.Second / time.Duration(rate))
+		time.Sleep(time.Until(due))
+		wg.Go(func() {
+			err := g.honestCall(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, time.Since(due))
+			if err != nil {
+				n.Failed = append(n.Failed, err.Error())
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	if n.Calls = len(took); n.Calls > 0 {
+		n.P99, n.Max = took[n.Calls*99/100], took[n.Calls-1]
+	}
+	return n
+}
+
+func (g *Gateway) honestCall(ctx context.Context) error {
+	status, body, err := g.send(ctx, honest, http.MethodGet, "")
+	if err == nil && (status != http.StatusOK || !bytes.Contains(body, []byte(marker))) {
+		err = fmt.Errorf("answered %d: %s", status, body)
+	}
+	return err
+}
