@@ -29,6 +29,7 @@ import (
 	"portcullis/gateway/rest"
 	"portcullis/gateway/sse"
 	"portcullis/gateway/transform"
+	"portcullis/gateway/transform/native"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vaultpolicy"
 )
@@ -45,6 +46,7 @@ type gateway struct {
 	auth       *auth.Chain
 	policy     *policy.Engine
 	limit      *limit.Limiter
+	floor      *native.Redactor // under every log line
 	transforms *transform.Set
 	events     *events.Log
 	sse        *sse.Server
@@ -56,7 +58,7 @@ type gateway struct {
 
 // wire builds the gateway from a checked configuration. It connects to nothing.
 func wire(ctx context.Context, c config.Config, stderr *os.File) (g *gateway, err error) {
-	g = &gateway{cfg: c, meter: obs.NewMeter()}
+	g = &gateway{cfg: c, meter: obs.NewMeter(), floor: native.New()}
 	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: stderr, Filter: g.redactLog}); err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func wire(ctx context.Context, c config.Config, stderr *os.File) (g *gateway, er
 	vc.Guard.Allowed, vc.Guard.Ended = g.mayHold, g.auth.Revoked
 	vc.Children.PolicyFor = policies(vaultpolicy.Of(g.ops, g.policy), basePrefix(c))
 	g.vault, problems[2] = vault.New(vc)
-	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Log: g.logs.Server})
+	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Floor: g.floor, Log: g.logs.Server})
 	if err := errors.Join(problems[:]...); err != nil {
 		return nil, err
 	}
@@ -103,6 +105,7 @@ func (g *gateway) pipeline() *pipeline.Pipeline {
 		Refusal: g.audit.Refusal,
 		Outcome: g.audit.Outcome,
 		Open:    g.vault.Open,
+		Learn:   func(out any) { op.Secrets(out, g.floor.Learn) },
 		Undo:    ops.Undo,
 		Publish: g.events.Record,
 		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter}.Record,

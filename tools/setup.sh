@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # setup.sh: see that the servers and programs that the tests start are there:
-# PostgreSQL, Redis, OpenSSH, psql, curl, npm. As root on Debian or Ubuntu it installs
+# PostgreSQL, Redis, OpenSSH, psql, curl, npm, Rust for WebAssembly. As root on Debian or Ubuntu it installs
 # what is missing; elsewhere it says what to install. It starts nothing.
 set -euo pipefail
 
@@ -17,6 +17,16 @@ need sshd openssh-server
 need ssh openssh-client
 need curl curl
 need npm npm
+
+# A compiler of Rust counts if it has the target, as in wasm/sdk/rust/build.sh.
+rust_for_wasm() {
+	local rustc root
+	for rustc in rustc /usr/bin/rustc; do
+		root=$("$rustc" --print sysroot 2>/dev/null) && test -d "$root/lib/rustlib/wasm32-unknown-unknown" && return
+	done
+	return 1
+}
+rust_for_wasm || missing+=(rustc libstd-rust-dev-wasm32 lld-14)
 
 if test ${#missing[@]} -eq 0; then
 	exit 0

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/base64"
 	"io/fs"
 	"net/http"
 	"os"
@@ -72,15 +73,39 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 		t.Errorf("the events hold the canary or nothing: %s", events)
 	}
 	presentBadly(t, g.URL)
+	learned := readBack(t, g.URL)
 	if err := g.Stop(); err != nil {
 		t.Error(err)
 	}
 	lookInto(t, g.LogDir, v.Token)
-	for _, secret := range []string{canary, canaryBase64, canaryKey} {
+	for _, name := range []string{"requests.log", "responses.log", "server.log"} {
+		raw, err := os.ReadFile(filepath.Join(g.LogDir, name))
+		if i := strings.Index(string(raw), learned); err != nil || i >= 0 {
+			t.Errorf("%s holds a value that had just been read: %v", name, err)
+		}
+	}
+	for _, secret := range []string{canary, canaryBase64, canaryKey, learned} {
 		if strings.Contains(g.Output(), secret) {
 			t.Errorf("stderr holds %s", secret)
 		}
 	}
+}
+
+// readBack reads a secret and then uses its value, and the base64 of it, where logs
+// show what a caller sends: as the path of another secret.
+func readBack(t *testing.T, url string) string {
+	t.Helper()
+	const value = "value-just-read-8c2f"
+	e2e.Do(t, "PUT", url+"/secrets/d", `{"data":{"v":["`+value+`"]}}`)
+	if _, raw := e2e.Do(t, "GET", url+"/secrets/d", ""); !strings.Contains(string(raw), value) {
+		t.Errorf("got %s", raw)
+	}
+	for _, path := range []string{value, "a-" + value + "-b", base64.RawURLEncoding.EncodeToString([]byte(value))} {
+		if resp, raw := e2e.Do(t, "GET", url+"/secrets/"+path, ""); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("got %d %s", resp.StatusCode, raw)
+		}
+	}
+	return value
 }
 
 // presentBadly presents credentials that are refused, and looks at the metrics page.

@@ -30,6 +30,11 @@ func RunScript(t *testing.T, file string, v *stack.Vault) {
 		v = StartVault(t, s.Vault...)
 	}
 	r := &run{t: t, script: s, vault: v, dir: t.TempDir(), vars: map[string]string{}}
+	for _, command := range s.Before {
+		if err := r.shell(r.expand(command), true); err != nil {
+			t.Fatalf("%s: before %s\n%v%s", file, clip(command), err, r.last())
+		}
+	}
 	r.start()
 	for _, st := range s.steps {
 		if err := r.step(st); err != nil {
@@ -127,7 +132,11 @@ func (r *run) shell(command string, succeed bool) error {
 	cmd := exec.CommandContext(r.t.Context(), "bash", "-euo", "pipefail", "-c", command)
 	cmd.Dir = r.dir
 	cmd.Env = os.Environ()
-	for _, name := range []string{"URL", "DIR", "LOGS", "VAULT_ADDR", "VAULT_TOKEN", "ROOT", "PID"} {
+	names := []string{"DIR", "VAULT_ADDR", "VAULT_TOKEN", "ROOT"}
+	if r.gateway != nil {
+		names = append(names, "URL", "LOGS", "PID")
+	}
+	for _, name := range names {
 		cmd.Env = append(cmd.Env, name+"="+r.value(name))
 	}
 	out, err := cmd.CombinedOutput()

@@ -14,6 +14,7 @@ import (
 //	env KEY=VALUE            one variable of the gateway's environment
 //	vault own ARGS           a dev Vault for this script alone
 //	key NAME                 the API key of every request, dev-api-key otherwise
+//	before COMMAND           a shell command that succeeds, before the gateway starts
 //
 // Then come requests and what is expected of their answers:
 //
@@ -54,7 +55,9 @@ type Script struct {
 	Env   []string
 	Key   string
 	Vault []string // arguments of a dev Vault of its own, nil when it needs none
-	steps []step
+	// Before are the commands that prepare what the gateway starts with.
+	Before []string
+	steps  []step
 }
 
 // step is one line, or a request with its headers and body.
@@ -99,7 +102,7 @@ func (s *Script) add(n int, line string) error {
 	}
 	word, rest, _ := strings.Cut(line, " ")
 	switch {
-	case word == "env" || word == "key" || line == "vault own" || strings.HasPrefix(line, "vault own "):
+	case word == "env" || word == "key" || word == "before" || line == "vault own" || strings.HasPrefix(line, "vault own "):
 		return s.head(word, rest)
 	case word == "with" || word == "body" || line[0] == '{' || line[0] == '[':
 		return s.part(word, line)
@@ -119,6 +122,8 @@ func (s *Script) head(word, rest string) error {
 		s.Env = append(s.Env, rest)
 	case "key":
 		s.Key = rest
+	case "before":
+		s.Before = append(s.Before, rest)
 	default:
 		s.Vault = strings.Fields(rest)[1:]
 	}

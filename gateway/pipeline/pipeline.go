@@ -37,6 +37,9 @@ type Pipeline struct {
 	Outcome func(*op.Record) error
 	// Open opens the caller's way to Vault.
 	Open func(context.Context, call.Grant) (*vault.Session, error)
+	// Learn sees what an operation returned, before anything is made of it, so that
+	// logs can be kept free of its secrets. Optional.
+	Learn func(out any)
 	// Undo takes back what an operation minted when its result cannot be delivered. Optional.
 	Undo func(context.Context, *vault.Session, *op.Bound, any) error
 	// Publish tells of a change. Optional.
@@ -195,6 +198,9 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 		return nil, err
 	}
 	rec.Acted = true
+	if p.Learn != nil {
+		p.Learn(out)
+	}
 	body, err := deliver(ctx, rec, s, result{out, finish})
 	rec.Mark(op.StageTransform)
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"portcullis/gateway/transform/guest"
@@ -85,12 +86,25 @@ func (s *planned) call(dst []byte, h guest.Hook, payload []byte, budget int64) (
 	}
 	in := s.Input(h, s.meta, payload)
 	in.Fuel = min(in.Fuel, budget)
+	start := time.Now()
 	out, used, err := s.run(dst, s, in)
+	if h != guest.Log {
+		cool(err, time.Since(start))
+	}
 	if err == nil && used.Changed && !Valid(h, out[len(dst):]) {
 		err = &guest.Fault{Code: guest.Output}
 	}
 	s.settle(err, len(payload))
 	return out, used, err
+}
+
+// cool makes who has run a guest out of fuel wait for several times as long as
+// that took. Nothing can interrupt a guest, so while it ran others may have waited:
+// calls that do it again and again must not leave them a fraction of the time.
+func cool(err error, took time.Duration) {
+	if f := (*guest.Fault)(nil); errors.As(err, &f) && f.Code == guest.Fuel {
+		time.Sleep(min(coolShare*took, coolMax))
+	}
 }
 
 // settle tells the breaker. What a guest says about its input does not count, nor

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"fmt"
+	"time"
 
 	"portcullis/gateway/transform/guest"
 )
@@ -25,6 +26,11 @@ const (
 
 	// largeInput is more than the fuel of a call is meant for.
 	largeInput = 8 << 10
+
+	// A call that ran out of fuel takes coolShare times as long in the end, at most
+	// coolMax more.
+	coolShare = 10
+	coolMax   = 250 * time.Millisecond
 
 	// maxArgs bounds the arguments of one obligation, maxSteps the plan.
 	maxArgs  = 4 << 10

@@ -11,7 +11,7 @@ import (
 // can drop a record. The native floor has always been over it; where a module
 // fails, the record says so and stays at the floor.
 func (s *Set) Line(line []byte) ([]byte, bool) {
-	out, err := s.line(line)
+	out, err := s.line(line, s.o.Floor.Append)
 	if f := (*Failure)(nil); errors.As(err, &f) {
 		if f.Code == guest.Refused {
 			return nil, false
@@ -21,9 +21,10 @@ func (s *Set) Line(line []byte) ([]byte, bool) {
 	return out, true
 }
 
-// Record is Line for evidence, which no module can drop.
+// Record is Line for evidence, which no module can drop, and in which what was just
+// read from Vault is not looked for: it has names, paths and codes, and no values.
 func (s *Set) Record(line []byte) []byte {
-	out, err := s.line(line)
+	out, err := s.line(line, s.o.Floor.AppendEvidence)
 	if f := (*Failure)(nil); errors.As(err, &f) {
 		return mark(out, f)
 	}
@@ -31,8 +32,8 @@ func (s *Set) Record(line []byte) []byte {
 }
 
 // line returns the record after the floor and, without an error, the modules.
-func (s *Set) line(line []byte) ([]byte, error) {
-	floor := s.o.Floor.Append(make([]byte, 0, len(line)+256), line)
+func (s *Set) line(line []byte, under func(dst, text []byte) []byte) ([]byte, error) {
+	floor := under(make([]byte, 0, len(line)+256), line)
 	g := s.Pin()
 	defer g.Release()
 	if len(g.logs) == 0 {

@@ -27,6 +27,7 @@ type Gateway struct {
 	*stack.Gateway
 	// Modules are those that can be loaded. The caller of Modules[i] is Key(i).
 	Modules []abuse.Module
+	client  *http.Client
 }
 
 // honest is the key of the caller whose calls no module sees.
@@ -38,7 +39,8 @@ func Key(i int) string { return fmt.Sprintf("hostile-caller-key-%03d", i) }
 // Start writes the modules and a manifest into a directory, starts a gateway and
 // stores a secret for each caller.
 func Start(ctx context.Context, o stack.GatewayOptions, v *stack.Vault) (*Gateway, error) {
-	g := &Gateway{}
+	// Enough connections are kept for calls that pile up.
+	g := &Gateway{client: &http.Client{Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}}}
 	for _, m := range append(abuse.Modules(), abuse.Slow()...) {
 		if m.Stage != abuse.Load {
 			g.Modules = append(g.Modules, m)
@@ -112,7 +114,7 @@ func (g *Gateway) send(ctx context.Context, key, method, body string) (int, []by
 	}
 	req.Header.Set("X-API-Key", key)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := client.Do(req)
+	resp, err := g.client.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -13,9 +13,6 @@ import (
 // marker is the secret of the honest caller; every answer must be that.
 const marker = "the secret of an honest caller"
 
-// client keeps enough connections for calls that pile up.
-var client = &http.Client{Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}}
-
 // Noticed is what an honest caller noticed.
 type Noticed struct {
 	Calls  int

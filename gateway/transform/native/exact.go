@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"hash/maphash"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -19,6 +21,10 @@ const (
 	window = 6
 	// perHalf values are kept twice: when one half is full, the older goes.
 	perHalf = 512
+	// longest is the length of the longest value that is learned.
+	longest = 16 << 10
+	// keep is how long a half takes values before it becomes the older one.
+	keep = 5 * time.Minute
 	// bits of the filter that says no to nearly every position.
 	bits = 18
 )
@@ -38,6 +44,7 @@ type half struct {
 	filter [1 << bits / 64]uint64
 	known  map[uint64][]known
 	size   int
+	born   time.Time
 }
 
 // known is one form of a value.
@@ -53,22 +60,47 @@ func newExact() *exact {
 	return e
 }
 
-func newHalf() *half { return &half{known: map[uint64][]known{}} }
+func newHalf() *half { return &half{known: map[uint64][]known{}, born: time.Now()} }
 
 func (e *exact) learn(v string) {
-	if len(v) < window {
+	if !distinct(v) || e.has([]byte(v)) {
 		return
 	}
+	all := forms(v)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.empty.Store(false)
-	if e.young.size >= perHalf {
+	if e.young.size >= perHalf || time.Since(e.young.born) > keep {
 		e.young, e.old = newHalf(), e.young
 	}
 	e.young.size++
-	for _, f := range forms(v) {
-		e.add([]byte(f))
+	for i, f := range all {
+		// As it is, a value with quotes and what stands between strings could match
+		// the structure of a record; in its strings the quotes are escaped.
+		if i > 0 || !structure(f) {
+			e.add([]byte(f))
+		}
 	}
+}
+
+// distinct tells whether a value can be removed from every text: it is neither too
+// short nor a number, which would leave a record that is not JSON.
+func distinct(v string) bool {
+	return len(v) >= window && len(v) <= longest && strings.Trim(v, "0123456789+-.eE") != ""
+}
+
+// structure tells whether a text could be more than the inside of a JSON string.
+func structure(s string) bool {
+	return slices.ContainsFunc([]string{`":`, `",`, `,"`, `:"`, `{"`, `"}`, `["`, `"]`}, func(p string) bool { return strings.Contains(s, p) })
+}
+
+// has tells whether the value is among the younger ones, which is what a secret
+// that is read again and again is.
+func (e *exact) has(v []byte) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	k := known{len(v), maphash.Bytes(e.seed, v)}
+	return time.Since(e.young.born) <= keep && slices.Contains(e.young.known[e.key(v, 0)], k)
 }
 
 func (e *exact) add(form []byte) {
@@ -160,13 +192,13 @@ func (e *exact) next(text []byte, i int) int {
 // match returns the length of the longest value at i.
 func (e *exact) match(text []byte, i int) int {
 	key := e.key(text, i)
-	longest := 0
+	most := 0
 	for _, h := range []*half{e.young, e.old} {
 		for _, k := range h.known[key] {
-			if k.length > longest && i+k.length <= len(text) && maphash.Bytes(e.seed, text[i:i+k.length]) == k.sum {
-				longest = k.length
+			if k.length > most && i+k.length <= len(text) && maphash.Bytes(e.seed, text[i:i+k.length]) == k.sum {
+				most = k.length
 			}
 		}
 	}
-	return longest
+	return most
 }

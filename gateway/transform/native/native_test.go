@@ -236,3 +236,17 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// TestLearnedValuesLeaveRecordsWhole: who stores a secret chooses what is learned,
+// and can neither break a record nor choose what evidence leaves out.
+func TestLearnedValuesLeaveRecordsWhole(t *testing.T) {
+	r := native.New()
+	r.Learn(`","op":"kv.read","n":`, "123456", "1e1000", "agent_api")
+	const record = `{"subject":"agent_api","op":"kv.read","n":123456}`
+	if got := string(r.Append(nil, []byte(record))); got != `{"subject":"[redacted]","op":"kv.read","n":123456}` {
+		t.Errorf("log: %s", got)
+	}
+	if got := string(r.AppendEvidence(nil, []byte(record))); got != record {
+		t.Errorf("evidence: %s", got)
+	}
+}

@@ -18,8 +18,8 @@ func New() *Redactor {
 
 // Learn remembers values, so that they are found wherever they appear: as they
 // are, escaped once or twice, in base64, hex or a URL. Only keyed hashes are
-// kept, of the last thousand values or so. Values below six bytes are too
-// common to be removed from every text and are not learned.
+// kept, of the last thousand values or so and not longer than some minutes. Values
+// below six bytes, numbers and very long texts are not learned.
 func (r *Redactor) Learn(values ...string) {
 	for _, v := range values {
 		r.exact.learn(v)
@@ -28,7 +28,15 @@ func (r *Redactor) Learn(values ...string) {
 
 // Append appends the text without its secrets to dst.
 func (r *Redactor) Append(dst, text []byte) []byte {
-	s := scanner{dst: dst, text: r.exact.redact(text), names: r.names}
+	return r.scan(dst, r.exact.redact(text))
+}
+
+// AppendEvidence is Append without what was learned. Whoever can store a secret
+// chooses what is learned, and must not be able to choose what evidence leaves out.
+func (r *Redactor) AppendEvidence(dst, text []byte) []byte { return r.scan(dst, text) }
+
+func (r *Redactor) scan(dst, text []byte) []byte {
+	s := scanner{dst: dst, text: text, names: r.names}
 	for i := 0; i < len(s.text); {
 		if !r.anchors[s.text[i]] {
 			i++

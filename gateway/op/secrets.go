@@ -1,0 +1,76 @@
+package op
+
+import (
+	"bytes"
+	"reflect"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/call"
+)
+
+// maxSecrets bounds how many values Secrets finds in one result.
+const maxSecrets = 64
+
+// Secrets tells of the secret texts in the result of an operation: of every field
+// that is one, and of every string in a field that is secret JSON. It tells of the
+// first ones if there are very many.
+func Secrets(out any, tell func(...string)) {
+	f := finder{}
+	f.value(reflect.ValueOf(out))
+	tell(f.found...)
+}
+
+type finder struct{ found []string }
+
+func (f *finder) add(s string) {
+	if len(f.found) < maxSecrets {
+		f.found = append(f.found, s)
+	}
+}
+
+func (f *finder) value(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			f.value(v.Elem())
+		}
+	case reflect.Slice:
+		for i := 0; i < v.Len() && len(f.found) < maxSecrets; i++ {
+			f.value(v.Index(i))
+		}
+	case reflect.String:
+		if v.Type() == reflect.TypeFor[call.Secret]() {
+			f.add(v.String())
+		}
+	case reflect.Struct:
+		f.fields(v)
+	}
+}
+
+func (f *finder) fields(v reflect.Value) {
+	if s, ok := reflect.TypeAssert[call.SecretJSON](v); ok {
+		f.strings(s.Reveal())
+		return
+	}
+	for i := range v.NumField() {
+		if v.Type().Field(i).IsExported() {
+			f.value(v.Field(i))
+		}
+	}
+}
+
+// strings finds the strings of a JSON value, without the names of members.
+func (f *finder) strings(raw []byte) {
+	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	for len(f.found) < maxSecrets {
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return
+		}
+		kind, n := dec.StackIndex(dec.StackDepth())
+		if name := kind == '{' && n%2 == 1; tok.Kind() == '"' && !name {
+			f.add(tok.String())
+		}
+	}
+}

@@ -1,0 +1,34 @@
+package op_test
+
+import (
+	"slices"
+	"testing"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+func TestSecrets(t *testing.T) {
+	type item struct{ Plain call.Secret }
+	out := struct {
+		User   string
+		Pass   call.Secret
+		Data   call.SecretJSON
+		Items  []item
+		Maybe  *call.Secret
+		Nobody *call.Secret
+	}{
+		"bob", "one", call.NewSecretJSON([]byte(`{"name":"two","list":[{"deep":"three"},4,null],"n":{}}`)),
+		[]item{{"four"}, {"five"}},
+		new(call.Secret("six")), nil,
+	}
+	var got []string
+	op.Secrets(&out, func(all ...string) { got = all })
+	if want := []string{"one", "two", "three", "four", "five", "six"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	op.Secrets(nil, func(all ...string) { got = all })
+	if len(got) != 0 {
+		t.Errorf("got %q from nothing", got)
+	}
+}
