@@ -36,12 +36,29 @@ func (s serveCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // from now on a hangup does not end the process
 	g, err := wire(ctx, c, os.Stderr)
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
+	g.hangups = hangups
 	tuneGC()
 	return g.serve(ctx)
+}
+
+// reloadOnHangup looks at the files at once when the operator says so. What cannot
+// be loaded changes nothing; the log and the status say why.
+func (g *gateway) reloadOnHangup(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.hangups:
+			_ = g.policy.Reload(ctx)
+			_ = g.transforms.Reload(ctx)
+		}
+	}
 }
 
 // gcPercent lets the heap grow to five times of what is in use. The gateway's own

@@ -53,7 +53,8 @@ type gateway struct {
 	mcp        *mcp.Server
 	calls      *pipeline.Pipeline
 	edge       *edge.Edge
-	admin      *edge.Edge // health and metrics, when they have a listener of their own
+	hangups    chan os.Signal // nil where nobody sends any
+	admin      *edge.Edge     // health and metrics, when they have a listener of their own
 }
 
 // wire builds the gateway from a checked configuration. It connects to nothing.
@@ -209,6 +210,7 @@ func (g *gateway) run(ctx context.Context) {
 		g.endRevoked,
 		g.policy.Watch,
 		g.policy.RunShadow,
+		g.reloadOnHangup,
 		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },
 		func(ctx context.Context) { g.events.Watch(ctx, time.Second) },
 		g.outside,
