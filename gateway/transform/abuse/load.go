@@ -33,6 +33,7 @@ func atLoad() []Module {
 		load("imported memory", imports([]byte("\x03env\x01m\x02\x00\x01"))),
 		load("system interface without leave", imports([]byte("\x16wasi_snapshot_preview1\x09proc_exit\x00\x00"))),
 		load("too many locals", edit(func(g *Guest) { g.Funcs[2].Locals = 1 << 30 })),
+		load("data outside memory", edit(func(g *Guest) { g.Extra = section(11, 1, code(op(0), con32(2*65536-1), op(opEnd, 2, 1, 1))) })),
 		load("section twice", append(Echo(), Echo()[8:]...)),
 	}
 }

@@ -32,6 +32,7 @@ type decoder struct {
 	// declared is the number of functions that must have a body.
 	declared int
 	dataNum  int
+	table    uint32 // entries of the table at the start
 }
 
 // Decode reads a module and refuses everything outside the limits.

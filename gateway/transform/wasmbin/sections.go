@@ -42,12 +42,12 @@ func (d *decoder) imports(r *reader) {
 	for n := r.count("imports", 64); n > 0 && r.err == nil; n-- {
 		mod, name := r.name(), r.name()
 		if kind := r.byte(); r.err == nil && kind != 0 {
-			r.fail(fmt.Errorf("import %s.%s is not a function", mod, name))
+			r.fail(fmt.Errorf("import %q from %q is not a function", name, mod))
 			return
 		}
 		im := Import{Module: mod, Name: name, Type: d.typeIndex(r)}
 		if r.err == nil && (d.lim.Import == nil || !d.lim.Import(mod, name)) {
-			r.fail(fmt.Errorf("import %s.%s is not allowed", mod, name))
+			r.fail(fmt.Errorf("import %q from %q is not allowed", name, mod))
 		}
 		d.m.Imports = append(d.m.Imports, im)
 		d.m.Funcs = append(d.m.Funcs, im.Type)
@@ -70,6 +70,7 @@ func (d *decoder) tables(r *reader) {
 		r.fail(errors.New("only a table of functions is allowed"))
 	}
 	lo, _, _ := limits(r)
+	d.table = lo
 	if r.err == nil && lo > d.lim.Table {
 		r.fail(fmt.Errorf("table has %d entries, at most %d are allowed", lo, d.lim.Table))
 	}
@@ -113,19 +114,20 @@ func (d *decoder) globals(r *reader) {
 		if g.Mutable = mut == 1; r.err == nil && (mut > 1 || g.Mutable && g.Type == V128) {
 			r.fail(errors.New("global with this mutability is not allowed"))
 		}
-		constant(r, g.Type)
+		_ = constant(r, g.Type)
 		d.m.Globals = append(d.m.Globals, g)
 	}
 }
 
-// constant reads an initial value: one literal of the type, nothing else.
-func constant(r *reader, t byte) {
+// constant reads an initial value: one literal of the type, nothing else. It
+// returns that of an i32, which as an address has no sign.
+func constant(r *reader, t byte) (v uint32) {
 	op := r.byte()
 	switch {
 	case r.err != nil:
-		return
+		return 0
 	case t == I32 && op == opI32Const:
-		r.signed(32)
+		v = uint32(r.signed(32))
 	case t == I64 && op == opI64Const:
 		r.signed(64)
 	case t == F32 && op == opF32Const:
@@ -140,4 +142,5 @@ func constant(r *reader, t byte) {
 	if b := r.byte(); r.err == nil && b != opEnd {
 		r.fail(errors.New("initial value is more than one literal"))
 	}
+	return v
 }

@@ -61,11 +61,15 @@ func (d *decoder) elements(r *reader) {
 		if flag == 2 {
 			zero(r, "table index")
 		}
-		constant(r, I32)
+		at := constant(r, I32)
 		if flag == 2 {
 			zero(r, "element kind")
 		}
-		for k := r.count("elements", int(d.lim.Table)); k > 0 && r.err == nil; k-- {
+		k := r.count("elements", int(d.lim.Table))
+		if r.err == nil && uint64(at)+uint64(k) > uint64(d.table) {
+			r.fail(errors.New("element segment ends outside the table"))
+		}
+		for ; k > 0 && r.err == nil; k-- {
 			d.funcIndex(r)
 		}
 	}
@@ -89,10 +93,13 @@ func (d *decoder) data(r *reader) {
 		if flag == 2 {
 			zero(r, "memory index")
 		}
+		at, size := uint32(0), uint64(d.m.Memory.Min)<<16
 		if flag != 1 {
-			constant(r, I32)
+			at = constant(r, I32)
 		}
-		r.bytes(r.u32())
+		if n := r.bytes(r.u32()); flag != 1 && r.err == nil && uint64(at)+uint64(len(n)) > size {
+			r.fail(errors.New("data segment ends outside the memory"))
+		}
 	}
 }
 

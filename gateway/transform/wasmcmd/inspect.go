@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"portcullis/gateway/transform"
@@ -58,10 +59,13 @@ func list[T any](items []T, text func(T) string) string {
 	}
 	out := make([]string, len(items))
 	for i, item := range items {
-		out[i] = text(item)
+		out[i] = printable(text(item))
 	}
 	return strings.Join(out, " ")
 }
+
+// printable escapes what a module's author could send to a terminal.
+func printable(s string) string { return strings.Trim(strconv.QuoteToGraphic(s), `"`) }
 
 func maximum(m wasmbin.Memory) string {
 	if !m.HasMax {

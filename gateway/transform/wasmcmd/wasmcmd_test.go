@@ -54,6 +54,18 @@ func TestInspectRefusesWhatCannotLoad(t *testing.T) {
 	}
 }
 
+// TestInspectEscapesNames: what a module calls its exports and sections must not
+// reach the terminal as it is.
+func TestInspectEscapesNames(t *testing.T) {
+	g := abuse.Guest{Memory: []byte{0, 1}, Funcs: []abuse.Func{{Export: "\x1b[31m\nred"}}}
+	bin := append(g.Assemble(), 0, 5, 4, 0x1b, '[', '1', 'm')
+	var out bytes.Buffer
+	_ = wasmcmd.Inspect(t.Context(), &out, file(t, bin)) // refused, for its exports
+	if s := out.String(); strings.Contains(s, "\x1b") || !strings.Contains(s, `\x1b[31m\nred`) {
+		t.Errorf("got %q", s)
+	}
+}
+
 func TestRun(t *testing.T) {
 	redact := "../../../wasm/redact/redact.wasm"
 	tests := []struct{ name, file, hook, in, want string }{
