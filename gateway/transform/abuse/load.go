@@ -1,5 +1,7 @@
 package abuse
 
+import "encoding/binary"
+
 // atLoad lists what must never be compiled.
 func atLoad() []Module {
 	load := func(name string, bin []byte) Module { return Module{name, bin, Load} }
@@ -34,6 +36,7 @@ func atLoad() []Module {
 		load("system interface without leave", imports([]byte("\x16wasi_snapshot_preview1\x09proc_exit\x00\x00"))),
 		load("too many locals", edit(func(g *Guest) { g.Funcs[2].Locals = 1 << 30 })),
 		load("data outside memory", edit(func(g *Guest) { g.Extra = section(11, 1, code(op(0), con32(2*65536-1), op(opEnd, 2, 1, 1))) })),
+		load("too much to compile", compileBomb()),
 		load("section twice", append(Echo(), Echo()[8:]...)),
 	}
 }
@@ -67,4 +70,18 @@ func imports(im []byte) []byte {
 	out := append([]byte{}, bin[:types]...)
 	out = append(out, section(2, 1, im)...)
 	return append(out, bin[types:]...)
+}
+
+// compileBomb nests loops around accesses to many locals, which takes a compiler
+// minutes and is ten kilobytes.
+func compileBomb() []byte {
+	const depth, n = 250, 900
+	c := repeat(depth, op(opLoop, voidBlock))
+	for i := range n {
+		c = binary.AppendUvarint(append(c, localGet), uint64(3+i))
+		c = append(c, code(con64(1), op(i64Add))...)
+		c = binary.AppendUvarint(append(c, localSet), uint64(3+i))
+	}
+	c = append(c, repeat(depth, op(localGet, 0, opBrIf, 0, opEnd))...)
+	return edit(func(g *Guest) { g.Funcs[2].Locals, g.Funcs[2].Code = n, code(c, unchanged()) })
 }

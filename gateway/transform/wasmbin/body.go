@@ -46,6 +46,8 @@ type walker struct {
 	points []point
 	// paying is the index of the point that pays for what is read now.
 	paying int
+	// loops is how many loops are open.
+	loops int
 	// height is the number of values on the operand stack.
 	height int
 	// access is the price of an access to memory, shift that of a bulk operation.
@@ -95,8 +97,18 @@ func (d *decoder) walk(b *Body, results int) error {
 
 // pay starts a point that pays for what follows, or lets its parent do so.
 func (w *walker) pay(parent int) {
+	w.weigh()
 	w.points = append(w.points, point{pos: w.pos, kind: atCode, parent: parent})
 	w.paying = len(w.points) - 1
+}
+
+// weigh bounds the time of a compilation, which grows with the number of places to
+// which a branch can go, the locals that each has to know of, and the loops around it.
+func (w *walker) weigh() {
+	w.d.weight += int64(w.locals) * int64(1+w.loops)
+	if w.d.weight > w.d.lim.Weight {
+		w.fail(errors.New("branches, locals and nested loops are too many to compile in time"))
+	}
 }
 
 // fold moves small costs to their parents. A parent stands before its children

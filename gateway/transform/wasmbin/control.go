@@ -28,6 +28,7 @@ func (w *walker) control(op byte) {
 		w.pay(w.paying)
 	case opLoop:
 		w.open(op)
+		w.loops++
 		w.pay(-1)
 		w.charge(costPlain)
 	case opElse:
@@ -111,6 +112,9 @@ func (w *walker) close() {
 	top := w.frames[len(w.frames)-1]
 	w.frames = w.frames[:len(w.frames)-1]
 	w.height = top.base + top.results
+	if top.op == opLoop {
+		w.loops--
+	}
 	if w.paying = top.paying; len(w.frames) > 0 {
 		w.pay(top.paying)
 	}

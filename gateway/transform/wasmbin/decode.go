@@ -32,6 +32,7 @@ type decoder struct {
 	// declared is the number of functions that must have a body.
 	declared int
 	dataNum  int
+	weight   int64  // of the bodies so far
 	table    uint32 // entries of the table at the start
 }
 

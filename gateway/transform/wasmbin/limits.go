@@ -9,6 +9,9 @@ type Limits struct {
 	Body, Locals, Depth int
 	// Table is the number of entries, Pages the size of the memory.
 	Table, Pages uint32
+	// Weight is the work of compiling all bodies: for each place to which a branch
+	// can go, the number of locals times one more than the loops around it.
+	Weight int64
 	// Near is the size of a memory above which access to it costs more.
 	Near uint32
 	// Slot is the price of a value that waits on the stack during a call. A Go
@@ -27,7 +30,7 @@ type Limits struct {
 func Plain() Limits {
 	return Limits{
 		Size: 256 << 10, Types: 1000, Funcs: 4000, Globals: 200, Exports: 200, Segments: 1000,
-		Body: 64 << 10, Locals: 1000, Depth: 300, Table: 4000, Pages: 128, Near: 32, Slot: 4,
+		Body: 64 << 10, Locals: 1000, Depth: 300, Table: 4000, Pages: 128, Weight: 1_000_000, Near: 32, Slot: 4,
 	}
 }
 
@@ -36,7 +39,7 @@ func Plain() Limits {
 func Stub(allowed func(module, name string) bool) Limits {
 	return Limits{
 		Size: 8 << 20, Types: 2000, Funcs: 20000, Globals: 200, Exports: 1000, Segments: 100_000,
-		Body: 512 << 10, Locals: 5000, Depth: 5000, Table: 20000, Pages: 256, Near: 256, Slot: 0,
+		Body: 512 << 10, Locals: 5000, Depth: 5000, Table: 20000, Pages: 256, Weight: 200_000_000, Near: 256, Slot: 0,
 		Start: true, SignedCalls: true, Import: allowed,
 	}
 }

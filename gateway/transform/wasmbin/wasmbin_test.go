@@ -193,6 +193,7 @@ func FuzzInjector(f *testing.F) {
 			t.Fatalf("wazero accepts %x and refuses it metered: %x", bin, out)
 		}
 		lim := wasmbin.Plain()
+		lim.Weight *= 1000
 		lim.Size, lim.Body, lim.Locals, lim.Exports, lim.Globals = 8*lim.Size, 8*lim.Body, lim.Locals+2, lim.Exports+lim.Globals+1, lim.Globals+1
 		if _, err := wasmbin.Decode(out, lim); err != nil {
 			t.Fatalf("metered module cannot be decoded: %v", err)
