@@ -21,16 +21,29 @@ type linter struct {
 	compiler *ast.Compiler
 	found    program.Findings
 	ids      map[string]Rule
+	given    map[callee][]source     // what functions are called with
+	runs     map[string]map[int]bool // arguments that functions run through
 }
 
 // Check looks at every rule that was added to the embedded ones. It returns what
 // is wrong, and the rules that emit, for which there must be tests.
 func Check(p *program.Program) (program.Findings, []Rule) {
-	l := &linter{compiler: p.Compiler(), ids: map[string]Rule{}}
+	l := &linter{compiler: p.Compiler(), ids: map[string]Rule{}, given: map[callee][]source{}, runs: map[string]map[int]bool{}}
+	all := map[*ast.Rule]*names{}
 	for title, m := range p.TeamModules() {
-		l.shape(m)
 		for _, r := range m.Rules {
-			l.written(m, r)
+			all[r] = l.namesOf(m, r)
+			l.calls(all[r])
+		}
+		for _, r := range l.compiler.Modules[title].Rules {
+			l.compiled(r) // once for what functions run through, below for what is found
+		}
+	}
+	l.found = nil
+	for title, m := range p.TeamModules() {
+		l.shape(m, all)
+		for _, r := range m.Rules {
+			l.written(m, r, all[r])
 		}
 		for _, r := range l.compiler.Modules[title].Rules {
 			l.compiled(r)
@@ -63,66 +76,69 @@ func (l *linter) warn(at *ast.Location, check, msg, cure string) {
 }
 
 // written checks a rule as it was written.
-func (l *linter) written(m *ast.Module, r *ast.Rule) {
+func (l *linter) written(m *ast.Module, r *ast.Rule, n *names) {
 	safe := hasSafeNot(m)
-	vis := ast.NewGenericVisitor(func(x any) bool {
-		e, ok := x.(*ast.Expr)
-		if !ok {
-			return false
-		}
-		if e.Negated && !safe {
-			l.negation(e)
-		}
-		if len(e.With) > 0 {
-			l.add(e.Location, "with", "with replaces a document outside a test", "use with in *_test.rego alone")
-		}
-		return false
-	})
-	vis.Walk(r)
-	ast.WalkTerms(r, func(t *ast.Term) bool {
-		if c, ok := t.Value.(ast.Call); ok {
-			l.call(t.Location, c[0], c[1:])
+	ast.NewGenericVisitor(func(x any) bool {
+		switch x := x.(type) {
+		case ast.Call:
+			l.call(n, x[0].Location, x[0].String(), x[1:])
+		case *ast.Expr:
+			if x.Negated && !safe {
+				l.negation(n, x)
+			}
+			if len(x.With) > 0 {
+				l.add(x.Location, "with", "with replaces a document outside a test", "use with in *_test.rego alone")
+			}
+			if x.IsCall() {
+				l.call(n, x.Location, x.Operator().String(), x.Operands())
+			}
 		}
 		return false
-	})
-	ast.WalkExprs(r, func(e *ast.Expr) bool {
-		if e.IsCall() {
-			l.call(e.Location, ast.NewTerm(e.Operator()), e.Operands())
-		}
-		return false
-	})
+	}).Walk(r)
 }
 
 // call checks the use of a function.
-func (l *linter) call(at *ast.Location, name *ast.Term, args []*ast.Term) {
-	switch name.String() {
+func (l *linter) call(n *names, at *ast.Location, name string, args []*ast.Term) {
+	switch name {
 	case "object.get":
-		if len(args) > 0 && reads(args[0], ast.InputRootDocument) {
+		if len(args) == 3 && n.hides(args[0], args[1]) {
 			l.add(at, "object-get-input", "object.get on the input hides a misspelt field behind its default",
 				"write input.… directly: every field is always there, and the schema then finds typos")
 		}
-	case "startswith":
-		l.prefix(at, args)
+	case "startswith", "strings.any_prefix_match", "regex.match":
+		l.prefix(n, at, name, args)
 	}
 }
 
-// prefix wants a path prefix to end on a segment boundary.
-func (l *linter) prefix(at *ast.Location, args []*ast.Term) {
-	if len(args) != 2 || args[0].String() != "input.resource.path" {
-		return
+// hides reports whether a field of the input is looked up in a way that the schema
+// does not see. The arguments' values have no schema.
+func (n *names) hides(object, key *ast.Term) bool {
+	if v, ok := object.Value.(ast.Var); ok && n.argument(v) >= 0 {
+		for _, s := range n.sources(v) {
+			if s.in != n && s.in.hides(s.term, key) {
+				return true
+			}
+		}
+		return false
 	}
-	s, ok := args[1].Value.(ast.String)
-	if ok && (s == "" || s[len(s)-1] == '/') {
-		return
+	p, ok := n.path(object, deep)
+	if !ok {
+		return n.readsInput(object, deep)
 	}
-	l.add(at, "prefix-boundary", "the prefix check also matches siblings: team10/x starts with team1",
-		`write "team1" in input.resource.ancestors, which compares whole segments`)
+	if !p[0].Equal(ast.InputRootDocument) {
+		return false
+	}
+	open := ast.MustParseRef("input.args.values")
+	if list, ok := key.Value.(*ast.Array); ok && p.Equal(ast.InputRootRef) && list.Len() > 2 {
+		p = ast.InputRootRef.Concat([]*ast.Term{list.Elem(0), list.Elem(1)})
+	}
+	return !p.HasPrefix(open)
 }
 
 // compiled checks a rule as it runs.
 func (l *linter) compiled(r *ast.Rule) {
 	for ; r != nil; r = r.Else {
-		l.iterations(r.Body, argVars(r))
+		l.iterations(r.Body, argVars(r), argTables(r))
 		l.indexed(r)
 	}
 }

@@ -2,6 +2,7 @@ package lint_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +33,9 @@ func check(ctx context.Context, data map[string]any, texts ...string) (program.F
 		team.Rules = append(team.Rules, bundle.File{Name: fmt.Sprintf("f%d.rego", i), Text: []byte(text)})
 	}
 	p, err := program.Compile(ctx, core, team)
+	if fs, ok := errors.AsType[program.Findings](err); ok {
+		return fs, nil, nil
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -60,7 +64,7 @@ func TestCheck(t *testing.T) {
 		{"v1 not of a membership", file(v1, meta+head+"{\n"+op+"not \"x\" in input.principal.scopes\n}"), "v1-not@10"},
 		{"v1 not of a lookup", file(v1, meta+head+"{\n"+op+"not data.team.t.table[input.principal.id]\n}"), "v1-not@10"},
 		{"v1 not in a comprehension", file(v1, meta+head+"{\n"+op+"count([s | some s in input.principal.scopes; not s == input.principal.id]) > 0\n}"), "v1-not@10"},
-		{"v1 not of a function that fails", file(v1, meta+head+"{\n"+op+"x := input.principal.id\nnot to_number(x) > 3\n}"), "lax-negation@11"},
+		{"v1 not of a function that fails", file(v1, meta+head+"{\n"+op+"x := input.principal.id\nnot to_number(x) > 3\n}"), "lax-negation@11 v1-not@11"},
 		{"object.get of the input", file(v2, meta+head+"{\n"+op+"object.get(input.principal, \"suspendd\", false)\n}"), "object-get-input@10"},
 		{"iteration by some", file(v2, meta+head+"{\n"+op+"some x in data.team.t.list\nx == input.principal.id\n}"), "iteration@10"},
 		{"iteration by a wildcard", file(v2, meta+head+"{\n"+op+"data.team.t.list[_] == input.principal.id\n}"), "iteration@10"},
@@ -69,6 +73,32 @@ func TestCheck(t *testing.T) {
 		{"scan", file(v2, meta+head+"{\n"+op+"input.principal.id in data.team.t.list\n}"), "scan@10"},
 		{"prefix without a boundary", file(v2, meta+head+"{\nstartswith(input.resource.path, \"team1\")\n}"), "prefix-boundary@9"},
 		{"prefix with one", file(v2, meta+head+"{\nstartswith(input.resource.path, \"team1/\")\n}"), ""},
+		{"v1 not of an alias", strings.Replace(file(v1, meta+head+"{\n"+op+"not p.kind == \"human\"\n}"), "rego.v1\n", "rego.v1\nimport input.principal as p\n", 1), "v1-not@11"},
+		{"v1 not of a variable", file(v1, meta+head+"{\n"+op+"p := input.principal\nnot p.kind == \"human\"\n}"), "v1-not@11"},
+		{"v1 not of an argument", file(v1, meta+head+"{\n"+op+"bad(input.principal)\n}\n\nbad(p) if not p.kind == \"human\""), "v1-not@13"},
+		{"v1 not of a rule inside a comparison", file(v1, meta+head+"{\n"+op+"not level > 2\n}\n\nlevel := 3 if input.principal.kind == \"human\""), "v1-not@10"},
+		{"sound, v2 not of a variable", file(v2, meta+head+"{\n"+op+"p := input.principal\nnot p.kind == \"human\"\n}"), ""},
+		{"object.get on a variable", file(v2, meta+head+"{\n"+op+"p := input.principal\nobject.get(p, \"kin\", \"x\") == \"x\"\n}"), "object-get-input@11"},
+		{"object.get on an argument", file(v2, meta+head+"{\n"+op+"get(input.principal) == \"x\"\n}\n\nget(o) := object.get(o, \"kin\", \"x\")"), "object-get-input@13"},
+		{"sound, object.get on an argument's value", file(v2, meta+head+"{\n"+op+"object.get(input.args.values, \"ttl_s\", 0) > 5\n}"), ""},
+		{"prefix of a variable", file(v2, meta+head+"{\n"+op+"p := input.resource.path\nstartswith(p, \"team1\")\n}"), "prefix-boundary@11"},
+		{"one of several prefixes", file(v2, meta+head+"{\n"+op+"strings.any_prefix_match(input.resource.path, [\"a/\", \"b\"])\n}"), "prefix-boundary@10"},
+		{"pattern that is a prefix", file(v2, meta+head+"{\n"+op+"not regex.match(\"^mcp/team1\", input.resource.path)\n}"), "prefix-boundary@10"},
+		{"sound, prefixes that are put together", file(v2, meta+head+"{\n"+op+"not own\n}\n\nown if startswith(input.resource.path, sprintf(\"%s/\", [input.principal.prefix]))\n\nown if startswith(input.resource.path, concat(\"/\", [input.principal.prefix, \"\"]))\n\nown if {\nsome p in shared\nstartswith(input.resource.path, p)\n}\n\nshared := {\"a/\", \"b/\"}"), ""},
+		{"list in a variable", file(v2, meta+head+"{\n"+op+"l := data.team.t.list\nsome x in l\nx == input.principal.id\n}"), "iteration@11"},
+		{"list behind a rule", file(v2, meta+head+"{\n"+op+"some x in l\nx == input.principal.id\n}\n\nl := data.team.t.list"), "iteration@10"},
+		{"list given to a function", file(v2, meta+head+"{\n"+op+"has(data.team.t.list)\n}\n\nhas(l) if {\nsome x in l\nx == input.principal.id\n}"), "iteration@10"},
+		{"all names of a table", file(v2, meta+head+"{\n"+op+"input.principal.id in object.keys(data.team.t.table)\n}"), "iteration@10"},
+		{"sound, a list that is looked up", file(v2, meta+head+"{\n"+op+"some x in data.team.t.table[input.principal.id]\nx.from < 5\n}"), ""},
+		{"sound, an entry given to a function", file(v2, meta+head+"{\n"+op+"has(data.team.t.table[input.principal.id])\n}\n\nhas(l) if {\nsome x in l\nx.from < 5\n}"), ""},
+		{"sound, what is emitted is made before", file(v2, meta+"deny contains reason if {\n"+op+"reason := {\"code\": \"t.r\", \"msg\": \"m\", \"rule\": \"t.r\"}\n}"), ""},
+		{"sound, a function makes what is emitted", file(v2, meta+"deny contains reason(\"t.r\") if input.action.op == \"kv.read\"\n\nreason(id) := {\"code\": id, \"msg\": \"m\", \"rule\": id}"), ""},
+		{"a text is made before", file(v2, meta+"deny contains msg if {\n"+op+"msg := \"no\"\n}"), "reason@8"},
+		{"a message that may not be there", file(v2, meta+`deny contains {"code": "t.r", "msg": data.team.t.table[input.principal.id], "rule": "t.r"} if {`+"\n"+op+"}"), "reason@8"},
+		{"an id of the gateway's", file(v2, strings.ReplaceAll(meta+head+"{\n"+op+"}", "t.r", "gateway.scope")), "id@8"},
+		{"an obligation that nobody knows", "package policy.obligations.t\n\nimport rego.v2\n\n" + meta + "obligation contains {\"delivery\": \"masked\"} if input.action.op == \"kv.read\"\n", "obligation@8"},
+		{"an unknown delivery", "package policy.obligations.t\n\nimport rego.v2\n\n" + meta + "obligation contains {\"deliver\": \"Masked\"} if input.action.op == \"kv.read\"\n", "obligation@8"},
+		{"sound, an obligation that names its rule", "package policy.obligations.t\n\nimport rego.v2\n\n" + meta + "obligation contains {\"deliver\": \"masked\", \"max_ttl_s\": ttl, \"rule\": \"t.r\"} if {\n" + op + "ttl := data.team.t.table[input.principal.id]\n}\n", ""},
 		{"unindexed", file(v2, meta+head+"{\ninput.args.bytes > 100\n}"), "unindexed@8"},
 		{"bare pattern", file(v2, meta+head+"{\nregex.match(\"^a.*\", input.resource.path)\n}"), "unindexed@8"},
 		{"guarded pattern", file(v2, meta+head+"{\n"+op+"regex.match(\"^a.*\", input.resource.path)\n}"), ""},

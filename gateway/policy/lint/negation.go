@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"slices"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -19,15 +21,15 @@ func hasSafeNot(m *ast.Module) bool {
 // negation checks a `not` of Rego v1. Its operands are worked out before it: one
 // that is missing, or a function in it that fails, skips the rule instead of
 // making the `not` true, and a deny rule that is skipped allows.
-func (l *linter) negation(e *ast.Expr) {
-	const cure = "put `import rego.v2` at the top of the file"
+func (l *linter) negation(n *names, e *ast.Expr) {
+	const cure = "put `import rego.v2` at the top of the file, and write input.… inside the `not`"
 	if t, ok := e.Terms.(*ast.Term); ok {
 		if ref, ok := t.Value.(ast.Ref); ok {
-			l.negatedRef(e, ref, cure)
+			l.negatedRef(n, e, ref, cure)
 			return
 		}
 	}
-	if reads(e, ast.InputRootDocument) {
+	if slices.ContainsFunc(e.Operands(), func(t *ast.Term) bool { return n.readsInput(t, deep) }) {
 		l.add(e.Location, "v1-not", "a `not` of Rego v1 over the input: the rule is skipped, so it allows, when the field is missing", cure)
 	}
 	if name := nestedCall(e); name != "" {
@@ -37,9 +39,9 @@ func (l *linter) negation(e *ast.Expr) {
 
 // negatedRef allows `not input.x`, which holds when it is missing, but not a
 // reference that has another inside.
-func (l *linter) negatedRef(e *ast.Expr, ref ast.Ref, cure string) {
+func (l *linter) negatedRef(n *names, e *ast.Expr, ref ast.Ref, cure string) {
 	for _, t := range ref[1:] {
-		if reads(t, ast.InputRootDocument) {
+		if n.readsInput(t, deep) {
 			l.add(e.Location, "v1-not", "a `not` of Rego v1 over a lookup with an input field: the rule is skipped, so it allows, when the field is missing", cure)
 			return
 		}

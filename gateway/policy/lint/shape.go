@@ -4,36 +4,28 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"portcullis/gateway/policy/document"
 )
 
-// Packages that a team may have, by their second part, with the rule that the
-// gateway reads in each.
+// extensionPoints are the packages that a team may have, by their second part, with
+// the rule that the gateway reads in each.
 func extensionPoints() map[string]string {
 	return map[string]string{"deny": "deny", "obligations": "obligation", "lib": ""}
 }
 
-// shape wants a module to be one of the extension points. What has another shape
-// compiles, is read by nobody, and so allows.
-func (l *linter) shape(m *ast.Module) {
-	parts := strings.Split(strings.TrimPrefix(m.Package.Path.String(), "data."), ".")
-	rule, ok := "", false
-	if len(parts) == 3 && parts[0] == "policy" {
-		rule, ok = extensionPoints()[parts[1]]
+// shape wants a module to have the rule of its extension point. What has another
+// shape compiles, is read by nobody, and so allows.
+func (l *linter) shape(m *ast.Module, all map[*ast.Rule]*names) {
+	point, _ := m.Package.Path[2].Value.(ast.String) // program.Compile has seen to it
+	if rule := extensionPoints()[string(point)]; rule != "" {
+		l.entry(m, rule, all)
 	}
-	if !ok {
-		l.add(m.Package.Location, "package", "nothing reads package "+strings.Join(parts, "."),
-			"name it policy.deny.<team>, policy.obligations.<team> or policy.lib.<name>; package gateway belongs to the gateway")
-		return
-	}
-	if rule == "" {
-		return
-	}
-	l.entry(m, rule)
 }
 
 // entry wants the rule that the gateway reads to be there, to be a set, and every
 // other rule to be read by something.
-func (l *linter) entry(m *ast.Module, name string) {
+func (l *linter) entry(m *ast.Module, name string, all map[*ast.Rule]*names) {
 	misspelt := false
 	for _, r := range m.Rules {
 		switch {
@@ -42,7 +34,7 @@ func (l *linter) entry(m *ast.Module, name string) {
 		case r.Head.RuleKind() != ast.MultiValue || len(r.Head.Args) > 0 || len(r.Head.Ref()) != 1:
 			l.add(r.Location, "shape", name+" is not a set, so nothing reads it", "write `"+name+" contains {…} if {…}`")
 		default:
-			l.emits(r, name)
+			l.emits(r, name, all[r])
 		}
 	}
 	// Another file of the package may have it.
@@ -71,19 +63,66 @@ func (l *linter) helper(r *ast.Rule, entry string) bool {
 }
 
 // emits checks a rule that the gateway reads: its id, and what it emits.
-func (l *linter) emits(r *ast.Rule, entry string) {
+func (l *linter) emits(r *ast.Rule, entry string, n *names) {
 	id := idOf(r)
-	if id == "" {
+	here := Rule{id, r.Location.File, r.Location.Row}
+	other, taken := l.ids[id]
+	switch {
+	case id == "":
 		l.add(r.Location, "id", "the rule has no id",
 			"put a comment above it: # METADATA, # custom:, #   id: <team>.<rule>")
-	} else if other, taken := l.ids[id]; taken && other.Line != r.Location.Row {
-		l.add(r.Location, "id", "the id "+id+" is taken", "give every rule an id of its own")
-	} else {
-		l.ids[id] = Rule{id, r.Location.File, r.Location.Row}
+	case strings.HasPrefix(id, "gateway."):
+		l.add(r.Location, "id", "ids that begin with gateway. are those of the embedded rules", "begin the id with the team's name")
+	case taken && other != here:
+		l.add(r.Location, "id", "the id "+id+" is taken by "+other.File, "give every rule an id of its own")
+	default:
+		l.ids[id] = here
 	}
-	if entry == "deny" {
-		l.reason(r, id)
+	l.looksUp(r, n)
+	o := n.object(r)
+	switch {
+	case o == nil:
+	case entry == "deny":
+		l.reason(r, o, id)
+	default:
+		l.duty(r, o, id)
 	}
+}
+
+// object is what a rule emits, when it can be seen without running it.
+func (n *names) object(r *ast.Rule) ast.Object {
+	t := r.Head.Key
+	if v, ok := t.Value.(ast.Var); ok {
+		for _, s := range n.sources(v) {
+			if !s.elements {
+				t = s.term
+			}
+		}
+	}
+	switch v := t.Value.(type) {
+	case ast.Object:
+		return v
+	case ast.Call, ast.Var, ast.Ref:
+		if c, ok := v.(ast.Call); !ok || !isBuiltin(c[0].String()) || strings.HasPrefix(c[0].String(), "object.") {
+			return nil // a function of the team's makes it; the suite looks at what comes out
+		}
+	}
+	n.linter.add(r.Location, "reason", string(r.Head.Name)+" emits something that is not an object", cure)
+	return nil
+}
+
+// looksUp wants what a rule emits to be there whenever its conditions hold: where
+// a lookup in data finds nothing, the rule is skipped, which allows.
+func (l *linter) looksUp(r *ast.Rule, n *names) {
+	body := r.Body.String()
+	ast.WalkRefs(r.Head.Key, func(ref ast.Ref) bool {
+		p, ok := n.path(ast.NewTerm(ref), deep)
+		if ok && l.isData(p) && !constant(p) && !strings.Contains(body, ref.String()) {
+			l.add(r.Location, "reason", "what the rule emits is looked up in "+p.GroundPrefix().String()+": where nothing is found, the rule is skipped, which allows",
+				"use a text, or let a condition of the rule make the same lookup")
+		}
+		return false
+	})
 }
 
 func idOf(r *ast.Rule) string {
@@ -95,28 +134,51 @@ func idOf(r *ast.Rule) string {
 	return ""
 }
 
+const cure = `write deny contains {"code": "…", "msg": "…", "rule": "<the rule's id>"}; "audience": "agent" shows it to the caller`
+
 // reason wants a denial to say code, msg and rule in so many words.
-func (l *linter) reason(r *ast.Rule, id string) {
-	const cure = `write deny contains {"code": "…", "msg": "…", "rule": "<the rule's id>"}; "audience": "agent" shows it to the caller`
-	o, ok := r.Head.Key.Value.(ast.Object)
-	if !ok {
-		l.add(r.Location, "reason", "the denial is not written as an object", cure)
-		return
-	}
+func (l *linter) reason(r *ast.Rule, o ast.Object, id string) {
 	for _, field := range []string{"code", "msg", "rule"} {
 		if text(o, field) == "" {
 			l.add(r.Location, "reason", "the denial has no "+field, cure)
 		}
 	}
-	if rule := text(o, "rule"); rule != "" && id != "" && rule != id {
-		l.add(r.Location, "id", "the denial names the rule "+rule+", but its id is "+id, "use the id")
-	}
+	l.named(r, o, id)
 	o.Foreach(func(k, v *ast.Term) {
 		name, _ := k.Value.(ast.String)
 		known := name == "code" || name == "msg" || name == "rule" || name == "audience"
 		audience := name != "audience" || v.Equal(ast.StringTerm("agent")) || v.Equal(ast.StringTerm("admin"))
-		if !known || !audience {
+		switch {
+		case !known:
 			l.add(r.Location, "reason", "the denial has a "+k.String()+" that the gateway does not know", cure)
+		case !audience:
+			l.add(r.Location, "reason", "the audience is neither \"agent\" nor \"admin\"", cure)
+		case ast.IsConstant(v.Value) && ast.ValueName(v.Value) != "string":
+			l.add(r.Location, "reason", "the denial's "+string(name)+" is not a text", cure)
+		}
+	})
+}
+
+// named wants the rule that is emitted to be the rule's own id.
+func (l *linter) named(r *ast.Rule, o ast.Object, id string) {
+	if rule := text(o, "rule"); rule != "" && id != "" && rule != id {
+		l.add(r.Location, "id", "it names the rule "+rule+", but its id is "+id, "use the id")
+	}
+}
+
+// duty wants an obligation to ask for what the gateway knows. What it does not
+// know would be left out, which loosens.
+func (l *linter) duty(r *ast.Rule, o ast.Object, id string) {
+	l.named(r, o, id)
+	o.Foreach(func(k, v *ast.Term) {
+		var value any
+		if ast.IsConstant(v.Value) {
+			value, _ = ast.JSON(v.Value)
+		}
+		name, _ := k.Value.(ast.String)
+		if err := document.CheckDuty(string(name), value); err != nil {
+			l.add(r.Location, "obligation", err.Error(),
+				`write obligation contains {"deliver": "masked", "transforms": [{"name": "…", "args": {…}}], "max_ttl_s": 60}, with as many of them as are wanted`)
 		}
 	})
 }

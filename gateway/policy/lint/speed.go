@@ -1,29 +1,96 @@
 package lint
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
+// tables are the tables that the variables of a rule stand for: documents of data,
+// and arguments of the rule when it is a function.
+type tables map[ast.Var]ast.Ref
+
+// argTables are the arguments of a function, which may be tables.
+func argTables(r *ast.Rule) tables {
+	out := tables{}
+	for i, a := range r.Head.Args {
+		if v, ok := a.Value.(ast.Var); ok {
+			out[v] = ast.Ref{ast.VarTerm(string(r.Head.Name)), ast.IntNumberTerm(i)}
+		}
+	}
+	return out
+}
+
+// of is the table that a term stands for, nil when it is none. What is looked up by
+// a value that is known by then is an entry, and no table.
+func (t tables) of(l *linter, x *ast.Term, left int) ast.Ref {
+	switch v := x.Value.(type) {
+	case ast.Var:
+		return t[v]
+	case ast.Ref:
+		if head, ok := v[0].Value.(ast.Var); ok && t[head] != nil {
+			return t[head].Concat(v[1:])
+		}
+		if l.isData(v) {
+			return v
+		}
+		return l.behind(v, left)
+	}
+	return nil
+}
+
+// behind is the table that a reference reaches through a rule that is but another
+// name for it.
+func (l *linter) behind(v ast.Ref, left int) ast.Ref {
+	for i := len(v); i > 2 && left > 0; i-- {
+		rules := l.compiler.GetRulesExact(v[:i])
+		if len(rules) != 1 || len(rules[0].Head.Args) > 0 || rules[0].Head.Value == nil {
+			continue
+		}
+		inner := tables{}
+		inner.fill(l, rules[0].Body, left-1)
+		if t := inner.of(l, rules[0].Head.Value, left-1); t != nil {
+			return t.Concat(v[i:])
+		}
+	}
+	return nil
+}
+
+// fill adds what the variables of a body stand for.
+func (t tables) fill(l *linter, body ast.Body, left int) {
+	for _, e := range body {
+		if !e.IsEquality() && !e.IsAssignment() || e.Negated {
+			continue
+		}
+		for i := range 2 {
+			v, isVar := e.Operand(i).Value.(ast.Var)
+			if r := t.of(l, e.Operand(1-i), left); isVar && r != nil && t[v] == nil {
+				t[v] = r
+			}
+		}
+	}
+}
+
 // iterations finds references that run through a document of data, in the order
 // in which the body is evaluated. A decision must not get slower with the data.
-func (l *linter) iterations(body ast.Body, outer ast.VarSet) {
-	safe := outer.Copy()
-	lists := l.standIns(body)
+func (l *linter) iterations(body ast.Body, outer ast.VarSet, known tables) {
+	safe, here := outer.Copy(), maps.Clone(known)
+	here.fill(l, body, deep)
 	for _, e := range body {
-		l.closures(e, safe)
+		l.closures(e, safe, here)
 		if every, ok := e.Terms.(*ast.Every); ok {
-			l.domain(e, lists[every.Domain.String()])
+			l.through(e.Location, "every runs through ", here.of(l, every.Domain, deep))
+			l.iterations(every.Body, everyVars(every, safe), here)
 		}
-		if e.IsCall() && e.Operator().String() == "internal.member_2" {
-			l.scan(e, lists[e.Operand(1).String()])
+		if e.IsCall() {
+			l.handed(e, e.Operator().String(), e.Operands(), here)
 		}
 		bound := ast.OutputVarsFromExpr(l.compiler, e, safe)
 		ast.WalkRefs(e, func(r ast.Ref) bool {
-			if l.isData(r) && unbound(r, safe) {
-				l.add(at(e, r), "iteration", "the rule runs through "+stem(r)+", and gets slower with every entry",
-					"key the data by what is looked up, as "+stem(r)+"[input.principal.id], or over some ancestor in input.resource.ancestors")
+			if table := here.of(l, ast.NewTerm(r), deep); len(r) > 1 && table != nil && unbound(table, safe) {
+				l.through(at(e, r), "the rule runs through ", table.GroundPrefix())
 			}
 			return false
 		})
@@ -31,16 +98,80 @@ func (l *linter) iterations(body ast.Body, outer ast.VarSet) {
 	}
 }
 
+// through notes that a rule runs through a table, unless the table is an entry that
+// was looked up, which does not grow with the others. Of an argument it is the
+// function's callers who say what it is.
+func (l *linter) through(at *ast.Location, how string, table ast.Ref) {
+	switch {
+	case table == nil || !constant(table):
+	case !table[0].Equal(ast.DefaultRootDocument):
+		l.note(table)
+	default:
+		l.add(at, "iteration", how+table.String()+", and gets slower with every entry",
+			"key the data by what is looked up, as "+table.String()+"[input.principal.id], or over some ancestor in input.resource.ancestors; a short list that does not grow may stand in the rule")
+	}
+}
+
+// note remembers that a function runs through an argument.
+func (l *linter) note(arg ast.Ref) {
+	i, ok := arg[1].Value.(ast.Number).Int()
+	if name := arg[0].String(); ok && len(arg) == 2 {
+		if l.runs[name] == nil {
+			l.runs[name] = map[int]bool{}
+		}
+		l.runs[name][i] = true
+	}
+}
+
+// handed looks at the tables that a function is given whole.
+func (l *linter) handed(e *ast.Expr, name string, args []*ast.Term, here tables) {
+	short := name[strings.LastIndexByte(name, '.')+1:]
+	for i, a := range args {
+		table := here.of(l, a, deep)
+		switch {
+		case table == nil:
+		case name == "internal.member_2" && i == 1:
+			l.scan(e, table)
+		case slices.Contains(runners(), name) || l.runs[short][i] && !isBuiltin(name):
+			l.through(e.Location, name+" runs through ", table)
+		}
+	}
+}
+
+// runners are the built-in functions that look at every entry of what they get.
+func runners() []string {
+	return []string{
+		"object.keys", "object.filter", "object.remove", "object.union", "object.union_n", "union", "intersection",
+		"array.concat", "array.reverse", "array.slice", "strings.any_prefix_match", "strings.any_suffix_match", "concat",
+		"sort", "sum", "max", "min", "product", "minus", "and", "or", "json.filter", "json.marshal", "sprintf",
+		"net.cidr_contains_matches", "internal.member_3",
+	}
+}
+
+func isBuiltin(name string) bool { return ast.BuiltinMap[name] != nil }
+
+func everyVars(e *ast.Every, safe ast.VarSet) ast.VarSet {
+	out := safe.Copy()
+	for _, t := range []*ast.Term{e.Key, e.Value} {
+		if t != nil {
+			if v, ok := t.Value.(ast.Var); ok {
+				out.Add(v)
+			}
+		}
+	}
+	return out
+}
+
 // closures looks into comprehensions.
-func (l *linter) closures(e *ast.Expr, safe ast.VarSet) {
+func (l *linter) closures(e *ast.Expr, safe ast.VarSet, here tables) {
 	ast.WalkTerms(e, func(t *ast.Term) bool {
 		switch c := t.Value.(type) {
 		case *ast.ArrayComprehension:
-			l.iterations(c.Body, safe)
+			l.iterations(c.Body, safe, here)
 		case *ast.SetComprehension:
-			l.iterations(c.Body, safe)
+			l.iterations(c.Body, safe, here)
 		case *ast.ObjectComprehension:
-			l.iterations(c.Body, safe)
+			l.iterations(c.Body, safe, here)
 		default:
 			return false
 		}
@@ -48,35 +179,9 @@ func (l *linter) closures(e *ast.Expr, safe ast.VarSet) {
 	})
 }
 
-// standIns are the variables that the compiler put in the place of references to
-// data, by name.
-func (l *linter) standIns(body ast.Body) map[string]ast.Ref {
-	out := map[string]ast.Ref{}
-	for _, e := range body {
-		if !e.IsEquality() || e.Negated {
-			continue
-		}
-		for i := range 2 {
-			v, isVar := e.Operand(i).Value.(ast.Var)
-			r, isRef := e.Operand(1 - i).Value.(ast.Ref)
-			if isVar && isRef && l.isData(r) {
-				out[string(v)] = r
-			}
-		}
-	}
-	return out
-}
-
-func (l *linter) domain(e *ast.Expr, list ast.Ref) {
-	if list != nil {
-		l.add(e.Location, "iteration", "every runs through "+list.String()+", and gets slower with every entry",
-			"key the data by what is looked up")
-	}
-}
-
 // scan warns of `x in data.list`, which compares one by one.
 func (l *linter) scan(e *ast.Expr, list ast.Ref) {
-	if list != nil {
+	if list[0].Equal(ast.DefaultRootDocument) && constant(list) {
 		l.warn(e.Location, "scan", "in compares with every entry of "+list.String(),
 			"key the data by what is looked up, as "+list.String()+"[x], when the list can grow")
 	}
@@ -84,20 +189,34 @@ func (l *linter) scan(e *ast.Expr, list ast.Ref) {
 
 // isData reports whether a reference is to data, and not to a rule.
 func (l *linter) isData(r ast.Ref) bool {
-	if !r[0].Equal(ast.DefaultRootDocument) {
+	if !r[0].Equal(ast.DefaultRootDocument) || len(r) < 2 {
 		return false
 	}
 	return len(l.compiler.GetRulesForVirtualDocument(r.GroundPrefix())) == 0 &&
 		len(l.compiler.GetRulesWithPrefix(r.GroundPrefix())) == 0
 }
 
+// unbound reports whether a reference runs through a table: the first thing that is
+// not written out in it is a variable that has no value yet.
 func unbound(r ast.Ref, safe ast.VarSet) bool {
 	for _, t := range r[1:] {
-		if v, ok := t.Value.(ast.Var); ok && !safe.Contains(v) {
-			return true
+		if v, ok := t.Value.(ast.Var); ok {
+			return !safe.Contains(v)
+		}
+		if !ast.IsConstant(t.Value) {
+			return false
 		}
 	}
 	return false
+}
+
+func constant(r ast.Ref) bool {
+	for _, t := range r[1:] {
+		if !ast.IsConstant(t.Value) {
+			return false
+		}
+	}
+	return true
 }
 
 func at(e *ast.Expr, r ast.Ref) *ast.Location {
@@ -106,8 +225,6 @@ func at(e *ast.Expr, r ast.Ref) *ast.Location {
 	}
 	return r[0].Location
 }
-
-func stem(r ast.Ref) string { return r.GroundPrefix().String() }
 
 // indexed warns of a rule that has nothing by which the evaluator could leave it
 // out, and of patterns that are then tried for every call.

@@ -2,6 +2,9 @@ package program
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
@@ -46,6 +49,9 @@ func Compile(ctx context.Context, core, team *bundle.Bundle) (*Program, error) {
 	if p.parsed, err = parse(bundles, ast.RegoV1); err != nil {
 		return nil, err
 	}
+	if err := foreign(p.TeamModules()).Err(); err != nil {
+		return nil, err
+	}
 	return p, p.compile(ctx, p.parsed)
 }
 
@@ -82,6 +88,26 @@ func (p *Program) TeamModules() map[string]*ast.Module {
 		out[title] = p.parsed[title]
 	}
 	return out
+}
+
+// foreign finds modules in a package that is not a team's. Package gateway belongs
+// to the gateway, so such a module is not even compiled; another would be read by
+// nobody, and so allow.
+func foreign(modules map[string]*ast.Module) (found Findings) {
+	for _, title := range slices.Sorted(maps.Keys(modules)) {
+		p := modules[title].Package
+		if len(p.Path) == 4 && p.Path[1].Equal(ast.StringTerm("policy")) {
+			switch string(p.Path[2].Value.(ast.String)) {
+			case "deny", "obligations", "lib":
+				continue
+			}
+		}
+		found = append(found, Finding{
+			File: title, Line: p.Location.Row, Check: "package", Msg: "nothing reads package " + strings.TrimPrefix(p.Path.String(), "data."),
+			Cure: "name it policy.deny.<team>, policy.obligations.<team> or policy.lib.<name>; package gateway belongs to the gateway",
+		})
+	}
+	return found
 }
 
 // parse parses the rules of the bundles, with their annotations.

@@ -1,0 +1,75 @@
+package document
+
+import (
+	"errors"
+	"fmt"
+)
+
+// CheckDuty checks one field of an obligation, as data and teams write them. A nil
+// value is one that is not known yet.
+func CheckDuty(field string, value any) error {
+	switch field {
+	case "rule":
+		return nil // says where it comes from
+	case "deliver":
+		if value != nil && value != "plain" && value != "masked" && value != "wrapped" {
+			return fmt.Errorf("deliver is %v, and none of plain, masked and wrapped", value)
+		}
+	case "wrap_ttl_s", "max_ttl_s":
+		return checkBound(field, value)
+	case "transforms":
+		return checkTransforms(value)
+	case "approval":
+		a, ok := value.(map[string]any)
+		if _, named := a["group"].(string); value != nil && (!ok || !named || len(a) != 1) {
+			return errors.New("an approval has a group, and nothing else")
+		}
+	default:
+		return fmt.Errorf("an obligation has no %q", field)
+	}
+	return nil
+}
+
+func checkBound(field string, value any) error {
+	if value == nil {
+		return nil
+	}
+	n, err := whole(value)
+	if err != nil || n < 0 {
+		return fmt.Errorf("%s is %v, and not a whole number from 0", field, value)
+	}
+	return nil
+}
+
+// checkTransforms wants a list of names with their arguments.
+func checkTransforms(value any) error {
+	if value == nil {
+		return nil
+	}
+	list, ok := value.([]any)
+	if !ok {
+		return errors.New("transforms is not a list")
+	}
+	for _, v := range list {
+		t, _ := v.(map[string]any)
+		name, _ := t["name"].(string)
+		args, given := t["args"]
+		_, isObject := args.(map[string]any)
+		if name == "" || given && !isObject || len(t) > 2 || len(t) == 2 && !given {
+			return errors.New("a transform has a name, perhaps args, and nothing else")
+		}
+	}
+	return nil
+}
+
+func whole(v any) (int64, error) {
+	switch n := v.(type) {
+	case float64:
+		if n == float64(int64(n)) {
+			return int64(n), nil
+		}
+	case interface{ Int64() (int64, error) }:
+		return n.Int64()
+	}
+	return 0, errors.New("not a whole number")
+}
