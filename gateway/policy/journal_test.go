@@ -103,11 +103,11 @@ func TestALogThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// The candidate grants another role: it differs in two of three calls, and changes
-// none of them.
+// The candidate grants another role, and another time for a third: it differs in
+// three of four calls, and changes none of them.
 func TestShadow(t *testing.T) {
-	active := team(t, map[string]string{"data.yaml": granting})
-	candidate := team(t, map[string]string{"data.yaml": refusing})
+	active := team(t, map[string]string{"data.yaml": `{grants: {subjects: {agent_api: {db: {readonly: {}, both: {max_ttl_s: 60}}}}}}`})
+	candidate := team(t, map[string]string{"data.yaml": `{grants: {subjects: {agent_api: {db: {other: {}, both: {max_ttl_s: 600}}}}}}`})
 	cat := catalogue(t)
 	log := filepath.Join(t.TempDir(), "d.jsonl")
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestShadow(t *testing.T) {
 			t.Fatal(err)
 		}
 		go e.RunShadow(t.Context())
-		for args, allow := range map[string]bool{`{"role":"readonly"}`: true, `{"role":"other"}`: false} {
+		for args, allow := range map[string]bool{`{"role":"readonly"}`: true, `{"role":"other"}`: false, `{"role":"both"}`: true} {
 			if d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", args)); d.Allow != allow {
 				t.Errorf("%s: got %+v", args, d)
 			}
@@ -139,7 +139,7 @@ func TestShadow(t *testing.T) {
 		diffs = append(diffs, d.Diff)
 	}
 	slices.Sort(diffs)
-	if !slices.Equal(diffs, []string{"would_allow", "would_deny"}) {
+	if !slices.Equal(diffs, []string{"other", "would_allow", "would_deny"}) {
 		t.Errorf("got %v", diffs)
 	}
 }

@@ -78,10 +78,29 @@ func (e *Engine) read(dir string) (*bundle.Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s := e.active.Load(); s != nil && s.team != nil && team.Sequence < s.team.Sequence {
-		return nil, fmt.Errorf("policy %s: its sequence %d is below the active %d", dir, team.Sequence, s.team.Sequence)
+	if team.Sequence < e.newest() && bundle.Signed(dir) {
+		return nil, fmt.Errorf("policy %s: its sequence %d is below %d, which was active", dir, team.Sequence, e.newest())
 	}
 	return team, nil
+}
+
+// newest is the sequence of the archive that is active, or that was before a
+// restart. Whoever can make the gateway start anew gains nothing by it.
+func (e *Engine) newest() int64 {
+	if s := e.active.Load(); s != nil {
+		if s.team == nil {
+			return 0
+		}
+		return s.team.Sequence
+	}
+	if e.cfg.LastGood == "" {
+		return 0
+	}
+	kept, err := bundle.Load(e.cfg.LastGood)
+	if err != nil {
+		return 0
+	}
+	return kept.Sequence
 }
 
 // remembered is how many checked policies are known again: one that comes back, as

@@ -1,6 +1,9 @@
 package policy_test
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +16,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/policy"
+	"portcullis/gateway/policy/bundle"
 )
 
 func write(t testing.TB, dir, name, text string) {
@@ -189,7 +193,7 @@ func TestWrongSources(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		{"two data files", map[string]string{"data.yaml": "{}", "data.json": "{}"}, "only one"},
+		{"two data files", map[string]string{"data.yaml": "{}", "data.json": "{}"}, "data.json as well"},
 		{"a duplicate key", map[string]string{"data.yaml": "tiers: {}\ntiers: {}\n"}, "already defined"},
 		{"an unknown table", map[string]string{"data.yaml": "grant: {}\n"}, "grant"},
 		{"package gateway", map[string]string{"g.rego": "package gateway\nimport rego.v2\nallowed if true\n"}, "package gateway"},
@@ -217,5 +221,63 @@ func TestFilesThatAreNoPolicyAreLeftAlone(t *testing.T) {
 	})
 	if s := open(t, policy.Config{Dir: dir}).Status(); s.Stale {
 		t.Error(fmt.Sprint(s))
+	}
+}
+
+// signed writes a directory as a signed archive.
+func signed(t *testing.T, to, dir string, sequence int64, key string) {
+	t.Helper()
+	b, err := bundle.Read(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := bundle.Sign(b, sequence, "k1", bundle.Key{PEM: key, Algorithm: "EdDSA"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An archive that was replaced does not come back, not even over a restart; a
+// shadow may be of any age.
+func TestAnOlderArchiveIsRefused(t *testing.T) {
+	pub, priv, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rawPriv, err := x509.MarshalPKCS8PrivateKey(priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rawPub, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: rawPriv}))
+	keys := bundle.Keys{"k1": {PEM: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: rawPub})), Algorithm: "EdDSA"}}
+	dir := team(t, map[string]string{"data.yaml": "grants: {subjects: {agent_api: {transit: {mcp: {}}}}}"})
+	place := t.TempDir()
+	archive, lastGood := filepath.Join(place, "policy.tar.gz"), filepath.Join(place, "last-good.json")
+	signed(t, archive, dir, 5, key)
+	c := policy.Config{Dir: archive, Keys: keys, LastGood: lastGood, Shadow: dir}
+	e := open(t, c)
+	for _, step := range []struct {
+		sequence int64
+		refused  bool
+	}{{4, true}, {5, false}, {6, false}, {5, true}} {
+		signed(t, archive, dir, step.sequence, key)
+		if err := e.Reload(t.Context()); (err != nil) != step.refused {
+			t.Errorf("sequence %d: %v", step.sequence, err)
+		}
+	}
+	again := open(t, c)
+	if s := again.Status(); !s.Stale || !strings.Contains(s.LastError, "below 6") {
+		t.Errorf("after a restart: %+v", s)
+	}
+	signed(t, archive, dir, 7, key)
+	if err := again.Reload(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portcullis/gateway/op"
+	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/document"
 )
 
@@ -40,7 +41,7 @@ func (e *Engine) newShadow(ctx context.Context) (*shadow, error) {
 	if e.cfg.Shadow == "" {
 		return nil, nil
 	}
-	team, err := e.read(e.cfg.Shadow)
+	team, err := bundle.Read(e.cfg.Shadow, e.cfg.Keys) // of any age: nothing it says is enforced
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +80,17 @@ func (e *Engine) RunShadow(ctx context.Context) {
 }
 
 func (s *shadow) one(ctx context.Context, r *record) {
+	defer func() {
+		if recover() != nil {
+			shadowDrops.Inc() // a candidate harms nobody
+		}
+	}()
 	in := r.input()
 	out, err := s.Decide(ctx, &in, time.Second)
 	diff := difference(r.decision, out, err)
+	if diff == "same" && r.decision.Allow && !s.sameTerms(ctx, r, out) {
+		diff = "other"
+	}
 	shadowed(diff).Inc()
 	if diff == "same" {
 		return
@@ -107,20 +116,15 @@ func difference(d op.Decision, out document.Output, err error) string {
 		return "would_deny"
 	case !d.Allow && allow:
 		return "would_allow"
-	case !d.Allow:
-		return "same"
-	case d.Tier != out.Tier || d.PathPrefix != out.PathPrefix || !sameDuties(d.Obligations, out.Obligations):
-		return "other"
 	}
 	return "same"
 }
 
-// sameDuties compares the transforms alone: delivery and bounds are also shaped by
-// the request and by the gateway's caps.
-func sameDuties(a op.Obligations, b document.Obligations) bool {
-	var list []op.Transform
-	for _, t := range b.Transforms {
-		list = append(list, op.Transform(t))
-	}
-	return len(a.Transforms) == len(list) && (len(list) == 0 || reflect.DeepEqual(a.Transforms, list))
+// sameTerms compares what the two policies ask for: the decision itself has been
+// shaped by the request and by the gateway's caps as well.
+func (s *shadow) sameTerms(ctx context.Context, r *record, out document.Output) bool {
+	in := r.input()
+	active, err := r.snapshot.Decide(ctx, &in, time.Second)
+	return err == nil && active.Tier == out.Tier && active.PathPrefix == out.PathPrefix &&
+		reflect.DeepEqual(active.Obligations, out.Obligations)
 }

@@ -174,3 +174,9 @@ test_a_team_adds_duties if {
 	d.obligations.deliver == "masked"
 	d.obligations.approval == {"groups": ["sec"]}
 }
+
+test_an_unknown_delivery_is_not_plain if {
+	d := data.gateway.decision with input as call
+		with data.policy.obligations as {"t": {"obligation": {{"deliver": "hidden"}}}}
+	d.obligations.deliver == "hidden"
+}

@@ -41,9 +41,14 @@ obligations := {"transforms": [], "deliver": "plain", "wrap_ttl_s": 0, "max_ttl_
 }
 
 # METADATA
+# description: A delivery that nobody knows is passed on as it is, and the gateway then denies.
 # custom:
 #   id: gateway.tightest_delivery
-tightest_delivery := "wrapped" if {
+tightest_delivery := strange if {
+	some d in duties
+	strange := d.deliver
+	not strange in {"plain", "masked", "wrapped"}
+} else := "wrapped" if {
 	some d in duties
 	d.deliver == "wrapped"
 } else := "masked" if {

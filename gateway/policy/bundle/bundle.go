@@ -1,12 +1,15 @@
 package bundle
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -35,8 +38,9 @@ type Bundle struct {
 	Rules    []File // *.rego, by name
 	Tests    []File // *_test.rego, by name
 	Data     map[string]any
-	DataFile File  // what Data was read from, nameless when there is none
-	Sequence int64 // of a signed archive; 0 otherwise
+	DataFile File     // what Data was read from, nameless when there is none
+	Sequence int64    // of a signed archive; 0 otherwise
+	Unread   []string // files that look like rules or data and are neither
 }
 
 // Core returns the embedded bundle.
@@ -65,7 +69,7 @@ func (b *Bundle) add(f File) error {
 		b.Rules = append(b.Rules, f)
 	case isData(f.Name):
 		if b.DataFile.Name != "" {
-			return fmt.Errorf("%s and %s: only one of them may be there", b.DataFile.Name, f.Name)
+			return &Fault{f.Name, 1, "there is a " + b.DataFile.Name + " as well", "keep all data in one of them"}
 		}
 		b.DataFile = f
 	}
@@ -94,8 +98,13 @@ func decodeData(f File) (map[string]any, error) {
 		return data, nil
 	}
 	// JSON is YAML, and the YAML decoder refuses duplicate keys.
-	if err := yaml.Unmarshal(f.Text, &data); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	d := yaml.NewDecoder(bytes.NewReader(f.Text))
+	if err := d.Decode(&data); err != nil && !errors.Is(err, io.EOF) {
+		return nil, yamlFault(f.Name, err)
+	}
+	var second yaml.Node
+	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, &Fault{f.Name, max(second.Line, 1), "a second document follows, which nobody would read", "write one document"}
 	}
 	return normal(data, f.Name)
 }
@@ -104,7 +113,7 @@ func decodeData(f File) (map[string]any, error) {
 func normal(data map[string]any, name string) (map[string]any, error) {
 	raw, err := json.Marshal(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: keys must be strings: %w", name, err)
+		return nil, &Fault{name, 1, err.Error(), "write what JSON can hold: keys that are texts, and finite numbers"}
 	}
 	out := map[string]any{}
 	return out, json.Unmarshal(raw, &out)

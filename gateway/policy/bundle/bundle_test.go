@@ -10,13 +10,18 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	opa "github.com/open-policy-agent/opa/v1/bundle"
 
 	"portcullis/gateway/policy/bundle"
 )
@@ -199,7 +204,7 @@ func TestOnlyBundleFilesAreRead(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"a.rego": "package a", "a_test.rego": "package a_test", "sub/b.rego": "package b", "data.yaml": "x: 1",
-		"sub/data.yaml": "y: 1", "values.json": "{}", ".git/c.rego": "package c", "notes.txt": "",
+		"schema/data.json": "{}", "values.json": "{}", ".git/c.rego": "package c", "notes.txt": "",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -213,11 +218,119 @@ func TestOnlyBundleFilesAreRead(t *testing.T) {
 	if got := fmt.Sprintln(len(b.Rules), b.Rules[0].Name, b.Rules[1].Name, len(b.Tests), b.Data); got != "2 a.rego sub/b.rego 1 map[x:1]\n" {
 		t.Errorf("got %s", got)
 	}
+	if fmt.Sprint(b.Unread) != "[values.json]" {
+		t.Errorf("unread: got %v", b.Unread)
+	}
 	if one := read(t, filepath.Join(dir, "a.rego"), nil); len(one.Rules) != 1 {
 		t.Errorf("a file: got %d rules", len(one.Rules))
 	}
 	if _, err := bundle.Read(filepath.Join(dir, "notes.txt"), nil); err == nil {
 		t.Error("a text is taken for a policy")
+	}
+}
+
+// What would be left out, or wait for ever, is refused by file and line.
+func TestFilesThatAreRefused(t *testing.T) {
+	file := func(name, text string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	link := func(to, name string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	outside := t.TempDir()
+	for _, tt := range []struct {
+		name, want string // file:line
+		make       func(t *testing.T, dir string)
+	}{
+		{"a key twice", "data.yaml:2", file("data.yaml", "team: {}\nteam: {}\n")},
+		{"a second document", "data.yaml:2", file("data.yaml", "team: {}\n---\ngrants: {}\n")},
+		{"a second JSON document", "data.json:1", file("data.json", "{} {}")},
+		{"no object", "data.yaml:1", file("data.yaml", "- a\n")},
+		{"no number", "data.yaml:1", file("data.yaml", "team: {t: {x: .nan}}\n")},
+		{"data in a directory", "sub/data.yaml:1", file("sub/data.yaml", "team: {}\n")},
+		{"a link to a file elsewhere", "x.rego:1", link("/etc/passwd", "x.rego")},
+		{"a link to a directory", "sub:1", link(".", "sub")},
+		{"a link to a directory elsewhere", "sub:1", link(outside, "sub")},
+		{"a pipe", "x.rego:1", func(t *testing.T, dir string) {
+			if err := syscall.Mkfifo(filepath.Join(dir, "x.rego"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			tt.make(t, dir)
+			_, err := bundle.Read(dir, nil)
+			f, ok := errors.AsType[*bundle.Fault](err)
+			if !ok || fmt.Sprintf("%s:%d", f.Name, f.Line) != tt.want || f.Msg == "" || f.Cure == "" {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// A mounted ConfigMap is links to a directory of links.
+func TestAConfigMapIsRead(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "..2026_01_01"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "..2026_01_01", "a.rego"), []byte("package a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"..data": "..2026_01_01", "a.rego": "..data/a.rego"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b := read(t, dir, nil); len(b.Rules) != 1 || b.Rules[0].Name != "a.rego" {
+		t.Errorf("got %+v", b.Rules)
+	}
+}
+
+// Somebody who holds a good key, and another way to make archives, is still held to
+// what an archive may own.
+func TestManifestsThatAreRefused(t *testing.T) {
+	priv, pub := ecKey(t)
+	sequence := map[string]any{"sequence": json.Number("1")}
+	for name, tt := range map[string]struct {
+		manifest opa.Manifest
+		want     string // in the error; empty for none
+	}{
+		"ours":            {opa.Manifest{Revision: "r", Roots: &[]string{"policy", "team"}, Metadata: sequence}, ""},
+		"part of ours":    {opa.Manifest{Revision: "r", Roots: &[]string{"policy/deny/payments"}, Metadata: sequence}, ""},
+		"the gateway":     {opa.Manifest{Revision: "r", Roots: &[]string{"policy", "gateway"}, Metadata: sequence}, `"gateway"`},
+		"everything":      {opa.Manifest{Revision: "r", Roots: &[]string{""}, Metadata: sequence}, "is not one of"},
+		"no roots":        {opa.Manifest{Revision: "r", Metadata: sequence}, "is not one of"},
+		"no revision":     {opa.Manifest{Roots: &[]string{"policy"}, Metadata: sequence}, "revision"},
+		"no sequence":     {opa.Manifest{Revision: "r", Roots: &[]string{"policy"}}, "sequence"},
+		"half a sequence": {opa.Manifest{Revision: "r", Roots: &[]string{"policy"}, Metadata: map[string]any{"sequence": "1"}}, "sequence"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := opa.Bundle{Manifest: tt.manifest, Data: map[string]any{}}
+			if err := o.GenerateSignature(opa.NewSigningConfig(priv, "ES256", ""), "k1", false); err != nil {
+				t.Fatal(err)
+			}
+			var buf bytes.Buffer
+			if err := opa.NewWriter(&buf).DisableFormat(true).Write(o); err != nil {
+				t.Fatal(err)
+			}
+			_, err := bundle.Read(archive(t, buf.Bytes()), bundle.Keys{"k1": {PEM: pub, Algorithm: "ES256"}})
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
 	}
 }
 

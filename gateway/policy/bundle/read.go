@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -25,23 +26,30 @@ func read(path string, keys Keys) (*Bundle, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return readFS(os.DirFS(path))
-	case strings.HasSuffix(path, ".tar.gz"):
+		return readDir(path)
+	case Signed(path):
 		return readSigned(path, keys)
 	}
 	return readFile(path, filepath.Base(path))
+}
+
+// readDir reads a directory. Links are followed within it, as those of a mounted
+// ConfigMap, and not out of it.
+func readDir(path string) (*Bundle, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	return readFS(root.FS())
 }
 
 func readFile(path, name string) (*Bundle, error) {
 	if !wanted(name) {
 		return nil, fmt.Errorf("neither a .rego file, data.json, data.yaml nor a .tar.gz archive")
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
 	b := &Bundle{}
-	if err := b.add(File{name, text}); err != nil {
+	if err := b.load(os.DirFS(filepath.Dir(path)), name); err != nil {
 		return nil, err
 	}
 	return b, b.finish()
@@ -60,15 +68,36 @@ func readFS(tree fs.FS) (*Bundle, error) {
 				return fs.SkipDir
 			}
 			return nil
-		case d.IsDir() || !wanted(name):
+		case d.IsDir():
 			return nil
 		}
-		return b.load(tree, name)
+		return b.visit(tree, name, d)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return b, b.finish()
+}
+
+// visit takes a file, or says why it is not one of the bundle's: what is left out
+// without a word would be a rule that refuses nobody.
+func (b *Bundle) visit(tree fs.FS, name string, d fs.DirEntry) error {
+	if d.Type()&fs.ModeSymlink != 0 {
+		if info, err := fs.Stat(tree, name); err != nil || info.IsDir() {
+			return &Fault{name, 1, "a link to a directory, or out of this one, which is not followed", "put the files themselves here"}
+		}
+	}
+	base := strings.ToLower(d.Name())
+	switch {
+	case wanted(name):
+		return b.load(tree, name)
+	case strings.HasPrefix(name, "schema/"): // what editors check data with, as the embedded policy has it
+	case isData(d.Name()):
+		return &Fault{name, 1, "data lie at the top of the bundle, and this file does not", "move what is in it into data.yaml, below team.<team> if it is for rules"}
+	case slices.Contains([]string{".rego", ".yaml", ".yml", ".json"}, filepath.Ext(base)):
+		b.Unread = append(b.Unread, name)
+	}
+	return nil
 }
 
 func (b *Bundle) load(tree fs.FS, name string) error {
@@ -77,10 +106,13 @@ func (b *Bundle) load(tree fs.FS, name string) error {
 	}
 	info, err := fs.Stat(tree, name)
 	if err != nil {
-		return err
+		return &Fault{name, 1, err.Error(), "put a file here, or a link that does not leave the directory"}
 	}
-	if info.Size() > MaxFile {
-		return fmt.Errorf("%s: larger than %d bytes", name, MaxFile)
+	switch {
+	case !info.Mode().IsRegular():
+		return &Fault{name, 1, "not a regular file", "put a file here"}
+	case info.Size() > MaxFile:
+		return &Fault{name, 1, fmt.Sprintf("larger than %d bytes", MaxFile), "split it, or keep the data elsewhere"}
 	}
 	text, err := fs.ReadFile(tree, name)
 	if err != nil {

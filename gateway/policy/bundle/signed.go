@@ -31,6 +31,9 @@ func roots() []string {
 	return []string{"policy", "grants", "tenants", "tiers", "obligations", "masks", "team"}
 }
 
+// Signed reports whether a path is an archive's, which must be signed.
+func Signed(path string) bool { return strings.HasSuffix(path, ".tar.gz") }
+
 // readSigned reads an OPA bundle. It must be signed by one of the keys, under the
 // key's id and with its algorithm, be whole, say what it owns, and have a revision.
 func readSigned(path string, keys Keys) (*Bundle, error) {

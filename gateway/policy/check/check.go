@@ -39,6 +39,8 @@ func Policy(ctx context.Context, core, team *bundle.Bundle, ops []*op.Op) (*prog
 		return p, r, err
 	}
 	r.Findings, r.Rules = lint.Check(p)
+	r.Findings = append(r.Findings, unread(team)...)
+	r.Findings = append(r.Findings, names(p, team, ops)...)
 	if err := r.tests(ctx, p, team); err != nil {
 		return nil, r, err
 	}
@@ -55,7 +57,10 @@ func (r *Report) tests(ctx context.Context, p *program.Program, team *bundle.Bun
 	var err error
 	r.Tests, err = regotest.Run(ctx, p, regotest.Options{}, team)
 	if fs, ok := errors.AsType[program.Findings](err); ok {
-		r.Findings = append(r.Findings, fs...)
+		for _, f := range fs {
+			f.Check = "tests"
+			r.Findings = append(r.Findings, f)
+		}
 		return nil
 	}
 	if err != nil {

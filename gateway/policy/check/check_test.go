@@ -3,6 +3,8 @@ package check_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -112,6 +114,70 @@ func TestPolicy(t *testing.T) {
 				t.Errorf("got %q, want %q: %v", got, tt.want, r.Findings)
 			}
 		})
+	}
+}
+
+const expensive = `package policy.deny.t
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: t.frozen
+deny contains {"code": "t.frozen", "msg": "frozen", "rule": "t.frozen"} if {
+	input.action.op == "kv.write"
+	count([1 | some i in numbers.range(1, 9000); some j in numbers.range(1, 9000); i * j < 0]) == 0
+}
+`
+
+func TestARuleThatTakesTooLongIsRefused(t *testing.T) {
+	r, err := run(t.Context(), team(expensive, strings.Replace(test, "deny) == 1", "deny) == 0", 1)+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		if f.Check == "slow" && f.File == "dir/t.rego" && f.Line == 8 && f.Cure != "" {
+			return
+		}
+	}
+	t.Errorf("got %v", r.Findings)
+}
+
+// A name that nothing has grants, limits or hides nothing, whatever its author
+// thinks.
+func TestNamesInDataThatNothingHas(t *testing.T) {
+	for text, want := range map[string]string{
+		"grants: {subjects: {a: {transit: {k: {ops: [transit.sgin]}}}}}":                   "transit.sgin",
+		"grants: {subjects: {a: {transit: {k: {ops: [kv.read]}}}}}":                        "kv.read",
+		"grants: {roles: {a: {kv: {shared/*: {}}}}}":                                       "shared/*",
+		"grants: {roles: {a: {kv: {shared/: {}}}}}":                                        "shared/",
+		"grants: {roles: {a: {db: {a/b: {}}}}}":                                            "a/b",
+		"tenants: {acme: {subjects: {a: {tier: gold}}}}":                                   "gold",
+		"tiers: {gold: {requests: 1, window_s: 1, cost: {kv.raed: 2}}}":                    "kv.raed",
+		"obligations: {kv.raed: {deliver: masked}}":                                        "kv.raed",
+		"masks: [context.sourceip]":                                                        "context.sourceip",
+		"masks: [input.context.source_ip, args.values.x, principal.auth.cert_fp]":          "",
+		"grants: {subjects: {a: {kv: {a/b: {ops: [kv.read]}}, tier: standard}}}":           "",
+		"grants: {subjects: {a: {tier: gold}}}\ntiers: {gold: {requests: 1, window_s: 1}}": "",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte("# \n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b, err := bundle.Read(dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := run(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case want == "" && len(r.Findings) > 0, want != "" && len(r.Findings) != 1:
+			t.Errorf("%s: got %v", text, r.Findings)
+		case want != "" && (r.Findings[0].Line != 2 || !strings.Contains(r.Findings[0].Msg, want)):
+			t.Errorf("%s: got %v, want %q in line 2", text, r.Findings[0], want)
+		}
 	}
 }
 

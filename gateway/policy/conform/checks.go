@@ -10,6 +10,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/program"
 )
 
 // sampled and paired are how many of the inputs are spoilt field by field, and by
@@ -40,6 +41,7 @@ func (r *runner) one(in raw, i int) {
 	out, err := r.full(r.ctx, in.value())
 	if err != nil {
 		r.failed(in, err)
+		out = document.Output{}
 	}
 	r.unknown(in)
 	r.sibling(in, out)
@@ -71,6 +73,34 @@ func (r *runner) nearly(in raw, alone document.Output) bool {
 	}
 	r.near++
 	return true
+}
+
+// patience is how often an evaluation may run out of time before it counts as slow:
+// a probe has many times the time of a decision, and still the machine may be busy.
+const patience = 3
+
+// slowly: no input takes longer than calls have time.
+func (r *runner) slowly(in raw) bool {
+	for range patience {
+		if _, err := r.full(r.ctx, in.value()); !errors.Is(err, program.ErrTimeout) {
+			return false
+		}
+	}
+	r.fail("slow", r.slowest(in), "the policy runs out of time on "+describe(in)+", which refuses the call",
+		"look things up by a key, and keep comprehensions and ranges short")
+	return true
+}
+
+// slowest is the first rule of the package that runs out of time by itself.
+func (r *runner) slowest(in raw) *ast.Location {
+	for _, m := range r.Program.TeamModules() {
+		for _, rule := range m.Rules {
+			if rule.Head.RuleKind() == ast.MultiValue && r.Program.TimesOut(r.ctx, m.Package.Path.String(), in.value()) {
+				return rule.Location
+			}
+		}
+	}
+	return nil
 }
 
 // failed: a well-typed input never makes the evaluation fail.

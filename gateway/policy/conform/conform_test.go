@@ -85,7 +85,7 @@ func mutants() [][2]string {
 		{"grant.expires_s - input.context.time.unix_s > 0", "grant.expires_s - input.context.time.unix_s < 0"},
 		{"grant.expires_s - input.context.time.unix_s > 0", "grant.expires_s > input.context.time.unix_s"},
 		{"min(set)", "max(set)"},
-		{"tightest_delivery := \"wrapped\" if", "tightest_delivery := \"masked\" if"},
+		{"} else := \"wrapped\" if", "} else := \"masked\" if"},
 		{"\"audience\": audience(d)", "\"audience\": \"agent\""},
 		{"grants contains [name, grant] if {\n	some role in input.principal.roles", "grants contains [name, grant] if {\n	some role in [\"r\"]"},
 	}

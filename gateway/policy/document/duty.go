@@ -3,6 +3,8 @@ package document
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 )
 
 // CheckDuty checks one field of an obligation, as data and teams write them. A nil
@@ -72,4 +74,35 @@ func whole(v any) (int64, error) {
 		return n.Int64()
 	}
 	return 0, errors.New("not a whole number")
+}
+
+// HasField reports whether the input has a field of this path.
+func HasField(path string) bool {
+	in := reflect.TypeFor[Input]()
+	for _, part := range strings.Split(path, ".") {
+		for in.Kind() == reflect.Pointer {
+			in = in.Elem()
+		}
+		if in.Kind() == reflect.Map {
+			return true // the arguments' values, of any form
+		}
+		next, ok := fieldNamed(in, part)
+		if !ok {
+			return false
+		}
+		in = next
+	}
+	return true
+}
+
+func fieldNamed(t reflect.Type, name string) (reflect.Type, bool) {
+	if t.Kind() != reflect.Struct {
+		return nil, false
+	}
+	for f := range t.Fields() {
+		if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); tag == name {
+			return f.Type, true
+		}
+	}
+	return nil, false
 }

@@ -47,6 +47,10 @@ func (p Policy) compile(ctx context.Context) (*program.Program, error) {
 // every finding with its file, its line and its cure.
 func (p Policy) Check(ctx context.Context) error {
 	core, team, err := p.load()
+	if f, ok := errors.AsType[*bundle.Fault](err); ok {
+		fmt.Fprintln(p.Out, check.Unreadable(p.Dir, f))
+		return ErrFound
+	}
 	if err != nil {
 		return err
 	}

@@ -107,10 +107,23 @@ func (p *Program) Probe(ctx context.Context, v Variant) (Probe, error) {
 		return nil, err
 	}
 	return func(ctx context.Context, in ast.Value) (document.Output, error) {
-		out, err := eval(ctx, time.Second, q, rego.EvalParsedInput(in), rego.EvalRuleIndexing(!v.Unindexed))
+		out, err := eval(ctx, probeTimeout, q, rego.EvalParsedInput(in), rego.EvalRuleIndexing(!v.Unindexed))
 		if err != nil {
 			return document.Output{}, err
 		}
 		return document.Decode(out)
 	}, nil
+}
+
+// probeTimeout bounds one probe: ten times what a decision has.
+const probeTimeout = 250 * time.Millisecond
+
+// TimesOut reports whether a package by itself runs out of a probe's time.
+func (p *Program) TimesOut(ctx context.Context, pkg string, in ast.Value) bool {
+	q, err := p.Prepare(ctx, pkg, Strict)
+	if err != nil {
+		return false
+	}
+	_, err = eval(ctx, probeTimeout, q, rego.EvalParsedInput(in))
+	return errors.Is(err, ErrTimeout)
 }

@@ -58,7 +58,7 @@ func CompileFindings(err error) Findings {
 	var out Findings
 	for _, e := range errs {
 		f := Finding{Check: "compile", Msg: e.Message, Cure: cureOf(e)}
-		if e.Location != nil {
+		if e.Location != nil && e.Location.File != "" {
 			f.File, f.Line = e.Location.File, e.Location.Row
 		}
 		out = append(out, f)

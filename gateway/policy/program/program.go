@@ -118,13 +118,23 @@ func parse(bundles []*bundle.Bundle, v ast.RegoVersion) (map[string]*ast.Module,
 		for _, f := range b.Rules {
 			m, err := ParseFile(b.Title(f.Name), f.Text, v)
 			if err != nil {
-				found = append(found, CompileFindings(err)...)
+				found = append(found, placed(CompileFindings(err), b.Title(f.Name))...)
 				continue
 			}
 			modules[b.Title(f.Name)] = m
 		}
 	}
 	return modules, found.Err()
+}
+
+// placed gives a file to the findings that have none, as those of an empty file.
+func placed(found Findings, title string) Findings {
+	for i := range found {
+		if found[i].File == "" {
+			found[i].File, found[i].Line = title, 1
+		}
+	}
+	return found
 }
 
 // ParseFile parses one file as a policy's. A file without an import of a version

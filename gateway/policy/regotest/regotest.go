@@ -2,6 +2,7 @@ package regotest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,6 +59,9 @@ func Run(ctx context.Context, p *program.Program, o Options, bundles ...*bundle.
 		SetStore(p.Store()).SetModules(modules).SetTimeout(o.Timeout).
 		RaiseBuiltinErrors(true).SetCoverageQueryTracer(covered).Filter(o.Run).
 		RunTests(ctx, txn)
+	if _, ok := errors.AsType[ast.Errors](err); ok {
+		return Report{}, program.CompileFindings(err)
+	}
 	if err != nil {
 		return Report{}, fmt.Errorf("run the policy's tests: %w", err)
 	}

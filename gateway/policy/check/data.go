@@ -1,0 +1,140 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/program"
+)
+
+// Unreadable is the finding of a file that cannot be read.
+func Unreadable(place string, f *bundle.Fault) program.Finding {
+	return program.Finding{File: place + "/" + f.Name, Line: f.Line, Check: "data", Msg: f.Msg, Cure: f.Cure}
+}
+
+// unread warns of files that look like rules or data and are neither.
+func unread(team *bundle.Bundle) (found program.Findings) {
+	for _, name := range team.Unread {
+		found = append(found, program.Finding{
+			File: team.Title(name), Line: 1, Check: "unread", Msg: "nothing reads this file", Warning: true,
+			Cure: "rules are *.rego, data are data.yaml or data.json at the top",
+		})
+	}
+	return found
+}
+
+// names looks for names in the data that nothing has: a misspelt operation, tier or
+// field compiles, and then grants, limits or hides nothing.
+func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findings {
+	n := &naming{team: team, ops: map[string]string{}, tiers: map[string]bool{"standard": true}}
+	for _, o := range ops {
+		n.ops[o.Name] = o.Engine
+	}
+	for name := range p.Tiers {
+		n.tiers[name] = true
+	}
+	n.table("grants", object(team.Data, "grants"))
+	for tenant := range object(team.Data, "tenants") {
+		n.table("tenants."+tenant, object(team.Data, "tenants", tenant))
+	}
+	for name := range object(team.Data, "tiers") {
+		for o := range object(team.Data, "tiers", name, "cost") {
+			n.operation(o, "", "tiers."+name+".cost")
+		}
+	}
+	for o := range object(team.Data, "obligations") {
+		n.operation(o, "", "obligations")
+	}
+	masks, _ := team.Data["masks"].([]any)
+	for _, m := range masks {
+		n.mask(fmt.Sprint(m))
+	}
+	slices.SortFunc(n.found, func(a, b program.Finding) int { return a.Line - b.Line })
+	return n.found
+}
+
+type naming struct {
+	team  *bundle.Bundle
+	ops   map[string]string // engine by operation
+	tiers map[string]bool
+	found program.Findings
+}
+
+// add notes a finding where the name stands.
+func (n *naming) add(name, msg, cure string) {
+	n.found = append(n.found, program.Finding{
+		File: n.team.Title(n.team.DataFile.Name), Line: lineOf(n.team.DataFile.Text, name), Check: "data", Msg: msg, Cure: cure,
+	})
+}
+
+// lineOf is the first line with a name.
+func lineOf(text []byte, name string) int {
+	before, _, found := strings.Cut(string(text), name)
+	if !found {
+		return 1
+	}
+	return strings.Count(before, "\n") + 1
+}
+
+func (n *naming) table(at string, table map[string]any) {
+	for _, kind := range []string{"subjects", "roles"} {
+		for who := range object(table, kind) {
+			n.holder(at+"."+kind+"."+who, object(table, kind, who))
+		}
+	}
+}
+
+func (n *naming) holder(at string, holder map[string]any) {
+	if t, ok := holder["tier"].(string); ok && !n.tiers[t] {
+		n.add(t, fmt.Sprintf("%s has the tier %s, which is not there, so every call is denied", at, t),
+			"name one of "+strings.Join(slices.Sorted(maps.Keys(n.tiers)), ", ")+", or describe it below tiers")
+	}
+	for engine := range holder {
+		for name := range object(holder, engine) {
+			n.granted(at, engine, name)
+			list, _ := object(holder, engine, name)["ops"].([]any)
+			for _, o := range list {
+				n.operation(fmt.Sprint(o), engine, at+"."+engine+"."+name+".ops")
+			}
+		}
+	}
+}
+
+// granted wants what is granted to be the clean path or name that calls have.
+func (n *naming) granted(at, engine, name string) {
+	p, err := call.ParsePath(name)
+	if err == nil && p.String() == name && !strings.ContainsAny(name, "*?") && (engine == "kv" || !strings.Contains(name, "/")) {
+		return
+	}
+	n.add(name, fmt.Sprintf("%s.%s grants %q, which no call can have", at, engine, name),
+		"name a key or a role by its name, a path without a slash at its ends; a path covers everything below it, so it needs no star")
+}
+
+func (n *naming) operation(name, engine, at string) {
+	has, known := n.ops[name]
+	if known && (engine == "" || has == engine) {
+		return
+	}
+	n.add(name, fmt.Sprintf("%s names %s, which is no operation here", at, name), "name operations as the catalogue does, as kv.read")
+}
+
+// mask wants what the log hides to be a field of the input.
+func (n *naming) mask(field string) {
+	field = strings.TrimPrefix(field, "input.")
+	if !document.HasField(field) {
+		n.add(field, "masks names "+field+", which is no field of the input, so it hides nothing", "name a field of schema/input.json, as context.source_ip")
+	}
+}
+
+func object(v map[string]any, keys ...string) map[string]any {
+	for _, k := range keys {
+		v, _ = v[k].(map[string]any)
+	}
+	return v
+}
