@@ -280,6 +280,13 @@ func TestFilesThatAreRefused(t *testing.T) {
 	}
 }
 
+// Whoever starts from a copy of the default policy overrides nothing with it.
+func TestACopyOfTheDefaultPolicyAddsNothing(t *testing.T) {
+	if b := read(t, "../../../policies", nil); len(b.Rules)+len(b.Tests) > 0 {
+		t.Errorf("got %v, %v", b.Rules, b.Tests)
+	}
+}
+
 // A mounted ConfigMap is links to a directory of links.
 func TestAConfigMapIsRead(t *testing.T) {
 	dir := t.TempDir()

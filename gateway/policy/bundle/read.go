@@ -1,12 +1,15 @@
 package bundle
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"portcullis/policies"
 )
 
 // Read reads the bundle at a path: a directory, one .rego or data file, or an
@@ -17,7 +20,15 @@ func Read(path string, keys Keys) (*Bundle, error) {
 		return nil, fmt.Errorf("policy %s: %w", path, err)
 	}
 	b.Place = path
+	b.Rules, b.Tests = slices.DeleteFunc(b.Rules, embedded), slices.DeleteFunc(b.Tests, embedded)
 	return b, nil
+}
+
+// embedded reports whether a file is one of the embedded ones, unchanged, as in a
+// copy of the default policy that somebody adds to.
+func embedded(f File) bool {
+	text, err := fs.ReadFile(policies.Files(), f.Name)
+	return err == nil && bytes.Equal(text, f.Text)
 }
 
 func read(path string, keys Keys) (*Bundle, error) {

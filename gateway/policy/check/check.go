@@ -38,7 +38,7 @@ func Policy(ctx context.Context, core, team *bundle.Bundle, ops []*op.Op) (*prog
 	if err != nil || team == nil {
 		return p, r, err
 	}
-	r.Findings, r.Rules = lint.Check(p)
+	r.Findings, r.Rules = lint.Check(p, ops)
 	r.Findings = append(r.Findings, unread(team)...)
 	r.Findings = append(r.Findings, names(p, team, ops)...)
 	if err := r.tests(ctx, p, team); err != nil {
@@ -87,5 +87,35 @@ func (r *Report) tests(ctx context.Context, p *program.Program, team *bundle.Bun
 			})
 		}
 	}
+	r.noticed(ctx, p, team)
 	return nil
+}
+
+// noticed wants a test to fail when the rules of a package say nothing, or when they
+// say too much: tests that pass either way assert nothing about them.
+func (r *Report) noticed(ctx context.Context, p *program.Program, team *bundle.Bundle) {
+	if r.Tests.Failed() > 0 {
+		return
+	}
+	done := map[string]bool{}
+	for _, rule := range r.Rules {
+		pkg := p.Modules()[rule.File].Package
+		if done[pkg.String()] || !r.Tests.Coverage.IsCovered(rule.File, rule.Line) {
+			continue
+		}
+		done[pkg.String()] = true
+		if !passes(ctx, p, team, regotest.Wrong{Package: pkg}) || !passes(ctx, p, team, regotest.Wrong{Package: pkg, Loud: true}) {
+			continue
+		}
+		r.Findings = append(r.Findings, program.Finding{
+			File: rule.File, Line: rule.Line, Check: "test", Msg: "the tests pass whatever " + pkg.Path.String() + " says: they assert nothing about it",
+			Cure: "compare what the rule emits with what it should, as count(data.policy.deny.<team>.deny) == 1",
+		})
+	}
+}
+
+// passes reports whether every test passes with wrong rules.
+func passes(ctx context.Context, p *program.Program, team *bundle.Bundle, w regotest.Wrong) bool {
+	again, err := regotest.Run(ctx, p, regotest.Options{Wrong: &w}, team)
+	return err == nil && again.Failed() == 0
 }

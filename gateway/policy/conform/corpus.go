@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/lint"
 )
 
 // few bounds how many entries of a table are tried.
@@ -114,6 +116,14 @@ type literal struct {
 // inputs that hold them are what makes the rules speak.
 func literals(modules map[string]*ast.Module) []literal {
 	var out []literal
+	for field, values := range lint.FixedValues() {
+		for _, v := range values {
+			if uses(modules, field) {
+				out = append(out, literal{strings.Split(field, "."), v})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b literal) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	for _, m := range modules {
 		ast.WalkExprs(m, func(e *ast.Expr) bool {
 			if !e.IsCall() {
@@ -128,6 +138,21 @@ func literals(modules map[string]*ast.Module) []literal {
 		})
 	}
 	return out
+}
+
+// uses reports whether a rule reads a field by its name.
+func uses(modules map[string]*ast.Module, field string) bool {
+	for _, m := range modules {
+		found := false
+		ast.WalkRefs(m, func(r ast.Ref) bool {
+			found = found || strings.HasSuffix(r.String(), "."+field) || r.String() == "input."+field
+			return found
+		})
+		if found {
+			return true
+		}
+	}
+	return false
 }
 
 // pairUp makes literals of a field and a constant, or a set or list of them.

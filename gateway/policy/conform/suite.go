@@ -118,17 +118,22 @@ func (r *runner) inputs() []raw {
 	}
 	out = spread(out, r.Limit)
 	lits := literals(r.Program.TeamModules())
+	var pairs []raw
 	for _, v := range samples {
 		for _, l := range lits {
 			one := v.with(l)
 			out = append(out, one)
 			for _, m := range lits[:min(len(lits), 2*few)] {
-				out = append(out, one.with(m))
+				pairs = append(pairs, one.with(m))
 			}
 		}
 	}
-	return out
+	return append(out, spread(pairs, manyPairs*r.Limit)...)
 }
+
+// manyPairs bounds how many pairs of literals are tried, by the limit of the corpus: a
+// policy of many rules must not take minutes to become active.
+const manyPairs = 16
 
 // spread takes n of a list, evenly.
 func spread(list []raw, n int) []raw {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"portcullis/gateway/op"
 	"portcullis/gateway/policy/program"
 )
 
@@ -19,6 +20,7 @@ type Rule struct {
 // linter looks at the team's modules of one program.
 type linter struct {
 	compiler *ast.Compiler
+	values   Values
 	found    program.Findings
 	ids      map[string]Rule
 	given    map[callee][]source     // what functions are called with
@@ -27,8 +29,8 @@ type linter struct {
 
 // Check looks at every rule that was added to the embedded ones. It returns what
 // is wrong, and the rules that emit, for which there must be tests.
-func Check(p *program.Program) (program.Findings, []Rule) {
-	l := &linter{compiler: p.Compiler(), ids: map[string]Rule{}, given: map[callee][]source{}, runs: map[string]map[int]bool{}}
+func Check(p *program.Program, ops []*op.Op) (program.Findings, []Rule) {
+	l := &linter{compiler: p.Compiler(), values: valuesOf(ops), ids: map[string]Rule{}, given: map[callee][]source{}, runs: map[string]map[int]bool{}}
 	all := map[*ast.Rule]*names{}
 	for title, m := range p.TeamModules() {
 		for _, r := range m.Rules {
@@ -105,6 +107,8 @@ func (l *linter) call(n *names, at *ast.Location, name string, args []*ast.Term)
 			l.add(at, "object-get-input", "object.get on the input hides a misspelt field behind its default",
 				"write input.… directly: every field is always there, and the schema then finds typos")
 		}
+	case "equal", "eq", "neq", "internal.member_2":
+		l.compared(n, at, args)
 	case "startswith", "strings.any_prefix_match", "regex.match":
 		l.prefix(n, at, name, args)
 	}

@@ -39,7 +39,7 @@ func check(ctx context.Context, data map[string]any, texts ...string) (program.F
 	if err != nil {
 		return nil, nil, err
 	}
-	found, rules := lint.Check(p)
+	found, rules := lint.Check(p, nil)
 	return found, rules, nil
 }
 

@@ -61,28 +61,34 @@ func Find(log io.Reader, id string) ([]byte, error) {
 		}
 		return nil
 	})
-	if err == nil && found == nil {
+	if found != nil {
+		return found, nil // whatever the other lines are
+	}
+	if err == nil {
 		err = errors.New("the log has no decision " + id)
 	}
 	return found, err
 }
 
+// maxProblems bounds how many unreadable lines are told of.
+const maxProblems = 10
+
 // records calls f for every decision of a log, in order. Other lines, as those of
-// a shadow, are left out.
+// a shadow, are left out. What cannot be read, as a line that a crash cut off, is
+// told of when the others have been seen.
 func records(log io.Reader, f func(line []byte, r policy.Record) error) error {
 	s := bufio.NewScanner(log)
 	s.Buffer(make([]byte, 64<<10), maxLine)
+	var problems []error
 	for n := 1; s.Scan(); n++ {
 		var r policy.Record
-		if err := json.Unmarshal(s.Bytes(), &r); err != nil {
-			return fmt.Errorf("line %d of the log: %w", n, err)
+		err := json.Unmarshal(s.Bytes(), &r)
+		if err == nil && r.Input != nil {
+			err = f(s.Bytes(), r)
 		}
-		if r.Input == nil {
-			continue
-		}
-		if err := f(s.Bytes(), r); err != nil {
-			return fmt.Errorf("line %d of the log: %w", n, err)
+		if err != nil && len(problems) < maxProblems {
+			problems = append(problems, fmt.Errorf("line %d of the log: %w", n, err))
 		}
 	}
-	return s.Err()
+	return errors.Join(append(problems, s.Err())...)
 }

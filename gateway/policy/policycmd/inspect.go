@@ -27,7 +27,7 @@ func (p Policy) Inspect(ctx context.Context) error {
 		because = "until a grant or the credential ends"
 	}
 	fmt.Fprintf(p.Out, "cacheable  %v, %s\n", cacheable, because)
-	found, rules := lint.Check(prog)
+	found, rules := lint.Check(prog, p.Catalogue.All())
 	for _, r := range rules {
 		fmt.Fprintf(p.Out, "rule       %s at %s:%d\n", r.ID, r.File, r.Line)
 	}

@@ -40,14 +40,14 @@ func (p Policy) Replay(ctx context.Context, log io.Reader) (Replayed, error) {
 	err = records(log, func(line []byte, rec policy.Record) error {
 		return r.one(ctx, prog, replayed{line, rec, t, buckets})
 	})
-	if err == nil {
-		err = t.Flush()
-	}
-	if err != nil {
+	if err := t.Flush(); err != nil {
 		return r, err
 	}
 	fmt.Fprintf(p.Out, "%d decisions replayed: %d flip, %d change their terms, %d would be limited; %d not replayable, %d undecided\n",
 		r.Decisions, r.Flips, r.Changed, r.Limited, r.NotReplayable, r.Undecided)
+	if err != nil {
+		return r, err
+	}
 	if r.Flips > 0 {
 		return r, ErrFound
 	}

@@ -36,12 +36,15 @@ func (p Policy) Test(ctx context.Context, o TestOptions) error {
 		return err
 	}
 	bundles := []*bundle.Bundle{core}
-	if team != nil {
+	if team != nil && len(team.Rules)+len(team.Tests) > 0 {
 		bundles = []*bundle.Bundle{team} // the embedded tests are about the embedded rules alone
 	}
 	r, err := regotest.Run(ctx, prog, regotest.Options{Run: o.Run}, bundles...)
 	if err != nil {
 		return err
+	}
+	if o.Run != "" && len(r.Results) == 0 {
+		return fmt.Errorf("no test is called %s", o.Run)
 	}
 	bad := p.results(r) || p.coverage(r, bundles, o.Threshold)
 	if o.JUnit != nil {
@@ -109,7 +112,7 @@ func (p Policy) coverage(r regotest.Report, bundles []*bundle.Bundle, threshold 
 
 // conformance runs the whole suite and the lints.
 func (p Policy) conformance(ctx context.Context, core *bundle.Bundle, prog *program.Program) (bad bool, err error) {
-	found, rules := lint.Check(prog)
+	found, rules := lint.Check(prog, p.Catalogue.All())
 	r, err := conform.Suite{Core: core, Program: prog, Ops: p.Catalogue.All(), Rules: rules, Pairs: true}.Run(ctx)
 	if err != nil {
 		return true, err
