@@ -180,3 +180,10 @@ test_an_unknown_delivery_is_not_plain if {
 		with data.policy.obligations as {"t": {"obligation": {{"deliver": "hidden"}}}}
 	d.obligations.deliver == "hidden"
 }
+
+test_a_bound_of_nothing_loosens_nothing if {
+	d := data.gateway.decision with input as call
+		with data.policy.obligations as {"t": {"obligation": {{"max_ttl_s": 0, "wrap_ttl_s": 0}, {"max_ttl_s": 60, "wrap_ttl_s": 30}}}}
+	d.obligations.max_ttl_s == 60
+	d.obligations.wrap_ttl_s == 30
+}
