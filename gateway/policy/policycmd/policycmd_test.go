@@ -276,6 +276,31 @@ func TestReplayShowsWhomATierWouldLimit(t *testing.T) {
 	}
 }
 
+// A line that a crash cut off hides none of the others, and tighter terms are told.
+func TestReplayGoesOnAfterALineThatIsNone(t *testing.T) {
+	log, err := os.ReadFile(record(t, fixtures+"policy-dev", 20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(fixtures + "policy-dev/data.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	data = append(data, "\nobligations: {kv.read: {max_ttl_s: 60}}\n"...)
+	if err := os.WriteFile(filepath.Join(dir, "data.yaml"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, out := on(t, dir)
+	r, err := p.Replay(t.Context(), strings.NewReader("{\"v\":1,\n"+string(log)))
+	if err == nil || !strings.Contains(err.Error(), "line 1 of") || r.Decisions != 20 || r.Changed == 0 || r.Flips != 0 {
+		t.Errorf("%+v, %v\n%s", r, err, out)
+	}
+	if !strings.Contains(out.String(), "20 decisions replayed") {
+		t.Errorf("got %s", out)
+	}
+}
+
 func TestFindAndExplainARecord(t *testing.T) {
 	log := record(t, fixtures+"policy-dev", 8)
 	raw, err := os.ReadFile(log)

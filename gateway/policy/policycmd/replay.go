@@ -2,8 +2,10 @@ package policycmd
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -84,7 +86,7 @@ func (r *Replayed) one(ctx context.Context, prog *program.Program, x replayed) e
 	case out.Allow != x.rec.Allow:
 		r.Flips++
 		x.row(in, verdictOf(x.rec.Allow), verdictOf(out.Allow), why(x.rec, out))
-	case out.Allow && (out.PathPrefix != x.rec.PathPrefix || out.Tier != x.rec.Tier || len(out.Obligations.Transforms) != len(x.rec.Obligations.Transforms)):
+	case out.Allow && (out.PathPrefix != x.rec.PathPrefix || out.Tier != x.rec.Tier || otherTerms(out.Obligations, x.rec.Obligations)):
 		r.Changed++
 	}
 	if tier, ok := prog.Tiers[out.Tier]; ok && x.buckets.limited(x.rec, tier, in.Action.Op) {
@@ -92,6 +94,19 @@ func (r *Replayed) one(ctx context.Context, prog *program.Program, x replayed) e
 		x.row(in, verdictOf(x.rec.Allow), "limited", "tier "+tier.Name)
 	}
 	return nil
+}
+
+// otherTerms reports whether an answer asks for something else than what was
+// recorded. The record may be tighter than the policy was, by the request or by a cap
+// of the gateway's, so of bounds and deliveries only a tighter one is known to differ.
+func otherTerms(now, then document.Obligations) bool {
+	rank := func(d string) int { return slices.Index([]string{"plain", "masked", "wrapped"}, d) }
+	tighter := func(a, b int) bool { return a > 0 && (b == 0 || a < b) }
+	a, aerr := json.Marshal(now.Transforms)
+	b, berr := json.Marshal(then.Transforms)
+	return aerr != nil || berr != nil || string(a) != string(b) ||
+		rank(now.Deliver) > rank(then.Deliver) || tighter(now.MaxTTLS, then.MaxTTLS) ||
+		then.Deliver == "wrapped" && tighter(now.WrapTTLS, then.WrapTTLS)
 }
 
 func (x replayed) row(in document.Input, was, would, why string) {
