@@ -13,7 +13,7 @@ import (
 )
 
 // listTimeout bounds one partial evaluation, which costs more than a decision.
-const listTimeout = 250 * time.Millisecond
+const listTimeout = time.Second
 
 // Possible reports whether arguments exist with which the caller may do the
 // operation on the resource of the facts: the rule is evaluated as far as it goes
