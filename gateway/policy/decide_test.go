@@ -121,16 +121,19 @@ func TestARequestMayAskForTighterDeliveryOnly(t *testing.T) {
 func TestTheGatewayChecksWhatThePolicySays(t *testing.T) {
 	tests := []struct {
 		name, data string
+		tier       string // that the credential names
 		config     policy.Config
 	}{
-		{"unknown tier", `{grants: {subjects: {agent_api: {tier: none}}}}`, policy.Config{}},
-		{"unknown transform", `{obligations: {kv.read: {transforms: [{name: none}]}}}`, policy.Config{Transforms: func(string) bool { return false }}},
-		{"an approval", `{obligations: {kv.read: {approval: {group: sec}}}}`, policy.Config{}},
+		{"unknown tier", `{}`, "none", policy.Config{}},
+		{"unknown transform", `{obligations: {kv.read: {transforms: [{name: none}]}}}`, "", policy.Config{Transforms: func(string) bool { return false }}},
+		{"an approval", `{obligations: {kv.read: {approval: {group: sec}}}}`, "", policy.Config{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.config.Dir = team(t, map[string]string{"data.yaml": tt.data})
-			d := open(t, tt.config).Decide(t.Context(), bind(t, agent(t), "kv.read", `{"path":"a"}`))
+			c := agent(t)
+			c.Tier = tt.tier
+			d := open(t, tt.config).Decide(t.Context(), bind(t, c, "kv.read", `{"path":"a"}`))
 			if d.Allow || d.Grant.Valid() || d.Code != call.PolicyError || d.Reasons[0].Code != "policy.bad_decision" {
 				t.Errorf("got %+v", d)
 			}
