@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -82,8 +83,8 @@ func (g *gateway) mayHear(ctx context.Context, c *call.Caller, e events.Event) b
 }
 
 func argument(name string, p call.Path) []byte {
-	b, _ := json.Marshal(map[string]string{name: p.String()}) // strings cannot fail
-	return b
+	b, _ := json.Marshal(p.String()) // strings cannot fail
+	return fmt.Appendf(nil, "{%q:%s}", name, b)
 }
 
 // poller looks for changes made past the gateway. A look is a call like any other,

@@ -55,13 +55,20 @@ func newJournal(c Config) (*journal, error) {
 
 // add keeps a record. It never waits.
 func (j *journal) add(r *record) {
+	if !r.unasked() {
+		j.keep(r)
+	}
+	if j.lines != nil {
+		j.send(r.clone())
+	}
+}
+
+// keep replaces the oldest record.
+func (j *journal) keep(r *record) {
 	s := &j.ring[j.next.Add(1)%uint64(len(j.ring))]
 	s.mu.Lock()
 	s.rec = *r
 	s.mu.Unlock()
-	if j.lines != nil {
-		j.send(r.clone())
-	}
 }
 
 // send hands a line to the writer, or drops it.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portcullis/gateway/op"
 	"portcullis/gateway/policy"
 )
 
@@ -94,6 +95,22 @@ func TestAFullLogDropsAndNeverWaits(t *testing.T) {
 		if d := e.Decide(t.Context(), b); !d.Allow {
 			t.Fatalf("got %+v", d)
 		}
+	}
+}
+
+func TestDeliveriesDoNotPushOutWhatCallersCanAskAbout(t *testing.T) {
+	e := open(t, policy.Config{Keep: 8})
+	who := agent(t)
+	asked := e.Decide(t.Context(), bind(t, who, "kv.read", `{"path":"app"}`))
+	heard := bind(t, who, "kv.read", `{"path":"app"}`)
+	heard.Request.Phase = op.PhaseStream
+	for range 20 {
+		if d := e.Decide(t.Context(), heard); !d.Allow {
+			t.Fatalf("denied: %+v", d)
+		}
+	}
+	if _, err := e.Explain(who, asked.ID); err != nil {
+		t.Errorf("a call after 20 deliveries: %v", err)
 	}
 }
 

@@ -24,6 +24,12 @@ type record struct {
 	snapshot *snapshot
 }
 
+// unasked reports whether nobody will ask about the decision: no answer names what
+// lets one event through to one reader, and those would soon push out all others.
+func (r *record) unasked() bool {
+	return r.decision.Allow && r.facts.Request.Phase == string(op.PhaseStream)
+}
+
 // clone is a record that may be kept: the one that is being made lives as long as
 // its decision takes.
 func (r *record) clone() *record {
