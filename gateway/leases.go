@@ -54,15 +54,16 @@ func (g *gateway) mayHold(ctx context.Context, c *call.Caller, h vault.Held) boo
 // endRevoked takes from callers that are shut out what they hold in Vault, as soon
 // as that is known, until ctx ends.
 func (g *gateway) endRevoked(ctx context.Context) {
+	changed := g.auth.Changed()
 	for {
-		changed := g.auth.Changed()
-		if err := g.vault.KillIf(ctx, g.auth.Revoked); err != nil && ctx.Err() == nil {
-			g.logs.Server.Warn("what a revoked caller holds in Vault is not all gone yet", "cause", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
+		}
+		changed = g.auth.Changed() // before it is acted on, so that none is lost
+		if err := g.vault.KillIf(ctx, g.auth.Revoked); err != nil && ctx.Err() == nil {
+			g.logs.Server.Warn("what a revoked caller holds in Vault is not all gone yet", "cause", err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -69,6 +70,8 @@ type Client struct {
 	cache   *readcache.Cache // nil for none
 	book    Book
 	log     *slog.Logger
+
+	recalled atomic.Bool // the callers in the book are known
 }
 
 // The breaker opens after that many failures in a row, and lets one request try

@@ -41,13 +41,8 @@ func (g Guard) withDefaults() Guard {
 
 // watch looks after what callers hold until ctx ends.
 func (c *Client) watch(ctx context.Context) {
-	known := c.book.Mount == "" || c.recall(ctx) == nil
 	for sleep(ctx, c.guard.Every) {
-		if !known {
-			err := c.recall(ctx)
-			known = err == nil
-			c.complain(ctx, "book", err)
-		}
+		c.complain(ctx, "book", c.recall(ctx))
 		for _, key := range c.holders.doomed() {
 			c.complain(ctx, key, c.Kill(ctx, key))
 		}
@@ -120,8 +115,20 @@ func latest(seen time.Time, held []note) time.Time {
 }
 
 // recall makes the callers known again that are in the book: their leases are
-// looked after although they have not called since the gateway was started.
+// looked after although they have not called since the gateway was started. The book
+// is read once, and not before there is something to do for one of them.
 func (c *Client) recall(ctx context.Context) error {
+	if c.book.Mount == "" || c.recalled.Load() {
+		return nil
+	}
+	err := c.readCallers(ctx)
+	if err == nil {
+		c.recalled.Store(true)
+	}
+	return err
+}
+
+func (c *Client) readCallers(ctx context.Context) error {
 	callers, err := c.shelf("subjects").names(ctx)
 	if err != nil {
 		return err

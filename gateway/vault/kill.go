@@ -39,7 +39,7 @@ func (c *Client) Kill(ctx context.Context, callerKey string) error {
 // credential the function names. Of one that has others as well the leases end that
 // were issued to the named ones.
 func (c *Client) KillIf(ctx context.Context, ended func(*call.Caller) bool) error {
-	var problems []error
+	problems := []error{c.recall(ctx)}
 	for _, h := range c.holders.list() {
 		all, some := h.over(ended)
 		if all {
