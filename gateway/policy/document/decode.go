@@ -7,27 +7,39 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// fields reads an object's fields and remembers the first that is wrong.
+// maxFields is how many fields an object of the output has at the most.
+const maxFields = 7
+
+// fields are an object's fields, and the first that was wrong. They are so few that
+// looking through them is faster than asking the object.
 type fields struct {
-	obj ast.Object
-	err error
+	names  [maxFields]string
+	values [maxFields]ast.Value
+	n      int
+	err    error
 }
 
-// fieldsOf wants an object of n fields. As each of the n is then asked for by
-// name, an unknown one is found by the count.
-func fieldsOf(v ast.Value, n int) (*fields, error) {
+// fieldsOf wants an object of least to most fields. As each of so many is then asked
+// for by name, an unknown one is found by the count.
+func fieldsOf(v ast.Value, least, most int) (*fields, error) {
+	f := &fields{}
 	o, ok := v.(ast.Object)
 	if !ok {
-		return &fields{}, errors.New("not an object")
+		return f, errors.New("not an object")
 	}
-	if o.Len() != n {
-		return &fields{}, fmt.Errorf("has %d fields, not %d", o.Len(), n)
+	if n := o.Len(); n < least || n > most {
+		return f, fmt.Errorf("has %d fields, not %d", n, most)
 	}
-	return &fields{obj: o}, nil
+	o.Foreach(func(name, value *ast.Term) {
+		s, _ := name.Value.(ast.String) // what is no string has no name
+		f.names[f.n], f.values[f.n] = string(s), value.Value
+		f.n++
+	})
+	return f, nil
 }
 
 func (f *fields) inner(name string, v ast.Value, n int) *fields {
-	in, err := fieldsOf(v, n)
+	in, err := fieldsOf(v, n, n)
 	if err != nil {
 		f.fail(name, err)
 	}
@@ -48,12 +60,20 @@ func (f *fields) fail(name string, err error) {
 }
 
 func (f *fields) get(name string) ast.Value {
-	if f.obj != nil {
-		if t := f.obj.Get(ast.InternedTerm(name)); t != nil {
-			return t.Value
+	v := f.find(name)
+	if v == nil {
+		f.fail(name, errors.New("missing"))
+	}
+	return v
+}
+
+// find returns nil for a field that is not there.
+func (f *fields) find(name string) ast.Value {
+	for i := range f.n {
+		if f.names[i] == name {
+			return f.values[i]
 		}
 	}
-	f.fail(name, errors.New("missing"))
 	return nil
 }
 

@@ -49,7 +49,7 @@ type Approval struct {
 // Decode reads an output. It refuses a missing field, an unknown one and any
 // value of another type: a policy that answers in another form has not answered.
 func Decode(v ast.Value) (out Output, err error) {
-	o, err := fieldsOf(v, 7)
+	o, err := fieldsOf(v, maxFields, maxFields)
 	if err != nil {
 		return out, fmt.Errorf("decision: %w", err)
 	}
@@ -106,31 +106,30 @@ func decodeTransforms(f *fields) []Transform {
 	}
 	out := make([]Transform, 0, list.Len())
 	list.Foreach(func(t *ast.Term) {
-		o, ok := t.Value.(ast.Object)
-		if !ok {
-			f.fail("transforms", errors.New("not an object"))
-			return
-		}
-		out = append(out, decodeTransform(f, o))
+		out = append(out, decodeTransform(f, t.Value))
 	})
 	return out
 }
 
 // decodeTransform reads one; args may be left out.
-func decodeTransform(f *fields, o ast.Object) Transform {
-	r := &fields{obj: o}
+func decodeTransform(f *fields, v ast.Value) Transform {
+	r, err := fieldsOf(v, 1, 2)
+	if err != nil {
+		f.fail("transforms", err)
+		return Transform{}
+	}
 	tr := Transform{Name: r.text("name")}
 	want := 1
-	if args := o.Get(ast.InternedTerm("args")); args != nil {
+	if args := r.find("args"); args != nil {
 		want = 2
-		v, err := ast.JSON(args.Value)
+		v, err := ast.JSON(args)
 		m, ok := v.(map[string]any)
 		if err != nil || !ok {
 			r.fail("args", errors.New("not an object"))
 		}
 		tr.Args = m
 	}
-	if o.Len() != want || tr.Name == "" {
+	if r.n != want || tr.Name == "" {
 		r.fail("name", errors.New("a transform has a name, perhaps args, and nothing else"))
 	}
 	f.adopt("transforms", r)

@@ -9,6 +9,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"portcullis/gateway/policy/document"
@@ -24,11 +25,60 @@ var ErrTimeout = errors.New("the policy took too long")
 func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
 	asked := *in
 	asked.Principal.Tier = p.TierOf(&in.Principal)
-	v, err := eval(ctx, limit, p.decide, rego.EvalParsedInput(p.writer.Value(&asked)))
+	v, err := p.question.ask(newBudget(ctx, limit), p.writer.Value(&asked))
 	if err != nil {
 		return document.Output{}, err
 	}
 	return document.Decode(v)
+}
+
+// question is the query for the decision. It is asked of the evaluator itself,
+// without the layer above it that prepares every query for every purpose.
+type question struct {
+	body     ast.Body
+	query    ast.QueryCompiler
+	compiler *ast.Compiler
+	store    storage.Store
+	read     storage.Transaction // nothing is ever written, so all share it
+}
+
+// answer is the variable that takes the decision.
+const answer = ast.Var("answer")
+
+func newQuestion(ctx context.Context, c *ast.Compiler, s storage.Store) (*question, error) {
+	q := &question{query: c.QueryCompiler(), compiler: c, store: s}
+	body, err := ast.ParseBody("data.gateway.decision = " + string(answer))
+	if err != nil {
+		return nil, err
+	}
+	if q.body, err = q.query.Compile(body); err != nil {
+		return nil, err
+	}
+	q.read, err = s.NewTransaction(ctx)
+	return q, err
+}
+
+func (q *question) ask(b *budget, in ast.Value) (v ast.Value, err error) {
+	if b.ctx.Err() != nil {
+		return nil, ErrTimeout
+	}
+	answers := 0
+	err = topdown.NewQuery(q.body).WithQueryCompiler(q.query).WithCompiler(q.compiler).WithStore(q.store).WithTransaction(q.read).
+		WithInput(ast.NewTerm(in)).WithStrictBuiltinErrors(true).WithCancel(b).WithMetrics(metrics.NoOp()).
+		Iter(b.ctx, func(r topdown.QueryResult) error {
+			answers++
+			v = r[answer].Value
+			return nil
+		})
+	switch {
+	case topdown.IsCancel(err):
+		return nil, ErrTimeout
+	case err != nil:
+		return nil, fmt.Errorf("evaluate the policy: %w", err)
+	case answers != 1:
+		return nil, ErrNoDecision
+	}
+	return v, nil
 }
 
 // budget stops an evaluation that takes too long or whose caller has left. The

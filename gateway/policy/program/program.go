@@ -26,7 +26,7 @@ type Program struct {
 	parsed   map[string]*ast.Module
 	compiler *ast.Compiler
 	store    storage.Store
-	decide   rego.PreparedEvalQuery
+	question *question
 	reads    document.Reads
 	team     document.Reads // what the team's rules alone read
 	ends     []int64        // when grants end, in order
@@ -166,7 +166,7 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	p.writer = document.NewWriter(p.reads)
 	p.team = document.NewReads(readsOf(p.compiled(p.Team)))
 	p.ends = ends(p.Data)
-	p.decide, err = p.Prepare(ctx, "data.gateway.decision", Strict)
+	p.question, err = newQuestion(ctx, p.compiler, p.store)
 	return err
 }
 

@@ -18,7 +18,11 @@ import (
 func (p *Program) Trace(ctx context.Context, in *document.Input) ([]string, error) {
 	tracer := topdown.NewBufferTracer()
 	w := document.NewWriter(document.Everything())
-	_, err := p.decide.Eval(ctx, rego.EvalParsedInput(w.Value(in)), rego.EvalQueryTracer(tracer))
+	q, err := p.Prepare(ctx, "data.gateway.decision", Strict)
+	if err != nil {
+		return nil, err
+	}
+	_, err = q.Eval(ctx, rego.EvalParsedInput(w.Value(in)), rego.EvalQueryTracer(tracer))
 	if err != nil {
 		return nil, fmt.Errorf("evaluate the policy: %w", err)
 	}
