@@ -6,5 +6,5 @@
 // credential does, or when the policy has changed.
 //
 // An event says how the gateway knows of the change: it made it, a Poller has looked,
-// or a Tap has read it in Vault's audit records.
+// a Tap has read it in Vault's audit records, or Vault Enterprise has told a Feed.
 package events

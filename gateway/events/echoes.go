@@ -1,24 +1,36 @@
 package events
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
 )
 
 // echoes matches what Vault tells of with what the gateway has done itself, one for
-// one, so that a change through the gateway is told once. Either may come first.
+// one, so that a change through the gateway is told once; so is one that a look has
+// found. Either may come first.
 type echoes struct {
 	publish func(Event)
 
 	mu      sync.Mutex            // guards what follows; taken after the log's
 	ours    map[Topic][]time.Time // our changes that Vault has not told of yet
 	waiting map[Topic][]*heard    // what Vault has told of that may be ours
+	looked  map[Topic]found       // what a look has just found
 	swept   time.Time
 }
 
 // heard is an event that waits for our own word of it.
-type heard struct{ timer *time.Timer }
+type heard struct {
+	timer   *time.Timer
+	version int
+}
+
+// found is the version that a look has found, and when.
+type found struct {
+	version int
+	at      time.Time
+}
 
 const (
 	echoWait = time.Second      // for our own word, after Vault's
@@ -27,14 +39,38 @@ const (
 )
 
 func newEchoes(publish func(Event)) *echoes {
-	return &echoes{publish: publish, ours: map[Topic][]time.Time{}, waiting: map[Topic][]*heard{}}
+	return &echoes{publish: publish, ours: map[Topic][]time.Time{}, waiting: map[Topic][]*heard{}, looked: map[Topic]found{}}
 }
 
-// own notes a change of ours. It has the form of a watcher of the log.
-func (s *echoes) own(e Event) {
-	if e.Kind != ResourceChanged || e.Source != FromGateway {
-		return
+// told notes what others have told of. It has the form of a watcher of the log.
+func (s *echoes) told(e Event) {
+	switch {
+	case e.Kind != ResourceChanged:
+	case e.Source == FromGateway:
+		s.own(e)
+	case e.Source == FromPoll:
+		s.found(e)
 	}
+}
+
+// found notes a change that a look has found. Vault's word of it is not needed any
+// more, whether it waits or is about to come.
+func (s *echoes) found(e Event) {
+	now, t := time.Now(), Topic{Mount: e.Mount, Path: e.Path}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep(now)
+	s.looked[t] = found{e.Version, now}
+	for _, w := range slices.Clone(s.waiting[t]) {
+		if w.version <= e.Version {
+			w.timer.Stop()
+			s.take(t, w)
+		}
+	}
+}
+
+// own notes a change of ours.
+func (s *echoes) own(e Event) {
 	now, t := time.Now(), Topic{Mount: e.Mount, Path: e.Path}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,12 +95,15 @@ func (s *echoes) heard(e Event) {
 		}
 		return
 	}
+	if l, ok := s.looked[t]; ok && now.Sub(l.at) < echoWait && e.Version <= l.version {
+		return
+	}
 	e.Time = now
 	wait := echoWait
 	if len(s.waiting) >= echoMost {
 		wait = 0
 	}
-	h := &heard{}
+	h := &heard{version: e.Version}
 	s.waiting[t] = append(s.waiting[t], h)
 	h.timer = time.AfterFunc(wait, func() {
 		s.mu.Lock()
@@ -96,6 +135,7 @@ func (s *echoes) sweep(now time.Time) {
 		return
 	}
 	s.swept = now
+	maps.DeleteFunc(s.looked, func(_ Topic, l found) bool { return now.Sub(l.at) > echoWait })
 	for t, times := range s.ours {
 		times = slices.DeleteFunc(times, func(at time.Time) bool { return now.Sub(at) > echoLate })
 		if s.ours[t] = times; len(times) == 0 {

@@ -32,8 +32,26 @@ type Poller struct {
 	// Default 2,000.
 	Names int
 
-	mu   sync.Mutex // guards seen
-	seen map[Topic]*state
+	mu     sync.Mutex // guards what follows
+	seen   map[Topic]*state
+	told   bool // something else tells of changes
+	rounds int  // begun since told
+	wake   chan struct{}
+}
+
+// rarely is how much longer a round takes while something else tells of changes.
+const rarely = 12
+
+// Rely says whether something else tells of changes at once, as well as it can. While
+// it does, rounds are rare; the first one is not, as it finds what was changed before.
+func (p *Poller) Rely(told bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told, p.rounds = told, 0
+	select {
+	case p.wake <- struct{}{}:
+	default: // it is not waiting
+	}
 }
 
 // Seen is what the metadata of a secret says.
@@ -51,6 +69,7 @@ type state struct {
 	known bool // last or names were read, or told by our own write
 	dirty bool // our own change is not in last yet
 	fresh bool // made by our own change, and not reached by a round yet
+	heard int  // how many changes were told of
 }
 
 // Run polls until ctx ends.
@@ -64,7 +83,9 @@ func (p *Poller) Run(ctx context.Context) {
 	if p.Names == 0 {
 		p.Names = 2000
 	}
-	p.seen = map[Topic]*state{}
+	p.mu.Lock()
+	p.seen, p.wake = map[Topic]*state{}, make(chan struct{}, 1)
+	p.mu.Unlock()
 	p.Log.watch(p.own)
 	for p.round(ctx) {
 	}
@@ -76,9 +97,9 @@ func (p *Poller) round(ctx context.Context) bool {
 	r := &round{Poller: p, work: p.Log.subscribed()}
 	r.queue = slices.Collect(maps.Keys(r.work))
 	r.room = p.Names
-	step := p.step(len(r.queue))
+	n := p.begin(len(r.queue))
 	for i := 0; i < len(r.queue); i++ {
-		if !pause(ctx, jitter(step)) {
+		if !p.rest(ctx, p.step(n)) {
 			return false
 		}
 		r.look(ctx, r.queue[i])
@@ -87,11 +108,37 @@ func (p *Poller) round(ctx context.Context) bool {
 	return len(r.queue) > 0 || pause(ctx, jitter(p.Every))
 }
 
-// step is the pause before each look, judged by what the last round has found.
-func (p *Poller) step(subscribed int) time.Duration {
+// begin begins a round and returns how many looks it will have, judged by what the
+// last one has found.
+func (p *Poller) begin(subscribed int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return max(p.Every/time.Duration(max(subscribed, len(p.seen), 1)), time.Second/time.Duration(p.PerSecond))
+	p.rounds++
+	return max(subscribed, len(p.seen), 1)
+}
+
+// step is the pause before each look of a round of n.
+func (p *Poller) step(n int) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	every := p.Every
+	if p.told && p.rounds > 1 {
+		every *= rarely
+	}
+	return max(every/time.Duration(n), time.Second/time.Duration(p.PerSecond))
+}
+
+// rest is a pause that ends when it is no longer known how long it should be.
+func (p *Poller) rest(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(jitter(d))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-p.wake:
+	case <-t.C:
+	}
+	return true
 }
 
 // jitter spreads a pause by a quarter to both sides.
@@ -165,6 +212,7 @@ func (p *Poller) own(e Event) {
 	}
 	s.last.Version = max(s.last.Version, e.Version)
 	s.known, s.dirty = s.known || e.Version > 0, true
+	s.heard++
 }
 
 // within reports whether a secret lies in a subtree that is looked at. The lock is
@@ -192,8 +240,9 @@ func (r *round) look(ctx context.Context, t Topic) {
 		r.list(ctx, t)
 		return
 	}
+	heard := r.heard(t)
 	now, err := r.Look(ctx, r.work[t], t)
-	if err != nil || !r.changed(t, now) {
+	if err != nil || !r.changed(t, now, heard) {
 		return
 	}
 	r.publish(t, now.Version)
@@ -213,13 +262,27 @@ func (p *Poller) state(t Topic) *state {
 	return s
 }
 
-// changed notes what was seen and reports whether somebody else did it.
-func (p *Poller) changed(t Topic, now Seen) bool {
+// heard is how many changes of a secret were told of.
+func (p *Poller) heard(t Topic) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.seen[t]; s != nil {
+		return s.heard
+	}
+	return 0
+}
+
+// changed notes what was seen and reports whether nobody has told of it. A look that
+// a change was told of during is not known to be of before or after it: the next one is.
+func (p *Poller) changed(t Topic, now Seen, heard int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.state(t)
+	if s.heard != heard {
+		return false
+	}
 	was := *s
-	*s = state{last: now, known: true}
+	*s = state{last: now, known: true, heard: heard}
 	if !was.known {
 		return false
 	}

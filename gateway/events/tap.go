@@ -23,7 +23,7 @@ type Tap struct {
 // or, when that is empty, in the root one.
 func NewTap(l *Log, mount, namespace string) *Tap {
 	t := &Tap{mount, strings.Trim(namespace, "/"), newEchoes(l.Publish)}
-	l.watch(t.echoes.own)
+	l.watch(t.echoes.told)
 	return t
 }
 
