@@ -39,6 +39,7 @@ var only = map[string]string{
 	"github.com/open-policy-agent/opa":    "policy",
 	"github.com/tetratelabs/wazero":       "transform",
 	"github.com/hashicorp/vault/api":      "vault vaultpolicy", // the latter with an operator's own token
+	"github.com/coder/websocket":          "vault",
 	"github.com/knadh/koanf":              "config",
 	"github.com/julienschmidt/httprouter": "edge",
 	"github.com/lestrrat-go/jwx":          "auth",
