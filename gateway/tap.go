@@ -11,11 +11,16 @@ import (
 	"sync"
 
 	"portcullis/gateway/events"
+	"portcullis/gateway/vault"
 )
 
 // outside tells of changes made past the gateway until ctx ends: from Vault's audit
-// records when a tap is configured, else by looking.
+// records when a tap is configured, from its event stream, else by looking.
 func (g *gateway) outside(ctx context.Context) {
+	if g.cfg.VaultEvents {
+		g.hear(ctx)
+		return
+	}
 	if g.cfg.VaultAuditTap == "" {
 		g.poller().Run(ctx)
 		return
@@ -23,6 +28,24 @@ func (g *gateway) outside(ctx context.Context) {
 	if err := g.tap(ctx); err != nil && ctx.Err() == nil {
 		g.logs.Server.Error("the audit tap failed: changes are looked for instead", "cause", err)
 		g.poller().Run(ctx)
+	}
+}
+
+// hear hears of changes from Vault's event stream. Looking goes on beside it, rarely
+// while the stream is open: Vault may lose a notification.
+func (g *gateway) hear(ctx context.Context) {
+	p, feed := g.poller(), events.NewFeed(g.events, g.cfg.KVMount)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { p.Run(ctx) })
+	err := g.vault.Listen(ctx, vault.Listener{
+		Mount:   g.cfg.KVMount,
+		Opened:  func() { p.Rely(true) },
+		Closed:  func() { p.Rely(false) },
+		Changed: func(c vault.Change) { feed.Changed(c.Operation, c.Path, c.Version) },
+	})
+	if err != nil {
+		g.logs.Server.Warn("VAULT_EVENTS is on, but only Vault Enterprise 1.16 and later has an event stream: changes are looked for instead", "cause", err)
 	}
 }
 

@@ -88,6 +88,7 @@ func (c *Config) checkVault(p *problems) {
 	c.checkVaultLogin(p)
 	p.unless((c.VaultClientCert == "") == (c.VaultClientKey == ""), "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: both or neither must be set")
 	p.unless(isTap(c.VaultAuditTap), "VAULT_AUDIT_TAP: must be file:PATH, unix:PATH or tcp:HOST:PORT with a loopback address, as anybody who reaches it could make events up")
+	p.unless(c.VaultAuditTap == "" || !c.VaultEvents, "VAULT_AUDIT_TAP and VAULT_EVENTS: only one may be set")
 	p.name("KV_MOUNT", c.KVMount)
 	_, err := call.ParsePath(c.DefaultPrefix)
 	p.unless(err == nil, "DEFAULT_PREFIX: not a clean path")

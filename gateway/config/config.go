@@ -31,6 +31,9 @@ type Config struct {
 	// are told of at once: file:PATH, unix:PATH or tcp:LOOPBACK:PORT. Empty: the
 	// metadata of subscribed secrets is looked at every few seconds instead.
 	VaultAuditTap string `cfg:"VAULT_AUDIT_TAP"`
+	// Such changes are told of by the event stream of Vault Enterprise instead. Where
+	// Vault has none, the metadata is looked at as before.
+	VaultEvents bool `cfg:"VAULT_EVENTS"`
 
 	// How the gateway proves itself to Vault: one of these four ways
 	VaultToken           call.Secret `cfg:"VAULT_TOKEN"`

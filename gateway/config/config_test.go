@@ -124,3 +124,15 @@ func ExampleDefault() {
 	os.Stdout.WriteString(c.Listen() + "\n")
 	// Output: 127.0.0.1:8089
 }
+
+func TestOneSourceOfChanges(t *testing.T) {
+	base(t)
+	t.Setenv("VAULT_EVENTS", "true")
+	if c, err := config.Load(""); err != nil || !c.VaultEvents {
+		t.Errorf("got %v", err)
+	}
+	t.Setenv("VAULT_AUDIT_TAP", "file:/x")
+	if _, err := config.Load(""); err == nil || !strings.Contains(err.Error(), "VAULT_AUDIT_TAP and VAULT_EVENTS") {
+		t.Errorf("both: got %v", err)
+	}
+}

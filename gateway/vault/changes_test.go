@@ -3,15 +3,21 @@ package vault_test
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/coder/websocket"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault"
@@ -161,7 +167,7 @@ func TestListenRedirectedElsewhere(t *testing.T) {
 }
 
 // TestListenWithTheNewToken: the stream is opened again when the gateway has another
-// token, and when Vault does not know the one that it has.
+// token.
 func TestListenWithTheNewToken(t *testing.T) {
 	e := vaulttest.StartEvents(t, "")
 	file := writeFile(t, "first")
@@ -176,4 +182,73 @@ func TestListenWithTheNewToken(t *testing.T) {
 	if asked := e.Asked(); asked[len(asked)-1].Get("X-Vault-Token") != "second" {
 		t.Errorf("asked with %v", asked)
 	}
+}
+
+func TestListenWithADeadToken(t *testing.T) {
+	e := vaulttest.StartEvents(t, "")
+	file := writeFile(t, "first")
+	there := forward(t, e.URL)
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Vault-Token") == "second" {
+			there.ServeHTTP(w, r)
+			return
+		}
+		if err := os.WriteFile(file, []byte("second"), 0o600); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}`))
+	}))
+	t.Cleanup(refusing.Close)
+	h, stop := listen(t, newClient(t, vault.Config{Addr: refusing.URL, Login: vault.Login{TokenFile: file}}))
+	eventually(t, "a stream", func() bool { return h.String() == "opened" })
+	_ = stop()
+}
+
+// TestListenOverTLS: the stream has the TLS settings of all else, and is no HTTP/2.
+func TestListenOverTLS(t *testing.T) {
+	e := vaulttest.StartEvents(t, "")
+	srv := httptest.NewUnstartedServer(forward(t, e.URL))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	ca := writeFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
+	h, stop := listen(t, newClient(t, vault.Config{Addr: srv.URL, CACert: ca, Login: vault.Login{Token: "own"}}))
+	eventually(t, "a stream", func() bool { return h.String() == "opened" })
+	_ = stop()
+
+	log := &heard{}
+	cl := newClient(t, vault.Config{Addr: srv.URL, Login: vault.Login{Token: "own"}, Log: slog.New(slog.NewTextHandler(log, nil))})
+	h, stop = listen(t, cl)
+	eventually(t, "a failure", func() bool { return strings.Contains(log.String(), "certificate") })
+	if _ = stop(); h.String() != "" || len(e.Asked()) != 1 {
+		t.Errorf("a server that nobody vouches for: heard %s", h)
+	}
+}
+
+// TestListenToSilence: a stream at whose other end nothing answers is opened again.
+func TestListenToSilence(t *testing.T) {
+	over := make(chan struct{})
+	cl := stub(t, vault.Config{Timeout: 500 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		<-over // and reads nothing
+		_ = c.CloseNow()
+	})
+	t.Cleanup(func() { close(over) })
+	h, stop := listen(t, cl)
+	eventually(t, "another stream", func() bool { return h.String() == "opened\nclosed\nopened" })
+	_ = stop()
+}
+
+// forward sends everything on.
+func forward(t *testing.T, to string) http.Handler {
+	t.Helper()
+	u, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return httputil.NewSingleHostReverseProxy(u)
 }

@@ -92,8 +92,13 @@ func enable(t *testing.T, v *stack.Vault, device string) {
 // follow opens an event stream and returns its events.
 func follow(t *testing.T, g *stack.Gateway) <-chan string {
 	t.Helper()
+	return followAt(t, g.URL+"/events")
+}
+
+func followAt(t *testing.T, url string) <-chan string {
+	t.Helper()
 	ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL+"/events", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
