@@ -75,7 +75,7 @@ func (g *gateway) mayHear(ctx context.Context, c *call.Caller, e events.Event) b
 		r.Op, r.Args = e.Op, argument("prefix", e.Path)
 	}
 	b, err := g.ops.Bind(r)
-	if err != nil || b.Resource.Mount != e.Mount {
+	if err != nil || b.Resource.Mount != e.Mount || g.vault.Own(b.Resource) {
 		return false
 	}
 	d := g.policy.Decide(ctx, b)

@@ -32,6 +32,10 @@ func (b Book) holds(r call.Resource) bool {
 	return b.Mount != "" && r.Mount == b.Mount && r.Path.Within(b.Path)
 }
 
+// Own reports whether a resource is what the gateway notes for itself: it is nobody's
+// secret, and nobody is told of it.
+func (c *Client) Own(r call.Resource) bool { return c.book.holds(r) }
+
 // page is what the book has about one caller. Leases and the tokens that they
 // were issued with are on pages of their own.
 type page struct {

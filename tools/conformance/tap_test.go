@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,6 +76,45 @@ func TestAuditTap(t *testing.T) {
 			case <-time.After(3 * time.Second):
 			}
 		})
+	}
+}
+
+// TestNobodyHearsOfTheLeaseBook holds that the gateway's own notes about leases are
+// told to nobody, whatever the caller may read.
+func TestNobodyHearsOfTheLeaseBook(t *testing.T) {
+	root, err := stack.Build(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := stack.StartVault(t.Context(), root, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.Stop() })
+	dir := t.TempDir()
+	grants := "grants: {subjects: {agent_api: {kv: {mcp: {ops: [kv.read, kv.list]}}}}}\n"
+	if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(grants), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := append(stack.DevEnv(root, v), "VAULT_AUDIT_TAP=file:"+v.AuditFile, "POLICY_DIR="+dir)
+	g, err := stack.StartGateway(t.Context(), stack.GatewayOptions{Root: root, Dir: t.TempDir(), Env: env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Stop() })
+	heard := followAt(t, g.URL+"/events?path=mcp/")
+	for _, path := range []string{"mcp/.leases/subjects/other/leases/x", "mcp/other/app"} {
+		if status, err := v.Send(t.Context(), http.MethodPost, "secret/data/"+path, `{"data":{}}`); err != nil || status != http.StatusOK {
+			t.Fatalf("got %d %v", status, err)
+		}
+	}
+	if got := <-heard; !strings.Contains(got, "mcp/other/app") {
+		t.Errorf("told of %s", got)
+	}
+	select {
+	case more := <-heard:
+		t.Errorf("told of %s as well", more)
+	case <-time.After(3 * time.Second):
 	}
 }
 
