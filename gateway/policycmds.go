@@ -201,8 +201,8 @@ func (c policyReplayCmd) Run() error {
 
 type policyBenchCmd struct {
 	policyFlags
-	Rounds int           `help:"How often each case is measured; the best counts." default:"5"`
-	Round  time.Duration `help:"How long once is." default:"200ms"`
+	Rounds int           `help:"How often each case is measured; the best counts." default:"60"`
+	Round  time.Duration `help:"How long once is." default:"25ms"`
 }
 
 // Help is the end of the command's help.

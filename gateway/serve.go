@@ -61,10 +61,10 @@ func (g *gateway) reloadOnHangup(ctx context.Context) {
 	}
 }
 
-// gcPercent lets the heap grow to five times of what is in use. The gateway's own
+// gcPercent lets the heap grow to three times of what is in use. The gateway's own
 // heap is small, and at Go's default the collector takes about a tenth of a
 // decision's time.
-const gcPercent = 400
+const gcPercent = 200
 
 // tuneGC leaves a value that the operator has set (GOGC) alone.
 func tuneGC() {

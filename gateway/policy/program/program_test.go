@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -231,4 +232,55 @@ func ExampleProgram_Decide() {
 	out, err := p.Decide(context.Background(), &in, time.Second)
 	fmt.Println(out.Allow, out.Reasons[0].Code, err)
 	// Output: false resource.denied <nil>
+}
+
+// manyRules are a team's rules of which some hold, some are undefined, some take
+// arguments and some ask another rule under another input: more than are looked
+// through one by one.
+func manyRules() string {
+	var b strings.Builder
+	b.WriteString("package policy.deny.many\n\nimport rego.v2\n\n")
+	for i := range 60 {
+		fmt.Fprintf(&b, "r%d := %d if input.args.bytes > %d\n\n", i, i, i)
+		fmt.Fprintf(&b, "f%d(x) := x + r%d\n\n", i, i)
+		fmt.Fprintf(&b, "deny contains {\"code\": \"many.%d\", \"msg\": \"\", \"rule\": \"many.%d\"} if {\n\tf%d(1) == %d\n\tr%d\n\tinput.resource.version == %d\n}\n\n",
+			i, i, i, i+1, (i+7)%60, i)
+	}
+	b.WriteString("aside if r30 with input as {\"args\": {\"bytes\": 31}}\n\n" +
+		"deny contains {\"code\": \"many.aside\", \"msg\": \"\", \"rule\": \"many.aside\"} if {\n\taside\n\tnot r30\n\tinput.resource.version == 99\n}\n")
+	return b.String()
+}
+
+// A decision must be the one that the evaluator comes to with nothing of ours in it.
+func TestDecideIsWhatTheEvaluatorSays(t *testing.T) {
+	p := must(t, nil, manyRules())
+	probe, err := p.Probe(t.Context(), program.Variant{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, denied := document.NewWriter(document.Everything()), 0
+	for bytes := range 70 {
+		for _, version := range []int{0, 5, 30, 59, 99} {
+			in := own(t)
+			in.Args.Bytes, in.Resource.Version = bytes, version
+			got, err := p.Decide(t.Context(), &in, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.Principal.Tier = p.TierOf(&in.Principal)
+			want, err := probe(t.Context(), w.Value(&in))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Fatalf("bytes %d, version %d: got %+v, want %+v", bytes, version, got, want)
+			}
+			if !got.Allow {
+				denied++
+			}
+		}
+	}
+	if denied < 30 || denied > 320 {
+		t.Errorf("%d of 350 are denied: the test looks at one side", denied)
+	}
 }
