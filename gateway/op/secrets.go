@@ -62,7 +62,7 @@ func (f *finder) fields(v reflect.Value) {
 
 // strings finds the strings of a JSON value, without the names of members.
 func (f *finder) strings(raw []byte) {
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	for len(f.found) < maxSecrets {
 		tok, err := dec.ReadToken()
 		if err != nil {

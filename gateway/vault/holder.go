@@ -69,6 +69,7 @@ type holder struct {
 	caller  *call.Caller
 	seen    time.Time
 	users   map[string]*user  // credentials that were used, see credentialOf
+	latest  *user             // one of them, nil for none
 	purses  map[string]*purse // by the names of their policies
 	subject string            // text of the policy
 	killed  bool

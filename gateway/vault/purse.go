@@ -53,6 +53,10 @@ func credentialOf(c *call.Caller) string {
 
 // use notes that a credential was used. The caller holds mu.
 func (h *holder) use(c *call.Caller) *user {
+	if h.latest != nil && h.latest.caller == c { // the calls of one credential share it
+		h.latest.seen = time.Now()
+		return h.latest
+	}
 	id := credentialOf(c)
 	u := h.users[id]
 	if u == nil {
@@ -61,6 +65,7 @@ func (h *holder) use(c *call.Caller) *user {
 		h.users[id] = u
 	}
 	u.caller, u.seen = c, time.Now()
+	h.latest = u
 	return u
 }
 
@@ -169,6 +174,7 @@ func (h *holder) drop(c *call.Caller) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.users, credentialOf(c))
+	h.latest = nil
 }
 
 // resettle works out anew what every credential may that has tokens, and lets those
