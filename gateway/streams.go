@@ -43,16 +43,13 @@ func (g *gateway) openStreams() {
 	g.events = events.New(events.Config{
 		Allow: g.mayHear, Valid: g.auth.Valid,
 		Hold:     func(c *call.Caller) (func(), error) { return g.limit.Hold(c, g.policy.TierOf(c), limit.Stream) },
-		Revision: g.revision,
+		Revision: g.policy.Revision,
 	})
 	g.sse = sse.New(sse.Config{
 		Log: g.events, KVMount: g.cfg.KVMount, KeepAlive: g.keepAlive(),
 		Error: func(w http.ResponseWriter, err *call.Error) { edge.WriteError(w, err, "") },
 	})
 }
-
-// revision names the policy in force.
-func (g *gateway) revision() string { return g.policy.Status().Revision }
 
 func (g *gateway) keepAlive() time.Duration { return time.Duration(g.cfg.SSEKeepAlive) * time.Second }
 

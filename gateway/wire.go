@@ -130,7 +130,7 @@ func (g *gateway) routes() error {
 	g.mcp = mcp.New(mcp.Config{
 		Catalogue: g.ops, Do: g.calls.Do, Callable: g.policy.Callable, Names: g.policy.Names, Version: version,
 		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.challenge,
-		Events: g.events, KeepAlive: g.keepAlive(), Revision: g.revision, Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
+		Events: g.events, KeepAlive: g.keepAlive(), Revision: g.policy.Revision, Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
 	})
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		g.edge.Handle(method, "/mcp", g.mcp.ServeMCP)

@@ -95,6 +95,9 @@ func (e *Engine) tier(s *snapshot, name string) (op.Tier, bool) {
 	return t, ok
 }
 
+// Revision names the policy in force.
+func (e *Engine) Revision() string { return e.active.Load().Revision }
+
 // Status is what health and metrics say of the policy.
 type Status struct {
 	Revision   string

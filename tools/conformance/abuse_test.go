@@ -144,15 +144,7 @@ func TestChangeMadePastTheGateway(t *testing.T) {
 	defer stop()
 	streams := map[string]io.Reader{}
 	for _, path := range []string{"outside/here", "outside/", ""} {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL+"/events?path=mcp/agent_api/"+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("X-API-Key", "dev-api-key")
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := openEvents(ctx, t, g.URL+"/events?path=mcp/agent_api/"+path)
 		defer func() { _ = resp.Body.Close() }()
 		streams[path] = resp.Body
 	}

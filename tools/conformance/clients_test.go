@@ -31,18 +31,25 @@ var installed = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 })
 
-// newGateway starts a dev Vault and the built gateway in front of it.
-func newGateway(t testing.TB, env ...string) (*stack.Gateway, *stack.Vault) {
+// newVault builds what is tested and starts a dev Vault.
+func newVault(t testing.TB) (root string, v *stack.Vault) {
 	t.Helper()
 	root, err := stack.Build(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := stack.StartVault(t.Context(), root, t.TempDir())
+	v, err = stack.StartVault(t.Context(), root, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = v.Stop() })
+	return root, v
+}
+
+// newGateway starts a dev Vault and the built gateway in front of it.
+func newGateway(t testing.TB, env ...string) (*stack.Gateway, *stack.Vault) {
+	t.Helper()
+	root, v := newVault(t)
 	env = slices.Concat(stack.DevEnv(root, v), []string{"RATE_LIMIT_REQUESTS=100000"}, env)
 	g, err := stack.StartGateway(t.Context(), stack.GatewayOptions{Root: root, Dir: t.TempDir(), Env: env})
 	if err != nil {

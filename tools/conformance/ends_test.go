@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"bufio"
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,10 +13,10 @@ import (
 	"portcullis/gateway/e2e/stack"
 )
 
-// listen opens an event stream and waits until it has begun.
-func listen(t *testing.T, g *stack.Gateway) *bufio.Reader {
+// openEvents asks for an event stream as the development caller.
+func openEvents(ctx context.Context, t *testing.T, url string) *http.Response {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.URL+"/events", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,6 +25,13 @@ func listen(t *testing.T, g *stack.Gateway) *bufio.Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return resp
+}
+
+// listen opens an event stream and waits until it has begun.
+func listen(t *testing.T, g *stack.Gateway) *bufio.Reader {
+	t.Helper()
+	resp := openEvents(t.Context(), t, g.URL+"/events")
 	t.Cleanup(func() { _ = resp.Body.Close() })
 	b := bufio.NewReader(resp.Body)
 	if line, err := b.ReadString('\n'); err != nil || resp.StatusCode != http.StatusOK {

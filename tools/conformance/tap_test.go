@@ -82,15 +82,7 @@ func TestAuditTap(t *testing.T) {
 // TestNobodyHearsOfTheLeaseBook holds that the gateway's own notes about leases are
 // told to nobody, whatever the caller may read.
 func TestNobodyHearsOfTheLeaseBook(t *testing.T) {
-	root, err := stack.Build(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := stack.StartVault(t.Context(), root, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = v.Stop() })
+	root, v := newVault(t)
 	dir := t.TempDir()
 	grants := "grants: {subjects: {agent_api: {kv: {mcp: {ops: [kv.read, kv.list]}}}}}\n"
 	if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(grants), 0o600); err != nil {
@@ -138,15 +130,7 @@ func follow(t *testing.T, g *stack.Gateway) <-chan string {
 func followAt(t *testing.T, url string) <-chan string {
 	t.Helper()
 	ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("X-API-Key", "dev-api-key")
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := openEvents(ctx, t, url)
 	out := make(chan string, 16)
 	go func() {
 		defer close(out)
