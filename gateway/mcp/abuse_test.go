@@ -372,7 +372,8 @@ func TestAbuseRequestState(t *testing.T) {
 		{"as it was", call(agent(t), "one", state), `"resultType":"complete"`},
 		{"another tool", call(agent(t), "two", state), "-32602"},
 		{"another caller", call(other, "one", state), "-32602"},
-		{"damaged", call(agent(t), "one", state[:len(state)-2]+`A"`), "-32602"},
+		{"damaged", call(agent(t), "one", damaged(state)), "-32602"},
+		{"cut", call(agent(t), "one", state[:len(state)-2]+`"`), "-32602"},
 		{"a number", call(agent(t), "one", `,"requestState":1`), "-32602"},
 		{"answers of a wrong type", call(agent(t), "one", `,"inputResponses":{"a":1}`), "-32602"},
 	} {
@@ -380,6 +381,18 @@ func TestAbuseRequestState(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", tc.name, tc.got, tc.want)
 		}
 	}
+}
+
+// damaged is the text with its fifth character from the end, one of base64url
+// with six bits that count, replaced by another one.
+func damaged(text string) string {
+	b := []byte(text)
+	other := byte('A')
+	if b[len(b)-5] == other {
+		other = 'B'
+	}
+	b[len(b)-5] = other
+	return string(b)
 }
 
 // TestAbuseDeleteRace ends sessions while they are used in every way.
