@@ -46,6 +46,13 @@ func Echo() []byte {
 	)).Assemble()
 }
 
+// Idle leaves its input as it is, with so many pages of memory, of which it uses one.
+func Idle(pages byte) []byte {
+	g := honest(unchanged())
+	g.Memory = []byte{0, pages}
+	return g.Assemble()
+}
+
 // Modules returns all of them.
 func Modules() []Module {
 	return append(atLoad(), atCall()...)

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"portcullis/gateway/transform/wasmbin"
 )
@@ -16,7 +15,7 @@ import (
 // Engine compiles and runs the modules of one generation. Closing it ends all
 // of them.
 type Engine struct {
-	// ctx carries the memory allocator. It is never cancelled.
+	// ctx is never cancelled.
 	ctx context.Context
 	// calls is the context of every call: none can be cancelled, and none has
 	// values to look for.
@@ -36,7 +35,7 @@ type Engine struct {
 func NewEngine(ctx context.Context, cacheDir string) (*Engine, error) {
 	ctx = context.WithoutCancel(ctx)
 	e := &Engine{
-		ctx:   experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(allocate)),
+		ctx:   ctx,
 		calls: empty{ctx},
 	}
 	cfg := wazero.NewRuntimeConfig().WithMemoryLimitPages(stubPages)

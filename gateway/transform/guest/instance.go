@@ -6,39 +6,46 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"portcullis/gateway/transform/wasmbin"
 )
 
 // plainStart bounds what an instance may spend before its first call, on
 // _initialize, abi and init. A Go runtime needs wasmbin.StartFuel for that.
-const plainStart = 4_000_000
+const plainStart = 1_000_000
 
 // instance is one memory with its functions. It serves one call at a time.
 type instance struct {
 	m         *Module
 	mod       api.Module
 	mem       api.Memory
+	linear    *memory
 	fuel      api.MutableGlobal
 	alloc     api.Function
 	transform api.Function
 	stack     [3]uint64
 	calls     int
-	// image and globals are the state to return to, with Reset.
-	image   []byte
+	// globals are what is restored beside the memory, with Reset.
 	globals []api.MutableGlobal
-	values  []uint64
 	// in and out are the buffers of the call that runs.
 	in, out [2]uint32
 }
 
 func (m *Module) newInstance() (*instance, error) {
-	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	mod, err := m.engine.rt.InstantiateModule(m.engine.ctx, m.compiled, cfg)
+	in := &instance{m: m}
+	ctx := experimental.WithMemoryAllocator(m.engine.ctx, experimental.MemoryAllocatorFunc(func(_, limit uint64) experimental.LinearMemory {
+		in.linear = allocate(limit)
+		return in.linear
+	}))
+	mod, err := m.engine.rt.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
+		if in.linear != nil {
+			in.linear.Free()
+		}
 		return nil, fmt.Errorf("instantiate: %w", err)
 	}
-	in := &instance{m: m, mod: mod, mem: mod.Memory()}
+	in.mod, in.mem = mod, mod.Memory()
 	in.fuel, _ = mod.ExportedGlobal(wasmbin.FuelExport).(api.MutableGlobal)
 	in.alloc, in.transform = mod.ExportedFunction("alloc"), mod.ExportedFunction("transform")
 	if err := in.start(); err != nil {
@@ -116,12 +123,12 @@ func (in *instance) snapshot() error {
 			return err
 		}
 	}
-	view, _ := in.mem.Read(0, in.mem.Size())
-	in.image = append([]byte(nil), view...)
 	for _, name := range in.m.globals {
 		g, _ := in.mod.ExportedGlobal(name).(api.MutableGlobal)
 		in.globals = append(in.globals, g)
-		in.values = append(in.values, g.Get())
+	}
+	if in.m.image == nil {
+		in.m.image = capture(in.linear.buf, in.globals)
 	}
 	return nil
 }
@@ -136,13 +143,7 @@ func (in *instance) clean() bool {
 		}
 		return in.mem.Size() <= in.m.start
 	}
-	if int(in.mem.Size()) != len(in.image) {
-		return false
-	}
-	for i, g := range in.globals {
-		g.Set(in.values[i])
-	}
-	return in.mem.Write(0, in.image)
+	return in.m.image.restore(in.linear, in.globals)
 }
 
 func (in *instance) wipe(buf [2]uint32) {

@@ -55,6 +55,8 @@ type Module struct {
 	// start is the most memory in bytes that an instance may have before its
 	// first call, and after one if it is to be used again.
 	start uint32
+	// image is the state to return to, with Reset. The first instance sets it.
+	image *image
 }
 
 // Load decodes, checks, meters and compiles a module, and starts its instances.

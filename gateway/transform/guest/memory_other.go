@@ -1,6 +1,6 @@
-package guest
+//go:build !linux
 
-import "github.com/tetratelabs/wazero/experimental"
+package guest
 
 // memory is a linear memory that at least doubles when it must move. Growing
 // page by page then copies each byte about once, whatever the guest does.
@@ -9,9 +9,7 @@ type memory struct {
 	max uint64
 }
 
-func allocate(size, limit uint64) experimental.LinearMemory {
-	return &memory{buf: make([]byte, 0, size), max: limit}
-}
+func allocate(limit uint64) *memory { return &memory{max: limit} }
 
 // Reallocate returns the memory with the new length.
 func (m *memory) Reallocate(size uint64) []byte {
@@ -23,6 +21,9 @@ func (m *memory) Reallocate(size uint64) []byte {
 	m.buf = m.buf[:size]
 	return m.buf
 }
+
+// zero clears all of it.
+func (m *memory) zero() { clear(m.buf) }
 
 // Free drops the memory.
 func (m *memory) Free() { m.buf = nil }
