@@ -114,7 +114,7 @@ func (d *decoder) finish() error {
 	case d.dataNum >= 0 && d.dataNum != d.m.Segments:
 		return fmt.Errorf("data count is %d, there are %d segments", d.dataNum, d.m.Segments)
 	case d.m.Start && !d.lim.Start:
-		return errors.New("a start function is not allowed")
+		return errors.New("a start function is not allowed, export it as _initialize instead")
 	}
 	return nil
 }
