@@ -17,7 +17,10 @@ const (
 	fuelPerByte = 400
 	fuelLog     = 2_000_000
 	fuelCall    = 4_500_000
-	fuelStub    = 20_000_000
+	// A Go runtime spends on more than the guest's own code.
+	fuelStubBase    = 5_000_000
+	fuelStubPerByte = 5_000
+	fuelStub        = 20_000_000
 	// maxFuel is the most that a manifest can ask for.
 	maxFuel = 200_000_000
 
@@ -45,8 +48,8 @@ func (e *Entry) fuel(h guest.Hook, n int) int64 {
 	if e.Limits.Fuel != 0 {
 		return e.Limits.Fuel
 	}
-	if e.WASI == "stub" { // a Go runtime spends on more than the guest's own code
-		return fuelStub
+	if e.WASI == "stub" {
+		return min(fuelStubBase+fuelStubPerByte*int64(n), fuelStub)
 	}
 	limit := int64(fuelCall)
 	if h == guest.Log {
