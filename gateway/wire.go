@@ -258,15 +258,15 @@ func (g *gateway) transformPart() obs.Part {
 
 // redactLog passes a line of a log through the redactor and the modules of the log
 // hook, which may drop it. Before they are loaded only the start is logged.
-func (g *gateway) redactLog(line []byte) ([]byte, bool) {
+func (g *gateway) redactLog(dst, line []byte) ([]byte, bool) {
 	if g.transforms == nil {
-		return line, true
+		return append(dst, line...), true
 	}
-	return g.transforms.Line(line)
+	return g.transforms.Line(dst, line)
 }
 
 // redactEvidence is redactLog for records that nothing may drop.
-func (g *gateway) redactEvidence(line []byte) []byte { return g.transforms.Record(line) }
+func (g *gateway) redactEvidence(dst, line []byte) []byte { return g.transforms.Record(dst, line) }
 
 // close lets everything go that is held.
 func (g *gateway) close(ctx context.Context) error {

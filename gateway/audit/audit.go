@@ -19,12 +19,13 @@ import (
 type Log struct {
 	path   string
 	sync   bool
-	filter func([]byte) []byte
+	filter func(dst, line []byte) []byte
 
 	mu   sync.Mutex // guards the fields below and keeps lines whole
 	file *os.File
-	size int64 // of the file, to cut off half a line; -1 when it is not a regular file
-	buf  []byte
+	size int64  // of the file, to cut off half a line; -1 when it is not a regular file
+	raw  []byte // a record before the filter
+	buf  []byte // what is written
 	seq  uint64
 
 	syncMu sync.Mutex // held by the one who calls fsync for everybody before it
@@ -37,9 +38,9 @@ type Config struct {
 	// Group lets every record be followed by an fsync that it shares with the records
 	// written meanwhile.
 	Group bool
-	// Filter sees every line, without its end, before it is written. It returns what
-	// is written and must not keep the slice. Optional.
-	Filter func([]byte) []byte
+	// Filter sees every line, without its end, before it is written. It appends what is
+	// written to dst and must not keep the slices. Optional.
+	Filter func(dst, line []byte) []byte
 }
 
 // Open makes a log. The file is opened with the first record; Check tells early
@@ -98,11 +99,13 @@ func (l *Log) appendLine(kind string, r *op.Record) (*os.File, uint64, error) {
 		return nil, 0, err
 	}
 	var err error
-	if l.buf, err = appendRecord(l.buf[:0], kind, r); err != nil {
+	if l.raw, err = appendRecord(l.raw[:0], kind, r); err != nil {
 		return nil, 0, err
 	}
 	if l.filter != nil {
-		l.buf = append(l.buf[:0], l.filter(l.buf)...)
+		l.buf = l.filter(l.buf[:0], l.raw)
+	} else {
+		l.buf = append(l.buf[:0], l.raw...)
 	}
 	l.buf = append(l.buf, '\n')
 	n, err := l.file.Write(l.buf)

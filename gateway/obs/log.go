@@ -21,9 +21,9 @@ type LogConfig struct {
 	Dir    string // directory of the files, "-" for none
 	Level  slog.Level
 	Stderr *os.File
-	// Filter sees every line before it is written. It returns what is written, and
-	// whether anything is. It must not keep the slice. Optional.
-	Filter func([]byte) ([]byte, bool)
+	// Filter sees every line before it is written. It appends what is written to dst,
+	// and tells whether anything is. It must not keep the slices. Optional.
+	Filter func(dst, line []byte) ([]byte, bool)
 }
 
 // Logs are the logs of the gateway.
@@ -93,7 +93,7 @@ func (c LogConfig) filtered(w io.Writer) io.Writer {
 	if c.Filter == nil {
 		return w
 	}
-	return filterWriter{w, c.Filter}
+	return &filterWriter{w: w, filter: c.Filter}
 }
 
 // Close closes the files.
@@ -105,17 +105,19 @@ func (l *Logs) Close() error {
 	return errors.Join(errs...)
 }
 
+// filterWriter is behind one handler, which writes one line at a time.
 type filterWriter struct {
 	w      io.Writer
-	filter func([]byte) ([]byte, bool)
+	filter func(dst, line []byte) ([]byte, bool)
+	line   []byte
 }
 
-func (f filterWriter) Write(p []byte) (int, error) {
-	line, keep := f.filter(p)
-	if !keep {
+func (f *filterWriter) Write(p []byte) (int, error) {
+	var keep bool
+	if f.line, keep = f.filter(f.line[:0], p); !keep {
 		return len(p), nil
 	}
-	if _, err := f.w.Write(line); err != nil {
+	if _, err := f.w.Write(f.line); err != nil {
 		return 0, err
 	}
 	return len(p), nil

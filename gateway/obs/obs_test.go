@@ -18,7 +18,7 @@ import (
 	"portcullis/gateway/op"
 )
 
-func newLogs(t *testing.T, filter func([]byte) ([]byte, bool)) (*obs.Logs, string) {
+func newLogs(t *testing.T, filter func(dst, line []byte) ([]byte, bool)) (*obs.Logs, string) {
 	t.Helper()
 	dir := t.TempDir()
 	stderr, err := os.Create(filepath.Join(dir, "stderr"))
@@ -62,8 +62,8 @@ func TestEachLogHasItsFile(t *testing.T) {
 // TestEveryLinePassesTheFilter: what the filter changes is changed everywhere, and
 // what it drops is nowhere.
 func TestEveryLinePassesTheFilter(t *testing.T) {
-	l, dir := newLogs(t, func(line []byte) ([]byte, bool) {
-		return bytes.ReplaceAll(line, []byte("canary"), []byte("*")), !bytes.Contains(line, []byte("drop"))
+	l, dir := newLogs(t, func(dst, line []byte) ([]byte, bool) {
+		return append(dst, bytes.ReplaceAll(line, []byte("canary"), []byte("*"))...), !bytes.Contains(line, []byte("drop"))
 	})
 	for _, log := range []*slog.Logger{l.Requests, l.Responses, l.Server} {
 		log.Info("x", "k", "canary")

@@ -7,50 +7,52 @@ import (
 	"portcullis/gateway/transform/guest"
 )
 
-// Line returns a log record as it may be written, and whether it may be: a module
-// can drop a record. The native floor has always been over it; where a module
+// Line appends a log record to dst as it may be written, and tells whether it may be:
+// a module can drop a record. The native floor has always been over it; where a module
 // fails, the record says so and stays at the floor.
-func (s *Set) Line(line []byte) ([]byte, bool) {
-	out, err := s.line(line, s.o.Floor.Append)
+func (s *Set) Line(dst, line []byte) ([]byte, bool) {
+	out, err := s.line(dst, line, s.o.Floor.Append)
 	if f := (*Failure)(nil); errors.As(err, &f) {
 		if f.Code == guest.Refused {
-			return nil, false
+			return dst, false
 		}
-		return mark(out, f), true
+		return append(dst, mark(out[len(dst):], f)...), true
 	}
 	return out, true
 }
 
 // Record is Line for evidence, which no module can drop, and in which what was just
 // read from Vault is not looked for: it has names, paths and codes, and no values.
-func (s *Set) Record(line []byte) []byte {
-	out, err := s.line(line, s.o.Floor.AppendEvidence)
+func (s *Set) Record(dst, line []byte) []byte {
+	out, err := s.line(dst, line, s.o.Floor.AppendEvidence)
 	if f := (*Failure)(nil); errors.As(err, &f) {
-		return mark(out, f)
+		return append(dst, mark(out[len(dst):], f)...)
 	}
 	return out
 }
 
-// line returns the record after the floor and, without an error, the modules.
-func (s *Set) line(line []byte, under func(dst, text []byte) []byte) ([]byte, error) {
-	floor := under(make([]byte, 0, len(line)+256), line)
+// line appends the record after the floor and, without an error, the modules.
+func (s *Set) line(dst, line []byte, under func(dst, text []byte) []byte) ([]byte, error) {
+	before := len(dst)
+	dst = under(dst, line)
 	g := s.Pin()
 	defer g.Release()
 	if len(g.logs) == 0 {
-		return floor, nil
+		return dst, nil
 	}
-	text, ended := bytes.CutSuffix(floor, []byte("\n"))
+	text, ended := bytes.CutSuffix(dst[before:], []byte("\n"))
 	for _, u := range g.logs {
 		out, _, err := u.apply(nil, guest.Log, text, maxFuel)
 		if err != nil {
-			return floor, err
+			return dst, err
 		}
 		text = out
 	}
+	dst = append(dst[:before], text...)
 	if ended {
-		return append(text, '\n'), nil
+		dst = append(dst, '\n')
 	}
-	return text, nil
+	return dst, nil
 }
 
 // mark adds the failure as the first member of the record.
