@@ -74,7 +74,8 @@ func (l *Log) close() error {
 // Intent records what is about to be done.
 func (l *Log) Intent(r *op.Record) error { return l.write("intent", r) }
 
-// Refusal records a call that is denied, limited or cannot be decided.
+// Refusal records a call that is denied, limited or cannot be decided, and one whose
+// arguments do not bind: of those it keeps nothing, because nobody knows what they are.
 func (l *Log) Refusal(r *op.Record) error { return l.write("refusal", r) }
 
 // Outcome records what came of an intent.

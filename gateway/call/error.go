@@ -12,7 +12,7 @@ type Error struct {
 	Code       Code
 	Msg        string        // for the caller: fixed text, no data of Vault's
 	Err        error         // for the log; may be nil
-	RetryAfter time.Duration // when to try again, zero when unknown
+	RetryAfter time.Duration // when to try again, zero when unknown; see Wait
 	Scopes     []string      // what the caller lacks, for InsufficientScope
 	Data       any           // public facts beside the message, for example a deleted version's metadata
 }
@@ -26,6 +26,20 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Wait is how long to wait before the call is made again, zero when waiting does not
+// help or nobody can say. What passes by itself is worth another try soon, even when
+// nobody knows when it will have passed.
+func (e *Error) Wait() time.Duration {
+	if e.RetryAfter > 0 {
+		return e.RetryAfter
+	}
+	switch e.Code {
+	case RateLimited, LeaseQuota, VaultUnavailable, VaultAuth, PolicyTimeout, AuditUnavailable, Overloaded:
+		return time.Second
+	}
+	return 0
+}
 
 // Errorf makes an error with a public message.
 func Errorf(c Code, format string, args ...any) *Error {

@@ -82,12 +82,13 @@ type ErrorDetail struct {
 func WriteError(w http.ResponseWriter, err error, decisionID string) {
 	e := call.AsError(err)
 	h := w.Header()
-	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	wait := e.Wait().Seconds()
+	if wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait))))
 	}
 	raw, merr := json.Marshal(ErrorBody{Detail: detail(e), Error: ErrorDetail{
 		Code: e.Code, Message: e.Msg, DecisionID: decisionID, RequestID: h.Get("X-Request-Id"),
-		RetryAfter: math.Ceil(e.RetryAfter.Seconds()*1000) / 1000, Scopes: e.Scopes, Data: e.Data,
+		RetryAfter: math.Ceil(wait*1000) / 1000, Scopes: e.Scopes, Data: e.Data,
 	}})
 	if merr != nil {
 		raw = []byte(`{"error":{"code":"internal","message":"internal error"}}`)

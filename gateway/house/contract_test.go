@@ -38,6 +38,11 @@ func TestCodes(t *testing.T) {
 		if got := edge.Status(c); got < 400 || (got == http.StatusInternalServerError) != (c == call.Internal) {
 			t.Errorf("%s: status %d", c, got)
 		}
+		w := httptest.NewRecorder()
+		edge.WriteError(w, call.Errorf(c, "refused"), "")
+		if hint := w.Header().Get("Retry-After") != ""; hint != passes(c) || hint != strings.Contains(w.Body.String(), `"retry_after_s"`) {
+			t.Errorf("%s: over REST the answer is %v %s, want a hint when to retry: %v", c, w.Header(), w.Body, passes(c))
+		}
 	}
 }
 
@@ -65,13 +70,26 @@ func TestCodesOverMCP(t *testing.T) {
 		var reply struct {
 			Result struct {
 				IsError bool
-				Content struct{ Error struct{ Code call.Code } } `json:"structuredContent"`
+				Content struct {
+					Error struct {
+						Code  call.Code
+						Retry int `json:"retry_after_s"`
+					}
+				} `json:"structuredContent"`
 			}
 		}
 		if err := json.Unmarshal(w.Body.Bytes(), &reply); err != nil || w.Code != http.StatusOK || !reply.Result.IsError || reply.Result.Content.Error.Code != c {
 			t.Errorf("%s: got %d %s", c, w.Code, w.Body)
 		}
+		if (reply.Result.Content.Error.Retry > 0) != passes(c) {
+			t.Errorf("%s: over MCP the answer is %s, want a hint when to retry: %v", c, w.Body, passes(c))
+		}
 	}
+}
+
+// passes reports whether what a code names goes away by itself.
+func passes(c call.Code) bool {
+	return edge.Status(c) == http.StatusServiceUnavailable || edge.Status(c) == http.StatusTooManyRequests
 }
 
 var (

@@ -59,14 +59,10 @@ type wireError struct {
 }
 
 func (a answer) wireError(e *call.Error) wireError {
-	w := wireError{
+	return wireError{
 		Code: e.Code, Message: e.Msg, DecisionID: a.decision, RequestID: a.request,
-		Scopes: e.Scopes, Details: e.Data,
+		RetryAfter: int(math.Ceil(e.Wait().Seconds())), Scopes: e.Scopes, Details: e.Data,
 	}
-	if e.RetryAfter > 0 {
-		w.RetryAfter = int(math.Ceil(e.RetryAfter.Seconds()))
-	}
-	return w
 }
 
 // answer names the call that an error belongs to.

@@ -54,10 +54,7 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchang
 		return ex.faultOf(err)
 	}
 	if !s.sessions.open(sess, time.Now()) {
-		return &Fault{
-			Code: CodeCall, Msg: "too many sessions", status: http.StatusServiceUnavailable,
-			header: http.Header{"Retry-After": {"60"}},
-		}
+		return streamFault(&call.Error{Code: call.Overloaded, Msg: "too many sessions", RetryAfter: time.Minute})
 	}
 	if s.Events != nil {
 		sess.cursor = s.Events.Now(ex.Caller, sess.id)

@@ -3,7 +3,9 @@ package mcp
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -56,8 +58,8 @@ func streamFault(e *call.Error) *Fault {
 	case call.Unauthenticated:
 		f.status = http.StatusUnauthorized
 	}
-	if e.RetryAfter > 0 {
-		f.header = http.Header{"Retry-After": {"60"}}
+	if wait := e.Wait(); wait > 0 {
+		f.header = http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(wait.Seconds())))}}
 	}
 	return f
 }

@@ -107,7 +107,7 @@ func (p *Pipeline) panicked(rec *op.Record, v any) error {
 
 func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
 	if err := p.bind(ctx, rec); err != nil {
-		return nil, err
+		return nil, p.refuse(rec, err)
 	}
 	finish, err := p.admit(ctx, rec)
 	if err != nil {

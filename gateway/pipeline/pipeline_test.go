@@ -91,7 +91,10 @@ func TestOrder(t *testing.T) {
 		steps      string
 	}{
 		{name: "allowed", steps: "decide take intent act outcome publish log"},
-		{name: "bad arguments", args: `{"x":1}`, code: call.InvalidRequest, steps: "log"},
+		{name: "bad arguments", args: `{"x":1}`, code: call.InvalidRequest, steps: "refusal log"},
+		{name: "bad arguments, not written", args: `{"x":1}`, change: func(b *bench) {
+			b.Refusal = func(*op.Record) error { return fail }
+		}, code: call.AuditUnavailable, steps: "log"},
 		{name: "denied", change: func(b *bench) { b.Decide = deny(call.Forbidden) }, code: call.Forbidden, steps: "take refusal log"},
 		{name: "limited", change: func(b *bench) {
 			b.Take = func(*op.Bound, *op.Decision) error { return call.Errorf(call.RateLimited, "slow down") }
