@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/mcp"
@@ -24,7 +26,8 @@ type stdioCmd struct {
 
 // Help is the end of the command's help.
 func (stdioCmd) Help() string {
-	return "The credential comes from one of the files, or from PORTCULLIS_API_KEY.\n\n" + examples(
+	return "The credential comes from one of the files, or from PORTCULLIS_API_KEY. Why a message " +
+		"could not be carried is its answer, and on stderr; when none could be, the exit code is 1.\n\n" + examples(
 		"portcullis stdio --url http://127.0.0.1:8089 --api-key-file key.txt",
 		"VAULT_ADDR=http://127.0.0.1:8200 portcullis stdio --config portcullis.toml --api-key-file key.txt",
 	)
@@ -49,8 +52,57 @@ func (s stdioCmd) Run() error {
 
 // remote carries the messages to a running gateway.
 func (s stdioCmd) remote(ctx context.Context) error {
-	r := &mcp.Remote{URL: strings.TrimSuffix(s.URL, "/") + "/mcp", Client: &http.Client{}, Out: os.Stdout, Sign: s.sign}
-	return ended(ctx, r.Serve(ctx, os.Stdin))
+	tr := http.DefaultTransport.(*http.Transport).Clone()
+	tr.ResponseHeaderTimeout = answerTimeout
+	var said report
+	r := &mcp.Remote{
+		URL: endpoint(s.URL), Out: os.Stdout, Sign: s.sign, Credential: s.source(), Took: said.took,
+		// A redirect would carry the credential to a place that nobody named.
+		Client: &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	return said.last(ended(ctx, r.Serve(ctx, os.Stdin)))
+}
+
+// answerTimeout is how long a gateway may take to begin its answer: longer than it
+// waits for Vault.
+const answerTimeout = 2 * time.Minute
+
+// endpoint is where the gateway answers MCP; who names that itself is right as well.
+func endpoint(u string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(u, "/"), "/mcp") + "/mcp"
+}
+
+// report tells whoever reads stderr why messages are not carried, each reason once
+// in a row.
+type report struct {
+	mu   sync.Mutex // guards what follows
+	text string     // that was said last
+	good bool       // something has been carried
+}
+
+// took hears what came of a message.
+func (r *report) took(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.good = true
+		return
+	}
+	if r.text != err.Error() {
+		r.text = err.Error()
+		fmt.Fprintln(os.Stderr, "portcullis:", r.text)
+	}
+}
+
+// last is the end of the command: it has failed when nothing could be carried, about
+// which no further word is needed.
+func (r *report) last(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil || r.good || r.text == "" {
+		return err
+	}
+	return foundError{errors.New(r.text)}
 }
 
 // here runs the gateway in this process, without a listener.
@@ -66,8 +118,9 @@ func (s stdioCmd) here(ctx context.Context) error {
 	background, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() { defer close(done); g.run(background) }()
-	st := &mcp.Stdio{Server: g.mcp, Out: os.Stdout, Who: func() (*call.Caller, error) { return s.who(g) }}
-	err = ended(ctx, st.Serve(ctx, os.Stdin))
+	var said report
+	st := &mcp.Stdio{Server: g.mcp, Out: os.Stdout, Who: func() (*call.Caller, error) { return s.known(g, &said) }}
+	err = said.last(ended(ctx, st.Serve(ctx, os.Stdin)))
 	stop()
 	<-done
 	g.events.Close()
@@ -81,6 +134,23 @@ func (s stdioCmd) who(g *gateway) (*call.Caller, error) {
 		return nil, err
 	}
 	return g.auth.Authenticate(r)
+}
+
+// known is who, and says what is wrong with a credential and where it comes from.
+func (s stdioCmd) known(g *gateway, said *report) (*call.Caller, error) {
+	c, err := s.who(g)
+	if err == nil {
+		said.took(nil)
+		return c, nil
+	}
+	e, ok := errors.AsType[*call.Error](err)
+	if !ok {
+		e = call.Errorf(call.Unauthenticated, "%v", err)
+	} else {
+		e = call.Errorf(e.Code, "the gateway does not accept the credential from %s (%s)", s.source(), e.Code)
+	}
+	said.took(errors.New(e.Msg))
+	return nil, e
 }
 
 // ended is the error of serving, none when it was told to stop.
@@ -106,6 +176,18 @@ func (s stdioCmd) sign(r *http.Request) error {
 }
 
 var errNoCredential = errors.New("stdio needs one of --api-key-file, --token-file and PORTCULLIS_API_KEY")
+
+// source is where the credential comes from.
+func (s stdioCmd) source() string {
+	switch {
+	case s.TokenFile != "":
+		return "--token-file " + s.TokenFile
+	case s.KeyFile != "":
+		return "--api-key-file " + s.KeyFile
+	default:
+		return "PORTCULLIS_API_KEY"
+	}
+}
 
 func (s stdioCmd) credential() (string, error) {
 	file := s.KeyFile + s.TokenFile

@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +72,56 @@ func TestStdioWrongUsage(t *testing.T) {
 			t.Errorf("%q: exit code %d, want 2 and %s in\n%s", args, code, want, out)
 		}
 	}
+}
+
+// TestStdioSaysWhatIsWrong: to the client, and to whoever reads stderr, which ends in
+// exit code 1 when no message could be carried; a redirect is not followed.
+func TestStdioSaysWhatIsWrong(t *testing.T) {
+	g := e2e.StartGateway(t, e2e.StartVault(t))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("the credential went elsewhere: %v", r.Header)
+	}))
+	defer elsewhere.Close()
+	redirects := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer redirects.Close()
+	inProcess := []string{"VAULT_ADDR=http://127.0.0.1:1", "VAULT_TOKEN=t", "LOG_DIR=logs", `API_KEYS_JSON={"dev-api-key":"agent_api"}`}
+	for name, tc := range map[string]struct {
+		env  []string
+		args []string
+		want string // in the answer and on stderr
+		code int
+	}{
+		"fine":               {[]string{"PORTCULLIS_API_KEY=" + e2e.Key}, []string{"--url", g.URL}, "", 0},
+		"the whole address":  {[]string{"PORTCULLIS_API_KEY=" + e2e.Key}, []string{"--url", g.URL + "/mcp"}, "", 0},
+		"bad key":            {[]string{"PORTCULLIS_API_KEY=wrong"}, []string{"--url", g.URL}, "from PORTCULLIS_API_KEY (401 unauthenticated)", 1},
+		"away":               {[]string{"PORTCULLIS_API_KEY=k"}, []string{"--url", "http://127.0.0.1:1"}, "connection refused", 1},
+		"redirects":          {[]string{"PORTCULLIS_API_KEY=k"}, []string{"--url", redirects.URL}, "give the gateway's own address", 1},
+		"bad key, here":      {append(inProcess, "PORTCULLIS_API_KEY=wrong"), nil, "from PORTCULLIS_API_KEY (unauthenticated)", 1},
+		"in process, a good": {append(inProcess, "PORTCULLIS_API_KEY="+e2e.Key), nil, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, errs, code := stdio(t, tc.env, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, tc.args...)
+			if code != tc.code || !strings.Contains(out, tc.want) || strings.Count(errs, tc.want) != 1 && tc.want != "" {
+				t.Errorf("exit code %d, want %d and %q in\n%s\nand once in\n%s", code, tc.code, tc.want, out, errs)
+			}
+			if tc.code == 0 && out != `{"jsonrpc":"2.0","id":1,"result":{}}`+"\n" {
+				t.Errorf("got %s", out)
+			}
+		})
+	}
+}
+
+// stdio runs portcullis stdio with lines on its stdin until it ends.
+func stdio(t *testing.T, env []string, lines string, args ...string) (out, errs string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(e2e.Root(t), "bin", "portcullis"), append([]string{"stdio"}, args...)...)
+	var stdout, stderr strings.Builder
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = t.TempDir(), env, strings.NewReader(lines+"\n"), &stdout, &stderr
+	err := cmd.Run()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	}
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
 
 // TestEveryProblemAtOnce: who corrects a configuration sees all that is wrong with

@@ -3,13 +3,15 @@ package mcp
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Remote carries a stdio client's messages to a gateway elsewhere, over
@@ -20,6 +22,10 @@ type Remote struct {
 	Client *http.Client
 	// Sign adds the credential to a request.
 	Sign func(*http.Request) error
+	// Credential is where the credential comes from, for messages.
+	Credential string
+	// Took hears what came of every message, nil when it was carried. Optional.
+	Took func(error)
 	Out  io.Writer
 
 	out      sync.Mutex // guards writes to Out
@@ -105,13 +111,21 @@ func (r *Remote) cancel(m *message) {
 // request.
 func (r *Remote) send(ctx context.Context, line []byte, m *message) {
 	err := r.post(ctx, line, m)
-	if err == nil || m.id == nil || m.isResponse() || ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return
 	}
-	_ = r.write(encodeFault(m.id, &Fault{Code: CodeCall, Msg: err.Error()})) // the client has gone when this fails
+	if r.Took != nil {
+		r.Took(err)
+	}
+	if err == nil || m.id == nil || m.isResponse() {
+		return
+	}
+	f, ok := errors.AsType[*Fault](err)
+	if !ok {
+		f = &Fault{Code: CodeCall, Msg: err.Error()}
+	}
+	_ = r.write(encodeFault(m.id, f)) // the client has gone when this fails
 }
-
-var errUnreachable = errors.New("the gateway cannot be reached")
 
 // post sends a message and copies what comes back. When the gateway no longer knows
 // the session, the message is sent again in a new one.
@@ -132,14 +146,14 @@ func (r *Remote) post(ctx context.Context, line []byte, m *message) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	r.note(line, m, resp)
-	return r.copy(resp)
+	return r.copy(resp, m)
 }
 
 // exchange posts one message.
 func (r *Remote) exchange(ctx context.Context, line []byte, m *message) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.endpoint(m), bytes.NewReader(line))
 	if err != nil {
-		return nil, errUnreachable
+		return nil, unreachable(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
@@ -153,7 +167,7 @@ func (r *Remote) do(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := r.Client.Do(req)
 	if err != nil {
-		return nil, errUnreachable
+		return nil, unreachable(err)
 	}
 	return resp, nil
 }
@@ -195,38 +209,47 @@ func (r *Remote) current() string {
 	return r.session
 }
 
-// copy writes the messages of a reply, which is one of them or a stream.
-func (r *Remote) copy(resp *http.Response) error {
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		_, err := r.copyStream(resp.Body)
-		return err
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	if err != nil {
-		return errUnreachable
-	}
-	if body = bytes.TrimSpace(body); len(body) == 0 {
-		if resp.StatusCode >= http.StatusBadRequest {
-			return fmt.Errorf("the gateway answered %d", resp.StatusCode)
+// copy writes the messages of a reply, which is one of them or a stream. A request
+// that is not answered there never will be, which is a failure.
+func (r *Remote) copy(resp *http.Response, m *message) error {
+	request := m.id != nil && !m.isResponse()
+	if resp.StatusCode < 300 && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		answered := false
+		if _, err := r.copyStream(resp.Body, func(msg []byte) { answered = answered || answers(msg, m) }); err != nil || request && !answered {
+			return cutOff(cmp.Or(err, io.ErrUnexpectedEOF))
 		}
 		return nil
 	}
-	if _, f := parse(body); f != nil {
-		return fmt.Errorf("the gateway answered %d", resp.StatusCode)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	if err != nil {
+		return cutOff(err)
 	}
-	return r.write(body)
+	body = bytes.TrimSpace(body)
+	switch {
+	case request && answers(body, m):
+		line := jsontext.Value(body)
+		if err := line.Compact(); err != nil { // one message is one line
+			return cutOff(err)
+		}
+		return r.write(line)
+	case request, resp.StatusCode >= 300:
+		return r.refusal(resp, body)
+	}
+	return nil
 }
 
-// copyStream writes the messages of a stream and returns the last id in it.
-func (r *Remote) copyStream(body io.Reader) (last string, err error) {
+// copyStream writes the messages of a stream, each of which see is shown, and returns
+// the last id in it.
+func (r *Remote) copyStream(body io.Reader, see func([]byte)) (last string, err error) {
 	s := bufio.NewScanner(body)
 	s.Buffer(nil, 64<<20)
 	for s.Scan() {
 		if id, ok := strings.CutPrefix(s.Text(), "id: "); ok {
 			last = id
 		}
-		if data, ok := strings.CutPrefix(s.Text(), "data: "); ok && data != "" {
-			if err := r.write([]byte(data)); err != nil {
+		if data, ok := bytes.CutPrefix(s.Bytes(), []byte("data: ")); ok && len(data) > 0 {
+			see(data)
+			if err := r.write(bytes.Clone(data)); err != nil {
 				return last, err
 			}
 		}

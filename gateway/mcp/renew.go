@@ -65,7 +65,10 @@ func (r *Remote) renew(ctx context.Context, gone string) error {
 	hello, settings := r.hello, slices.Clone(r.settings)
 	r.mu.Unlock()
 	id, err := r.quietly(ctx, hello)
-	if err != nil || id == "" {
+	if err != nil {
+		return err
+	}
+	if id == "" {
 		return errSession
 	}
 	r.mu.Lock()
@@ -77,7 +80,7 @@ func (r *Remote) renew(ctx context.Context, gone string) error {
 	}
 	for _, line := range lines {
 		if _, err := r.quietly(ctx, line); err != nil {
-			return errSession
+			return err
 		}
 	}
 	return nil
@@ -96,7 +99,8 @@ func (r *Remote) quietly(ctx context.Context, line []byte) (id string, err error
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= http.StatusBadRequest {
-		return "", errSession
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what there is of it says why
+		return "", r.refusal(resp, body)
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	return resp.Header.Get(headerSession), err
@@ -153,7 +157,7 @@ func (r *Remote) streamOnce(ctx context.Context, after string) (status int, last
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusOK {
-		last, _ = r.copyStream(resp.Body) // the end of the stream is no error
+		last, _ = r.copyStream(resp.Body, func([]byte) {}) // the end of the stream is no error
 	}
 	return resp.StatusCode, last
 }
