@@ -101,7 +101,7 @@ func (g *gateway) serve(ctx context.Context) error {
 	for _, s := range servers {
 		go func() { failed <- s.serve() }()
 	}
-	if err := announce(servers[0]); err != nil {
+	if err := announce(servers); err != nil {
 		return err
 	}
 	select {
@@ -162,13 +162,17 @@ func (g *gateway) listen(ctx context.Context) ([]server, error) {
 	return servers, nil
 }
 
-// announce prints the ready line, which names the port that was found.
-func announce(s server) error {
-	scheme := "http"
-	if s.secure {
-		scheme = "https"
+// announce prints the ready line, which names the ports that were found.
+func announce(servers []server) error {
+	ready := map[string]string{}
+	for i, s := range servers {
+		scheme := "http"
+		if s.secure {
+			scheme = "https"
+		}
+		ready[[]string{"addr", "admin_addr"}[i]] = scheme + "://" + s.listener.Addr().String()
 	}
-	line, err := json.Marshal(map[string]string{"addr": scheme + "://" + s.listener.Addr().String()})
+	line, err := json.Marshal(ready)
 	if err != nil {
 		return err
 	}

@@ -115,10 +115,10 @@ func (g *gateway) pipeline() *pipeline.Pipeline {
 
 // routes mounts every transport. All of them end in g.calls.Do.
 func (g *gateway) routes() error {
-	g.edge = edge.New(g.edgeConfig())
+	g.edge = edge.New(g.edgeConfig(g.cfg.Loopback()))
 	g.admin = g.edge
 	if g.cfg.AdminAddr != "" {
-		g.admin = edge.New(g.edgeConfig())
+		g.admin = edge.New(g.edgeConfig(g.cfg.AdminLoopback()))
 		g.admin.Handle(http.MethodGet, "/decisions/:id/trace", g.trace)
 		g.probes(g.edge)
 	}
@@ -154,13 +154,13 @@ func (g *gateway) probes(e *edge.Edge) {
 	e.Public(http.MethodGet, "/readyz", g.health.Readyz)
 }
 
-func (g *gateway) edgeConfig() edge.Config {
+func (g *gateway) edgeConfig(loopback bool) edge.Config {
 	return edge.Config{
 		Authenticate: g.sse.Authenticate(g.auth.Authenticate), Challenge: g.challenge,
 		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
 		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
 		MaxBody:   g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
-		Loopback: g.cfg.Loopback(), AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins,
+		Loopback: loopback, AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins,
 		Log: g.logs.Requests, Server: g.logs.Server, Meter: g.meter,
 	}
 }

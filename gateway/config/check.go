@@ -155,10 +155,18 @@ func (c *Config) checkEdge(p *problems) {
 func (c *Config) Listen() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
 // Loopback reports whether only this machine can reach the listener.
-func (c *Config) Loopback() bool {
-	if c.Host == "localhost" {
+func (c *Config) Loopback() bool { return loopback(c.Host) }
+
+// AdminLoopback is Loopback for the administrators' listener.
+func (c *Config) AdminLoopback() bool {
+	host, _, err := net.SplitHostPort(c.AdminAddr)
+	return err == nil && loopback(host)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
 		return true
 	}
-	a, err := netip.ParseAddr(c.Host)
+	a, err := netip.ParseAddr(host)
 	return err == nil && a.IsLoopback()
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"portcullis/gateway/e2e"
+	"portcullis/gateway/e2e/stack"
 )
 
 // The canaries are put everywhere a caller can put a secret.
@@ -17,6 +18,7 @@ const (
 	canary       = "canary-b7f1c9e2d4"
 	canaryBase64 = "Y2FuYXJ5LWI3ZjFjOWUyZDQ=" // of the canary
 	canaryKey    = "canary-key-5d0e8a71f3b2c6"
+	canarySigner = "canary-signer-0c44de19b7-canary-signer-0c44de19b7" // signs tokens
 )
 
 // TestS11_CanaryStaysOutOfEverySink calls everything that can hold a secret, well
@@ -24,7 +26,9 @@ const (
 // writes. Only the answers that deliver a secret may hold one.
 func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	v := e2e.StartVault(t)
-	g := e2e.StartGateway(t, v, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "RATE_LIMIT_ENABLED=false", "VAULT_TOKEN="+v.Token)
+	g := e2e.StartGateway(t, v, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "RATE_LIMIT_ENABLED=false", "VAULT_TOKEN="+v.Token,
+		"ADMIN_ADDR=127.0.0.1:0", "JWT_HS256_SECRET="+canarySigner)
+	ears := openEars(t, g)
 	deliver := func(method, path, body string) {
 		if resp, raw := e2e.Do(t, method, g.URL+path, body); resp.StatusCode >= 300 {
 			t.Errorf("%s %s: got %d %s", method, path, resp.StatusCode, raw)
@@ -72,19 +76,26 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	if _, events := e2e.Do(t, "GET", g.URL+"/mcp/events", ""); strings.Contains(string(events), "canary") || !strings.Contains(string(events), "resource.changed") {
 		t.Errorf("the events hold the canary or nothing: %s", events)
 	}
-	presentBadly(t, g.URL)
+	presentBadly(t, g)
+	speakOnStdio(t, g, v)
+	readTraces(t, g)
+	deliver("PUT", "/secrets/"+lastChange, `{"data":{"password":"`+canary+`"}}`)
+	for _, e := range ears {
+		<-e.told
+	}
 	learned := readBack(t, g.URL)
 	if err := g.Stop(); err != nil {
 		t.Error(err)
 	}
-	lookInto(t, g.LogDir, v.Token)
+	lookIntoStreams(t, ears)
+	lookInto(t, g.LogDir, v.Token, 5)
 	for _, name := range []string{"requests.log", "responses.log", "server.log"} {
 		raw, err := os.ReadFile(filepath.Join(g.LogDir, name))
 		if i := strings.Index(string(raw), learned); err != nil || i >= 0 {
 			t.Errorf("%s holds a value that had just been read: %v", name, err)
 		}
 	}
-	for _, secret := range []string{canary, canaryBase64, canaryKey, learned} {
+	for _, secret := range []string{canary, canaryBase64, canaryKey, canarySigner, learned} {
 		if strings.Contains(g.Output(), secret) {
 			t.Errorf("stderr holds %s", secret)
 		}
@@ -109,7 +120,7 @@ func readBack(t *testing.T, url string) string {
 }
 
 // presentBadly presents credentials that are refused, and looks at the metrics page.
-func presentBadly(t *testing.T, url string) {
+func presentBadly(t *testing.T, g *stack.Gateway) {
 	t.Helper()
 	for _, h := range [][2]string{
 		{"X-API-Key", canaryKey},
@@ -118,7 +129,7 @@ func presentBadly(t *testing.T, url string) {
 		{"Authorization", "Basic " + canaryKey},
 		{"Authorization", "DPoP " + canaryKey},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/whoami", nil)
+		req, err := http.NewRequestWithContext(t.Context(), "GET", g.URL+"/whoami", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,13 +143,13 @@ func presentBadly(t *testing.T, url string) {
 		}
 		_ = resp.Body.Close()
 	}
-	if _, page := e2e.Do(t, "GET", url+"/metrics", ""); strings.Contains(string(page), "canary") || !strings.Contains(string(page), "portcullis_calls_total") {
+	if _, page := e2e.Do(t, "GET", g.AdminURL+"/metrics", ""); strings.Contains(string(page), "canary") || !strings.Contains(string(page), "portcullis_calls_total") {
 		t.Errorf("the metrics page holds the canary or nothing:\n%s", page)
 	}
 }
 
-// lookInto reads every file of a directory.
-func lookInto(t *testing.T, dir, vaultToken string) {
+// lookInto reads every file of a directory, of which there are some.
+func lookInto(t *testing.T, dir, vaultToken string, least int) {
 	t.Helper()
 	files := 0
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -150,14 +161,14 @@ func lookInto(t *testing.T, dir, vaultToken string) {
 			return err
 		}
 		files++
-		for _, secret := range []string{canary, canaryBase64, canaryKey, e2e.Key + `"`, "Token\":\"" + vaultToken} {
+		for _, secret := range []string{canary, canaryBase64, canaryKey, canarySigner, e2e.Key + `"`, "Token\":\"" + vaultToken} {
 			if strings.Contains(string(raw), secret) {
 				t.Errorf("%s holds %s", filepath.Base(path), secret)
 			}
 		}
 		return nil
 	})
-	if err != nil || files < 5 {
-		t.Errorf("looked into %d files, want at least 5: %v", files, err)
+	if err != nil || files < least {
+		t.Errorf("looked into %d files, want at least %d: %v", files, least, err)
 	}
 }

@@ -46,8 +46,8 @@ import (
 //
 // OP is == or != with a JSON value or bare text, ~ or !~ with a regular expression,
 // < or > with a number, "contains TEXT", "exists" or "missing". ${repeat:N:TEXT}
-// repeats a text, ${URL}, ${DIR}, ${LOGS}, ${VAULT_ADDR}, ${VAULT_TOKEN}, ${ROOT} and
-// ${PID} are set, ${env:NAME} is a variable of the test's own environment, and
+// repeats a text, ${URL}, ${ADMIN_URL}, ${DIR}, ${LOGS}, ${VAULT_ADDR}, ${VAULT_TOKEN},
+// ${ROOT} and ${PID} are set, ${env:NAME} is a variable of the test's own environment, and
 // ${jwt:sub=reader scopes=read,list} is a bearer token that the gateway's
 // JWT_HS256_SECRET has signed.
 type Script struct {

@@ -44,6 +44,8 @@ func (r *run) value(name string) string {
 		return r.vault.Token
 	case "URL":
 		return r.gateway.URL
+	case "ADMIN_URL":
+		return r.gateway.AdminURL
 	case "LOGS":
 		return r.gateway.LogDir
 	case "PID":

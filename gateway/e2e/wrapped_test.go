@@ -77,7 +77,7 @@ func TestAgentsNeverGetPlaintext(t *testing.T) {
 	if err := g.Stop(); err != nil {
 		t.Error(err)
 	}
-	lookInto(t, g.LogDir, v.Token)
+	lookInto(t, g.LogDir, v.Token, 5)
 }
 
 // get reads with the development key and asks for a form, "" for none.

@@ -9,8 +9,9 @@ import (
 // Gateway is a running gateway.
 type Gateway struct {
 	*Process
-	URL    string // http://127.0.0.1:PORT
-	LogDir string
+	URL      string // http://127.0.0.1:PORT
+	AdminURL string // of the administrators' listener, empty when there is none
+	LogDir   string
 }
 
 // GatewayOptions say how to run a gateway.
@@ -40,14 +41,15 @@ func DevEnv(root string, v *Vault) []string {
 func StartGateway(ctx context.Context, o GatewayOptions) (*Gateway, error) {
 	g := &Gateway{LogDir: filepath.Join(o.Dir, "logs")}
 	var ready struct {
-		Addr string `json:"addr"`
+		Addr  string `json:"addr"`
+		Admin string `json:"admin_addr"`
 	}
 	var err error
 	g.Process, err = Start(ctx, Command{
 		Path: filepath.Join(o.Root, "bin", "portcullis"), Args: []string{"serve"},
 		Env: o.Env, Dir: o.Dir, Stderr: o.Stderr, Ready: true,
 	}, &ready)
-	g.URL = ready.Addr
+	g.URL, g.AdminURL = ready.Addr, ready.Admin
 	return g, err
 }
 
