@@ -26,7 +26,7 @@ type attempt struct {
 }
 
 // TestEveryMutationIsAccountedFor sends ten thousand mutations while connections
-// are cut and replies are truncated, delayed and lost a hundred times, and while
+// are cut, requests stop halfway and replies are truncated, delayed and lost a hundred times, and while
 // Vault is killed and started again. Then it lays side by side what callers were
 // told, what the gateway has recorded and what Vault has recorded.
 func TestEveryMutationIsAccountedFor(t *testing.T) {
@@ -67,7 +67,8 @@ func breakSomething(t *testing.T, v *stack.Vault, p *vaulttest.Proxy, n int) {
 	}
 	f := []vaulttest.Fault{
 		{Cut: true}, {Cut: true, Bytes: 200}, {Refuse: true}, {Delay: 20 * time.Millisecond}, {Delay: 2500 * time.Millisecond},
-	}[n%5]
+		{In: 60}, {In: 1 << 20},
+	}[n%7]
 	f.Match, f.Times = "PUT /v1/secret/", 1
 	p.Break(f)
 }

@@ -43,6 +43,10 @@ func TestBrokenReplies(t *testing.T) {
 		"write, reply cut":            {fault: vaulttest.Fault{Cut: true}, write: true, want: call.OutcomeUnknown, sent: 1},
 		"write, reply truncated":      {fault: vaulttest.Fault{Cut: true, Bytes: 300}, write: true, want: call.OutcomeUnknown, sent: 1},
 		"write, cut on the way there": {fault: vaulttest.Fault{Refuse: true}, write: true, want: call.OutcomeUnknown},
+		"write, cut in its head":      {fault: vaulttest.Fault{In: 60}, write: true, want: call.OutcomeUnknown},
+		"write, cut in its body":      {fault: vaulttest.Fault{In: 1 << 20}, write: true, want: call.OutcomeUnknown},
+		"mint, cut in its head":       {fault: vaulttest.Fault{In: 60}, mint: true, want: call.OutcomeUnknown},
+		"read, cut in its head once":  {fault: vaulttest.Fault{In: 60, Times: 1}, sent: 1},
 		"write, slow":                 {fault: vaulttest.Fault{Delay: 600 * time.Millisecond}, write: true, want: call.OutcomeUnknown, sent: 1},
 		"read, reply cut once":        {fault: vaulttest.Fault{Cut: true, Times: 1}, sent: 2},
 		"read, reply truncated once":  {fault: vaulttest.Fault{Cut: true, Bytes: 300, Times: 1}, sent: 2},
@@ -284,7 +288,7 @@ func TestEveryMutationAtMostOnce(t *testing.T) {
 	const mutations, faults, workers = 10_000, 100, 8
 	v, p, cl := behindProxy(t, vault.Config{Timeout: 2 * time.Second})
 	kinds := []vaulttest.Fault{
-		{Cut: true}, {Cut: true, Bytes: 200}, {Refuse: true}, {Delay: 2 * time.Millisecond},
+		{Cut: true}, {Cut: true, Bytes: 200}, {Refuse: true}, {Delay: 2 * time.Millisecond}, {In: 60}, {In: 1 << 20},
 	}
 	answers := make([]call.Code, mutations)
 	var next atomic.Int64

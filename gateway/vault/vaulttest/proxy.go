@@ -30,6 +30,7 @@ type Fault struct {
 	Cut    bool          // cut the connection
 	Delay  time.Duration // before the reply
 	Refuse bool          // cut the connection before anything reaches the server
+	In     int           // cut it when so many bytes of the request have reached the server, or all but one
 	Times  int           // how often, 0 for always
 }
 
@@ -119,7 +120,8 @@ func (p *Proxy) up(client, server net.Conn, struck *atomic.Pointer[Fault]) {
 			return
 		}
 		if f := p.strikes(buf[:n]); f != nil {
-			if f.Refuse {
+			if f.Refuse || f.In > 0 {
+				_, _ = server.Write(buf[:min(f.In, n-1)])
 				_ = client.Close()
 				_ = server.Close()
 				return

@@ -25,6 +25,7 @@ func TestProxy(t *testing.T) {
 		"cut":           {fault: vaulttest.Fault{Match: "/x", Cut: true}, hits: 1},
 		"truncated":     {fault: vaulttest.Fault{Match: "/x", Cut: true, Bytes: 20}, hits: 1},
 		"refused":       {fault: vaulttest.Fault{Match: "/x", Refuse: true}, hits: 1},
+		"halfway":       {fault: vaulttest.Fault{Match: "/x", In: 20}, hits: 1},
 		"delayed":       {fault: vaulttest.Fault{Match: "/x", Delay: time.Millisecond}, works: true, hits: 1},
 		"times are out": {fault: vaulttest.Fault{Match: "/x", Cut: true, Times: 1}, hits: 1},
 	}
