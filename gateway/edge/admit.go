@@ -53,8 +53,9 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request) *call.Error {
 	if !e.hostAllowed(r.Host) {
 		return call.Errorf(call.Forbidden, "this Host is not served here")
 	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		if !e.originAllowed(origin, r) {
+	if origins := r.Header.Values("Origin"); strings.Join(origins, "") != "" {
+		origin := origins[0]
+		if len(origins) > 1 || !e.originAllowed(origin, r) {
 			return call.Errorf(call.Forbidden, "this Origin is not allowed")
 		}
 		h := w.Header()

@@ -50,7 +50,7 @@ func New(c Config) *Edge {
 	e := &Edge{Config: c, router: httprouter.New()}
 	// A redirect would repeat a credential to a path that was not asked for.
 	e.router.RedirectTrailingSlash, e.router.RedirectFixedPath = false, false
-	e.router.HandleOPTIONS = false
+	e.router.GlobalOPTIONS = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	e.router.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, call.Errorf(call.UnknownOperation, "no such route"), "")
 	})
@@ -60,12 +60,16 @@ func New(c Config) *Edge {
 	return e
 }
 
-// Public adds a route that anybody may call.
+// Public adds a route that anybody may call; what can be got can be asked for its head.
 func (e *Edge) Public(method, pattern string, h http.HandlerFunc) {
-	e.router.Handle(method, pattern, func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+	serve := func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 		setRoute(w, pattern)
 		h(w, r)
-	})
+	}
+	e.router.Handle(method, pattern, serve)
+	if method == http.MethodGet {
+		e.router.Handle(http.MethodHead, pattern, serve)
+	}
 }
 
 // Handle adds a route for authenticated callers.

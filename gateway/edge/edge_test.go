@@ -117,12 +117,48 @@ func TestS02_HostAndOrigin(t *testing.T) {
 			}
 		}
 	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "http://127.0.0.1:8089/livez", nil)
+	r.Header["Origin"] = []string{"", "https://evil.example"}
+	if e.ServeHTTP(w, r); w.Code != 403 {
+		t.Errorf("two origins: got %d, want 403", w.Code)
+	}
 	open := newEdge(func(c *edge.Config) { c.Loopback = false; c.AllowedHosts = []string{"gate.example"} })
 	if w := do(open, "GET", "/livez", "Host", "gate.example"); w.Code != 200 {
 		t.Errorf("configured host: got %d", w.Code)
 	}
 	if w := do(open, "GET", "/livez", "Host", "127.0.0.1"); w.Code != 403 {
 		t.Errorf("host that is not configured: got %d, want 403", w.Code)
+	}
+}
+
+// TestMethods: what Allow names works, and health can be asked for by HEAD.
+func TestMethods(t *testing.T) {
+	e := newEdge(nil)
+	for _, tc := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"HEAD", "/livez", 200, ""},
+		{"OPTIONS", "/livez", 204, "GET, HEAD, OPTIONS"},
+		{"OPTIONS", "/secrets/a", 204, "GET, OPTIONS"},
+		{"PUT", "/secrets/a", 405, "GET, OPTIONS"},
+		{"HEAD", "/secrets/a", 405, "GET, OPTIONS"},
+		{"OPTIONS", "/nowhere", 404, ""},
+	} {
+		if w := do(e, tc.method, tc.path); w.Code != tc.status || w.Header().Get("Allow") != tc.allow {
+			t.Errorf("%s %s: got %d, Allow %q; want %d, %q", tc.method, tc.path, w.Code, w.Header().Get("Allow"), tc.status, tc.allow)
+		}
+	}
+	r := httptest.NewRequest("POST", "http://127.0.0.1:8089/body", strings.NewReader("{}"))
+	for encoding, want := range map[string]int{"identity": 200, "gzip": 415} {
+		r.Header.Set("X-API-Key", "good")
+		r.Header.Set("Content-Encoding", encoding)
+		w := httptest.NewRecorder()
+		if e.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("Content-Encoding %s: got %d, want %d", encoding, w.Code, want)
+		}
 	}
 }
 

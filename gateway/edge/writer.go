@@ -75,7 +75,7 @@ func (b *body) Read(p []byte) (int, error) {
 // ReadBody reads the whole body of a request that Handle has bounded. Errors are
 // BodyTooLarge and InvalidRequest.
 func ReadBody(r *http.Request) ([]byte, error) {
-	if r.Header.Get("Content-Encoding") != "" {
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, call.Errorf(call.UnsupportedMediaType, "an encoded body is not accepted")
 	}
 	raw, err := io.ReadAll(r.Body)

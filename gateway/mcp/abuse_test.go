@@ -67,6 +67,7 @@ func TestAbuseHeaders(t *testing.T) {
 		{"a form", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415},
 		{"a charset", []string{"Content-Type", "application/json; charset=utf-8"}, 200},
 		{"no Accept", []string{"Accept", ""}, 200},
+		{"Accept that says nothing", []string{"Accept", " "}, 200},
 		{"Accept of nothing that we have", []string{"Accept", "text/html"}, 406},
 		{"Accept of everything", []string{"Accept", "*/*"}, 200},
 		{"Accept of JSON alone", []string{"Accept", "application/json"}, 200},

@@ -38,6 +38,7 @@ func TestModernEra(t *testing.T) {
 		{"two versions", list, []string{v, "2027-01-01", "Mcp-Method", "tools/list"}, 400, `"code":-32020`},
 		{"no _meta", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, []string{v, "2026-07-28", "Mcp-Method", "tools/list"}, 400, `"code":-32602`},
 		{"an unknown version", strings.ReplaceAll(list, "2026-07-28", "v999"), []string{v, "v999", "Mcp-Method", "tools/list"}, 400, `"code":-32022`},
+		{"an unknown version in the header alone", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, []string{v, "2027-01-01", "Mcp-Method", "tools/list"}, 400, `"code":-32022,"message":"unsupported protocol version","data":{"requested":"2027-01-01"`},
 		{"a removed method", strings.ReplaceAll(list, "tools/list", "ping"), []string{v, "2026-07-28", "Mcp-Method", "ping"}, 404, `"code":-32601`},
 		{"an unknown method", strings.ReplaceAll(list, "tools/list", "nope"), []string{v, "2026-07-28", "Mcp-Method", "nope"}, 404, `"id":1,"error":{"code":-32601`},
 		{"discover", strings.ReplaceAll(list, "tools/list", "server/discover"), []string{v, "2026-07-28", "Mcp-Method", "server/discover"}, 200, `"supportedVersions":["2026-07-28",`},

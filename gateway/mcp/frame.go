@@ -39,7 +39,7 @@ func parse(raw []byte) (message, *Fault) {
 	}
 	f, err := fields(raw, "jsonrpc", "id", "method", "params", "result", "error", nothingElse)
 	if err != nil {
-		return message{}, badRequest(CodeInvalidRequest, err.Error())
+		return message{id: idOf(raw)}, badRequest(CodeInvalidRequest, err.Error())
 	}
 	m := message{params: f[3], result: f[4], fault: f[5]}
 	if f[1] != nil {
@@ -49,6 +49,16 @@ func parse(raw []byte) (message, *Fault) {
 		m.id = f[1]
 	}
 	return m, m.check(f[0], f[2])
+}
+
+// idOf returns the legal id of an object that is otherwise no message, nil when there is
+// none: who waits for an answer to it shall have one.
+func idOf(raw jsontext.Value) jsontext.Value {
+	f, err := fields(raw, "id")
+	if err != nil || f[0] == nil || !legalID(f[0]) {
+		return nil
+	}
+	return f[0]
 }
 
 func (m *message) check(version, method jsontext.Value) *Fault {

@@ -200,7 +200,7 @@ func readBody(r *http.Request) ([]byte, *Fault) {
 // takes everything.
 func accepts(r *http.Request, mediaType string) bool {
 	values := r.Header.Values("Accept")
-	if len(values) == 0 {
+	if strings.TrimSpace(strings.Join(values, "")) == "" {
 		return true
 	}
 	major, _, _ := strings.Cut(mediaType, "/")

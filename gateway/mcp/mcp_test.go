@@ -182,6 +182,8 @@ func TestFrame(t *testing.T) {
 		{"nested duplicate keys", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"a","path":"b"}}}`, 400, "-32700"},
 		{"too deep", `{"jsonrpc":"2.0","id":1,"method":"ping","params":` + deep + `}`, 400, "-32700"},
 		{"a case variant key", `{"jsonrpc":"2.0","id":1,"Method":"ping"}`, 400, "-32600"},
+		{"an unknown member, which keeps its id", `{"jsonrpc":"2.0","x":1,"id":7,"method":"ping"}`, 400, `-32600,"message":"unknown or misspelt member"}}`},
+		{"a case variant id", `{"jsonrpc":"2.0","ID":7,"method":"ping"}`, 400, "-32600"},
 		{"a case variant parameter", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","Name":"kv.list"}}`, 200, "-32602"},
 		{"a batch", `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`, 400, "-32600"},
 		{"an empty batch", `[]`, 400, "-32600"},
@@ -204,6 +206,9 @@ func TestFrame(t *testing.T) {
 			w := post(t, s.ServeRPC, agent(t), tc.body)
 			if w.Code != tc.status || !strings.Contains(w.Body.String(), `"code":`+tc.code) {
 				t.Errorf("got %d %s, want %d with %s", w.Code, w.Body, tc.status, tc.code)
+			}
+			if got := strings.Contains(w.Body.String(), `"id":7,`); got != strings.Contains(tc.body, `"id":7,`) {
+				t.Errorf("the id is in the answer: %v\n%s", got, w.Body)
 			}
 			if len(world.calls) != 0 {
 				t.Errorf("%d calls were made", len(world.calls))

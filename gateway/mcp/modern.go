@@ -31,6 +31,9 @@ func checkModern(h http.Header, m *message, mt meta, strict bool) *Fault {
 	if m.isNotification() {
 		return checkHeader(h, "Mcp-Method", m.method, false)
 	}
+	if v := h.Get("MCP-Protocol-Version"); mt.version == "" && v != "" && v != modernVersion {
+		return unsupported(v)
+	}
 	if mt.version == "" {
 		return badRequest(CodeInvalidParams, "_meta must name the protocol version")
 	}
@@ -38,10 +41,7 @@ func checkModern(h http.Header, m *message, mt meta, strict bool) *Fault {
 		return f
 	}
 	if mt.version != modernVersion {
-		return &Fault{
-			Code: CodeUnsupportedVersion, Msg: "unsupported protocol version", status: http.StatusBadRequest,
-			Data: map[string]any{"supported": supportedVersions(), "requested": mt.version},
-		}
+		return unsupported(mt.version)
 	}
 	if mt.capabilities == nil {
 		return badRequest(CodeInvalidParams, "_meta must name the client's capabilities")
@@ -53,6 +53,14 @@ func checkModern(h http.Header, m *message, mt meta, strict bool) *Fault {
 		return checkHeader(h, "Mcp-Name", name, strict)
 	}
 	return nil
+}
+
+// unsupported refuses a revision that is not spoken here.
+func unsupported(version string) *Fault {
+	return &Fault{
+		Code: CodeUnsupportedVersion, Msg: "unsupported protocol version", status: http.StatusBadRequest,
+		Data: map[string]any{"supported": supportedVersions(), "requested": version},
+	}
 }
 
 // routedName is what Mcp-Name must repeat.

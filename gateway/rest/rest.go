@@ -35,6 +35,7 @@ type API struct {
 type route struct {
 	method, pattern string
 	verbs           map[string]*op.Op
+	allow           string // the methods that the pattern answers without a verb
 }
 
 // Mount adds a route for every operation that declares one. Two operations on one
@@ -65,7 +66,7 @@ func routesOf(c *op.Catalogue) ([]*route, error) {
 		}
 		i := slices.IndexFunc(routes, func(r *route) bool { return r.method == o.Method && r.pattern == pattern })
 		if i < 0 {
-			routes = append(routes, &route{o.Method, pattern, map[string]*op.Op{}})
+			routes = append(routes, &route{method: o.Method, pattern: pattern, verbs: map[string]*op.Op{}})
 			i = len(routes) - 1
 		}
 		if routes[i].verbs[verb] != nil {
@@ -73,12 +74,30 @@ func routesOf(c *op.Catalogue) ([]*route, error) {
 		}
 		routes[i].verbs[verb] = o
 	}
+	for _, r := range routes {
+		r.allow = plain(routes, r.pattern)
+	}
 	return routes, nil
+}
+
+// plain names the methods that a pattern answers without a verb.
+func plain(routes []*route, pattern string) string {
+	methods := []string{http.MethodOptions}
+	for _, r := range routes {
+		if r.pattern == pattern && r.verbs[""] != nil {
+			methods = append(methods, r.method)
+		}
+	}
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *route) {
 	o, path, err := rt.pick(r.PathValue("path"))
 	if err != nil {
+		if call.Is(err, call.MethodNotAllowed) {
+			w.Header().Set("Allow", rt.allow)
+		}
 		edge.WriteError(w, err, "")
 		return
 	}

@@ -145,6 +145,23 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
+// TestVerbIsMissing: who posts to a secret is told what can be done to it.
+func TestVerbIsMissing(t *testing.T) {
+	url, _ := server(t, nil)
+	req, err := http.NewRequestWithContext(t.Context(), "POST", url+"/secrets/a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if got := resp.Header.Get("Allow"); resp.StatusCode != 405 || got != "DELETE, GET, OPTIONS, PATCH, PUT" {
+		t.Errorf("got %d, Allow %q", resp.StatusCode, got)
+	}
+}
+
 func TestErrorsCarryTheDecision(t *testing.T) {
 	url, _ := server(t, &call.Error{Code: call.RateLimited, Msg: "slow down", RetryAfter: 1500 * time.Millisecond})
 	req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/secrets/a", nil)
