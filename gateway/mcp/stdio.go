@@ -184,6 +184,7 @@ func (st *Stdio) initialize(ctx context.Context, ex *Exchange) error {
 	st.session.version, st.session.clientName, st.session.capabilities = sess.version, sess.clientName, sess.capabilities
 	st.open, ex.session, ex.era, ex.version = true, st.session, legacy, sess.version
 	if st.Server.Events != nil {
+		st.session.cursor = st.Server.Events.Now(ex.Caller, st.session.id) // nothing is lost before the stream begins
 		st.wg.Go(func() { st.stream(ctx) })
 	}
 	body, f := ex.answer(ctx)

@@ -108,6 +108,27 @@ func TestStdioInProcess(t *testing.T) {
 	w.Events.Close()
 }
 
+// TestStdioHearsFromTheStart holds that a change is told of which is made as soon as
+// initialize is answered, however late the stream begins.
+func TestStdioHearsFromTheStart(t *testing.T) {
+	w := newWorld(t)
+	changed := make(chan bool)
+	w.Events = events.New(events.Config{
+		Allow: func(context.Context, *call.Caller, events.Event) bool { return true },
+		Hold:  func(*call.Caller) (func(), error) { <-changed; return func() {}, nil },
+	})
+	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+		return (&mcp.Stdio{Server: mcp.New(w.Config), Out: out, Who: func() (*call.Caller, error) { return agent(t), nil }}).Serve(ctx, in)
+	})
+	p.ask(t, initialize)
+	w.Events.Publish(events.Event{Kind: events.ToolsChanged})
+	close(changed)
+	if got := p.hear(t); !strings.Contains(got, "notifications/tools/list_changed") {
+		t.Errorf("got %s", got)
+	}
+	w.Events.Close()
+}
+
 func TestStdioRemote(t *testing.T) {
 	l := newLive(t)
 	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {

@@ -32,7 +32,7 @@ func behindProxy(t *testing.T, c vault.Config) (*vaulttest.Vault, *vaulttest.Pro
 }
 
 func TestBrokenReplies(t *testing.T) {
-	v, p, cl := behindProxy(t, vault.Config{Timeout: 300 * time.Millisecond})
+	v, p, cl := behindProxy(t, vault.Config{Timeout: time.Second})
 	cases := map[string]struct {
 		fault vaulttest.Fault
 		write bool
@@ -47,13 +47,13 @@ func TestBrokenReplies(t *testing.T) {
 		"write, cut in its body":      {fault: vaulttest.Fault{In: 1 << 20}, write: true, want: call.OutcomeUnknown},
 		"mint, cut in its head":       {fault: vaulttest.Fault{In: 60}, mint: true, want: call.OutcomeUnknown},
 		"read, cut in its head once":  {fault: vaulttest.Fault{In: 60, Times: 1}, sent: 1},
-		"write, slow":                 {fault: vaulttest.Fault{Delay: 600 * time.Millisecond}, write: true, want: call.OutcomeUnknown, sent: 1},
+		"write, slow":                 {fault: vaulttest.Fault{Delay: 2 * time.Second}, write: true, want: call.OutcomeUnknown, sent: 1},
 		"read, reply cut once":        {fault: vaulttest.Fault{Cut: true, Times: 1}, sent: 2},
 		"read, reply truncated once":  {fault: vaulttest.Fault{Cut: true, Bytes: 300, Times: 1}, sent: 2},
 		"read, cut there once":        {fault: vaulttest.Fault{Refuse: true, Times: 1}, sent: 1},
-		"read, slow":                  {fault: vaulttest.Fault{Delay: 600 * time.Millisecond}, want: call.VaultTimeout, sent: 1},
+		"read, slow":                  {fault: vaulttest.Fault{Delay: 2 * time.Second}, want: call.VaultTimeout, sent: 1},
 		"mint, reply cut":             {fault: vaulttest.Fault{Cut: true}, mint: true, want: call.OutcomeUnknown, sent: 1},
-		"mint, slow":                  {fault: vaulttest.Fault{Delay: 600 * time.Millisecond}, mint: true, want: call.OutcomeUnknown, sent: 1},
+		"mint, slow":                  {fault: vaulttest.Fault{Delay: 2 * time.Second}, mint: true, want: call.OutcomeUnknown, sent: 1},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -270,7 +270,7 @@ func TestDeadlineIsPassedOn(t *testing.T) {
 		<-r.Context().Done()
 		close(ended)
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // within which a connection is had
 	defer cancel()
 	c := caller("d")
 	err := open(t, cl, grant(c, "kv.read")).Get(ctx, "data/x", nil, nil)
