@@ -66,8 +66,13 @@ func breakSomething(t *testing.T, v *stack.Vault, p *vaulttest.Proxy, n int) {
 		return
 	}
 	f := []vaulttest.Fault{
-		{Cut: true}, {Cut: true, Bytes: 200}, {Refuse: true}, {Delay: 20 * time.Millisecond}, {Delay: 2500 * time.Millisecond},
-		{In: 60}, {In: 1 << 20},
+		{Cut: true},
+		{Cut: true, Bytes: 200},
+		{Refuse: true},
+		{Delay: 20 * time.Millisecond},
+		{Delay: 2500 * time.Millisecond},
+		{In: 60},
+		{In: 1 << 20},
 	}[n%7]
 	f.Match, f.Times = "PUT /v1/secret/", 1
 	p.Break(f)
