@@ -81,6 +81,11 @@ func (e *Edge) Handle(method, pattern string, h Handler) {
 			e.refuse(w, r, call.AsError(err))
 			return
 		}
+		if r.ContentLength != 0 && (method == http.MethodGet || method == http.MethodDelete) {
+			// Nobody would read it, and a stream would wait for it.
+			WriteError(w, call.Errorf(call.InvalidRequest, "this route takes no body"), "")
+			return
+		}
 		r.Body = newBody(w, r, e.MaxBody, e.BodyTimeout)
 		if len(ps) > 0 {
 			r.SetPathValue("path", trimOne(ps[0].Value))
@@ -125,6 +130,7 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
 	e.Server.LogAttrs(r.Context(), level, "authentication refused",
 		slog.String("code", string(err.Code)), slog.String("cause", fmt.Sprint(err.Err)),
 		slog.String("client", e.ClientIP(r)), slog.String("request_id", w.Header().Get("X-Request-Id")))
+	awaitBody(w, r, drainTimeout)
 	WriteError(w, err, "")
 }
 
@@ -134,6 +140,7 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	e.Meter.InFlight.Inc()
 	e.identify(w, r)
 	defer e.finish(w, r)
+	awaitBody(w, r, e.BodyTimeout)
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -240,6 +241,34 @@ func TestBody(t *testing.T) {
 	go func() { _, _ = pw.Write([]byte("{")) }()
 	if c, _ := post(pr, ""); c != 400 {
 		t.Errorf("a body that never ends: got %d, want 400", c)
+	}
+}
+
+// TestBodyThatNobodyReads: a body that never ends holds neither its answer nor its
+// connection, also when it is not read at all.
+func TestBodyThatNobodyReads(t *testing.T) {
+	s := httptest.NewServer(newEdge(func(c *edge.Config) { c.BodyTimeout = 50 * time.Millisecond }))
+	t.Cleanup(s.Close)
+	for _, tc := range []struct{ request, status string }{
+		{"POST /body HTTP/1.1\r\nX-API-Key: bad", "401"},
+		{"POST /body HTTP/1.1\r\nX-API-Key: good\r\nOrigin: https://evil.example", "403"},
+		{"POST /body HTTP/1.1\r\nX-API-Key: good\r\nContent-Encoding: gzip", "415"},
+		{"GET /livez HTTP/1.1", "200"},
+		{"GET /secrets/a HTTP/1.1\r\nX-API-Key: good", "400"},
+		{"GET /nowhere HTTP/1.1", "404"},
+	} {
+		conn, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, tc.request+"\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(conn) // which ends when the server ends it
+		if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 "+tc.status) {
+			t.Errorf("%s: got %.300s %v", tc.request, got, err)
+		}
+		_ = conn.Close()
 	}
 }
 

@@ -56,6 +56,17 @@ type body struct {
 	started bool
 }
 
+// drainTimeout is how long the body of a request may take that has been refused:
+// net/http reads what is left of a body before it sends the answer.
+const drainTimeout = 2 * time.Second
+
+// awaitBody bounds the time in which a body is there, whether anybody reads it or not.
+func awaitBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout)) // not every connection has deadlines
+	}
+}
+
 func newBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) *body {
 	return &body{ReadCloser: http.MaxBytesReader(w, r.Body, limit), rc: http.NewResponseController(w), timeout: timeout}
 }
