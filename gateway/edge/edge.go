@@ -83,6 +83,7 @@ func (e *Edge) Handle(method, pattern string, h Handler) {
 		}
 		if r.ContentLength != 0 && (method == http.MethodGet || method == http.MethodDelete) {
 			// Nobody would read it, and a stream would wait for it.
+			awaitBody(w, r, drainTimeout)
 			WriteError(w, call.Errorf(call.InvalidRequest, "this route takes no body"), "")
 			return
 		}

@@ -43,6 +43,9 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 func (s *session) attach(l *events.Log, c *call.Caller, after string, stop context.CancelFunc) (*events.Reader, *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended {
+		return nil, sessionFault()
+	}
 	if s.reader != nil {
 		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the session has a stream already", status: http.StatusConflict}
 	}

@@ -26,6 +26,7 @@ type session struct {
 	capabilities jsontext.Value
 
 	mu         sync.Mutex // guards what follows
+	ended      bool       // nothing new begins in it
 	used       time.Time
 	logLevel   string
 	running    map[string]context.CancelFunc // requests in flight by id
@@ -137,6 +138,9 @@ func (ss *sessions) end(s *session) {
 // drop forgets a session. What has been decided and runs may finish; the event log
 // ends the stream. The lock is held.
 func (ss *sessions) drop(s *session) {
+	s.mu.Lock()
+	s.ended = true // also for those who have found it just now
+	s.mu.Unlock()
 	delete(ss.byID, s.id)
 	openSessions.Dec()
 	delete(ss.byOwner[s.owner], s)
@@ -182,6 +186,9 @@ func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func
 	key := string(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended {
+		return nil, sessionFault()
+	}
 	if s.running[key] != nil {
 		return nil, badRequest(CodeInvalidRequest, "a request with this id is still running")
 	}

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+
+	"portcullis/gateway/events"
+	"portcullis/gateway/mcp"
 )
 
 // TestAbuseSlowReader holds that a reader that does not read is cut off, and that
@@ -48,4 +51,16 @@ func openStreams() (n int) {
 		_, _ = fmt.Sscanf(line, "portcullis_event_streams %d", &n) // of the one line that it is
 	}
 	return n
+}
+
+// TestNothingBeginsInASessionThatHasEnded: also for who has found it just before.
+func TestNothingBeginsInASessionThatHasEnded(t *testing.T) {
+	w := newWorld(t)
+	w.Events = events.New(events.Config{})
+	t.Cleanup(w.Events.Close)
+	s := mcp.New(w.Config)
+	id := post(t, s.ServeMCP, agent(t), initialize).Header().Get("Mcp-Session-Id")
+	if stream, request := mcp.AfterTheEnd(s, id, agent(t)); stream == nil || request == nil {
+		t.Errorf("got %v for a stream and %v for a request, want refusals", stream, request)
+	}
 }
