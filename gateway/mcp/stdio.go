@@ -105,9 +105,12 @@ func eachLine(in io.Reader, f func([]byte) error) error {
 
 // message answers one message. Requests run beside each other.
 func (st *Stdio) message(ctx context.Context, line []byte, slots chan struct{}) error {
-	m, f := parse(line)
-	ex, f := st.exchange(&m, f)
+	m, bad := parse(line)
+	ex, f := st.exchange(&m, bad)
 	if f != nil {
+		if bad == nil && (m.isNotification() || m.isResponse()) {
+			return nil // neither is ever answered
+		}
 		return st.fault(m.id, f)
 	}
 	switch {

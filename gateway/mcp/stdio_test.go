@@ -102,6 +102,7 @@ func TestStdioInProcess(t *testing.T) {
 	}
 	p.say(t, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"l"}}`)
 	revoked.Store(true)
+	p.say(t, `{"jsonrpc":"2.0","method":"notifications/initialized"}`) // which nothing answers
 	if got := p.ask(t, `{"jsonrpc":"2.0","id":9,"method":"ping"}`); !strings.Contains(got, `"code":"unauthenticated"`) {
 		t.Errorf("after revocation got %s", got)
 	}
