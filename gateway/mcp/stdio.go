@@ -131,15 +131,14 @@ func (st *Stdio) message(ctx context.Context, line []byte, slots chan struct{}) 
 		cancel()
 		return st.fault(m.id, f)
 	}
-	slots <- struct{}{}
 	ends := func() {}
-	if m.method != methodListen {
+	if m.method != methodListen { // streams stay, and have bounds of their own
+		slots <- struct{}{}
 		st.requests.Add(1)
-		ends = st.requests.Done
+		ends = func() { <-slots; st.requests.Done() }
 	}
 	st.wg.Go(func() {
 		defer ends()
-		defer func() { <-slots }()
 		defer cancel()
 		defer done()
 		st.reply(ctx, ex)

@@ -130,6 +130,26 @@ func TestStdioHearsFromTheStart(t *testing.T) {
 	w.Events.Close()
 }
 
+// TestStdioStreamsKeepNothing holds that streams, however many, keep no request from
+// being read.
+func TestStdioStreamsKeepNothing(t *testing.T) {
+	w := newWorld(t)
+	w.Events = events.New(events.Config{})
+	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+		return (&mcp.Stdio{Server: mcp.New(w.Config), Out: out, Who: func() (*call.Caller, error) { return agent(t), nil }}).Serve(ctx, in)
+	})
+	for i := range 70 {
+		listen := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},%s}}`, i, modernMeta)
+		if got := p.ask(t, listen); !strings.Contains(got, "subscriptions/acknowledged") {
+			t.Fatalf("stream %d: got %s", i, got)
+		}
+	}
+	if got := p.ask(t, `{"jsonrpc":"2.0","id":"p","method":"ping"}`); got != `{"jsonrpc":"2.0","id":"p","result":{}}` {
+		t.Errorf("got %s", got)
+	}
+	w.Events.Close()
+}
+
 func TestStdioRemote(t *testing.T) {
 	l := newLive(t)
 	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
