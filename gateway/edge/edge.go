@@ -6,6 +6,7 @@ package edge
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -81,13 +82,14 @@ func (e *Edge) Handle(method, pattern string, h Handler) {
 			e.refuse(w, r, call.AsError(err))
 			return
 		}
-		if r.ContentLength != 0 && (method == http.MethodGet || method == http.MethodDelete) {
-			// Nobody would read it, and a stream would wait for it.
-			awaitBody(w, r, drainTimeout)
-			WriteError(w, call.Errorf(call.InvalidRequest, "this route takes no body"), "")
-			return
-		}
 		r.Body = newBody(w, r, e.MaxBody, e.BodyTimeout)
+		if r.ContentLength != 0 && (method == http.MethodGet || method == http.MethodDelete) {
+			// Handlers read none, and what is left of one would hold a stream up.
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				WriteError(w, call.Errorf(call.InvalidRequest, "the body could not be read completely"), "")
+				return
+			}
+		}
 		if len(ps) > 0 {
 			r.SetPathValue("path", trimOne(ps[0].Value))
 		}

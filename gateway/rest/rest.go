@@ -216,7 +216,10 @@ func param(pattern string) string {
 // readBody returns the members of the body's JSON object, without its braces.
 func readBody(r *http.Request) ([]byte, error) {
 	if r.Method == http.MethodGet || r.Method == http.MethodDelete {
-		return nil, nil // the edge has refused any
+		if r.ContentLength != 0 {
+			return nil, call.Errorf(call.InvalidRequest, "this route takes no body")
+		}
+		return nil, nil
 	}
 	raw, err := edge.ReadBody(r)
 	if err != nil || len(raw) == 0 {
