@@ -47,6 +47,13 @@ func newEdge(change func(*edge.Config)) *edge.Edge {
 		}
 		edge.WriteJSON(w, 200, raw)
 	})
+	e.Handle("GET", "/stream", func(w http.ResponseWriter, r *http.Request, _ *call.Caller) {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(200 * time.Millisecond):
+			fmt.Fprint(w, "goes on")
+		}
+	})
 	e.Handle("GET", "/panic", func(http.ResponseWriter, *http.Request, *call.Caller) { panic("canary") })
 	return e
 }
@@ -269,6 +276,26 @@ func TestBodyThatNobodyReads(t *testing.T) {
 			t.Errorf("%s: got %.300s %v", tc.request, got, err)
 		}
 		_ = conn.Close()
+	}
+}
+
+// TestStreamBehindABody: a stream whose request had a body, which nobody asked for,
+// outlives the time of a body.
+func TestStreamBehindABody(t *testing.T) {
+	s := httptest.NewServer(newEdge(func(c *edge.Config) { c.BodyTimeout = 50 * time.Millisecond }))
+	t.Cleanup(s.Close)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/stream", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", "good")
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if got, err := io.ReadAll(resp.Body); err != nil || string(got) != "goes on" {
+		t.Errorf("got %q %v", got, err)
 	}
 }
 
