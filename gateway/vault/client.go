@@ -72,6 +72,7 @@ type Client struct {
 	log     *slog.Logger
 
 	recalled atomic.Bool // the callers in the book are known
+	refused  atomic.Bool // Vault has refused the gateway's own token, and no other was to be had
 }
 
 // The breaker opens after that many failures in a row, and lets one request try
@@ -172,7 +173,10 @@ func (c *Client) Ready(ctx context.Context) error {
 	if h.Sealed || !h.Initialized {
 		return unavailable(errNotReady)
 	}
-	_, err = c.root.Token(ctx)
+	t, err := c.root.Token(ctx)
+	if err == nil && c.refused.Load() {
+		return c.lookUp(ctx, t, nil)
+	}
 	return tokenFailed(err)
 }
 

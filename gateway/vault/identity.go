@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault/breaker"
 	"portcullis/gateway/vault/credential"
 )
 
@@ -58,9 +59,29 @@ func (c *Client) keepRoot(ctx context.Context) {
 	}
 }
 
-// learnLife finds out how long a token that was given to the gateway lives
-// (auth/token/lookup-self, Vault API), or whether its file has another one. It
-// returns when to look again.
+// lookUp asks what Vault knows of the gateway's own token (auth/token/lookup-self,
+// Vault API).
+func (c *Client) lookUp(ctx context.Context, t credential.Token, reply any) error {
+	err := c.roundTrip(ctx, request{method: get, path: "auth/token/lookup-self", token: t.Value}, reply)
+	c.accepted(err)
+	return err
+}
+
+// accepted keeps, and says once, whether Vault takes the gateway's own token: what
+// came of a request with it.
+func (c *Client) accepted(err error) {
+	switch {
+	case call.Is(err, call.VaultAuth):
+		if !c.refused.Swap(true) {
+			c.log.Error("Vault does not accept the gateway's token: every call is refused until it does", "cause", err)
+		}
+	case verdict(err) == breaker.OK && c.refused.Load() && c.refused.Swap(false):
+		c.log.Info("Vault accepts the gateway's token again")
+	}
+}
+
+// learnLife finds out how long a token that was given to the gateway lives, or
+// whether its file has another one. It returns when to look again.
 func (c *Client) learnLife(ctx context.Context, t credential.Token) time.Duration {
 	if c.login.TokenFile != "" {
 		if now, err := readSecret(c.login.TokenFile); err == nil && now != t.Value {
@@ -74,8 +95,7 @@ func (c *Client) learnLife(ctx context.Context, t credential.Token) time.Duratio
 			Renewable bool  `json:"renewable"`
 		} `json:"data"`
 	}
-	err := c.roundTrip(ctx, request{method: get, path: "auth/token/lookup-self", token: t.Value}, &reply)
-	if err != nil {
+	if err := c.lookUp(ctx, t, &reply); err != nil {
 		return lookEvery
 	}
 	if reply.Data.TTL == 0 || !reply.Data.Renewable {

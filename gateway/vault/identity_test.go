@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -255,5 +256,34 @@ func TestTokenFileIsReadAgain(t *testing.T) {
 	}
 	if err := cl.Close(context.Background()); err != nil || status(t, v, v.Token) != http.StatusOK {
 		t.Errorf("a token that was given to the gateway is gone (close: %v)", err)
+	}
+}
+
+// TestNotReadyWithATokenThatVaultRefuses: a gateway whose one token is gone is not
+// ready, says so once, and is ready again when Vault knows the token.
+func TestNotReadyWithATokenThatVaultRefuses(t *testing.T) {
+	v := vaulttest.Start(t)
+	var log strings.Builder
+	cl := newClient(t, vault.Config{
+		Addr: v.Addr, Login: vault.Login{Token: "not-known-yet"},
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	for range 2 {
+		if err := put(t, cl, caller("refused"), "x"); !call.Is(err, call.VaultAuth) {
+			t.Errorf("write: got %v, want vault_auth", err)
+		}
+		if err := cl.Ready(t.Context()); !call.Is(err, call.VaultAuth) {
+			t.Errorf("ready: got %v, want vault_auth", err)
+		}
+	}
+	v.Write("auth/token/create", map[string]any{"id": "not-known-yet"})
+	if err := cl.Ready(t.Context()); err != nil {
+		t.Errorf("ready: %v", err)
+	}
+	if err := put(t, cl, caller("refused"), "x"); err != nil {
+		t.Errorf("write: %v", err)
+	}
+	if text := log.String(); strings.Count(text, "does not accept") != 1 || strings.Count(text, "again") != 1 || strings.Contains(text, "not-known-yet") {
+		t.Errorf("the log:\n%s", text)
 	}
 }

@@ -53,10 +53,13 @@ const maxReply = 32 << 20
 // send sends a request with the token of a cell. When Vault no longer knows the
 // token and another can be had, the request is sent once more: Vault has done
 // nothing for the dead one.
-func (c *Client) send(ctx context.Context, cell *credential.Cell, r request, out any) error {
+func (c *Client) send(ctx context.Context, cell *credential.Cell, r request, out any) (err error) {
 	t, err := cell.Token(ctx)
 	if err != nil {
 		return tokenFailed(err)
+	}
+	if cell == c.root {
+		defer func() { c.accepted(err) }()
 	}
 	r.token = t.Value
 	err = c.roundTrip(ctx, r, out)
