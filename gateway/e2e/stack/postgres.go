@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -119,12 +120,17 @@ func (p *Process) Says(ctx context.Context, text string) error {
 	return nil
 }
 
-// freePort returns a port of 127.0.0.1 that nobody listens on.
+// freePort returns a port of 127.0.0.1 that nobody listens on. It is below those that
+// the kernel gives to connections, so none of them takes it before it is used.
 func freePort(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var problem error
+	for range 20 {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000))
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:"+port)
+		if err == nil {
+			return port, l.Close()
+		}
+		problem = err
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
+	return "", problem
 }
