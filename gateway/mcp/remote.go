@@ -215,10 +215,14 @@ func (r *Remote) copy(resp *http.Response, m *message) error {
 	request := m.id != nil && !m.isResponse()
 	if resp.StatusCode < 300 && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		answered := false
-		if _, err := r.copyStream(resp.Body, func(msg []byte) { answered = answered || answers(msg, m) }); err != nil || request && !answered {
-			return cutOff(cmp.Or(err, io.ErrUnexpectedEOF))
+		_, err := r.copyStream(resp.Body, func(msg []byte) { answered = answered || answers(msg, m) })
+		switch {
+		case err == nil && (answered || !request):
+			return nil
+		case m.method == methodListen:
+			return carried(noGateway, "the stream from the gateway broke: listen again")
 		}
-		return nil
+		return cutOff(cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {

@@ -81,6 +81,19 @@ func oneAnswer(t *testing.T, url string, client *http.Client) (answer string, to
 	return lines[len(lines)-1], told
 }
 
+// TestStdioRemoteStreamBreaks: who listens learns that nothing more comes.
+func TestStdioRemoteStreamBreaks(t *testing.T) {
+	l := newLive(t)
+	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+		return (&mcp.Remote{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}).Serve(ctx, in)
+	})
+	p.ask(t, `{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}`)
+	l.Server.CloseClientConnections()
+	if got := p.hear(t); !strings.Contains(got, `"id":"l","error"`) || !strings.Contains(got, "listen again") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestStdioRemoteAndTLS(t *testing.T) {
 	secure, open := httptest.NewUnstartedServer(http.NotFoundHandler()), httptest.NewServer(http.NotFoundHandler())
 	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
