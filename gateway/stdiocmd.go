@@ -194,19 +194,21 @@ func (s stdioCmd) credential() (string, error) {
 	if s.KeyFile != "" && s.TokenFile != "" {
 		return "", errNoCredential
 	}
-	if file == "" {
-		if key := os.Getenv("PORTCULLIS_API_KEY"); key != "" {
-			return key, nil
+	secret := os.Getenv("PORTCULLIS_API_KEY")
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("read the credential: %w", err)
 		}
+		if secret = strings.TrimSpace(string(b)); secret == "" {
+			return "", fmt.Errorf("%s is empty", file)
+		}
+	}
+	if secret == "" {
 		return "", errNoCredential
 	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("read the credential: %w", err)
-	}
-	secret := strings.TrimSpace(string(b))
-	if secret == "" {
-		return "", fmt.Errorf("%s is empty", file)
+	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "", fmt.Errorf("%s: a credential is one word, without line breaks", s.source())
 	}
 	return secret, nil
 }

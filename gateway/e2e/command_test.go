@@ -60,16 +60,20 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-// TestStdioWrongUsage: without a credential, or with an address that is none, there
-// is nothing to begin.
+// TestStdioWrongUsage: without a credential, or with an address or a credential that
+// is none, there is nothing to begin.
 func TestStdioWrongUsage(t *testing.T) {
-	for want, args := range map[string][]string{"api-key-file": {"stdio", "--url", "http://127.0.0.1:1"}, "--url": {"stdio", "--url", "nonsense"}} {
-		env := []string{"PORTCULLIS_API_KEY=k"}
-		if want == "api-key-file" {
-			env = nil
-		}
-		if out, code := portcullis(t, env, args...); code != 2 || !strings.Contains(out, want) {
-			t.Errorf("%q: exit code %d, want 2 and %s in\n%s", args, code, want, out)
+	url := []string{"stdio", "--url", "http://127.0.0.1:1"}
+	for want, tc := range map[string]struct{ env, args []string }{
+		"api-key-file":                 {nil, url},
+		"--url":                        {[]string{"PORTCULLIS_API_KEY=k"}, []string{"stdio", "--url", "nonsense"}},
+		"PORTCULLIS_API_KEY: a":        {[]string{"PORTCULLIS_API_KEY=two words"}, url},
+		"PORTCULLIS_API_KEY: a cred":   {[]string{"PORTCULLIS_API_KEY=two\nlines"}, url},
+		"no such file":                 {nil, append(url, "--token-file", "absent")},
+		"one of --api-key-file, --tok": {nil, append(url, "--token-file", "a", "--api-key-file", "b")},
+	} {
+		if out, code := portcullis(t, tc.env, tc.args...); code != 2 || !strings.Contains(out, want) || strings.Contains(out, "two") {
+			t.Errorf("%q: exit code %d, want 2 and %s in\n%s", tc.args, code, want, out)
 		}
 	}
 }
