@@ -6,12 +6,18 @@
 #ifndef PORTCULLIS_GUEST_H
 #define PORTCULLIS_GUEST_H
 
+#include <wasm_simd128.h>
+
 typedef unsigned char u8;
+typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
 #define EXPORT(name) __attribute__((export_name(name)))
+// A call costs by the number of locals of the function that makes it: what runs for
+// each byte is inlined, larger parts stand apart.
 #define FAST static inline __attribute__((always_inline))
+#define APART static __attribute__((noinline))
 
 enum { HOOK_LOG = 1, HOOK_REQUEST = 2, HOOK_RESPONSE = 3 };
 enum { OK = 0, BAD_INPUT = 1, BAD_CONFIG = 2, INTERNAL = 3, REFUSE = 16 };
@@ -39,16 +45,14 @@ static u32 out_cap;
 
 // need makes sure that memory reaches up to end; without memory there is no
 // way to go on, and a trap is a closed failure.
-static void need(u64 end) {
-	u64 have = (u64)__builtin_wasm_memory_size(0) << 16;
-	if (end <= have)
-		return;
-	u32 pages = (u32)((end - have + 0xffff) >> 16);
-	if (__builtin_wasm_memory_grow(0, pages) == (__SIZE_TYPE__)-1)
+FAST void need(u64 end) {
+	u32 have = __builtin_wasm_memory_size(0);
+	u32 pages = (u32)((end + 0xffff) >> 16);
+	if (pages > have && __builtin_wasm_memory_grow(0, pages - have) == (__SIZE_TYPE__)-1)
 		__builtin_trap();
 }
 
-static u32 align16(u32 n) { return (n + 15) & ~15u; }
+FAST u32 align16(u32 n) { return (n + 15) & ~15u; }
 
 EXPORT("abi") u32 guest_abi(void) { return 1 << 16; }
 
@@ -79,30 +83,53 @@ EXPORT("transform") u64 guest_transform(u32 hook, u32 p, u32 n) {
 
 // --- output ---
 
-// room makes place for n more bytes and some slack.
-FAST void room(u32 n) {
-	if (out_len + n <= out_cap)
-		return;
+APART void enlarge(u32 n) {
 	out_cap = (out_len + n) * 2 + 1024;
 	need((u64)(u32)out + out_cap + SLACK);
 }
 
+// room makes place for n more bytes and some slack, and returns where it starts.
+FAST u8 *room(u32 n) {
+	if (out_len + n > out_cap)
+		enlarge(n);
+	return out + out_len;
+}
+
 static void put_bytes(const u8 *p, u32 n) {
-	room(n);
-	u8 *d = out + out_len;
+	u8 *d = room(n);
 	out_len += n;
 	for (u32 i = 0; i < n; i += 16)
-		__builtin_memcpy(d + i, p + i, 16);
+		wasm_v128_store(d + i, wasm_v128_load(p + i));
 }
 
 FAST void put(span s) { put_bytes(s.p, s.n); }
 
 FAST void put_byte(u8 c) {
-	room(1);
-	out[out_len++] = c;
+	*room(1) = c;
+	out_len++;
 }
 
-#define put_text(s) put_bytes((const u8 *)(s), sizeof(s) - 1)
+// put_text writes a literal. What follows it in memory may be read as well.
+#define put_text(s) put_literal((const u8 *)(s), sizeof(s) - 1)
+
+FAST void put_literal(const u8 *p, u32 n) {
+	u8 *d = room(n);
+	for (u32 i = 0; i < n; i += 16)
+		wasm_v128_store(d + i, wasm_v128_load(p + i));
+	out_len += n;
+}
+
+// --- sixteen bytes at a time ---
+
+// is marks the bytes that are c, within those that lie from a to b.
+FAST v128_t is(v128_t v, u8 c) { return wasm_i8x16_eq(v, wasm_i8x16_splat(c)); }
+FAST v128_t within(v128_t v, u8 a, u8 b) {
+	return wasm_u8x16_le(wasm_i8x16_sub(v, wasm_i8x16_splat(a)), wasm_i8x16_splat(b - a));
+}
+FAST v128_t either(v128_t a, v128_t b) { return wasm_v128_or(a, b); }
+
+// bits has a bit for each marked byte.
+FAST u32 bits(v128_t marks) { return wasm_i8x16_bitmask(marks); }
 
 // --- spans ---
 
@@ -113,9 +140,11 @@ FAST span from(span s, u32 a, u32 b) { return (span){s.p + a, b - a}; }
 FAST int same(span a, span b) {
 	if (a.n != b.n)
 		return 0;
-	for (u32 i = 0; i < a.n; i++)
-		if (a.p[i] != b.p[i])
+	for (u32 i = 0; i < a.n; i += 16) {
+		u32 equal = bits(wasm_i8x16_eq(wasm_v128_load(a.p + i), wasm_v128_load(b.p + i)));
+		if (__builtin_ctz(~equal) < 16 && i + __builtin_ctz(~equal) < a.n)
 			return 0;
+	}
 	return 1;
 }
 

@@ -6,52 +6,101 @@
 
 #include "guest.h"
 
+// spaces returns the index of the first byte that is no space. Like all that
+// looks at one byte more, it may read behind the end, where there is slack.
 FAST u32 spaces(span s, u32 i) {
-	while (i < s.n && (s.p[i] == ' ' || s.p[i] == '\t' || s.p[i] == '\n' || s.p[i] == '\r'))
-		i++;
+	if (s.p[i] <= ' ')
+		while (i < s.n && s.p[i] <= ' ')
+			i++;
 	return i;
 }
 
+FAST int opens(u8 c) { return (c | 32) == '{'; }  // { or [
+FAST int closes(u8 c) { return (c | 32) == '}'; } // } or ]
+
+// quote returns the index of the first quote or backslash from i on.
+FAST u32 quote(span s, u32 i) {
+	for (; i < s.n; i += 16) {
+		v128_t v = wasm_v128_load(s.p + i);
+		u32 hits = bits(either(is(v, '"'), is(v, '\\')));
+		if (hits) {
+			i += __builtin_ctz(hits);
+			break;
+		}
+	}
+	return i < s.n ? i : s.n;
+}
+
+// escaped_end returns the index behind the string that has its first backslash at i.
+APART u32 escaped_end(span s, u32 i) {
+	while (i < s.n && s.p[i] != '"')
+		i = quote(s, i + 2);
+	return i < s.n ? i + 1 : s.n;
+}
+
 // string_end returns the index behind the string whose first quote is at i.
-static u32 string_end(span s, u32 i) {
-	for (i++; i < s.n; i++) {
-		if (s.p[i] == '"')
-			return i + 1;
-		if (s.p[i] == '\\')
-			i++;
+FAST u32 string_end(span s, u32 i) {
+	i = quote(s, i + 1);
+	return i < s.n && s.p[i] == '"' ? i + 1 : escaped_end(s, i);
+}
+
+// scalar_end returns the index behind the number or literal at i.
+FAST u32 scalar_end(span s, u32 i) {
+	for (; i < s.n; i += 16) {
+		v128_t v = wasm_v128_load(s.p + i);
+		v128_t close = is(either(v, wasm_i8x16_splat(32)), '}');
+		u32 hits = bits(either(either(close, is(v, ',')), within(v, 0, ' ')));
+		if (hits) {
+			i += __builtin_ctz(hits);
+			break;
+		}
+	}
+	return i < s.n ? i : s.n;
+}
+
+// brackets marks quotes and the brackets of objects and arrays.
+FAST v128_t brackets(v128_t v) {
+	v128_t folded = either(v, wasm_i8x16_splat(32));
+	return either(is(v, '"'), either(is(folded, '{'), is(folded, '}')));
+}
+
+// bracket returns the index of the first of them from i on.
+FAST u32 bracket(span s, u32 i) {
+	for (; i < s.n; i += 16) {
+		u32 hits = bits(brackets(wasm_v128_load(s.p + i)));
+		if (hits)
+			return i + __builtin_ctz(hits);
+	}
+	return s.n;
+}
+
+// container_end returns the index behind the object or array whose inside is at i.
+static u32 container_end(span s, u32 i) {
+	for (u32 depth = 1, to; i < s.n; i = to) {
+		u32 hits = bits(brackets(wasm_v128_load(s.p + i)));
+		for (to = i + 16; hits; hits &= hits - 1) {
+			u32 at = i + __builtin_ctz(hits);
+			if (at >= s.n)
+				break;
+			if (s.p[at] == '"') {
+				to = string_end(s, at);
+				break;
+			}
+			depth += opens(s.p[at]) ? 1 : -1;
+			if (depth == 0)
+				return at + 1;
+		}
 	}
 	return s.n;
 }
 
 // value_end returns the index behind the value at i.
 static u32 value_end(span s, u32 i) {
-	u32 depth = 0;
-	while (i < s.n) {
-		u8 c = s.p[i];
-		if (c == '"') {
-			i = string_end(s, i);
-		} else if (c == '{' || c == '[') {
-			depth++;
-			i++;
-			continue;
-		} else if (c == '}' || c == ']') {
-			if (depth == 0)
-				return i;
-			depth--;
-			i++;
-		} else if (c == ',' || c == ':' || c == ' ' || c == '\t' || c == '\n' || c == '\r') {
-			if (depth == 0)
-				return i;
-			i++;
-			continue;
-		} else {
-			while (i < s.n && !(s.p[i] == ',' || s.p[i] == '}' || s.p[i] == ']' || s.p[i] <= ' '))
-				i++;
-		}
-		if (depth == 0)
-			return i;
-	}
-	return s.n;
+	if (i >= s.n)
+		return s.n;
+	if (opens(s.p[i]))
+		return container_end(s, i + 1);
+	return s.p[i] == '"' ? string_end(s, i) : scalar_end(s, i);
 }
 
 FAST span value_at(span s, u32 i) { return from(s, i, value_end(s, i)); }
@@ -72,23 +121,24 @@ typedef struct {
 // enter opens the object or array v. It has no member before next().
 FAST cursor enter(span v) {
 	cursor c = {.s = v, .i = 1, .index = (u32)-1, .close = v.n > 0 && v.p[0] == '{' ? '}' : ']'};
-	if (v.n < 2 || (v.p[0] != '{' && v.p[0] != '['))
+	if (v.n < 2 || !opens(v.p[0]))
 		c.i = v.n;
 	return c;
 }
 
-static int next(cursor *c) {
+FAST int next(cursor *c) {
 	u32 i = spaces(c->s, c->i);
 	if (i < c->s.n && c->s.p[i] == ',')
 		i = spaces(c->s, i + 1);
 	if (i >= c->s.n || c->s.p[i] == c->close)
 		return 0;
 	if (c->close == '}') {
-		span key = value_at(c->s, i);
-		c->key = inside(key);
-		i = spaces(c->s, i + key.n);
-		i = spaces(c->s, i + 1); // the colon
-		if (key.n == 0 || i >= c->s.n)
+		u32 end = string_end(c->s, i);
+		if (c->s.p[i] != '"' || end >= c->s.n)
+			return 0;
+		c->key = from(c->s, i + 1, end - 1);
+		i = spaces(c->s, spaces(c->s, end) + 1); // over the colon
+		if (i >= c->s.n)
 			return 0;
 	}
 	c->value = value_at(c->s, i);
@@ -97,13 +147,19 @@ static int next(cursor *c) {
 	return c->value.n > 0;
 }
 
-// member finds a key of an object; the result has length zero without one.
-static span member(span object, span key) {
-	cursor c = enter(object);
+// pick finds n keys of an object in one walk. It leaves the values alone for which
+// there is no key.
+APART void pick(span object, u32 n, const span *names, span *values) {
+	for (cursor c = enter(object); next(&c);)
+		for (u32 k = 0; k < n; k++)
+			if (same(c.key, names[k]))
+				values[k] = c.value;
+}
+
+// member finds one key of an object; the result has length zero without it.
+FAST span member(span object, span key) {
 	span found = {0, 0};
-	while (next(&c))
-		if (same(c.key, key))
-			found = c.value;
+	pick(object, 1, &key, &found);
 	return found;
 }
 
@@ -158,55 +214,89 @@ static u32 code_point(span s, u32 i, u32 *used) {
 	return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
 }
 
-// unescape decodes the inside of a string into dst, which is never longer.
+// unicode decodes the \u escape at i.
+APART u32 unicode(u8 *dst, span s, u32 i, u32 *used) { return utf8(dst, code_point(s, i, used)); }
+
+// copy_down copies to dst, which may lie before p in the same text.
+FAST void copy_down(u8 *dst, const u8 *p, u32 n) {
+	u32 i = 0;
+	for (; i + 16 <= n; i += 16)
+		wasm_v128_store(dst + i, wasm_v128_load(p + i));
+#pragma clang loop vectorize(disable) unroll(disable)
+	for (; i < n; i++)
+		dst[i] = p[i];
+}
+
+// unescaped returns what the letter of an escape stands for.
+FAST u8 unescaped(u8 c) {
+	return c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c == 'b' ? '\b' : c == 'f' ? '\f' : c;
+}
+
+// unescape decodes the inside of a string into dst, which is never longer and may
+// be the string itself.
 static u32 unescape(u8 *dst, span s) {
 	u32 n = 0;
-	for (u32 i = 0; i < s.n;) {
-		u8 c = s.p[i];
-		if (c != '\\' || i + 1 >= s.n) {
-			dst[n++] = c;
-			i++;
-			continue;
+	for (u32 i = 0, used; i < s.n; i += used) {
+		used = 2;
+		if (s.p[i] != '\\') {
+			used = quote(s, i + 1) - i;
+			copy_down(dst + n, s.p + i, used);
+			n += used;
+		} else if (i + 1 >= s.n) {
+			dst[n++] = '\\';
+		} else if (s.p[i + 1] == 'u') {
+			n += unicode(dst + n, s, i, &used);
+		} else {
+			dst[n++] = unescaped(s.p[i + 1]);
 		}
-		u32 used = 2;
-		switch (c = s.p[i + 1]) {
-		case 'n': dst[n++] = '\n'; break;
-		case 't': dst[n++] = '\t'; break;
-		case 'r': dst[n++] = '\r'; break;
-		case 'b': dst[n++] = '\b'; break;
-		case 'f': dst[n++] = '\f'; break;
-		case 'u': n += utf8(dst + n, code_point(s, i, &used)); break;
-		default: dst[n++] = c;
-		}
-		i += used;
 	}
 	return n;
 }
 
-FAST int has_escape(span s) {
-	for (u32 i = 0; i < s.n; i++)
-		if (s.p[i] == '\\')
-			return 1;
-	return 0;
+// text_of returns what the inside of a string says. One with escapes is decoded where it lies.
+FAST span text_of(span s) {
+	if (quote(s, 0) < s.n)
+		s.n = unescape((u8 *)s.p, s);
+	return s;
 }
 
-// put_escaped writes bytes as the inside of a JSON string.
-static void put_escaped(span s) {
-	for (u32 i = 0; i < s.n; i++) {
-		u8 c = s.p[i];
-		if (c == '"' || c == '\\') {
-			put_byte('\\');
-			put_byte(c);
-		} else if (c == '\n') {
-			put_text("\\n");
-		} else if (c < 0x20) {
-			put_text("\\u00");
-			put_byte("0123456789abcdef"[c >> 4]);
-			put_byte("0123456789abcdef"[c & 15]);
-		} else {
-			put_byte(c);
+// put_marked writes s, but what is marked in 16 bytes as one() writes them, with
+// at most eight bytes for each.
+FAST void put_marked(span s, v128_t (*marked)(v128_t), u32 (*one)(u8 *, u8)) {
+	for (u32 i = 0, n; i < s.n; i += n) {
+		u8 *d = room(16 + 8);
+		v128_t v = wasm_v128_load(s.p + i);
+		u32 left = s.n - i < 16 ? s.n - i : 16;
+		n = __builtin_ctz(bits(marked(v)) | 1u << left);
+		wasm_v128_store(d, v);
+		out_len += n;
+		if (n < left) {
+			out_len += one(d + n, s.p[i + n]);
+			n++;
 		}
 	}
 }
+
+FAST v128_t needs_escape(v128_t v) {
+	return either(either(is(v, '"'), is(v, '\\')), within(v, 0, 31));
+}
+
+// escape writes a byte that needs it as the inside of a JSON string, and returns
+// the length.
+FAST u32 escape(u8 *d, u8 c) {
+	d[0] = '\\';
+	if (c >= ' ' || c == '\n') {
+		d[1] = c == '\n' ? 'n' : c;
+		return 2;
+	}
+	d[1] = 'u';
+	d[2] = d[3] = '0';
+	d[4] = '0' + (c >> 4);
+	d[5] = "0123456789abcdef"[c & 15];
+	return 6;
+}
+
+// put_escaped writes bytes as the inside of a JSON string.
+static void put_escaped(span s) { put_marked(s, needs_escape, escape); }
 
 #endif

@@ -5,189 +5,325 @@
 
 #include "json.h"
 
-enum { MAX_ITEMS = 64, MAX_DEPTH = 64, SCRATCH = 8192 };
+enum { MAX_ITEMS = 64, MAX_DEPTH = 64, HASHES = 64 };
+
+// A set has a bit for each pointer, or for each pattern.
+typedef u64 set;
 
 static span pointers[MAX_ITEMS], keys[MAX_ITEMS];
 static u32 npointers, nkeys;
 
-// scratch holds decoded text of the call: arguments and the keys of the path.
-static u8 scratch[SCRATCH];
-static u32 scratch_len;
+// starts says where the segments of the pointers begin, by depth.
+static u16 starts[MAX_DEPTH + 1][MAX_ITEMS];
 
-// path is the way to the value that is looked at.
+// What is known of pointers and patterns. It serves to compare a key only with
+// those that it may be equal to.
 static struct {
-	span key;
-	u32 index;
-	u8 element;
-} path[MAX_DEPTH];
-static u32 depth;
+	set live;                  // pointers that can match something
+	set any[MAX_DEPTH];        // by depth: the segment is *
+	set last[MAX_DEPTH];       // the pointer ends here
+	set numeric[MAX_DEPTH];    // the segment is an index
+	u32 highest[MAX_DEPTH];    // the largest index
+	set segments[HASHES];      // pointers by the hash of a segment
+	set plain[HASHES];         // patterns without a star by their hash
+	set stars;                 // patterns with one
+	u32 shortest;              // what the key must have for one of them
+	int root;                  // the whole document is meant
+} known;
 
-// decoded returns the text of a string; with escapes, a copy in scratch. A text
-// that does not fit ends the call.
-static span decoded(span s) {
-	if (!has_escape(s))
-		return s;
-	if (s.n > SCRATCH - scratch_len)
-		__builtin_trap();
-	span d = {scratch + scratch_len, 0};
-	d.n = unescape(scratch + scratch_len, s);
-	scratch_len += d.n;
-	return d;
+// hash is the same for texts that differ in case alone.
+FAST u32 hash(span s) { return s.n ? (s.n + 7 * (s.p[0] & 31) + 13 * (s.p[s.n - 1] & 31)) % HASHES : 0; }
+
+FAST span segment(u32 k, u32 d) {
+	u32 start = starts[d][k];
+	return (span){pointers[k].p + start, starts[d + 1][k] - start};
 }
 
-static u32 read_list(span list, span *into) {
+// number returns the value of an index, or -1 for other texts.
+static u32 number(span s) {
+	if (s.n == 0 || s.n > 9 || (s.p[0] == '0' && s.n > 1))
+		return (u32)-1;
+	u32 v = 0;
+	for (u32 i = 0; i < s.n; i++) {
+		if (!is_digit(s.p[i]))
+			return (u32)-1;
+		v = v * 10 + s.p[i] - '0';
+	}
+	return v;
+}
+
+APART void add_segment(u32 k, u32 d) {
+	span s = segment(k, d);
+	set bit = 1ull << k;
+	known.segments[hash(s)] |= bit;
+	if (s.n == 1 && s.p[0] == '*')
+		known.any[d] |= bit;
+	u32 v = number(s);
+	if (v == (u32)-1)
+		return;
+	known.numeric[d] |= bit;
+	if (v > known.highest[d])
+		known.highest[d] = v;
+}
+
+// add_pointer takes a pointer apart, in its place: ~1 stands for / and ~0 for ~.
+// One that is deeper than a document may be matches nothing.
+static void add_pointer(u32 k) {
+	span p = pointers[k];
+	u8 *text = (u8 *)p.p;
+	u32 n = 0, d = 0;
+	if (p.n == 0)
+		known.root = 1;
+	if (p.n == 0 || p.p[0] != '/')
+		return;
+	starts[0][k] = 0;
+	for (u32 i = 1; i <= p.n; i++) {
+		u8 c = i < p.n ? p.p[i] : '/';
+		if (c == '/') {
+			if (d == MAX_DEPTH || n > 0xffff)
+				return;
+			starts[++d][k] = n;
+			add_segment(k, d - 1);
+			continue;
+		}
+		if (c == '~' && i + 1 < p.n && (p.p[i + 1] == '0' || p.p[i + 1] == '1'))
+			c = p.p[++i] == '1' ? '/' : '~';
+		text[n++] = c;
+	}
+	known.live |= 1ull << k;
+	known.last[d - 1] |= 1ull << k;
+}
+
+static void add_key(u32 k) {
+	span p = keys[k];
+	u32 literal = 0;
+	for (u32 i = 0; i < p.n; i++)
+		literal += p.p[i] != '*';
+	if (literal == p.n) {
+		known.plain[hash(p)] |= 1ull << k;
+		return;
+	}
+	if (known.stars == 0 || literal < known.shortest)
+		known.shortest = literal;
+	known.stars |= 1ull << k;
+}
+
+APART u32 read_list(span list, span *into, void (*add)(u32)) {
 	u32 n = 0;
-	for (cursor c = enter(list); next(&c);) {
+	for (cursor c = enter(list); next(&c); n++) {
 		if (n == MAX_ITEMS)
 			__builtin_trap();
-		into[n++] = decoded(inside(c.value));
+		into[n] = text_of(inside(c.value));
+		add(n);
 	}
 	return n;
 }
 
-// read_selection reads pointers and keys of the arguments.
-static void read_selection(span args) {
-	scratch_len = depth = 0;
-	npointers = read_list(member(args, SPAN("pointers")), pointers);
-	nkeys = read_list(member(args, SPAN("keys")), keys);
+// The arguments that a module may get, as they are written.
+enum { POINTERS, KEYS, WITH, AS, LABEL, NAME, ARGUMENTS };
+static const span names[ARGUMENTS] = {
+	SPAN("pointers"), SPAN("keys"), SPAN("with"), SPAN("as"), SPAN("label"), SPAN("name"),
+};
+static span arguments[ARGUMENTS];
+
+// read_arguments reads them all. Pointers and keys are decoded where they lie.
+static void read_arguments(span meta) {
+	__builtin_memset(arguments, 0, sizeof arguments);
+	__builtin_memset(&known, 0, sizeof known);
+	pick(member(meta, SPAN("args")), ARGUMENTS, names, arguments);
+	npointers = read_list(arguments[POINTERS], pointers, add_pointer);
+	nkeys = read_list(arguments[KEYS], keys, add_key);
 }
 
-// segment compares one segment of a pointer, from i, with a text, and moves i
-// behind it. ~1 stands for / and ~0 for ~.
-static int segment(span p, u32 *i, span text) {
-	u32 at = *i, k = 0;
-	int equal = 1;
-	for (; at < p.n && p.p[at] != '/'; at++, k++) {
-		u8 c = p.p[at];
-		if (c == '~' && at + 1 < p.n)
-			c = p.p[++at] == '1' ? '/' : '~';
-		if (k >= text.n || text.p[k] != c)
-			equal = 0;
+// elements returns which of the pointers in s lead to an element at depth d.
+FAST set elements(set s, u32 d, u32 index) {
+	set found = s & known.any[d];
+	if (index <= known.highest[d])
+		for (set rest = s & known.numeric[d]; rest; rest &= rest - 1) {
+			u32 k = __builtin_ctzll(rest);
+			if (number(segment(k, d)) == index)
+				found |= 1ull << k;
+		}
+	return found;
+}
+
+// members returns which of the pointers in s lead to a member at depth d.
+FAST set members(set s, u32 d, span key) {
+	set found = s & known.any[d];
+	for (set rest = s & ~found & known.segments[hash(key)]; rest; rest &= rest - 1) {
+		u32 k = __builtin_ctzll(rest);
+		if (same(segment(k, d), key))
+			found |= 1ull << k;
 	}
-	int any = at - *i == 1 && p.p[*i] == '*';
-	*i = at;
-	return any || (equal && k == text.n);
+	return found;
 }
 
-static span digits(u8 *buf, u32 v) {
-	u32 i = 10;
-	do {
-		buf[--i] = '0' + v % 10;
-		v /= 10;
-	} while (v);
-	return (span){buf + i, 10 - i};
-}
-
-static int matches_pointer(span p) {
-	u32 i = 0;
-	u8 buf[10];
-	for (u32 d = 0; d < depth; d++) {
-		if (i >= p.n || p.p[i] != '/')
-			return 0;
-		i++;
-		if (!segment(p, &i, path[d].element ? digits(buf, path[d].index) : path[d].key))
-			return 0;
+// place returns the first place from i on of a letter, whatever its case.
+FAST u32 place(span s, u32 i, u8 c) {
+	u8 other = is_alpha(c) ? c ^ 32 : c;
+	for (; i < s.n; i += 16) {
+		v128_t v = wasm_v128_load(s.p + i);
+		u32 hits = bits(either(is(v, c), is(v, other)));
+		if (hits)
+			return i + __builtin_ctz(hits);
 	}
-	return i == p.n;
+	return s.n;
 }
 
 // matches_key takes each literal part of a pattern at its first place and goes
 // back only to the last star, so that the time is bounded.
-static int matches_key(span p, span k) {
-	u32 i = 0, j = 0, star = (u32)-1, mark = 0;
-	while (j < k.n) {
-		if (i < p.n && p.p[i] == '*') {
-			star = i++;
-			mark = j;
-		} else if (i < p.n && lower(p.p[i]) == lower(k.p[j])) {
+FAST int matches_key(span p, span k) {
+	u32 i = 0, j = 0;       // where to compare
+	u32 part = 0, from = 0; // the part behind the last star, and where it was tried
+	for (;;) {
+		while (i < p.n && j < k.n && lower(p.p[i]) == lower(k.p[j]) && p.p[i] != '*') {
 			i++;
 			j++;
-		} else if (star != (u32)-1) {
-			i = star + 1;
-			j = ++mark;
-		} else {
-			return 0;
 		}
+		if (i == p.n && j == k.n)
+			return 1;
+		if (i < p.n && p.p[i] == '*') {
+			for (from = j; i < p.n && p.p[i] == '*'; i++)
+				;
+			if (i == p.n)
+				return 1;
+			part = i;
+		} else if (part == 0) {
+			return 0;
+		} else {
+			i = part;
+			from++;
+		}
+		j = from = place(k, from, p.p[i]);
+		if (j >= k.n)
+			return 0;
 	}
-	while (i < p.n && p.p[i] == '*')
-		i++;
-	return i == p.n;
 }
 
-// selected tells whether the value at the path is meant. If nothing was named,
-// every scalar value is.
-static int selected(int scalar) {
-	if (npointers + nkeys == 0)
-		return scalar;
-	for (u32 i = 0; i < npointers; i++)
-		if (matches_pointer(pointers[i]))
-			return 1;
-	if (depth == 0 || path[depth - 1].element)
-		return 0;
-	for (u32 i = 0; i < nkeys; i++)
-		if (matches_key(keys[i], path[depth - 1].key))
+// named tells whether one of the patterns in a set matches the key.
+APART int named(span key, set rest) {
+	for (; rest; rest &= rest - 1)
+		if (matches_key(keys[__builtin_ctzll(rest)], key))
 			return 1;
 	return 0;
 }
 
-static const u8 *copied; // everything before it is written
-static u32 failed;       // the code that ended the walk
+// candidates returns the patterns that may match the key.
+FAST set candidates(span key) { return known.plain[hash(key)] | (key.n < known.shortest ? 0 : known.stars); }
 
-static u32 edit_members(span s, u32 i, void (*edit)(span));
-
-// edit_value walks the value at i once and returns the index behind it.
-static u32 edit_value(span s, u32 i, void (*edit)(span)) {
-	int scalar = s.p[i] != '{' && s.p[i] != '[';
-	if (selected(scalar)) {
-		u32 end = value_end(s, i);
-		put((span){copied, (u32)(s.p + i - copied)});
-		edit(from(s, i, end));
-		copied = s.p + end;
-		return end;
-	}
-	return scalar ? value_end(s, i) : edit_members(s, i, edit);
+// decoded returns what a key with escapes says. Its text lies behind the output.
+APART span decoded(span s) {
+	u8 *d = room(s.n);
+	return (span){d, unescape(d, s)};
 }
 
-static u32 edit_members(span s, u32 i, void (*edit)(span)) {
-	u8 close = s.p[i] == '{' ? '}' : ']';
-	u32 keep = scratch_len, d = depth, index = 0;
-	if (depth++ == MAX_DEPTH)
-		failed = BAD_INPUT;
-	for (i = spaces(s, i + 1); !failed && i < s.n && s.p[i] != close; i = spaces(s, i)) {
-		if (s.p[i] == ',') {
-			i++;
-			continue;
-		}
-		path[d].element = close == ']';
-		path[d].index = index++;
-		u32 start = i;
-		if (close == '}') {
-			u32 end = string_end(s, i);
-			if (end >= i + 2)
-				path[d].key = decoded(from(s, i + 1, end - 1));
-			i = spaces(s, spaces(s, end) + 1);
-		}
-		if (i < s.n)
-			i = edit_value(s, i, edit);
-		scratch_len = keep;
-		if (i <= start) // not JSON
-			failed = BAD_INPUT;
-	}
-	depth = d;
-	return i + 1;
+// A level is a container around the value that is looked at.
+typedef struct {
+	set live;  // pointers that lead into it
+	u32 index; // of the next element
+	u8 close, pass;
+} level;
+
+static level levels[MAX_DEPTH];
+
+// passes tells whether no number or literal from here on in an array can be meant,
+// so that all of them can be passed over. Then no index matters either.
+FAST int passes(set live, u32 d, u32 index) {
+	int indexed = index <= known.highest[d] && live & known.numeric[d];
+	return npointers + nkeys > 0 && !indexed && !(live & known.any[d] & known.last[d]);
+}
+
+static const u8 *copied; // everything before it is written
+
+// finish writes the rest, if anything was written.
+static u32 finish(span doc) {
+	if (copied != doc.p)
+		put((span){copied, (u32)(doc.p + doc.n - copied)});
+	return OK;
 }
 
 // edit_document copies doc and has edit() write each selected value. Without
 // one, nothing is written.
-static u32 edit_document(span doc, void (*edit)(span)) {
-	u32 i = spaces(doc, 0);
-	failed = i < doc.n ? OK : BAD_INPUT;
+APART u32 edit_document(span doc, void (*edit)(span)) {
+	int everything = npointers + nkeys == 0, meant = known.root;
+	u32 depth = 0;
+	level in = {known.live, 0, 0, 0};
+	set live = known.live;
 	copied = doc.p;
-	if (!failed)
-		edit_value(doc, i, edit);
-	if (!failed && copied != doc.p)
-		put((span){copied, (u32)(doc.p + doc.n - copied)});
-	return failed;
+	for (u32 i = spaces(doc, 0); i < doc.n;) {
+		u8 c = doc.p[i];
+		if (c <= ' ' || c == ',') {
+			i++;
+			continue;
+		}
+		if (c == in.close) {
+			in = levels[--depth];
+			if (depth == 0)
+				return finish(doc);
+			i += 1 + (doc.p[i + 1] == ',');
+			continue;
+		}
+		if (in.close == ']') {
+			if (in.pass && c != '"' && !opens(c)) {
+				i = bracket(doc, i + 1);
+				continue;
+			}
+			live = meant = 0;
+			if (in.live) {
+				live = elements(in.live, depth - 1, in.index++);
+				meant = (live & known.last[depth - 1]) != 0;
+				in.pass = passes(in.live, depth - 1, in.index);
+			}
+		} else if (in.close) {
+			u32 stop = quote(doc, i + 1);
+			u32 end = doc.p[stop] == '"' ? stop + 1 : escaped_end(doc, stop);
+			if (end >= doc.n)
+				return BAD_INPUT;
+			live = meant = 0;
+			if (in.live || nkeys) {
+				span key = from(doc, i + 1, end - 1);
+				if (stop + 1 < end)
+					key = decoded(key);
+				live = in.live ? members(in.live, depth - 1, key) : 0;
+				set rest = candidates(key);
+				meant = (live & known.last[depth - 1]) != 0 || (rest && named(key, rest));
+			}
+			i = spaces(doc, spaces(doc, end) + 1); // over the colon
+			c = doc.p[i];
+			if (i >= doc.n)
+				return BAD_INPUT;
+		}
+		u32 start = i;
+		if (!opens(c)) {
+			i = c == '"' ? string_end(doc, i) : scalar_end(doc, i);
+			meant |= everything;
+		} else if (meant) {
+			i = container_end(doc, i + 1);
+		} else if (depth == MAX_DEPTH) {
+			return BAD_INPUT;
+		} else if (doc.p[i + 1] == c + 2) {
+			i += 2;
+		} else {
+			levels[depth] = in;
+			if (c == '[')
+				live &= known.any[depth] | known.numeric[depth];
+			in = (level){live, 0, c + 2, passes(live, depth, 0)};
+			depth++;
+			i++;
+			continue;
+		}
+		if (i == start) // not JSON
+			return BAD_INPUT;
+		if (meant) {
+			put((span){copied, (u32)(doc.p + start - copied)});
+			edit(from(doc, start, i));
+			copied = doc.p + i;
+		}
+		if (depth == 0)
+			return finish(doc);
+		i += doc.p[i] == ',';
+	}
+	return BAD_INPUT;
 }
 
 #endif

@@ -19,9 +19,8 @@ static void mask(span value) {
 
 static u32 transform_payload(u32 hook, span meta, span payload) {
 	(void)hook;
-	span args = member(meta, SPAN("args"));
-	read_selection(args);
-	with = member(args, SPAN("with"));
+	read_arguments(meta);
+	with = arguments[WITH];
 	if (with.n < 2 || with.p[0] != '"')
 		with = SPAN("\"[masked]\"");
 	return edit_document(payload, mask);

@@ -3,8 +3,6 @@
 //
 // Configuration: {"keys": ["ssn", "iban"], "with": "[redacted]"} adds endings of
 // keys, in lower case without - and _. It does not take any away.
-#include <wasm_simd128.h>
-
 #include "../include/json.h"
 
 enum { MAX_KEYS = 64, CONFIG = 4096 };
@@ -18,6 +16,7 @@ static const char *const builtin[] = {
 static span names[MAX_KEYS + 1]; // from 1; 0 ends a chain
 static u32 nnames;
 static u8 first[32], following[MAX_KEYS + 1]; // chains of names with the same last letter
+static u64 tails[MAX_KEYS + 1], masks[MAX_KEYS + 1]; // their last eight letters, or fewer
 static u32 pairs[32]; // by the last letter but one: a bit for each last letter
 static u8 config[CONFIG];
 static span with = {(const u8 *)"[redacted]", 10};
@@ -28,6 +27,10 @@ FAST u32 letter(u8 c) { return is_alpha(c) ? (c | 32) - 'a' : 31; }
 static void add_name(span s) {
 	u32 last = letter(s.p[s.n - 1]);
 	names[++nnames] = s;
+	for (u32 n = 0; n < s.n && n < 8; n++) {
+		tails[nnames] |= (u64)s.p[s.n - 1 - n] << (8 * n);
+		masks[nnames] |= 0xffull << (8 * n);
+	}
 	following[nnames] = first[last];
 	first[last] = nnames;
 	pairs[letter(s.p[s.n - 2])] |= 1u << last;
@@ -66,7 +69,7 @@ static span text;
 static u32 done;
 
 // cut leaves out text[a..b) and returns where to go on.
-static u32 cut(u32 a, u32 b) {
+APART u32 cut(u32 a, u32 b) {
 	if (a < done)
 		a = done;
 	put(from(text, done, a));
@@ -93,7 +96,7 @@ static int ends(u32 n, u32 level) {
 	return n % 2 == 0;
 }
 
-static u32 closing(u32 i, u32 level) {
+APART u32 closing(u32 i, u32 level) {
 	v128_t quote = wasm_i8x16_splat('"');
 	while (i < text.n) {
 		u32 hit = wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_v128_load(text.p + i), quote));
@@ -116,7 +119,7 @@ static u32 closing(u32 i, u32 level) {
 FAST int may_be_secret(u8 before, u8 last) { return pairs[letter(before)] >> letter(last) & 1; }
 
 // ends_with compares from the end and skips - and _ in the key.
-static int ends_with(u32 start, u32 stop, span name) {
+APART int ends_with(u32 start, u32 stop, span name) {
 	u32 k = name.n;
 	while (k > 0) {
 		if (stop == start)
@@ -130,14 +133,28 @@ static int ends_with(u32 start, u32 stop, span name) {
 	return 1;
 }
 
+// tail returns the last eight letters of a key, without - and _.
+static u64 tail(u32 start, u32 stop) {
+	u64 t = 0;
+	for (u32 n = 0; stop > start && n < 64;) {
+		u8 c = text.p[--stop];
+		if (c == '-' || c == '_')
+			continue;
+		t |= (u64)lower(c) << n;
+		n += 8;
+	}
+	return t;
+}
+
 static int is_secret(u32 start, u32 stop) {
+	u64 t = tail(start, stop);
 	for (u32 k = first[letter(text.p[stop - 1])]; k; k = following[k])
-		if (ends_with(start, stop, names[k]))
+		if ((t & masks[k]) == tails[k] && (names[k].n <= 8 || ends_with(start, stop, names[k])))
 			return 1;
 	return 0;
 }
 
-static u32 balanced(u32 i, u32 level) {
+APART u32 balanced(u32 i, u32 level) {
 	u32 deep = 0;
 	for (; i < text.n; i++) {
 		u8 c = text.p[i];
@@ -197,7 +214,7 @@ static u32 value(u32 i, u32 level) {
 
 // named looks at the name in front of a colon, which ends at stop. A name stops
 // at its quote by itself: no ending has one.
-static __attribute__((noinline)) u32 named(u32 i, u32 stop, u32 level) {
+APART u32 named(u32 i, u32 stop, u32 level) {
 	return is_secret(done, stop) ? value(i + 1, level) : i + 1;
 }
 
@@ -232,12 +249,12 @@ static int boundary(u32 i) {
 FAST int begins(u32 i, span s) { return i + s.n <= text.n && same(from(text, i, i + s.n), s); }
 
 // shape takes a prefix that begins a word and at least min characters behind it.
-static u32 shape(u32 i, u32 prefix, u32 min) {
+APART u32 shape(u32 i, u32 prefix, u32 min) {
 	u32 end = run(i + prefix);
 	return end - i - prefix < min ? i + 1 : cut(i, end);
 }
 
-static u32 jwt(u32 i) {
+APART u32 jwt(u32 i) {
 	u32 end = run(i);
 	if (end - i < 9 || end >= text.n || text.p[end] != '.')
 		return i + 1;
@@ -246,7 +263,7 @@ static u32 jwt(u32 i) {
 	return cut(i, end);
 }
 
-static u32 aws(u32 i) {
+APART u32 aws(u32 i) {
 	u32 end = run(i);
 	if (end - i != 20)
 		return i + 1;
@@ -256,41 +273,43 @@ static u32 aws(u32 i) {
 	return cut(i, end);
 }
 
-static u32 private_key(u32 i) {
-	u32 label = 0;
-	for (u32 k = i; k < i + 60 && k < text.n; k++)
-		label |= begins(k, SPAN("PRIVATE KEY"));
-	if (!label)
-		return i + 1;
-	u32 end = i + 10;
-	while (end < text.n && !begins(end, SPAN("-----END ")))
-		end++;
-	for (end += 9; end < text.n && !begins(end, SPAN("-----")); end++)
-		;
-	return cut(i, end + 5 < text.n ? end + 5 : text.n);
+// find returns the first place of s from i on, or the limit.
+APART u32 find(u32 i, u32 limit, span s) {
+	for (limit = limit < text.n ? limit : text.n; i < limit; i += 16)
+		for (u32 hits = bits(is(wasm_v128_load(text.p + i), s.p[0])); hits; hits &= hits - 1) {
+			u32 at = i + __builtin_ctz(hits);
+			if (at < limit && begins(at, s))
+				return at;
+		}
+	return limit;
 }
 
-static __attribute__((noinline)) u32 word(u32 i) {
-	if (begins(i, SPAN("-----BEGIN ")))
-		return private_key(i);
+APART u32 private_key(u32 i) {
+	u32 label = find(i, i + 60, SPAN("PRIVATE KEY"));
+	if (label >= i + 60 || label >= text.n)
+		return i + 1;
+	u32 end = find(find(i + 10, text.n, SPAN("-----END ")) + 9, text.n, SPAN("-----")) + 5;
+	return cut(i, end < text.n ? end : text.n);
+}
+
+APART u32 word(u32 i) {
+	u8 c = text.p[i];
+	if (c == '-')
+		return begins(i, SPAN("-----BEGIN ")) ? private_key(i) : i + 1;
 	if (!boundary(i))
 		return i + 1;
-	if (begins(i, SPAN("hvs.")) || begins(i, SPAN("hvb.")) || begins(i, SPAN("hvr.")))
-		return shape(i, 4, 12);
-	if (begins(i, SPAN("s.")) || begins(i, SPAN("b.")))
-		return shape(i, 2, 20);
-	if (begins(i, SPAN("eyJ")))
-		return jwt(i);
-	if (begins(i, SPAN("AKIA")) || begins(i, SPAN("ASIA")))
-		return aws(i);
+	if (c == 'h')
+		return begins(i, SPAN("hvs.")) || begins(i, SPAN("hvb.")) || begins(i, SPAN("hvr.")) ? shape(i, 4, 12) : i + 1;
+	if (c == 's' || c == 'b')
+		return begins(i + 1, SPAN(".")) ? shape(i, 2, 20) : i + 1;
+	if (c == 'e')
+		return begins(i, SPAN("eyJ")) ? jwt(i) : i + 1;
+	if (c == 'A')
+		return begins(i, SPAN("AKIA")) || begins(i, SPAN("ASIA")) ? aws(i) : i + 1;
 	if (begins(i, SPAN("github_pat_")))
 		return shape(i, 11, 10);
-	if (text.p[i] == 'g' && begins(i + 3, SPAN("_")))
-		return shape(i, 4, 20);
-	return i + 1;
+	return begins(i + 3, SPAN("_")) ? shape(i, 4, 20) : i + 1;
 }
-
-FAST v128_t is(v128_t v, u8 c) { return wasm_i8x16_eq(v, wasm_i8x16_splat(c)); }
 
 // candidates marks the places in 16 bytes at which something may begin, by the
 // byte there and its neighbours.
