@@ -88,9 +88,9 @@ static int is_block(span s) {
 // put_lines writes text in lines of 64, without the spaces that it has.
 static void put_lines(span s) {
 	u32 column = 0;
-	for (u32 i = 0, n; i < s.n; i += n) {
+	for (u32 i = spaces(s, 0), n; i < s.n; i = spaces(s, i + n)) {
 		u8 *d = room(2 + 16 + 8);
-		if (column == 64 && s.p[i] > ' ') {
+		if (column == 64) {
 			*d++ = '\\';
 			*d++ = 'n';
 			out_len += 2;
@@ -103,13 +103,11 @@ static void put_lines(span s) {
 		wasm_v128_store(d, v);
 		out_len += n;
 		column += n;
-		if (n == left && left > 0)
-			continue;
-		if (s.p[i + n] > ' ') {
+		if (n < left && s.p[i + n] > ' ') {
 			out_len += escape(d + n, s.p[i + n]);
 			column++;
+			n++;
 		}
-		n++;
 	}
 }
 

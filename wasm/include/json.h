@@ -6,14 +6,18 @@
 
 #include "guest.h"
 
-// spaces returns the index of the first byte that is no space. Like all that
-// looks at one byte more, it may read behind the end, where there is slack.
+// spaces returns the index of the first byte from i on that is no space. Like all
+// that looks at one byte more, it may read behind the end, where there is slack.
 FAST u32 spaces(span s, u32 i) {
 	if (s.p[i] <= ' ')
 		while (i < s.n && s.p[i] <= ' ')
 			i++;
 	return i;
 }
+
+// behind returns where the next value begins, or the container ends, behind one
+// that ends at i.
+FAST u32 behind(span s, u32 i) { return spaces(s, i + (s.p[i] == ',')); }
 
 FAST int opens(u8 c) { return (c | 32) == '{'; }  // { or [
 FAST int closes(u8 c) { return (c | 32) == '}'; } // } or ]
@@ -75,7 +79,7 @@ FAST u32 bracket(span s, u32 i) {
 }
 
 // container_end returns the index behind the object or array whose inside is at i.
-static u32 container_end(span s, u32 i) {
+APART u32 container_end(span s, u32 i) {
 	for (u32 depth = 1, to; i < s.n; i = to) {
 		u32 hits = bits(brackets(wasm_v128_load(s.p + i)));
 		for (to = i + 16; hits; hits &= hits - 1) {
@@ -95,7 +99,7 @@ static u32 container_end(span s, u32 i) {
 }
 
 // value_end returns the index behind the value at i.
-static u32 value_end(span s, u32 i) {
+FAST u32 value_end(span s, u32 i) {
 	if (i >= s.n)
 		return s.n;
 	if (opens(s.p[i]))

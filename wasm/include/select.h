@@ -28,6 +28,7 @@ static struct {
 	set plain[HASHES];         // patterns without a star by their hash
 	set stars;                 // patterns with one
 	u32 shortest;              // what the key must have for one of them
+	u32 letters[MAX_ITEMS];    // what they need, as bits
 	int root;                  // the whole document is meant
 } known;
 
@@ -97,8 +98,12 @@ static void add_pointer(u32 k) {
 static void add_key(u32 k) {
 	span p = keys[k];
 	u32 literal = 0;
-	for (u32 i = 0; i < p.n; i++)
-		literal += p.p[i] != '*';
+	for (u32 i = 0; i < p.n; i++) {
+		if (p.p[i] == '*')
+			continue;
+		literal++;
+		known.letters[k] |= 1u << (p.p[i] & 31);
+	}
 	if (literal == p.n) {
 		known.plain[hash(p)] |= 1ull << k;
 		return;
@@ -172,7 +177,7 @@ FAST u32 place(span s, u32 i, u8 c) {
 
 // matches_key takes each literal part of a pattern at its first place and goes
 // back only to the last star, so that the time is bounded.
-FAST int matches_key(span p, span k) {
+APART int matches_key(span p, span k) {
 	u32 i = 0, j = 0;       // where to compare
 	u32 part = 0, from = 0; // the part behind the last star, and where it was tried
 	for (;;) {
@@ -208,8 +213,21 @@ APART int named(span key, set rest) {
 	return 0;
 }
 
-// candidates returns the patterns that may match the key.
-FAST set candidates(span key) { return known.plain[hash(key)] | (key.n < known.shortest ? 0 : known.stars); }
+// candidates returns the patterns that may match the key: by their hash, or with
+// letters that it has.
+FAST set candidates(span key) {
+	set found = known.plain[hash(key)];
+	if (known.stars == 0 || key.n < known.shortest)
+		return found;
+	u32 letters = 0;
+	for (u32 i = 0; i < key.n; i++)
+		letters |= 1u << (key.p[i] & 31);
+	for (set rest = known.stars; rest; rest &= rest - 1) {
+		u32 k = __builtin_ctzll(rest);
+		found |= (set)((known.letters[k] & ~letters) == 0) << k;
+	}
+	return found;
+}
 
 // decoded returns what a key with escapes says. Its text lies behind the output.
 APART span decoded(span s) {
@@ -230,7 +248,7 @@ static level levels[MAX_DEPTH];
 // so that all of them can be passed over. Then no index matters either.
 FAST int passes(set live, u32 d, u32 index) {
 	int indexed = index <= known.highest[d] && live & known.numeric[d];
-	return npointers + nkeys > 0 && !indexed && !(live & known.any[d] & known.last[d]);
+	return !indexed && !(live & known.any[d] & known.last[d]);
 }
 
 static const u8 *copied; // everything before it is written
@@ -240,6 +258,67 @@ static u32 finish(span doc) {
 	if (copied != doc.p)
 		put((span){copied, (u32)(doc.p + doc.n - copied)});
 	return OK;
+}
+
+// replace has edit() write what stands at a, up to b.
+FAST void replace(span doc, u32 a, u32 b, void (*edit)(span)) {
+	put((span){copied, (u32)(doc.p + a - copied)});
+	edit(from(doc, a, b));
+	copied = doc.p + b;
+}
+
+// key_end returns the index of what follows the string at i: a colon, if it is a
+// key, which it returns as well.
+FAST u32 key_end(span doc, u32 i, span *key) {
+	u32 stop = quote(doc, i + 1), end = stop + 1;
+	if (doc.p[stop] != '"')
+		end = escaped_end(doc, stop);
+	if (end >= doc.n)
+		return doc.n;
+	*key = from(doc, i + 1, end - 1);
+	end = spaces(doc, end);
+	if (doc.p[end] == ':' && stop + 1 < i + 2 + key->n)
+		*key = decoded(*key);
+	return end;
+}
+
+// named_member looks at the string at i in an object to which no pointer leads. It
+// returns where to go on.
+FAST u32 named_member(span doc, u32 i, void (*edit)(span)) {
+	span key = {0, 0};
+	u32 end = key_end(doc, i, &key);
+	if (end >= doc.n || doc.p[end] != ':')
+		return end;
+	set rest = candidates(key);
+	if (!rest || !named(key, rest))
+		return end + 1;
+	u32 start = spaces(doc, end + 1);
+	end = value_end(doc, start);
+	if (end > start)
+		replace(doc, start, end, edit);
+	return end;
+}
+
+// edit_named edits the inside at i of a container to which no pointer leads: only
+// keys matter there. It returns the index behind it, or 0.
+static u32 edit_named(span doc, u32 i, u32 depth, void (*edit)(span)) {
+	for (u32 open = depth, to; i < doc.n; i = to) {
+		u32 hits = bits(brackets(wasm_v128_load(doc.p + i)));
+		for (to = i + 16; hits; hits &= hits - 1) {
+			u32 at = i + __builtin_ctz(hits);
+			if (at >= doc.n)
+				return 0;
+			if (doc.p[at] == '"') {
+				to = named_member(doc, at, edit);
+				break;
+			}
+			if (opens(doc.p[at]) && open++ == MAX_DEPTH)
+				return 0;
+			if (closes(doc.p[at]) && open-- == depth)
+				return at + 1;
+		}
+	}
+	return 0;
 }
 
 // edit_document copies doc and has edit() write each selected value. Without
@@ -252,48 +331,42 @@ APART u32 edit_document(span doc, void (*edit)(span)) {
 	copied = doc.p;
 	for (u32 i = spaces(doc, 0); i < doc.n;) {
 		u8 c = doc.p[i];
-		if (c <= ' ' || c == ',') {
-			i++;
+		if (c == ',') { // behind spaces
+			i = spaces(doc, i + 1);
 			continue;
 		}
 		if (c == in.close) {
 			in = levels[--depth];
 			if (depth == 0)
 				return finish(doc);
-			i += 1 + (doc.p[i + 1] == ',');
+			i = behind(doc, i + 1);
 			continue;
 		}
 		if (in.close == ']') {
-			if (in.pass && c != '"' && !opens(c)) {
-				i = bracket(doc, i + 1);
+			if (in.pass && !opens(c)) {
+				i = behind(doc, c == '"' ? string_end(doc, i) : bracket(doc, i + 1));
 				continue;
 			}
-			live = meant = 0;
-			if (in.live) {
-				live = elements(in.live, depth - 1, in.index++);
-				meant = (live & known.last[depth - 1]) != 0;
-				in.pass = passes(in.live, depth - 1, in.index);
-			}
+			live = elements(in.live, depth - 1, in.index++);
+			meant = (live & known.last[depth - 1]) != 0;
+			in.pass = !everything && passes(in.live, depth - 1, in.index);
 		} else if (in.close) {
-			u32 stop = quote(doc, i + 1);
-			u32 end = doc.p[stop] == '"' ? stop + 1 : escaped_end(doc, stop);
-			if (end >= doc.n)
-				return BAD_INPUT;
-			live = meant = 0;
-			if (in.live || nkeys) {
-				span key = from(doc, i + 1, end - 1);
-				if (stop + 1 < end)
-					key = decoded(key);
-				live = in.live ? members(in.live, depth - 1, key) : 0;
-				set rest = candidates(key);
-				meant = (live & known.last[depth - 1]) != 0 || (rest && named(key, rest));
-			}
-			i = spaces(doc, spaces(doc, end) + 1); // over the colon
-			c = doc.p[i];
+			span key = {0, 0};
+			i = key_end(doc, i, &key);
 			if (i >= doc.n)
 				return BAD_INPUT;
+			live = meant = 0;
+			if (!everything) {
+				set rest = candidates(key);
+				live = members(in.live, depth - 1, key);
+				meant = (live & known.last[depth - 1]) != 0 || (rest && named(key, rest));
+			}
+			i = spaces(doc, i + 1); // over the colon
+			c = doc.p[i];
 		}
 		u32 start = i;
+		if (c == '[' && depth < MAX_DEPTH) // the others lead to keys
+			live &= known.any[depth] | known.numeric[depth];
 		if (!opens(c)) {
 			i = c == '"' ? string_end(doc, i) : scalar_end(doc, i);
 			meant |= everything;
@@ -301,27 +374,24 @@ APART u32 edit_document(span doc, void (*edit)(span)) {
 			i = container_end(doc, i + 1);
 		} else if (depth == MAX_DEPTH) {
 			return BAD_INPUT;
-		} else if (doc.p[i + 1] == c + 2) {
+		} else if (doc.p[i + 1] == c + 2) { // empty
 			i += 2;
+		} else if (live == 0 && !everything) {
+			i = edit_named(doc, i + 1, depth + 1, edit);
 		} else {
 			levels[depth] = in;
-			if (c == '[')
-				live &= known.any[depth] | known.numeric[depth];
-			in = (level){live, 0, c + 2, passes(live, depth, 0)};
+			in = (level){live, 0, c + 2, !everything && passes(live, depth, 0)};
 			depth++;
-			i++;
+			i = spaces(doc, i + 1);
 			continue;
 		}
-		if (i == start) // not JSON
+		if (i <= start) // not JSON
 			return BAD_INPUT;
-		if (meant) {
-			put((span){copied, (u32)(doc.p + start - copied)});
-			edit(from(doc, start, i));
-			copied = doc.p + i;
-		}
+		if (meant)
+			replace(doc, start, i, edit);
 		if (depth == 0)
 			return finish(doc);
-		i += doc.p[i] == ',';
+		i = behind(doc, i);
 	}
 	return BAD_INPUT;
 }

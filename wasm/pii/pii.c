@@ -151,15 +151,15 @@ APART u32 phone(span s, u32 at) {
 
 // --- IBANs: 15 to 34 letters and digits, of which the first four count last ---
 
-enum { SHORTEST = 15, LONGEST = 34, WINDOW = 224 };
+enum { SHORTEST = 15, LONGEST = 34, WINDOW = 480 };
 
 // series is what is known of letters and digits with single spaces between them, in
-// at most so many bytes: the number that the first of them make modulo 97, where
+// at most WINDOW bytes: the number that the first of them make modulo 97, where
 // letters count as 10 to 35, and ten to the power of its digits.
 static struct {
 	u32 n, from, to;
-	int more;          // it goes on behind to
-	u8 before[WINDOW]; // by byte: how many come before it
+	int more; // it goes on behind to
+	u16 marks[WINDOW / 16], before[WINDOW / 16]; // where they are, and how many before
 	u8 value[WINDOW + 64], power[WINDOW + 64];
 } series;
 
@@ -177,10 +177,13 @@ APART void read_series(span s, u32 from) {
 		u32 marks = bits(series_marks(v)) & inside;
 		length = run(marks | (bits(is(v, ' ')) & inside & (marks << 1 | joined)));
 		joined = marks >> 15;
-		for (marks &= (1u << length) - 1; marks; marks &= marks - 1) {
-			u32 k = i + __builtin_ctz(marks), c = s.p[k];
+		marks &= (1u << length) - 1;
+		series.marks[(i - from) / 16] = marks;
+		series.before[(i - from) / 16] = n;
+		for (; marks; marks &= marks - 1) {
+			u32 c = s.p[i + __builtin_ctz(marks)];
 			u32 ten = c > '9' ? 100 : 10;
-			series.before[k - from] = n++;
+			n++;
 			value = mod97(value * ten + c - (c > '9' ? 'A' - 10 : '0'));
 			power = mod97(power * ten);
 			series.value[n] = value;
@@ -196,9 +199,9 @@ APART void read_series(span s, u32 from) {
 // seek returns how many of the series come before i, and makes sure that enough
 // behind it is known.
 FAST u32 seek(span s, u32 i) {
-	u32 k = 0;
+	u32 k = 0, at = i - series.from;
 	if (i < series.to)
-		k = series.before[i - series.from];
+		k = series.before[at / 16] + __builtin_popcount(series.marks[at / 16] & ((1u << at % 16) - 1));
 	if (i >= series.to || (series.more && series.n - k < LONGEST)) {
 		read_series(s, i);
 		k = 0;
@@ -291,21 +294,25 @@ FAST u32 look(span s, u32 i) {
 	return kinds & IBAN && fresh(s, i) ? iban(s, i) : i + 1;
 }
 
+// hit looks at the places that are marked in 16 bytes and returns where to go on.
+APART u32 hit(span s, u32 i, u32 hits) {
+	for (; hits; hits &= hits - 1) {
+		u32 at = i + __builtin_ctz(hits);
+		if (at >= s.n)
+			break;
+		u32 to = look(s, at);
+		if (to > at + 1)
+			return to;
+	}
+	return i + 16;
+}
+
 // texts looks at the inside of one string.
 APART void texts(span s) {
 	done = series.to = 0;
-	for (u32 i = 0, to; i < s.n; i = to) {
-		to = i + 16;
-		for (u32 hits = candidates(s.p + i); hits; hits &= hits - 1) {
-			u32 at = i + __builtin_ctz(hits);
-			if (at >= s.n)
-				return;
-			u32 next = look(s, at);
-			if (next > at + 1) {
-				to = next;
-				break;
-			}
-		}
+	for (u32 i = 0; i < s.n;) {
+		u32 hits = candidates(s.p + i);
+		i = hits ? hit(s, i, hits) : i + 16;
 	}
 }
 
@@ -315,8 +322,8 @@ static u32 walk(span s) {
 	for (u32 i = spaces(s, 0); i < s.n;) {
 		u8 c = s.p[i];
 		u32 end = i + 1;
-		if (c == ',' || c <= ' ') {
-			i++;
+		if (c == ',') { // behind spaces
+			i = spaces(s, i + 1);
 			continue;
 		}
 		if (closes(c)) {
@@ -325,7 +332,7 @@ static u32 walk(span s) {
 			return BAD_INPUT;
 		} else if (opens(c)) {
 			depth++;
-			i++;
+			i = spaces(s, i + 1);
 			continue;
 		} else if (c == '"') {
 			end = string_end(s, i);
@@ -343,7 +350,7 @@ static u32 walk(span s) {
 		}
 		if (depth == 0)
 			return OK;
-		i = end + (s.p[end] == ',');
+		i = behind(s, end);
 	}
 	return BAD_INPUT;
 }
