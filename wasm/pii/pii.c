@@ -124,10 +124,11 @@ FAST u32 card_start(span s, u32 i, u32 end) {
 }
 
 // card looks at all digits from i on, because a number ends where they do. Without a
-// gap it can begin at the first of them only.
+// gap it can begin at the first of them only, unless that belongs to an escape.
 APART u32 card(span s, u32 i) {
 	u32 count, end = digits(s, i, &count);
-	if (count < 13 || (count == end - i && (count > 19 || !fresh(s, i))))
+	int whole = count == end - i && (i == 0 || s.p[i - 1] != '\\');
+	if (count < 13 || (whole && (count > 19 || !fresh(s, i))))
 		return end;
 	u32 start = card_start(s, i, end);
 	return start < end ? cut(s, start, end, SPAN("[card]")) : end;

@@ -187,24 +187,53 @@ fn spaces(text: &[u8], mut at: usize) -> usize {
 /// Returns the place behind the value at `at`.
 fn value_end(text: &[u8], mut at: usize) -> usize {
     let mut depth = 0usize;
-    let mut quoted = false;
     while let Some(&c) = text.get(at) {
-        at += 1;
         match c {
-            b'\\' if quoted => at += 1,
-            b'"' => {
-                quoted = !quoted;
-                if !quoted && depth == 0 {
-                    return at;
-                }
-            }
-            _ if quoted => {}
+            b'"' => at = string_end(text, at),
             b'{' | b'[' => depth += 1,
             b'}' | b']' if depth > 1 => depth -= 1,
-            b'}' | b']' => return if depth == 1 { at } else { at - 1 },
-            b',' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => return at - 1,
+            b'}' | b']' => return at + depth,
+            b',' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => return at,
             _ => {}
+        }
+        if c != b'"' {
+            at += 1;
+        } else if depth == 0 {
+            return at;
         }
     }
     text.len()
+}
+
+/// Returns the place behind the string whose first quote is at `at`.
+fn string_end(text: &[u8], mut at: usize) -> usize {
+    at += 1;
+    while let Some(rest) = text.get(at..) {
+        at += plain(rest);
+        match text.get(at) {
+            Some(b'"') => return at + 1,
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None => break,
+        }
+    }
+    text.len()
+}
+
+/// Returns how many bytes at the front are in groups of eight without a quote or a
+/// backslash.
+fn plain(text: &[u8]) -> usize {
+    let mark = |word: u64, c: u8| {
+        let rest = word ^ u64::from_ne_bytes([c; 8]); // zero where it is c
+        rest.wrapping_sub(0x0101_0101_0101_0101) & !rest & 0x8080_8080_8080_8080
+    };
+    let mut n = 0;
+    for group in text.chunks_exact(8) {
+        let word = u64::from_ne_bytes([group[0], group[1], group[2], group[3], group[4], group[5], group[6], group[7]]);
+        if mark(word, b'"') | mark(word, b'\\') != 0 {
+            break;
+        }
+        n += 8;
+    }
+    n
 }
