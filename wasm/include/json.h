@@ -226,7 +226,6 @@ FAST void copy_down(u8 *dst, const u8 *p, u32 n) {
 	u32 i = 0;
 	for (; i + 16 <= n; i += 16)
 		wasm_v128_store(dst + i, wasm_v128_load(p + i));
-#pragma clang loop vectorize(disable) unroll(disable)
 	for (; i < n; i++)
 		dst[i] = p[i];
 }
