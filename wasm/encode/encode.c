@@ -77,11 +77,12 @@ static void hex(span value) {
 	out_len += 2 * s.n + 2;
 }
 
-// is_block tells whether the inside of a string begins like a block. Its escapes
-// have at most six characters, so that the beginning has more than ten.
+// is_block tells whether the inside of a string begins like a block. Escapes have
+// at most six characters, so that 72 of them say more than ten. The last one may be
+// cut, and then takes a byte more.
 static int is_block(span s) {
-	u8 begin[72];
-	u32 n = unescape(begin, from(s, 0, s.n < sizeof begin ? s.n : sizeof begin));
+	u8 begin[80];
+	u32 n = unescape(begin, from(s, 0, s.n < 72 ? s.n : 72));
 	return n > 10 && begin[0] == '-' && begin[1] == '-';
 }
 

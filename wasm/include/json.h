@@ -235,8 +235,8 @@ FAST u8 unescaped(u8 c) {
 	return c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c == 'b' ? '\b' : c == 'f' ? '\f' : c;
 }
 
-// unescape decodes the inside of a string into dst, which is never longer and may
-// be the string itself.
+// unescape decodes the inside of a string into dst, which may be the string itself.
+// The result is never longer, but for one byte behind an escape that is cut off.
 static u32 unescape(u8 *dst, span s) {
 	u32 n = 0;
 	for (u32 i = 0, used; i < s.n; i += used) {
@@ -256,7 +256,8 @@ static u32 unescape(u8 *dst, span s) {
 	return n;
 }
 
-// text_of returns what the inside of a string says. One with escapes is decoded where it lies.
+// text_of returns what the inside of a string says. One with escapes is decoded where
+// it lies.
 FAST span text_of(span s) {
 	if (quote(s, 0) < s.n)
 		s.n = unescape((u8 *)s.p, s);

@@ -178,8 +178,8 @@ FAST u32 place(span s, u32 i, u8 c) {
 // matches_key takes each literal part of a pattern at its first place and goes
 // back only to the last star, so that the time is bounded.
 APART int matches_key(span p, span k) {
-	u32 i = 0, j = 0;       // where to compare
-	u32 part = 0, from = 0; // the part behind the last star, and where it was tried
+	u32 i = 0, j = 0;        // where to compare
+	u32 part = 0, tried = 0; // the part behind the last star, and where it was tried
 	for (;;) {
 		while (i < p.n && j < k.n && lower(p.p[i]) == lower(k.p[j]) && p.p[i] != '*') {
 			i++;
@@ -188,7 +188,7 @@ APART int matches_key(span p, span k) {
 		if (i == p.n && j == k.n)
 			return 1;
 		if (i < p.n && p.p[i] == '*') {
-			for (from = j; i < p.n && p.p[i] == '*'; i++)
+			for (tried = j; i < p.n && p.p[i] == '*'; i++)
 				;
 			if (i == p.n)
 				return 1;
@@ -197,9 +197,9 @@ APART int matches_key(span p, span k) {
 			return 0;
 		} else {
 			i = part;
-			from++;
+			tried++;
 		}
-		j = from = place(k, from, p.p[i]);
+		j = tried = place(k, tried, p.p[i]);
 		if (j >= k.n)
 			return 0;
 	}
