@@ -154,6 +154,8 @@ FAST int next(cursor *c) {
 // pick finds n keys of an object in one walk. It leaves the values alone for which
 // there is no key.
 APART void pick(span object, u32 n, const span *names, span *values) {
+	if (object.n == 0 || object.p[0] != '{')
+		return;
 	for (cursor c = enter(object); next(&c);)
 		for (u32 k = 0; k < n; k++)
 			if (same(c.key, names[k]))
