@@ -140,11 +140,9 @@ FAST span from(span s, u32 a, u32 b) { return (span){s.p + a, b - a}; }
 FAST int same(span a, span b) {
 	if (a.n != b.n)
 		return 0;
-	for (u32 i = 0; i < a.n; i += 16) {
-		u32 equal = bits(wasm_i8x16_eq(wasm_v128_load(a.p + i), wasm_v128_load(b.p + i)));
-		if (__builtin_ctz(~equal) < 16 && i + __builtin_ctz(~equal) < a.n)
+	for (u32 i = 0; i < a.n; i++)
+		if (a.p[i] != b.p[i])
 			return 0;
-	}
 	return 1;
 }
 
