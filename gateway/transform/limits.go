@@ -10,13 +10,13 @@ import (
 // The budget of a call: a base, an amount for each byte of input, and a ceiling.
 // The ceiling is what bounds the latency of everybody, because nothing can
 // interrupt a guest: at the slowest rates that BenchmarkWorstCase finds, 430 to 1,000
-// units per microsecond, it is 5 to 11 ms. Guests with a Go runtime are not priced
+// units per microsecond, it is 3 to 7 ms. Guests with a Go runtime are not priced
 // for the worst case; they can take some tenths of a second.
 const (
 	fuelBase    = 400_000
-	fuelPerByte = 400
+	fuelPerByte = 200
 	fuelLog     = 2_000_000
-	fuelCall    = 4_500_000
+	fuelCall    = 3_000_000
 	// A Go runtime spends on more than the guest's own code.
 	fuelStubBase    = 5_000_000
 	fuelStubPerByte = 5_000
