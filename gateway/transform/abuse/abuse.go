@@ -143,13 +143,16 @@ func keeper() []byte {
 	return g.Assemble()
 }
 
-// Peek copies its input to a place of its own, like the module that keeps its
-// input, and returns its whole second page: what it could have kept.
-func Peek() []byte {
-	return honest(code(
-		con32(70000), op(localGet, 1), op(localGet, 2), op(0xfc, 10, 0, 0),
-		con64(65536<<32|65536),
-	)).Assemble()
+// Peek copies its input to a place of its own in the last of its pages, like the
+// module that keeps its input, and returns that whole page: what it could have kept.
+func Peek(pages byte) []byte {
+	last := int64(pages-1) << 16
+	g := honest(code(
+		con32(int32(last)+5000), op(localGet, 1), op(localGet, 2), op(0xfc, 10, 0, 0),
+		con64(last<<32|65536),
+	))
+	g.Memory = []byte{0, pages}
+	return g.Assemble()
 }
 
 // growing asks for a page on every alloc and ignores whether it got one.

@@ -175,19 +175,21 @@ func TestHonestCallsBesideAbuse(t *testing.T) {
 // TestNothingIsLeftBehind looks for the bytes of an earlier call in what a later
 // one can see. The module copies its input to a place of its own.
 func TestNothingIsLeftBehind(t *testing.T) {
-	m := load(t, abuse.Peek(), guest.Config{Pool: 1})
-	secret := "the secret of another caller"
-	if _, _, err := m.Append(nil, input(secret)); err != nil {
-		t.Fatal(err)
-	}
-	in := input("x")
-	in.Limit = 1 << 20
-	got, out, err := m.Append(nil, in)
-	if err != nil || !out.Changed || len(got) < 65536 {
-		t.Fatalf("got %d bytes, %v", len(got), err)
-	}
-	if bytes.Contains(got, []byte(secret[8:])) {
-		t.Error("a byte of the earlier input is still in the memory")
+	for _, pages := range []byte{2, 17, 127} {
+		m := load(t, abuse.Peek(pages), guest.Config{Pool: 1})
+		secret := "the secret of another caller"
+		if _, _, err := m.Append(nil, input(secret)); err != nil {
+			t.Fatal(err)
+		}
+		in := input("x")
+		in.Limit = 1 << 20
+		got, out, err := m.Append(nil, in)
+		if err != nil || !out.Changed || len(got) < 65536 || !bytes.Contains(got, []byte("x")) {
+			t.Fatalf("%d pages: got %d bytes, %v", pages, len(got), err)
+		}
+		if bytes.Contains(got, []byte(secret[8:])) {
+			t.Errorf("%d pages: a byte of the earlier input is still in the memory", pages)
+		}
 	}
 }
 
