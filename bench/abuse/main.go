@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,8 +31,9 @@ Flags:
 
 // options are the command line.
 type options struct {
-	turn time.Duration
-	rate int
+	turn    time.Duration
+	rate    int
+	callers int
 }
 
 func main() {
@@ -40,6 +42,7 @@ func main() {
 	fs.SetOutput(io.Discard)
 	fs.DurationVar(&o.turn, "turn", 2*time.Second, "how long each module is called, at most 30s")
 	fs.IntVar(&o.rate, "rate", 500, "honest calls a second")
+	fs.IntVar(&o.callers, "callers", 1, "how many call the module at once, at most 64")
 	err := fs.Parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		fs.SetOutput(os.Stdout)
@@ -47,8 +50,8 @@ func main() {
 		fs.PrintDefaults()
 		return
 	}
-	if err == nil && (o.turn < 100*time.Millisecond || o.turn > 30*time.Second || o.rate < 1 || o.rate > 5000) {
-		err = errors.New("--turn must be 100ms to 30s, --rate 1 to 5000")
+	if err == nil && (o.turn < 100*time.Millisecond || o.turn > 30*time.Second || o.rate < 1 || o.rate > 5000 || o.callers < 1 || o.callers > 64) {
+		err = errors.New("--turn must be 100ms to 30s, --rate 1 to 5000, --callers 1 to 64")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "abuse:", err)
@@ -94,7 +97,7 @@ func suite(ctx context.Context, o options, v *stack.Vault, opts stack.GatewayOpt
 	}
 	defer func() { _ = g.Stop() }()
 	g.Honest(ctx, o.rate, o.turn) // warm up
-	fmt.Printf("\n%s, %d calls a second, %v a line\n", opts.Env[0], o.rate, o.turn)
+	fmt.Printf("\n%s, %d calls a second beside %d, %v a line\n", opts.Env[0], o.rate, o.callers, o.turn)
 	fmt.Printf("%-32s %8s %6s %6s %7s %7s %9s %9s %8s\n", "module", "hostile", "502", "403", "honest", "failed", "p99 ms", "max ms", "RSS MiB")
 	line(ctx, o, g, -1)
 	for i, m := range g.Modules {
@@ -109,19 +112,23 @@ func suite(ctx context.Context, o options, v *stack.Vault, opts stack.GatewayOpt
 // line calls one module, or none, beside honest calls.
 func line(ctx context.Context, o options, g *hostile.Gateway, i int) {
 	running, stop := context.WithCancel(ctx)
-	answers := make(chan map[int]int)
-	go func() {
-		got := map[int]int{}
-		for i >= 0 && running.Err() == nil {
-			if status, _, err := g.Call(ctx, i); err == nil {
-				got[status]++
+	got := map[int]int{}
+	var mu sync.Mutex // guards got
+	var wg sync.WaitGroup
+	for range o.callers {
+		wg.Go(func() {
+			for i >= 0 && running.Err() == nil {
+				if status, _, err := g.Call(ctx, i); err == nil {
+					mu.Lock()
+					got[status]++
+					mu.Unlock()
+				}
 			}
-		}
-		answers <- got
-	}()
+		})
+	}
 	n := g.Honest(ctx, o.rate, o.turn)
 	stop()
-	got := <-answers
+	wg.Wait()
 	name, total := "nobody", 0
 	if i >= 0 {
 		name = g.Modules[i].Name
