@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -19,13 +20,6 @@ import (
 type Options struct {
 	Run     string        // regular expression of the names, empty for all
 	Timeout time.Duration // of one test, 5 s
-	Wrong   *Wrong        // makes rules wrong, to see whether a test notices; nil for none
-}
-
-// Wrong makes the rules of a package that the gateway reads say nothing, or too much.
-type Wrong struct {
-	Package *ast.Package
-	Loud    bool
 }
 
 // Report is what came of the tests.
@@ -52,9 +46,6 @@ func Run(ctx context.Context, p *program.Program, o Options, bundles ...*bundle.
 	if err != nil {
 		return Report{}, err
 	}
-	if o.Wrong != nil {
-		o.Wrong.change(modules)
-	}
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Second
 	}
@@ -79,6 +70,7 @@ func Run(ctx context.Context, p *program.Program, o Options, bundles ...*bundle.
 	for t := range results {
 		r.Results = append(r.Results, t)
 	}
+	slices.SortFunc(r.Results, func(a, b *tester.Result) int { return a.Location.Compare(b.Location) })
 	r.Coverage = covered.Report(p.Modules())
 	return r, nil
 }
@@ -100,25 +92,4 @@ func modules(p *program.Program, bundles []*bundle.Bundle) (map[string]*ast.Modu
 		}
 	}
 	return out, nil
-}
-
-// change replaces the rules of the package.
-func (w Wrong) change(modules map[string]*ast.Module) {
-	key, body := `""`, "false"
-	if w.Loud {
-		key, body = `{"code": x, "msg": x, "rule": x}`, `some x in ["wrong 1", "wrong 2", "wrong 3", "wrong 4", "wrong 5", "wrong 6", "wrong 7"]`
-	}
-	for title, m := range modules {
-		if !m.Package.Equal(w.Package) {
-			continue
-		}
-		m = m.Copy()
-		for _, r := range m.Rules {
-			if entry := r.Head.Name == "deny" || r.Head.Name == "obligation"; entry && r.Head.RuleKind() == ast.MultiValue {
-				r.Head.Key = ast.MustParseTerm(key)
-				r.Body = ast.MustParseBodyWithOpts(body, ast.ParserOptions{RegoVersion: ast.RegoV1})
-			}
-		}
-		modules[title] = m
-	}
 }
