@@ -47,7 +47,7 @@ func (f policyFlags) policy() (policycmd.Policy, error) {
 		return policycmd.Policy{}, usageError{err}
 	}
 	catalogue, err := ops.New(mounts(config.Default()))
-	return policycmd.Policy{Dir: f.Dir, Keys: keys, Catalogue: catalogue, Out: os.Stdout}, err
+	return policycmd.Policy{Dir: f.Dir, Keys: keys, Catalogue: catalogue, Out: os.Stdout, Progress: os.Stderr}, err
 }
 
 // run does something with the policy. What was found has been printed.
@@ -56,6 +56,7 @@ func (f policyFlags) run(do func(context.Context, policycmd.Policy) error) error
 	if err != nil {
 		return err
 	}
+	tuneGC() // as in the gateway
 	if err = do(context.Background(), p); errors.Is(err, policycmd.ErrFound) {
 		return foundError{err}
 	}
@@ -215,7 +216,6 @@ func (c policyBenchCmd) Run() error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	tuneGC() // as in the gateway
 	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Bench(ctx, dir, c.Rounds, c.Round) })
 }
 

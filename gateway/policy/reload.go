@@ -114,7 +114,7 @@ func (e *Engine) build(ctx context.Context, team *bundle.Bundle) (*snapshot, err
 		p, err := program.Compile(ctx, e.core, team)
 		return e.snapshot(p, team), err
 	}
-	p, report, err := check.Policy(ctx, e.core, team, e.cfg.Catalogue.All())
+	p, report, err := check.Policy(ctx, e.core, team, check.Options{Ops: e.cfg.Catalogue.All()})
 	if err = errors.Join(err, report.Findings.Err()); err != nil {
 		return nil, err
 	}

@@ -23,6 +23,12 @@ type Report struct {
 	Suite    conform.Report
 }
 
+// Options say what a policy is held against.
+type Options struct {
+	Ops      []*op.Op           // the catalogue
+	Progress func(done, of int) // is told how many inputs of the suite have been tried; nil for nobody
+}
+
 // activation is how many inputs of the corpus are tried before a policy becomes
 // active: enough for what the policy itself says, as its own literals come on top.
 const activation = 64
@@ -30,7 +36,7 @@ const activation = 64
 // Policy checks a team's bundle over the core. Without a team's bundle the core is
 // only compiled: its tests and the suite belong to the build. The program is nil
 // when it does not even compile; the error is one of the check itself.
-func Policy(ctx context.Context, core, team *bundle.Bundle, ops []*op.Op) (*program.Program, Report, error) {
+func Policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
 	var r Report
 	p, err := program.Compile(ctx, core, team)
 	if fs, ok := errors.AsType[program.Findings](err); ok {
@@ -40,13 +46,13 @@ func Policy(ctx context.Context, core, team *bundle.Bundle, ops []*op.Op) (*prog
 	if err != nil || team == nil {
 		return p, r, err
 	}
-	r.Findings, r.Rules = lint.Check(p, ops)
+	r.Findings, r.Rules = lint.Check(p, o.Ops)
 	r.Findings = append(r.Findings, unread(team)...)
-	r.Findings = append(r.Findings, names(p, team, ops)...)
+	r.Findings = append(r.Findings, names(p, team, o.Ops)...)
 	if err := r.tests(ctx, p, team); err != nil {
 		return nil, r, err
 	}
-	suite := conform.Suite{Core: core, Program: p, Ops: ops, Rules: r.Rules, Limit: activation}
+	suite := conform.Suite{Core: core, Program: p, Ops: o.Ops, Rules: r.Rules, Limit: activation, Progress: o.Progress}
 	if r.Suite, err = suite.Run(ctx); err != nil {
 		return nil, r, err
 	}

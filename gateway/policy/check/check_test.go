@@ -78,7 +78,7 @@ func run(ctx context.Context, b *bundle.Bundle) (check.Report, error) {
 	if err != nil {
 		return check.Report{}, err
 	}
-	_, r, err := check.Policy(ctx, core, b, catalogue())
+	_, r, err := check.Policy(ctx, core, b, check.Options{Ops: catalogue()})
 	return r, err
 }
 

@@ -113,17 +113,17 @@ type literal struct {
 }
 
 // literals are the values that the rules of a team compare input fields with:
-// inputs that hold them are what makes the rules speak.
+// inputs that hold them are what makes the rules speak. Those of the fields that have
+// a list of values come first; each is there once.
 func literals(modules map[string]*ast.Module) []literal {
-	var out []literal
+	var fixed, written []literal
 	for field, values := range lint.FixedValues() {
 		for _, v := range values {
 			if uses(modules, field) {
-				out = append(out, literal{strings.Split(field, "."), v})
+				fixed = append(fixed, literal{strings.Split(field, "."), v})
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b literal) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	for _, m := range modules {
 		ast.WalkExprs(m, func(e *ast.Expr) bool {
 			if !e.IsCall() {
@@ -131,13 +131,22 @@ func literals(modules map[string]*ast.Module) []literal {
 			}
 			for _, a := range e.Operands() {
 				for _, b := range e.Operands() {
-					out = append(out, pairUp(a, b)...)
+					written = append(written, pairUp(a, b)...)
 				}
 			}
 			return false
 		})
 	}
-	return out
+	order := func(a, b literal) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
+	slices.SortFunc(fixed, order)
+	slices.SortFunc(written, order)
+	seen := map[string]bool{}
+	return slices.DeleteFunc(append(fixed, written...), func(l literal) bool {
+		key := fmt.Sprintf("%q %T %v", l.path, l.value, l.value)
+		again := seen[key]
+		seen[key] = true
+		return again
+	})
 }
 
 // uses reports whether a rule reads a field by its name.

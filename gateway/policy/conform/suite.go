@@ -2,7 +2,10 @@ package conform
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -22,6 +25,8 @@ type Suite struct {
 	Rules   []lint.Rule // the team's rules, to say where one is
 	Pairs   bool        // spoil two fields at once as well
 	Limit   int         // how many inputs of the corpus are tried, evenly spread; 0 for all
+
+	Progress func(done, of int) // is told how many inputs have been tried; nil for nobody
 }
 
 // Report is what came of it.
@@ -42,8 +47,10 @@ type runner struct {
 	nothing  program.Probe // without data
 	newest   program.Probe // every rule as the newest Rego
 	isWhole  func(map[string]any) error
-	near     int // inputs that the data nearly grant, of those that were spoilt
-	refused  int // inputs that only a team's rule refuses, of those that were spoilt
+	scoped   bool // the team's rules read the scopes
+	near     int  // inputs that the data nearly grant, of those that were spoilt
+	refused  int  // inputs that only a team's rule refuses, of those that were spoilt
+	corpus   int  // how many of the first inputs no rule of a team has a say in
 	report   Report
 	reported map[string]bool
 }
@@ -55,16 +62,21 @@ func (s Suite) Run(ctx context.Context) (Report, error) {
 		return r.report, fmt.Errorf("prepare the fail-closed suite: %w", err)
 	}
 	r.whole()
-	inputs := r.inputs()
+	inputs, corpus := r.inputs()
+	r.corpus = corpus
 	r.report.Inputs = len(inputs)
 	for i, in := range inputs {
 		if ctx.Err() != nil {
 			return r.report, ctx.Err()
 		}
-		if r.slowly(in) {
-			return r.report, nil // so are the others, perhaps, and each takes its time
+		out, err := r.timed(in)
+		if errors.Is(err, program.ErrTimeout) {
+			return r.report, nil // so do the others, perhaps, and each takes its time
 		}
-		r.one(in, i)
+		r.one(in, out, err, i)
+		if r.Progress != nil {
+			r.Progress(i+1, len(inputs))
+		}
 	}
 	return r.report, nil
 }
@@ -85,6 +97,7 @@ func (r *runner) prepare() error {
 	if r.isWhole, err = program.Whole(); err != nil {
 		return err
 	}
+	r.scoped = r.Program.TeamReads().Any("principal.scopes")
 	for _, p := range []struct {
 		to   *program.Probe
 		from *program.Program
@@ -105,9 +118,8 @@ func (r *runner) prepare() error {
 }
 
 // inputs are the corpus, and an allowed call of each engine with each literal of
-// the team's rules.
-func (r *runner) inputs() []raw {
-	var out []raw
+// the team's rules; and how many of them are the corpus.
+func (r *runner) inputs() (out []raw, corpusLen int) {
 	samples := map[string]raw{}
 	for _, in := range corpus(r.Program.Data, r.Ops) {
 		v := rawOf(in)
@@ -117,18 +129,28 @@ func (r *runner) inputs() []raw {
 		}
 	}
 	out = spread(out, r.Limit)
+	corpusLen = len(out)
 	lits := literals(r.Program.TeamModules())
 	var pairs []raw
-	for _, v := range samples {
-		for _, l := range lits {
-			one := v.with(l)
+	for _, engine := range slices.Sorted(maps.Keys(samples)) {
+		for i, l := range lits {
+			one := samples[engine].with(l)
 			out = append(out, one)
-			for _, m := range lits[:min(len(lits), 2*few)] {
-				pairs = append(pairs, one.with(m))
+			for _, m := range lits[:min(i, 2*few)] {
+				if !slices.Equal(l.path, m.path) || inList(one, l) {
+					pairs = append(pairs, one.with(m))
+				}
 			}
 		}
 	}
-	return append(out, spread(pairs, manyPairs*r.Limit)...)
+	return append(out, spread(pairs, manyPairs*r.Limit)...), corpusLen
+}
+
+// inList reports whether a literal was added to a list, and so has not taken the place
+// of another.
+func inList(in raw, l literal) bool {
+	_, is := at(in, l.path).([]any)
+	return is
 }
 
 // manyPairs bounds how many pairs of literals are tried, by the limit of the corpus: a

@@ -26,7 +26,7 @@ func (p Policy) Build(ctx context.Context, archive io.Writer, o BuildOptions) er
 	if team == nil {
 		return errors.New("there is nothing to build: the embedded policy needs no archive")
 	}
-	prog, r, err := check.Policy(ctx, core, team, p.Catalogue.All())
+	prog, r, err := check.Policy(ctx, core, team, p.checks())
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type Policy struct {
 	Keys      bundle.Keys // of signed archives
 	Catalogue *op.Catalogue
 	Out       io.Writer
+	Progress  io.Writer // says what takes long; nil for nobody
 }
 
 // load reads the bundles.
@@ -31,6 +32,11 @@ func (p Policy) load() (core, team *bundle.Bundle, err error) {
 	}
 	team, err = bundle.Read(p.Dir, p.Keys)
 	return core, team, err
+}
+
+// checks are what the policy is held against.
+func (p Policy) checks() check.Options {
+	return check.Options{Ops: p.Catalogue.All(), Progress: p.progress("inputs tried")}
 }
 
 // compile compiles the policy without the other checks, so that a policy that is
@@ -54,7 +60,7 @@ func (p Policy) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	prog, r, err := check.Policy(ctx, core, team, p.Catalogue.All())
+	prog, r, err := check.Policy(ctx, core, team, p.checks())
 	if err != nil {
 		return err
 	}

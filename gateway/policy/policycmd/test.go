@@ -113,7 +113,7 @@ func (p Policy) coverage(r regotest.Report, bundles []*bundle.Bundle, threshold 
 // conformance runs the whole suite and the lints.
 func (p Policy) conformance(ctx context.Context, core *bundle.Bundle, prog *program.Program) (bad bool, err error) {
 	found, rules := lint.Check(prog, p.Catalogue.All())
-	r, err := conform.Suite{Core: core, Program: prog, Ops: p.Catalogue.All(), Rules: rules, Pairs: true}.Run(ctx)
+	r, err := conform.Suite{Core: core, Program: prog, Ops: p.Catalogue.All(), Rules: rules, Pairs: true, Progress: p.progress("inputs tried")}.Run(ctx)
 	if err != nil {
 		return true, err
 	}

@@ -62,3 +62,6 @@ func fieldPath(r ast.Ref) string {
 
 // Reads are the fields of the input that this program can read.
 func (p *Program) Reads() document.Reads { return p.reads }
+
+// TeamReads are the fields that the rules which were added can read.
+func (p *Program) TeamReads() document.Reads { return p.team }

@@ -68,21 +68,27 @@ func newWrongs(ctx context.Context, p *program.Program, packages []string, bundl
 func switched(m *ast.Module, pkg string) *ast.Module {
 	m = m.Copy()
 	opts := ast.ParserOptions{RegoVersion: ast.RegoV1}
+	guard := fmt.Sprintf(`object.get(opa.runtime(), %q, "") == ""`, pkg)
+	entry := ast.Var("")
 	for _, r := range m.Rules {
 		if !isEntry(r) {
 			continue
 		}
-		r.Body = append(ast.MustParseBodyWithOpts(fmt.Sprintf(`object.get(opa.runtime(), %q, "") == ""`, pkg), opts), r.Body...)
+		entry = r.Head.Name
+		r.Body = append(ast.MustParseBodyWithOpts(guard, opts), r.Body...)
 		for i, e := range r.Body {
 			e.Index = i
 		}
-		added := ast.MustParseRuleWithOpts(fmt.Sprintf(`%s contains {"code": x, "msg": x, "rule": x} if {
-			object.get(opa.runtime(), %q, "") == %q
-			some x in ["wrong 1", "wrong 2", "wrong 3", "wrong 4", "wrong 5", "wrong 6", "wrong 7"]
-		}`, r.Head.Name, pkg, loud), opts)
-		added.Module = m
-		m.Rules = append(m.Rules, added)
 	}
+	if entry == "" {
+		return m
+	}
+	added := ast.MustParseRuleWithOpts(fmt.Sprintf(`%s contains {"code": x, "msg": x, "rule": x} if {
+		object.get(opa.runtime(), %q, "") == %q
+		some x in ["wrong 1", "wrong 2", "wrong 3", "wrong 4", "wrong 5", "wrong 6", "wrong 7"]
+	}`, entry, pkg, loud), opts)
+	added.Module = m
+	m.Rules = append(m.Rules, added)
 	return m
 }
 
