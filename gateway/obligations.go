@@ -48,6 +48,14 @@ func (g *gateway) obligations(b *op.Bound, d *op.Decision) (pipeline.Finish, err
 	}}, nil
 }
 
+// nameable says why a decision may not name a transform.
+func (g *gateway) nameable(op, name string, args map[string]any) error {
+	if g.transforms == nil {
+		return nil // they could not be loaded, which ends the start
+	}
+	return g.transforms.Nameable(op, name, args)
+}
+
 // rewrite runs the modules that the operator has attached to requests. What they
 // return is bound and decided like any other request.
 func (g *gateway) rewrite(_ context.Context, r *op.Request) error {

@@ -11,6 +11,7 @@ import (
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/policycmd"
+	"portcullis/gateway/transform"
 )
 
 type policyCmd struct {
@@ -50,6 +51,21 @@ func (f policyFlags) policy() (policycmd.Policy, error) {
 	return policycmd.Policy{Dir: f.Dir, Keys: keys, Catalogue: catalogue, Out: os.Stdout, Progress: os.Stderr}, err
 }
 
+// manifestFlag names the operator's modules, which a policy may ask for.
+type manifestFlag struct {
+	WASMManifest string `name:"wasm-manifest" env:"WASM_MANIFEST" help:"Manifest of the modules that the policy may ask for." type:"path" placeholder:"FILE"`
+}
+
+// know tells the policy which transforms there are.
+func (f manifestFlag) know(p policycmd.Policy) (policycmd.Policy, error) {
+	listed, err := transform.Listed(f.WASMManifest)
+	if err != nil {
+		return p, usageError{err}
+	}
+	p.Transform, p.Manifest = listed.Nameable, f.WASMManifest != ""
+	return p, nil
+}
+
 // run does something with the policy. What was found has been printed.
 func (f policyFlags) run(do func(context.Context, policycmd.Policy) error) error {
 	p, err := f.policy()
@@ -86,14 +102,23 @@ func readInput(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-type policyCheckCmd struct{ policyFlags }
+type policyCheckCmd struct {
+	policyFlags
+	manifestFlag
+}
 
 // Help is the end of the command's help.
 func (policyCheckCmd) Help() string { return examples("portcullis policy check my-policy") }
 
 // Run checks.
 func (c policyCheckCmd) Run() error {
-	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Check(ctx) })
+	return c.run(func(ctx context.Context, p policycmd.Policy) error {
+		p, err := c.know(p)
+		if err != nil {
+			return err
+		}
+		return p.Check(ctx)
+	})
 }
 
 type policyTestCmd struct {
@@ -221,6 +246,7 @@ func (c policyBenchCmd) Run() error {
 
 type policyBuildCmd struct {
 	policyFlags
+	manifestFlag
 	Out      string `required:"" help:"Archive to write." type:"path" placeholder:"FILE"`
 	Sign     bool   `required:"" help:"Sign it with --key-file, the private key; an archive is never written unsigned."`
 	Sequence int64  `help:"Must grow with every archive; the time when absent."`
@@ -247,7 +273,13 @@ func (c policyBuildCmd) Run() error {
 		o.Sequence = time.Now().Unix()
 	}
 	source := policyFlags{Dir: c.Dir, Algorithm: c.Algorithm}
-	err = source.run(func(ctx context.Context, p policycmd.Policy) error { return p.Build(ctx, f, o) })
+	err = source.run(func(ctx context.Context, p policycmd.Policy) error {
+		p, err := c.know(p)
+		if err != nil {
+			return err
+		}
+		return p.Build(ctx, f, o)
+	})
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}

@@ -70,13 +70,15 @@ func wire(ctx context.Context, c config.Config, stderr *os.File) (g *gateway, er
 		return nil, err
 	}
 	var problems [4]error
-	g.policy, problems[0] = policy.Open(policyConfig(c, g.ops, g.logs.Server))
+	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Floor: g.floor, Log: g.logs.Server})
+	pc := policyConfig(c, g.ops, g.logs.Server)
+	pc.Transform = g.nameable
+	g.policy, problems[0] = policy.Open(pc)
 	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
 	vc := vaultConfig(c, g.logs.Server)
 	vc.Guard.Allowed, vc.Guard.Ended = g.mayHold, g.auth.Revoked
 	vc.Children.PolicyFor = policies(vaultpolicy.Of(g.ops, g.policy), basePrefix(c))
 	g.vault, problems[2] = vault.New(vc)
-	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Floor: g.floor, Log: g.logs.Server})
 	if err := errors.Join(problems[:]...); err != nil {
 		return nil, err
 	}
@@ -230,6 +232,9 @@ func (g *gateway) policyPart() obs.Part {
 	}
 	if s.LastError != "" {
 		return obs.Part{OK: true, Detail: "serving revision " + s.Revision + "; the newest policy was refused, the log says why"}
+	}
+	if len(s.Unfulfilled) > 0 {
+		return obs.Part{OK: true, Detail: "revision " + s.Revision + "; it asks for a transform that is not to be had, so some calls are refused, the log says which"}
 	}
 	return obs.Part{OK: true, Detail: "revision " + s.Revision}
 }

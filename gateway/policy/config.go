@@ -24,9 +24,11 @@ type Config struct {
 	MaxTTL     time.Duration // cap of leases and certificates, 24 h
 	MaxWrapTTL time.Duration // cap of a wrapped result, 1 h
 
-	// Transforms are the names that a decision may ask for; nil allows every name,
-	// because the transforms are pinned before the call is sent.
-	Transforms func(name string) bool
+	// Transform says why a decision may not ask for a transform of an operation; nil
+	// allows everything. It is asked of what the policy says in so many words, for the
+	// log and the status: each call is held against the transforms that are pinned
+	// before it is sent.
+	Transform func(op, name string, args map[string]any) error
 
 	Poll     time.Duration // how often Watch looks for a change, 2 s
 	LastGood string        // file that keeps the last good policy over a restart; empty for none

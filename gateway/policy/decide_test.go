@@ -1,10 +1,14 @@
 package policy_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,7 +129,6 @@ func TestTheGatewayChecksWhatThePolicySays(t *testing.T) {
 		config     policy.Config
 	}{
 		{"unknown tier", `{}`, "none", policy.Config{}},
-		{"unknown transform", `{obligations: {kv.read: {transforms: [{name: none}]}}}`, "", policy.Config{Transforms: func(string) bool { return false }}},
 		{"an approval", `{obligations: {kv.read: {approval: {group: sec}}}}`, "", policy.Config{}},
 	}
 	for _, tt := range tests {
@@ -138,6 +141,32 @@ func TestTheGatewayChecksWhatThePolicySays(t *testing.T) {
 				t.Errorf("got %+v", d)
 			}
 		})
+	}
+}
+
+// What the policy asks for and what is not to be had is told, and the policy serves.
+func TestUnfulfilled(t *testing.T) {
+	there := errors.New("no such transform")
+	dir := team(t, map[string]string{"data.yaml": "obligations: {kv.read: {transforms: [{name: none}, {name: none}]}}"})
+	var logged bytes.Buffer
+	e := open(t, policy.Config{
+		Dir: dir, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+		Transform: func(op, name string, _ map[string]any) error {
+			if op == "kv.read" && name == "none" {
+				return there
+			}
+			return nil
+		},
+	})
+	if s := e.Status(); len(s.Unfulfilled) != 1 || !strings.Contains(s.Unfulfilled[0], "data.yaml:1: transform \"none\"") || s.LastError != "" {
+		t.Errorf("got %+v", s)
+	}
+	if !strings.Contains(logged.String(), "no such transform") {
+		t.Errorf("the log says %s", logged.String())
+	}
+	there = nil // as when the operator's modules have been loaded again
+	if s := e.Status(); len(s.Unfulfilled) != 0 {
+		t.Errorf("got %+v", s)
 	}
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 )
 
@@ -41,6 +43,7 @@ type snapshot struct {
 	team   *bundle.Bundle
 	cache  *cache
 	lists  *lists
+	asked  []lint.Transform // in so many words
 	loaded time.Time
 }
 
@@ -107,6 +110,9 @@ type Status struct {
 	Expired    bool   // it has not been for longer than MaxStale: everything is denied
 	Cacheable  bool   // decisions are kept
 	Uncachable string // why not
+	// Unfulfilled are the transforms that the policy asks for and that are not to be
+	// had now: the calls that they are asked of are refused.
+	Unfulfilled []string
 }
 
 // Status reports what is active.
@@ -117,7 +123,20 @@ func (e *Engine) Status() Status {
 	if r := e.refused.Load(); r != nil {
 		st.LastError, st.Stale, st.Expired = r.err.Error(), true, e.expired(r)
 	}
+	st.Unfulfilled = e.unfulfilled(s)
 	return st
+}
+
+func (e *Engine) unfulfilled(s *snapshot) (out []string) {
+	if e.cfg.Transform == nil {
+		return nil
+	}
+	for _, t := range s.asked {
+		if err := e.cfg.Transform(t.Op, t.Name, t.Args); err != nil {
+			out = append(out, fmt.Sprintf("%s:%d: transform %q: %v", t.File, t.Line, t.Name, err))
+		}
+	}
+	return out
 }
 
 func (e *Engine) expired(r *refusal) bool {

@@ -30,11 +30,6 @@ func (e *Engine) check(b *op.Bound, out *document.Output, tierKnown bool) error 
 			return fmt.Errorf("the caller lacks the scope %q", s)
 		}
 	}
-	for _, t := range out.Obligations.Transforms {
-		if e.cfg.Transforms != nil && !e.cfg.Transforms(t.Name) {
-			return fmt.Errorf("unknown transform %q", t.Name)
-		}
-	}
 	return checkPrefix(b, out.PathPrefix)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/check"
+	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 )
 
@@ -130,8 +131,20 @@ func (e *Engine) snapshot(p *program.Program, team *bundle.Bundle) *snapshot {
 		return nil
 	}
 	return &snapshot{
-		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize), lists: newLists(), loaded: e.cfg.Now(),
+		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize), lists: newLists(), asked: asked(p, team), loaded: e.cfg.Now(),
 	}
+}
+
+// asked are the transforms that a policy asks for, each with the same arguments once.
+func asked(p *program.Program, team *bundle.Bundle) (out []lint.Transform) {
+	seen := map[string]bool{}
+	for _, t := range check.Asked(p, team) {
+		if key := fmt.Sprintf("%q %q %v", t.Op, t.Name, t.Args); !seen[key] {
+			seen[key] = true
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func (e *Engine) activate(s *snapshot, digest string) {
@@ -140,6 +153,9 @@ func (e *Engine) activate(s *snapshot, digest string) {
 	e.tried = digest
 	reloads("ok").Inc()
 	e.cfg.Logger.Info("the policy is active", "revision", s.Revision)
+	for _, what := range e.unfulfilled(s) {
+		e.cfg.Logger.Warn("the policy asks for what is not to be had; the calls that it is asked of are refused", "cause", what)
+	}
 	if e.cfg.LastGood == "" || s.team == nil {
 		return
 	}

@@ -25,8 +25,12 @@ type Report struct {
 
 // Options say what a policy is held against.
 type Options struct {
-	Ops      []*op.Op           // the catalogue
-	Progress func(done, of int) // is told how many inputs of the suite have been tried; nil for nobody
+	Ops []*op.Op // the catalogue
+	// Transform says why a decision may not ask for a transform of an operation, as
+	// transform.Nameable; nil for whoever does not know.
+	Transform func(op, name string, args map[string]any) error
+	Manifest  bool               // Transform knows the operator's modules
+	Progress  func(done, of int) // is told how many inputs of the suite have been tried; nil for nobody
 }
 
 // activation is how many inputs of the corpus are tried before a policy becomes
@@ -49,6 +53,7 @@ func Policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program
 	r.Findings, r.Rules = lint.Check(p, o.Ops)
 	r.Findings = append(r.Findings, unread(team)...)
 	r.Findings = append(r.Findings, names(p, team, o.Ops)...)
+	r.Findings = append(r.Findings, o.transforms(p, team)...)
 	if err := r.tests(ctx, p, team); err != nil {
 		return nil, r, err
 	}

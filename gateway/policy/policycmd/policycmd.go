@@ -21,6 +21,9 @@ type Policy struct {
 	Dir       string      // directory, file or signed archive; empty for the embedded policy
 	Keys      bundle.Keys // of signed archives
 	Catalogue *op.Catalogue
+	// Transform and Manifest are those of check.Options.
+	Transform func(op, name string, args map[string]any) error
+	Manifest  bool
 	Out       io.Writer
 	Progress  io.Writer // says what takes long; nil for nobody
 }
@@ -36,7 +39,7 @@ func (p Policy) load() (core, team *bundle.Bundle, err error) {
 
 // checks are what the policy is held against.
 func (p Policy) checks() check.Options {
-	return check.Options{Ops: p.Catalogue.All(), Progress: p.progress("inputs tried")}
+	return check.Options{Ops: p.Catalogue.All(), Transform: p.Transform, Manifest: p.Manifest, Progress: p.progress("inputs tried")}
 }
 
 // compile compiles the policy without the other checks, so that a policy that is
