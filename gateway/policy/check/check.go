@@ -54,6 +54,7 @@ func Policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program
 	r.Findings = append(r.Findings, unread(team)...)
 	r.Findings = append(r.Findings, names(p, team, o.Ops)...)
 	r.Findings = append(r.Findings, o.transforms(p, team)...)
+	r.Findings = append(r.Findings, lint.TestInputs(p, team)...)
 	if err := r.tests(ctx, p, team); err != nil {
 		return nil, r, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -76,23 +77,34 @@ func whole(v any) (int64, error) {
 	return 0, errors.New("not a whole number")
 }
 
-// HasField reports whether the input has a field of this path.
-func HasField(path string) bool {
+// FieldsOf are the fields of the input at a path; open is what may have any, as the
+// values of the arguments.
+func FieldsOf(path string) (names []string, open bool) {
 	in := reflect.TypeFor[Input]()
-	for _, part := range strings.Split(path, ".") {
-		for in.Kind() == reflect.Pointer {
-			in = in.Elem()
-		}
-		if in.Kind() == reflect.Map {
-			return true // the arguments' values, of any form
-		}
+	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' }) {
 		next, ok := fieldNamed(in, part)
 		if !ok {
-			return false
+			return nil, in.Kind() == reflect.Map
 		}
-		in = next
+		if in = next; in.Kind() == reflect.Pointer {
+			in = in.Elem()
+		}
 	}
-	return true
+	if in.Kind() != reflect.Struct {
+		return nil, in.Kind() == reflect.Map
+	}
+	for f := range in.Fields() {
+		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, tag)
+	}
+	return names, false
+}
+
+// HasField reports whether the input has a field of this path.
+func HasField(path string) bool {
+	i := strings.LastIndexByte(path, '.')
+	names, open := FieldsOf(path[:max(i, 0)])
+	return open || slices.Contains(names, path[i+1:])
 }
 
 func fieldNamed(t reflect.Type, name string) (reflect.Type, bool) {

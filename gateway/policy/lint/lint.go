@@ -25,6 +25,8 @@ type linter struct {
 	ids      map[string]Rule
 	given    map[callee][]source     // what functions are called with
 	runs     map[string]map[int]bool // arguments that functions run through
+	made     map[*ast.Rule]*names
+	steps    int // taken by written
 }
 
 // Check looks at every rule that was added to the embedded ones. It returns what

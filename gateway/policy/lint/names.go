@@ -28,7 +28,14 @@ type names struct {
 
 // namesOf collects the names of a rule, its else branches and comprehensions.
 func (l *linter) namesOf(m *ast.Module, r *ast.Rule) *names {
+	if n := l.made[r]; n != nil {
+		return n
+	}
 	n := &names{module: m, rule: r, linter: l, vars: map[ast.Var][]source{}}
+	if l.made == nil {
+		l.made = map[*ast.Rule]*names{}
+	}
+	l.made[r] = n
 	ast.NewGenericVisitor(func(x any) bool {
 		switch x := x.(type) {
 		case *ast.Expr:

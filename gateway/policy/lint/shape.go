@@ -35,6 +35,7 @@ func (l *linter) entry(m *ast.Module, name string, all map[*ast.Rule]*names) {
 			l.add(r.Location, "shape", name+" is not a set, so nothing reads it", "write `"+name+" contains {…} if {…}`")
 		default:
 			l.emits(r, name, all[r])
+			l.exempt(m, r)
 		}
 	}
 	// Another file of the package may have it.

@@ -78,33 +78,3 @@ func (n *names) transform(t *ast.Term) (found []Transform) {
 	}
 	return found
 }
-
-// written are the terms that a term stands for, followed through variables and rules of
-// the same file.
-func (n *names) written(t *ast.Term, left int) (out []source) {
-	v, ok := t.Value.(ast.Var)
-	if !ok || left == 0 {
-		return []source{{term: t, in: n}}
-	}
-	for _, s := range n.sources(v) {
-		if !s.elements {
-			out = append(out, s.in.written(s.term, left-1)...)
-			continue
-		}
-		for _, list := range s.in.written(s.term, left-1) {
-			out = append(out, elements(list)...)
-		}
-	}
-	return out
-}
-
-func elements(list source) (out []source) {
-	add := func(t *ast.Term) { out = append(out, source{term: t, in: list.in}) }
-	switch v := list.term.Value.(type) {
-	case *ast.Array:
-		v.Foreach(add)
-	case ast.Set:
-		v.Foreach(add)
-	}
-	return out
-}
