@@ -36,6 +36,15 @@ import rego.v2
 
 test_frozen if count(data.policy.deny.t.deny) == 2 with input as {"action": {"op": "kv.write"}}
 `
+	lookup = `package policy.deny.t
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: t.frozen
+deny contains {"code": "t.frozen", "msg": "forced", "rule": "t.frozen"} if object.get(input.args.values, "forced", false)
+`
 	disagreeing = `package policy.deny.u
 
 import rego.v2
@@ -91,6 +100,7 @@ func TestPolicy(t *testing.T) {
 		{"sound", team(rule, test), ""},
 		{"sound, of Rego v1", team(strings.Replace(rule, "import rego.v2\n", "", 1), test), ""},
 		{"sound, with a name that is now a keyword", team(strings.Replace(rule, "import rego.v2\n", "", 1)+"\nand := 1\n\nx := and\n", test), "unused"},
+		{"a lookup in what has fields", team(lookup, strings.Replace(test, "\"action\": {\"op\": \"kv.write\"}", "\"args\": {\"values\": {\"forced\": true}}", 1)), ""},
 		{"no test", team(rule, ""), "test"},
 		{"a test that asserts nothing", team(rule, strings.Replace(test, "deny) == 1", "deny) >= 0", 1)), "test"},
 		{"an operation that is not there", team(strings.Replace(rule, "kv.write", "kv.wrte", 1), strings.Replace(test, "kv.write", "kv.wrte", 1)), "value"},

@@ -171,6 +171,9 @@ func pairUp(field, constant *ast.Term) []literal {
 		return nil
 	}
 	path := groundPath(ref)
+	if !isLeaf(path) {
+		return nil // as the object that object.get looks into: a text is no value of its
+	}
 	switch v := constant.Value.(type) {
 	case ast.String:
 		s := string(v)
@@ -194,6 +197,13 @@ func pairUp(field, constant *ast.Term) []literal {
 		return each(path, terms)
 	}
 	return nil
+}
+
+// isLeaf reports whether a path of the input leads to a value or a list, and not to
+// something with fields.
+func isLeaf(path []string) bool {
+	names, _ := document.FieldsOf(strings.Join(path, "."))
+	return len(path) > 0 && len(names) == 0 && !slices.Equal(path, []string{"args", "values"})
 }
 
 func each(path []string, terms []*ast.Term) []literal {
