@@ -27,7 +27,7 @@ func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 		rec.decision = d
 		rec.decision.Grant = call.Grant{}
 		e.log.add(rec)
-		e.shadow.offer(rec)
+		e.shadow.offer(rec, b)
 	}()
 	if r := e.refused.Load(); e.expired(r) {
 		return failed(s.Revision, call.PolicyError, "policy.stale", "the policy has been out of date for too long")

@@ -120,6 +120,49 @@ func TestALogThatCannotBeOpened(t *testing.T) {
 	}
 }
 
+// The arguments' values are compared as well when the candidate alone reads them.
+func TestShadowReadsWhatTheActivePolicyDoesNot(t *testing.T) {
+	candidate := team(t, map[string]string{
+		"x.rego": `package policy.deny.x
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: x.old
+deny contains {"code": "x.old", "msg": "old", "rule": "x.old"} if {
+	input.action.op == "kv.read"
+	input.args.values.version < 3
+}
+`,
+		"x_test.rego": `package policy.deny.x_test
+
+import rego.v2
+
+test_old if count(data.policy.deny.x.deny) == 1 with input as {"action": {"op": "kv.read"}, "args": {"values": {"version": 2}}}
+`,
+	})
+	log := filepath.Join(t.TempDir(), "d.jsonl")
+	cat := catalogue(t)
+	synctest.Test(t, func(t *testing.T) {
+		e, err := policy.Open(policy.Config{Shadow: candidate, Catalogue: cat, LogFile: log, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go e.RunShadow(t.Context())
+		for _, args := range []string{`{"path":"a","version":2}`, `{"path":"a","version":3}`} {
+			e.Decide(t.Context(), bind(t, agent(t), "kv.read", args))
+		}
+		synctest.Wait()
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if n := strings.Count(read(t, log), `"diff":"would_deny"`); n != 1 {
+		t.Errorf("%d calls would be denied, want 1\n%s", n, read(t, log))
+	}
+}
+
 // The candidate grants another role, and another time for a third: it differs in
 // three of four calls, and changes none of them.
 func TestShadow(t *testing.T) {

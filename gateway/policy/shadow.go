@@ -52,13 +52,23 @@ func (e *Engine) newShadow(ctx context.Context) (*shadow, error) {
 	return &shadow{snapshot: s, queue: make(chan *record, waiting), log: e.log}, nil
 }
 
-// offer hands a decision over. It never waits.
-func (s *shadow) offer(r *record) {
+// offer hands a decision over. It never waits. The record is completed by what the
+// candidate reads and the active policy does not.
+func (s *shadow) offer(r *record, b *op.Bound) {
 	if s == nil {
 		return
 	}
+	kept := r.clone()
+	if kept.values == nil && s.Reads().Any("args.values") {
+		var in document.Input
+		if err := values(b, &in); err != nil {
+			shadowDrops.Inc() // no comparison is better than one of other calls
+			return
+		}
+		kept.values = in.Args.Values
+	}
 	select {
-	case s.queue <- r.clone():
+	case s.queue <- kept:
 	default:
 		shadowDrops.Inc()
 	}

@@ -2,12 +2,14 @@ package policycmd
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/policy"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
@@ -26,6 +28,10 @@ func (p Policy) Explain(ctx context.Context, input []byte, trace bool) error {
 	out, err := prog.Decide(ctx, &in, evalTimeout)
 	if err != nil {
 		return err
+	}
+	var rec policy.Record
+	if json.Unmarshal(input, &rec) == nil && rec.Input != nil && hidden(prog, rec) {
+		fmt.Fprintln(p.Out, "the record lacks or hides a field that the policy reads, so the answer can be another than it was")
 	}
 	p.verdict(prog, in, out)
 	if !out.Allow {

@@ -257,6 +257,50 @@ test_closed if count(data.policy.deny.x.deny) == 1 with input as {"resource": {"
 	}
 }
 
+// What the log lacks because the policy of then did not read it cannot be replayed, and
+// an explanation says so.
+func TestReplayOfAPolicyThatReadsMoreThanWasRecorded(t *testing.T) {
+	log := record(t, fixtures+"policy-dev", 8)
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"x.rego": `package policy.deny.x
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: x.old
+deny contains {"code": "x.old", "msg": "old", "rule": "x.old"} if {
+	input.action.op == "kv.read"
+	not input.args.values.version
+}
+`,
+		"x_test.rego": `package policy.deny.x_test
+
+import rego.v2
+
+test_old if count(data.policy.deny.x.deny) == 1 with input as {"action": {"op": "kv.read"}}
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, out := on(t, dir)
+	r, err := p.Replay(t.Context(), bytes.NewReader(raw))
+	if err != nil || r.NotReplayable != 8 || r.Decisions != 0 {
+		t.Errorf("%+v, %v\n%s", r, err, out)
+	}
+	line, _, _ := bytes.Cut(raw, []byte("\n"))
+	if err := p.Explain(t.Context(), line, false); err != nil || !strings.Contains(out.String(), "the record lacks or hides") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestReplayShowsWhomATierWouldLimit(t *testing.T) {
 	log := record(t, fixtures+"policy-dev", 20) // one call in ten seconds
 	dir := t.TempDir()

@@ -23,7 +23,7 @@ type Replayed struct {
 	Flips         int // whose answer is another one
 	Changed       int // that are allowed still, on other terms
 	Limited       int // that the tiers would have limited
-	NotReplayable int // the policy reads what the log hides
+	NotReplayable int // the policy reads what the log hides or lacks
 	Undecided     int // recorded without an answer of the policy, as after a timeout
 }
 
@@ -38,8 +38,10 @@ func (p Policy) Replay(ctx context.Context, log io.Reader) (Replayed, error) {
 	}
 	t := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "decision\ttime\tcaller\toperation\tresource\twas\twould be\twhy")
-	buckets := buckets{}
+	buckets, tell, seen := buckets{}, p.progress("decisions read"), 0
 	err = records(log, func(line []byte, rec policy.Record) error {
+		seen++
+		tell(seen, 0)
 		return r.one(ctx, prog, replayed{line, rec, t, buckets})
 	})
 	if err := t.Flush(); err != nil {
@@ -114,8 +116,15 @@ func (x replayed) row(in document.Input, was, would, why string) {
 		x.rec.Caller, in.Action.Op, in.Resource.Path, was, would, why)
 }
 
-// hidden reports whether the policy reads a field that the log hides.
+// hidden reports whether the policy reads a field that the log hides, or that was not
+// recorded: the values of arguments are there only when the policy of then read them.
 func hidden(prog *program.Program, rec policy.Record) bool {
+	args, _ := rec.Input["args"].(map[string]any)
+	keys, _ := args["keys"].([]any)
+	values, _ := args["values"].(map[string]any)
+	if len(keys) > 0 && len(values) == 0 && prog.Reads().Any("args.values") {
+		return true
+	}
 	for _, path := range rec.Erased {
 		if prog.Reads().Any(path) {
 			return true
