@@ -110,9 +110,7 @@ func (r *runner) prepare() error {
 		{&r.nothing, nothing, program.Variant{}},
 		{&r.newest, newest, program.Variant{}},
 	} {
-		if *p.to, err = p.from.Probe(r.ctx, p.v); err != nil {
-			return err
-		}
+		*p.to = p.from.Probe(p.v)
 	}
 	return nil
 }

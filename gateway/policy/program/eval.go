@@ -9,7 +9,6 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/metrics"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
@@ -26,15 +25,15 @@ var ErrTimeout = errors.New("the policy took too long")
 func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
 	asked := *in
 	asked.Principal.Tier = p.TierOf(&in.Principal)
-	v, err := p.question.ask(newBudget(ctx, limit), p.writer.Value(&asked))
+	v, err := p.question.ask(newBudget(ctx, limit), p.writer.Value(&asked), Variant{})
 	if err != nil {
 		return document.Output{}, err
 	}
 	return document.Decode(v)
 }
 
-// question is the query for the decision. It is asked of the evaluator itself,
-// without the layer above it that prepares every query for every purpose.
+// question is the query for a document, as the decision. It is asked of the evaluator
+// itself, without the layer above it that prepares every query for every purpose.
 type question struct {
 	body     ast.Body
 	query    ast.QueryCompiler
@@ -48,20 +47,27 @@ type question struct {
 const answer = ast.Var("answer")
 
 func newQuestion(ctx context.Context, c *ast.Compiler, s storage.Store) (*question, error) {
-	q := &question{query: c.QueryCompiler(), compiler: c, store: s}
-	q.results.New = func() any { return &results{} }
-	body, err := ast.ParseBody("data.gateway.decision = " + string(answer))
+	read, err := s.NewTransaction(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if q.body, err = q.query.Compile(body); err != nil {
-		return nil, err
-	}
-	q.read, err = s.NewTransaction(ctx)
-	return q, err
+	q := &question{compiler: c, store: s, read: read}
+	return q.about("data.gateway.decision")
 }
 
-func (q *question) ask(b *budget, in ast.Value) (v ast.Value, err error) {
+// about is the question for another document of the same program.
+func (q *question) about(document string) (*question, error) {
+	other := &question{query: q.compiler.QueryCompiler(), compiler: q.compiler, store: q.store, read: q.read}
+	other.results.New = func() any { return &results{} }
+	body, err := ast.ParseBody(document + " = " + string(answer))
+	if err != nil {
+		return nil, err
+	}
+	other.body, err = other.query.Compile(body)
+	return other, err
+}
+
+func (q *question) ask(b *budget, in ast.Value, how Variant) (v ast.Value, err error) {
 	if b.ctx.Err() != nil {
 		return nil, ErrTimeout
 	}
@@ -70,15 +76,18 @@ func (q *question) ask(b *budget, in ast.Value) (v ast.Value, err error) {
 		kept.reset()
 		q.results.Put(kept)
 	}()
+	query := topdown.NewQuery(q.body).WithQueryCompiler(q.query).WithCompiler(q.compiler).WithStore(q.store).WithTransaction(q.read).
+		WithInput(ast.NewTerm(in)).WithStrictBuiltinErrors(!how.Lax).WithIndexing(!how.Unindexed).WithCancel(b).
+		WithMetrics(metrics.NoOp()).WithVirtualCache(kept).WithBaseCache(unkept{})
+	if how.tracer != nil {
+		query = query.WithQueryTracer(how.tracer)
+	}
 	answers := 0
-	err = topdown.NewQuery(q.body).WithQueryCompiler(q.query).WithCompiler(q.compiler).WithStore(q.store).WithTransaction(q.read).
-		WithInput(ast.NewTerm(in)).WithStrictBuiltinErrors(true).WithCancel(b).WithMetrics(metrics.NoOp()).
-		WithVirtualCache(kept).WithBaseCache(unkept{}).
-		Iter(b.ctx, func(r topdown.QueryResult) error {
-			answers++
-			v = r[answer].Value
-			return nil
-		})
+	err = query.Iter(b.ctx, func(r topdown.QueryResult) error {
+		answers++
+		v = r[answer].Value
+		return nil
+	})
 	switch {
 	case topdown.IsCancel(err):
 		return nil, ErrTimeout
@@ -128,31 +137,11 @@ func (b *budget) Cancelled() bool {
 	return b.over
 }
 
-// eval runs a prepared query within a time.
-func eval(ctx context.Context, limit time.Duration, q rego.PreparedEvalQuery, opts ...rego.EvalOption) (ast.Value, error) {
-	if ctx.Err() != nil {
-		return nil, ErrTimeout
-	}
-	rs, err := q.Eval(ctx, append(opts, rego.EvalExternalCancel(newBudget(ctx, limit)), rego.EvalMetrics(metrics.NoOp()))...)
-	switch {
-	case topdown.IsCancel(err):
-		return nil, ErrTimeout
-	case err != nil:
-		return nil, fmt.Errorf("evaluate the policy: %w", err)
-	case len(rs) != 1 || len(rs[0].Expressions) != 1:
-		return nil, ErrNoDecision
-	}
-	v, ok := rs[0].Expressions[0].Value.(ast.Value)
-	if !ok {
-		return nil, ErrNoDecision
-	}
-	return v, nil
-}
-
-// Variant says how a probe is evaluated; the zero value is how decisions are.
+// Variant says how a policy is evaluated; the zero value is how decisions are.
 type Variant struct {
 	Lax       bool // errors of built-in functions make an expression undefined
 	Unindexed bool // every rule is tried
+	tracer    topdown.QueryTracer
 }
 
 // Probe evaluates the decision for a raw input of any form.
@@ -160,18 +149,14 @@ type Probe func(ctx context.Context, in ast.Value) (document.Output, error)
 
 // Probe makes a probe, for tests of the policy itself. Decisions are never made
 // of it.
-func (p *Program) Probe(ctx context.Context, v Variant) (Probe, error) {
-	q, err := p.Prepare(ctx, "data.gateway.decision", Errors(!v.Lax))
-	if err != nil {
-		return nil, err
-	}
+func (p *Program) Probe(v Variant) Probe {
 	return func(ctx context.Context, in ast.Value) (document.Output, error) {
-		out, err := eval(ctx, probeTimeout, q, rego.EvalParsedInput(in), rego.EvalRuleIndexing(!v.Unindexed))
+		out, err := p.question.ask(newBudget(ctx, probeTimeout), in, v)
 		if err != nil {
 			return document.Output{}, err
 		}
 		return document.Decode(out)
-	}, nil
+	}
 }
 
 // probeTimeout bounds one probe: ten times what a decision has.
@@ -179,10 +164,10 @@ const probeTimeout = 250 * time.Millisecond
 
 // TimesOut reports whether a package by itself runs out of a probe's time.
 func (p *Program) TimesOut(ctx context.Context, pkg string, in ast.Value) bool {
-	q, err := p.Prepare(ctx, pkg, Strict)
+	q, err := p.question.about(pkg)
 	if err != nil {
 		return false
 	}
-	_, err = eval(ctx, probeTimeout, q, rego.EvalParsedInput(in))
+	_, err = q.ask(newBudget(ctx, probeTimeout), in, Variant{})
 	return errors.Is(err, ErrTimeout)
 }

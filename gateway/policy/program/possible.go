@@ -12,7 +12,9 @@ import (
 	"portcullis/gateway/policy/document"
 )
 
-// listTimeout bounds one partial evaluation, which costs more than a decision.
+// listTimeout bounds one partial evaluation, which costs more than a decision. The
+// patience with short evaluations does not reach it: with a few hundred rules it takes
+// more than fewSteps, and a list that runs out of time hides what can be called.
 const listTimeout = time.Second
 
 // Possible reports whether arguments exist with which the caller may do the

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
@@ -169,24 +168,3 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	p.question, err = newQuestion(ctx, p.compiler, p.store)
 	return err
 }
-
-// Errors says what an error of a built-in function does.
-type Errors bool
-
-// A strict error ends the evaluation; a lax one makes the expression undefined.
-// Decisions are always strict.
-const (
-	Strict Errors = true
-	Lax    Errors = false
-)
-
-// Prepare prepares a query of this program.
-func (p *Program) Prepare(ctx context.Context, query string, e Errors) (rego.PreparedEvalQuery, error) {
-	return rego.New(
-		rego.Query(query), rego.Compiler(p.compiler), rego.Store(p.store),
-		rego.StrictBuiltinErrors(bool(e)), rego.GenerateJSON(rawTerm),
-	).PrepareForEval(ctx)
-}
-
-// rawTerm keeps the result as the evaluator has it; it is decoded from that.
-func rawTerm(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }
