@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"time"
 
 	"portcullis/gateway/config"
@@ -124,7 +126,8 @@ func (c policyCheckCmd) Run() error {
 type policyTestCmd struct {
 	policyFlags
 	Filter      string  `name:"run" help:"Regular expression of tests to run." placeholder:"RE"`
-	Threshold   float64 `help:"Per cent of lines that tests must cover."`
+	Coverage    bool    `help:"Print what tests cover of each file."`
+	Threshold   float64 `help:"Per cent of lines that tests must cover, 0 to 100." placeholder:"N"`
 	JUnit       string  `name:"junit" help:"File for a report in JUnit's form." type:"path" placeholder:"FILE"`
 	Conformance bool    `help:"Run the whole fail-closed suite, pairs of fields included."`
 }
@@ -136,7 +139,13 @@ func (policyTestCmd) Help() string {
 
 // Run tests.
 func (c policyTestCmd) Run() error {
-	o := policycmd.TestOptions{Run: c.Filter, Threshold: c.Threshold, Conformance: c.Conformance}
+	o := policycmd.TestOptions{Run: c.Filter, Coverage: c.Coverage, Threshold: c.Threshold, Conformance: c.Conformance}
+	if _, err := regexp.Compile(c.Filter); err != nil {
+		return usageError{fmt.Errorf("--run: %w", err)}
+	}
+	if !(c.Threshold >= 0 && c.Threshold <= 100) {
+		return usageError{errors.New("--threshold is a number from 0 to 100")}
+	}
 	if c.JUnit != "" {
 		f, err := os.Create(c.JUnit)
 		if err != nil {

@@ -187,3 +187,11 @@ test_a_bound_of_nothing_loosens_nothing if {
 	d.obligations.max_ttl_s == 60
 	d.obligations.wrap_ttl_s == 30
 }
+
+test_bounds_of_zero_set_none_and_strange_ones_are_passed_on if {
+	bounded := decide(call).obligations.max_ttl_s with duties as {"kv.read": {"max_ttl_s": 0}}
+	bounded == 0
+	data.gateway.least([0, 5]) == 5
+	data.gateway.least([0]) == 0
+	data.gateway.least([-5, 5]) == -5
+}

@@ -57,11 +57,11 @@ tightest_delivery := strange if {
 } else := "plain"
 
 # METADATA
-# description: The smallest bound that is set; 0 sets none.
+# description: The smallest bound that is set; 0 sets none. What is below it is no bound, and the gateway then denies.
 # custom:
 #   id: gateway.least
 least(bounds) := min(set) if {
-	set := {n | some n in bounds; n > 0}
+	set := {n | some n in bounds; n != 0}
 	count(set) > 0
 } else := 0
 

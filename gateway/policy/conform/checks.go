@@ -40,6 +40,7 @@ func (r *runner) whole() {
 // embedded rules alone decide is tried on the corpus, and in a whole run on everything.
 func (r *runner) one(in raw, out document.Output, err error, i int) {
 	if err != nil {
+		out = document.Output{}
 		r.failed(in, err)
 		r.forgiving(in, err)
 	}

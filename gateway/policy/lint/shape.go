@@ -59,7 +59,11 @@ func (l *linter) helper(r *ast.Rule, entry string) bool {
 			return false
 		}
 	}
-	l.add(r.Location, "unused", "nothing reads "+name, "use it in "+entry+", or delete it")
+	cure := "use it in " + entry + ", or delete it"
+	if strings.HasPrefix(name, "test_") {
+		cure = "tests go into a file of their own, *_test.rego"
+	}
+	l.add(r.Location, "unused", "nothing reads "+name, cure)
 	return false
 }
 

@@ -20,6 +20,7 @@ import (
 // TestOptions say what to test.
 type TestOptions struct {
 	Run         string    // regular expression of names
+	Coverage    bool      // write what tests cover of each file
 	Threshold   float64   // per cent of lines that tests must cover
 	JUnit       io.Writer // for a report in JUnit's form; nil for none
 	Conformance bool      // run the whole fail-closed suite, pairs of fields included
@@ -46,7 +47,8 @@ func (p Policy) Test(ctx context.Context, o TestOptions) error {
 	if o.Run != "" && len(r.Results) == 0 {
 		return fmt.Errorf("no test is called %s", o.Run)
 	}
-	bad := p.results(r) || p.coverage(r, bundles, o.Threshold)
+	bad := p.results(r)
+	bad = p.coverage(r, bundles, o) || bad
 	if o.JUnit != nil {
 		if err := junit(o.JUnit, r); err != nil {
 			return err
@@ -87,7 +89,7 @@ func outcome(t *tester.Result) string {
 }
 
 // coverage writes the lines that no test reaches.
-func (p Policy) coverage(r regotest.Report, bundles []*bundle.Bundle, threshold float64) (bad bool) {
+func (p Policy) coverage(r regotest.Report, bundles []*bundle.Bundle, o TestOptions) (bad bool) {
 	covered, all := 0, 0
 	for _, b := range bundles {
 		for _, f := range b.Rules {
@@ -100,14 +102,20 @@ func (p Policy) coverage(r regotest.Report, bundles []*bundle.Bundle, threshold 
 			for _, n := range report.NotCovered {
 				fmt.Fprintf(p.Out, "%s:%d: not covered\n", b.Title(f.Name), n.Start.Row)
 			}
+			if o.Coverage {
+				fmt.Fprintf(p.Out, "%s: %.1f%%\n", b.Title(f.Name), report.Coverage)
+			}
 		}
 	}
-	if all == 0 {
-		return threshold > 0
+	percent := 100.0
+	if all > 0 {
+		percent = 100 * float64(covered) / float64(all)
 	}
-	percent := 100 * float64(covered) / float64(all)
 	fmt.Fprintf(p.Out, "%.1f%% of %d lines are covered\n", percent, all)
-	return percent < threshold
+	if percent < o.Threshold {
+		fmt.Fprintf(p.Out, "which is below the threshold of %v%%\n", o.Threshold)
+	}
+	return percent < o.Threshold
 }
 
 // conformance runs the whole suite and the lints.

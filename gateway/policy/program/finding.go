@@ -52,14 +52,16 @@ func (fs Findings) Err() error {
 // CompileFindings turns the parser's and the compiler's errors into findings.
 func CompileFindings(err error) Findings {
 	var errs ast.Errors
-	if !errors.As(err, &errs) {
+	if one, ok := errors.AsType[*ast.Error](err); ok {
+		errs = ast.Errors{one} // as of an empty file
+	} else if !errors.As(err, &errs) {
 		return Findings{{Check: "compile", Msg: err.Error(), Cure: "write valid Rego"}}
 	}
 	var out Findings
 	for _, e := range errs {
 		f := Finding{Check: "compile", Msg: e.Message, Cure: cureOf(e)}
 		if e.Location != nil && e.Location.File != "" {
-			f.File, f.Line = e.Location.File, e.Location.Row
+			f.File, f.Line = e.Location.File, max(e.Location.Row, 1)
 		}
 		out = append(out, f)
 	}
