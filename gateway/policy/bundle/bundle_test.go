@@ -273,7 +273,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 			tt.make(t, dir)
 			_, err := bundle.Read(dir, nil)
 			f, ok := errors.AsType[*bundle.Fault](err)
-			if !ok || fmt.Sprintf("%s:%d", f.Name, f.Line) != tt.want || f.Msg == "" || f.Cure == "" {
+			if !ok || fmt.Sprintf("%s:%d", f.Name, f.Line) != dir+"/"+tt.want || f.Msg == "" || f.Cure == "" {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})

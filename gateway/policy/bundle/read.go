@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -16,12 +17,25 @@ import (
 // archive (.tar.gz), which must be signed by one of the keys.
 func Read(path string, keys Keys) (*Bundle, error) {
 	b, err := read(path, keys)
+	if f, ok := errors.AsType[*Fault](err); ok {
+		f.Name = placeOf(path) + "/" + f.Name
+		return nil, fmt.Errorf("the policy cannot be read: %w", f)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", path, err)
 	}
-	b.Place = path
+	b.Place = placeOf(path)
 	b.Rules, b.Tests = slices.DeleteFunc(b.Rules, embedded), slices.DeleteFunc(b.Tests, embedded)
 	return b, nil
+}
+
+// placeOf is where the files of a bundle lie, for messages.
+func placeOf(path string) string {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() && !Signed(path) {
+		return filepath.Dir(path)
+	}
+	return path
 }
 
 // embedded reports whether a file is one of the embedded ones, unchanged, as in a

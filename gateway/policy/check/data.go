@@ -14,8 +14,8 @@ import (
 )
 
 // Unreadable is the finding of a file that cannot be read.
-func Unreadable(place string, f *bundle.Fault) program.Finding {
-	return program.Finding{File: place + "/" + f.Name, Line: f.Line, Check: "data", Msg: f.Msg, Cure: f.Cure}
+func Unreadable(f *bundle.Fault) program.Finding {
+	return program.Finding{File: f.Name, Line: f.Line, Check: "data", Msg: f.Msg, Cure: f.Cure}
 }
 
 // unread warns of files that look like rules or data and are neither.

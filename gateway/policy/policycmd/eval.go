@@ -21,7 +21,7 @@ const maxLine = 4 << 20
 
 // Eval writes the policy's answer to an input.
 func (p Policy) Eval(ctx context.Context, input []byte) error {
-	in, err := inputOf(input)
+	in, err := p.question(input)
 	if err != nil {
 		return err
 	}
@@ -33,9 +33,32 @@ func (p Policy) Eval(ctx context.Context, input []byte) error {
 	if err != nil {
 		return err
 	}
+	if out.Reasons == nil {
+		out.Reasons = []document.Reason{}
+	}
+	if out.Obligations.Transforms == nil {
+		out.Obligations.Transforms = []document.Transform{}
+	}
 	enc := json.NewEncoder(p.Out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(out)
+}
+
+// question is an input that was written by hand, or that of a record. What the
+// catalogue says of an operation need not be written.
+func (p Policy) question(raw []byte) (document.Input, error) {
+	in, err := inputOf(raw)
+	if err != nil {
+		return in, err
+	}
+	o := p.Catalogue.Get(in.Action.Op)
+	if o == nil {
+		return in, fmt.Errorf("no operation is called %q", in.Action.Op)
+	}
+	if in.Action.Engine == "" && in.Action.Effect == "" {
+		in.Action = document.Action{Op: o.Name, Engine: o.Engine, Effect: string(o.Effect), Public: o.Public}
+	}
+	return in, nil
 }
 
 // inputOf reads an input, or the input of a record of the decision log.

@@ -17,7 +17,7 @@ import (
 // Explain writes why an input, or the input of a record, is answered as it is:
 // which rules speak, where they are, and the smallest changes that would allow it.
 func (p Policy) Explain(ctx context.Context, input []byte, trace bool) error {
-	in, err := inputOf(input)
+	in, err := p.question(input)
 	if err != nil {
 		return err
 	}

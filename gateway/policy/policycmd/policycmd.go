@@ -57,7 +57,7 @@ func (p Policy) compile(ctx context.Context) (*program.Program, error) {
 func (p Policy) Check(ctx context.Context) error {
 	core, team, err := p.load()
 	if f, ok := errors.AsType[*bundle.Fault](err); ok {
-		fmt.Fprintln(p.Out, check.Unreadable(p.Dir, f))
+		fmt.Fprintln(p.Out, check.Unreadable(f))
 		return ErrFound
 	}
 	if err != nil {

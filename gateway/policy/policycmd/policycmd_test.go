@@ -152,6 +152,32 @@ func TestEval(t *testing.T) {
 	}
 }
 
+// Who asks need not know what the catalogue knows, and the answer has the form that the
+// manual shows.
+func TestEvalOfAShortQuestion(t *testing.T) {
+	p, out := on(t, "")
+	short := `{"v":1,"principal":{"id":"a","prefix":"mcp/a","scopes":["read"]},"action":{"op":"kv.read"},"resource":{"path":"mcp/a/x"}}`
+	if err := p.Eval(t.Context(), []byte(short)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"allow": true`, `"reasons": []`, `"transforms": []`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in %s", want, out)
+		}
+	}
+	if err := p.Eval(t.Context(), []byte(strings.Replace(short, "kv.read", "kv.raed", 1))); err == nil || !strings.Contains(err.Error(), `"kv.raed"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A policy of one file is told of by the file's own name.
+func TestCheckOfOneFile(t *testing.T) {
+	p, out := on(t, fixtures+"policy-good/payments.rego")
+	if err := p.Check(t.Context()); !errors.Is(err, policycmd.ErrFound) || !strings.Contains(out.String(), "policy-good/payments.rego:") || strings.Contains(out.String(), "payments.rego/") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestJUnitAndThreshold(t *testing.T) {
 	var junit bytes.Buffer
 	p, out := on(t, fixtures+"policy-good")
