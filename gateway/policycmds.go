@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,10 +85,14 @@ func (f policyFlags) run(do func(context.Context, policycmd.Policy) error) error
 // foundError ends a command with exit code 1 and no further word.
 type foundError struct{ error }
 
-// policyKeys reads the key of signed archives; no key id means none.
+// policyKeys reads the key of signed archives, which has an id and a file; without
+// either there is none.
 func policyKeys(id, file, algorithm string) (bundle.Keys, error) {
-	if id == "" {
+	switch {
+	case id == "" && file == "":
 		return nil, nil
+	case id == "" || file == "":
+		return nil, errors.New("a key has an id and a file: give --key-id and --key-file (POLICY_KEY_ID, POLICY_KEY_FILE)")
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
@@ -270,7 +275,7 @@ func (policyBuildCmd) Help() string {
 func (c policyBuildCmd) Run() error {
 	keys, err := policyKeys(c.KeyID, c.KeyFile, c.Algorithm)
 	if err != nil || len(keys) == 0 {
-		return usageError{errors.Join(err, errors.New("give --key-id and --key-file"))}
+		return usageError{cmp.Or(err, errors.New("give --key-id and --key-file"))}
 	}
 	f, err := os.CreateTemp("", "policy-")
 	if err != nil {
