@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -299,5 +301,56 @@ func TestDecideIsWhatTheEvaluatorSays(t *testing.T) {
 	}
 	if denied < 30 || denied > 320 {
 		t.Errorf("%d of 350 are denied: the test looks at one side", denied)
+	}
+}
+
+// Each thing that the schema of the data refuses is found where it stands.
+func TestDataThatTheSchemaRefuses(t *testing.T) {
+	const text = `gateway: {allowed: true}
+grants:
+  subjects:
+    agent_api:
+      tier: ""
+      kv:
+        x: {ops: kv.read}
+        /y: {}
+        z: {expires_s: "1", deliver: plan, max_ttl_s: -1, ttl: 3}
+tiers:
+  gold: {requests: 99999999999999999999}
+masks: context.source_ip
+obligations:
+  kv.read: {transforms: [{args: {}}], approval: {group: 3}}
+`
+	want := []string{
+		"1: gateway is not known", "5: grants.subjects.agent_api.tier is empty", "7: grants.subjects.agent_api.kv.x.ops is a text and should be a list",
+		`8: grants.subjects.agent_api.kv./y has a name that cannot be: "/y"`, "9: grants.subjects.agent_api.kv.z.expires_s is a text and should be a whole number",
+		"9: grants.subjects.agent_api.kv.z.deliver is plan", "9: grants.subjects.agent_api.kv.z.max_ttl_s is -1, and at least 0 is needed",
+		"9: grants.subjects.agent_api.kv.z.ttl is not known", "11: tiers.gold.requests is 99999999999999999999, and at most 1000000000 is taken",
+		"11: tiers.gold lacks window_s", "12: masks is a text and should be a list", "14: obligations.kv.read.transforms[0] lacks name",
+		"14: obligations.kv.read.approval.group is a whole number and should be a text",
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	team, err := bundle.Read(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, err := bundle.Core()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = program.Compile(t.Context(), core, team)
+	found, _ := errors.AsType[program.Findings](err)
+	var got []string
+	for _, f := range found {
+		if f.File != dir+"/data.yaml" || f.Check != "data" || f.Cure == "" {
+			t.Errorf("got %v", f)
+		}
+		got = append(got, fmt.Sprintf("%d: %s", f.Line, f.Msg))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 	}
 }

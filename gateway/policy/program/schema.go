@@ -2,7 +2,6 @@ package program
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 
@@ -29,41 +28,51 @@ func inputSchema() (*ast.SchemaSet, error) {
 }
 
 // resolve reads an embedded schema for validation.
-func resolve(name string) (*jsonschema.Resolved, error) {
+func resolve(name string) (*jsonschema.Schema, *jsonschema.Resolved, error) {
 	raw, err := fs.ReadFile(policies.Files(), name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	schema := new(jsonschema.Schema)
 	if err := json.Unmarshal(raw, schema); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return schema.Resolve(nil)
+	resolved, err := schema.Resolve(nil)
+	return schema, resolved, err
 }
 
 // checkData holds every bundle's data against the schema.
 func (p *Program) checkData(bundles []*bundle.Bundle) error {
-	schema, err := resolve("schema/data.json")
+	written, schema, err := resolve("schema/data.json")
 	if err != nil {
 		return err
 	}
 	var found Findings
 	for _, b := range bundles {
-		if err := schema.Validate(b.Data); err != nil {
+		err := schema.Validate(b.Data)
+		if err == nil {
+			continue
+		}
+		if all := located(written, b); len(all) > 0 {
+			found = append(found, all...)
+		} else {
 			found = append(found, Finding{
 				File: b.Title(b.DataFile.Name), Line: 1, Check: "data", Msg: err.Error(),
 				Cure: "write data as schema/data.json says; data of a team's own rules go below team.<team>",
 			})
 		}
 	}
+	if err := found.Err(); err != nil {
+		return err
+	}
 	p.Tiers, err = tiers(p.Data)
-	return errors.Join(found.Err(), err)
+	return err
 }
 
 // Whole makes a check whether a raw input is whole: every field there, typed, and
 // no other (schema/input.json).
 func Whole() (func(in map[string]any) error, error) {
-	schema, err := resolve("schema/input.json")
+	_, schema, err := resolve("schema/input.json")
 	if err != nil {
 		return nil, err
 	}
