@@ -45,6 +45,18 @@ import rego.v2
 #   id: t.frozen
 deny contains {"code": "t.frozen", "msg": "forced", "rule": "t.frozen"} if object.get(input.args.values, "forced", false)
 `
+	cases = `package policy.deny.t_test
+
+import rego.v2
+
+cases := {"write": {"op": "kv.write", "want": 1}, "read": {"op": "kv.read", "want": 0}}
+
+test_cases[name] if {
+	some name, c in cases
+	got := data.policy.deny.t.deny with input as {"action": {"op": c.op}}
+	count(got) == c.want
+}
+`
 	disagreeing = `package policy.deny.u
 
 import rego.v2
@@ -101,6 +113,7 @@ func TestPolicy(t *testing.T) {
 		{"sound, of Rego v1", team(strings.Replace(rule, "import rego.v2\n", "", 1), test), ""},
 		{"sound, with a name that is now a keyword", team(strings.Replace(rule, "import rego.v2\n", "", 1)+"\nand := 1\n\nx := and\n", test), "unused"},
 		{"a lookup in what has fields", team(lookup, strings.Replace(test, "\"action\": {\"op\": \"kv.write\"}", "\"args\": {\"values\": {\"forced\": true}}", 1)), ""},
+		{"a test with cases", team(rule, cases), ""},
 		{"no test", team(rule, ""), "test"},
 		{"a test that asserts nothing", team(rule, strings.Replace(test, "deny) == 1", "deny) >= 0", 1)), "test"},
 		{"an operation that is not there", team(strings.Replace(rule, "kv.write", "kv.wrte", 1), strings.Replace(test, "kv.write", "kv.wrte", 1)), "value"},

@@ -86,7 +86,14 @@ func (l *linter) written(m *ast.Module, r *ast.Rule, n *names) {
 		switch x := x.(type) {
 		case ast.Call:
 			l.call(n, x[0].Location, x[0].String(), x[1:])
+		case *ast.Not:
+			if len(x.Body) == 1 {
+				l.never(n, x.Body[0])
+			}
 		case *ast.Expr:
+			if x.Negated {
+				l.never(n, x)
+			}
 			if x.Negated && !safe {
 				l.negation(n, x)
 			}

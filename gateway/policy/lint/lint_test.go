@@ -56,7 +56,13 @@ func TestCheck(t *testing.T) {
 		{"sound, newest", file(v2, meta+head+"{\n"+op+"not input.principal.kind == \"human\"\n}"), ""},
 		{"sound, v1 without not", file(v1, meta+head+"{\n"+op+"input.principal.kind == \"agent\"\n}"), ""},
 		{"sound, v1 not of a rule", file(v1, meta+head+"{\n"+op+"not good\n}\n\ngood if input.principal.kind == \"human\""), ""},
-		{"sound, v1 not of a field by itself", file(v1, meta+head+"{\n"+op+"not input.principal.tenant\n}"), ""},
+		{"sound, v1 not of a field that may lack", file(v1, meta+head+"{\n"+op+"not input.principal.on_behalf_of.id\n}"), ""},
+		{"sound, v2 not of a value", file(v2, meta+head+"{\n"+op+"not input.args.values.version\n}"), ""},
+		{"sound, v2 not of a boolean", file(v2, meta+head+"{\n"+op+"not input.action.public\n}"), ""},
+		{"v1 not of a field that is always there", file(v1, meta+head+"{\n"+op+"not input.principal.tenant\n}"), "never@10"},
+		{"v2 not of a field that is always there", file(v2, meta+head+"{\n"+op+"not input.principal.on_behalf_of\n}"), "never@10"},
+		{"what is emitted may lack", file(v2, meta+`deny contains {"code": "t.r", "msg": sprintf("%s", [input.principal.on_behalf_of.id]), "rule": "t.r"} if {`+"\n"+op+"}"), "reason@8"},
+		{"what is emitted may lack, and is asked for", file(v2, meta+`deny contains {"code": "t.r", "msg": sprintf("%s", [input.args.values.x]), "rule": "t.r"} if {`+"\n"+op+"input.args.values.x != \"\"\n}"), ""},
 		{"sound, lookup by the caller", file(v2, meta+head+"{\n"+op+"data.team.t.table[input.principal.id]\n}"), ""},
 		{"sound, lookup by ancestors", file(v2, meta+head+"{\n"+op+"some a in input.resource.ancestors\ndata.team.t.table[a]\n}"), ""},
 		{"sound, worked out message", file(v2, meta+`deny contains {"code": "t.r", "msg": sprintf("%s is closed", [input.resource.path]), "rule": "t.r"} if {`+"\n"+op+"}"), ""},
@@ -128,7 +134,7 @@ func TestCheck(t *testing.T) {
 				if f.File != "dir/f0.rego" || f.Msg == "" || f.Cure == "" {
 					t.Errorf("incomplete: %+v", f)
 				}
-				if warning := slices.Contains([]string{"scan", "unindexed"}, f.Check); f.Warning != warning {
+				if warning := slices.Contains([]string{"scan", "unindexed", "never"}, f.Check); f.Warning != warning {
 					t.Errorf("%s: warning %v", f.Check, f.Warning)
 				}
 			}

@@ -2,8 +2,11 @@ package lint
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"portcullis/gateway/policy/document"
 )
 
 // hasSafeNot reports whether the module's `not` is true when an operand is
@@ -45,6 +48,34 @@ func (l *linter) negatedRef(n *names, e *ast.Expr, ref ast.Ref, cure string) {
 			l.add(e.Location, "v1-not", "a `not` of Rego v1 over a lookup with an input field: the rule is skipped, so it allows, when the field is missing", cure)
 			return
 		}
+	}
+}
+
+// mayLack reports whether a reference is to a field that not every input has: the values
+// of arguments, and who acts for whom.
+func mayLack(p ast.Ref) bool {
+	for _, open := range []string{"input.args.values", "input.principal.on_behalf_of"} {
+		if o := ast.MustParseRef(open); len(p) > len(o) && p.HasPrefix(o) {
+			return true
+		}
+	}
+	return false
+}
+
+// never warns of a `not` of a field that is always there: whatever is in it, null and
+// the empty text included, it is not false, so the rule never speaks.
+func (l *linter) never(n *names, e *ast.Expr) {
+	t, ok := e.Terms.(*ast.Term)
+	if !ok {
+		return
+	}
+	p, ok := n.path(t, deep)
+	if !ok || !p[0].Equal(ast.InputRootDocument) || len(p) == 1 || !constant(p) || mayLack(p) {
+		return
+	}
+	field := strings.TrimPrefix(p.String(), "input.")
+	if field != "action.public" && document.HasField(field) {
+		l.warn(e.Location, "never", "`not "+p.String()+"` never holds: the field is always there, if need be as null or empty", "compare it, as "+p.String()+" == \"\" or == null")
 	}
 }
 

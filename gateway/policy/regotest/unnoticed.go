@@ -110,7 +110,7 @@ func (w *wrongs) depend(packages []string) {
 			w.dependents(r, found)
 		}
 		for r := range found {
-			if strings.HasPrefix(string(r.Head.Name), tester.TestPrefix) {
+			if isTest(r) {
 				w.tests[pkg] = append(w.tests[pkg], r)
 				uses[r]++
 			}
@@ -121,6 +121,13 @@ func (w *wrongs) depend(packages []string) {
 			return cmp.Or(cmp.Compare(uses[a], uses[b]), -cmp.Compare(alike(a, pkg), alike(b, pkg)), a.Location.Compare(b.Location))
 		})
 	}
+}
+
+// isTest reports whether a rule is a test, which may have cases: test_x[case].
+func isTest(r *ast.Rule) bool {
+	return slices.ContainsFunc(r.Head.Ref().GroundPrefix(), func(t *ast.Term) bool {
+		return strings.HasPrefix(strings.Trim(t.Value.String(), `"`), tester.TestPrefix)
+	})
 }
 
 // alike is how much of a test's package is the package's.
