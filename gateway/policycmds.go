@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -33,7 +34,7 @@ func (policyCmd) Help() string {
 	return "A policy is named as POLICY_DIR names it: a directory, a file or a signed archive.\n\n" + examples(
 		"portcullis policy check my-policy",
 		"portcullis policy explain my-policy call.json",
-		"portcullis policy replay my-policy --log decisions.jsonl",
+		"portcullis policy replay my-policy decisions.jsonl",
 	)
 }
 
@@ -67,6 +68,16 @@ func (f manifestFlag) know(p policycmd.Policy) (policycmd.Policy, error) {
 	}
 	p.Transform, p.Manifest = listed.Nameable, f.WASMManifest != ""
 	return p, nil
+}
+
+// question is the file of the question. When one file alone is named, and it can be no
+// policy, it is the question, and the policy is that of the environment.
+func (f *policyFlags) question(input string) string {
+	if input != "-" || filepath.Ext(f.Dir) != ".json" || filepath.Base(f.Dir) == "data.json" {
+		return input
+	}
+	input, f.Dir = f.Dir, os.Getenv("POLICY_DIR")
+	return input
 }
 
 // run does something with the policy. What was found has been printed.
@@ -172,6 +183,7 @@ func (policyEvalCmd) Help() string { return examples("portcullis policy eval my-
 
 // Run evaluates.
 func (c policyEvalCmd) Run() error {
+	c.Input = c.question(c.Input)
 	input, err := readInput(c.Input)
 	if err != nil {
 		return err
@@ -197,6 +209,7 @@ func (policyExplainCmd) Help() string {
 
 // Run explains.
 func (c policyExplainCmd) Run() error {
+	c.Input = c.question(c.Input)
 	input, err := c.input()
 	if err != nil {
 		return err
@@ -208,6 +221,9 @@ func (c policyExplainCmd) input() ([]byte, error) {
 	if c.Log == "" {
 		return readInput(c.Input)
 	}
+	if c.ID == "" {
+		return nil, usageError{errors.New("--log needs --id, the decision to explain")}
+	}
 	f, err := os.Open(c.Log)
 	if err != nil {
 		return nil, err
@@ -218,17 +234,22 @@ func (c policyExplainCmd) input() ([]byte, error) {
 
 type policyReplayCmd struct {
 	policyFlags
-	Log string `required:"" help:"Decision log (DECISION_LOG)." type:"existingfile" placeholder:"FILE"`
+	Decisions string `arg:"" optional:"" help:"Decision log (DECISION_LOG), as --log." type:"existingfile"`
+	Log       string `help:"Decision log (DECISION_LOG)." type:"existingfile" placeholder:"FILE"`
 }
 
 // Help is the end of the command's help.
 func (policyReplayCmd) Help() string {
-	return "Exits with 1 when a call flips.\n\n" + examples("portcullis policy replay my-policy --log decisions.jsonl")
+	return "Exits with 1 when a call flips.\n\n" + examples("portcullis policy replay my-policy decisions.jsonl")
 }
 
 // Run replays.
 func (c policyReplayCmd) Run() error {
-	f, err := os.Open(c.Log)
+	log := cmp.Or(c.Log, c.Decisions)
+	if log == "" {
+		return usageError{errors.New("name the decision log")}
+	}
+	f, err := os.Open(log)
 	if err != nil {
 		return err
 	}

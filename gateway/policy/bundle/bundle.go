@@ -151,22 +151,23 @@ func frame(w writer, b []byte) {
 func Merge(bundles ...*Bundle) map[string]any {
 	out := map[string]any{}
 	for _, b := range bundles {
-		out = overlay(out, b.Data)
+		out = Overlay(out, b.Data)
 	}
 	if grants, ok := out["grants"]; ok {
-		out = overlay(out, map[string]any{"tenants": map[string]any{"": grants}})
+		out = Overlay(out, map[string]any{"tenants": map[string]any{"": grants}})
 		delete(out, "grants")
 	}
 	return out
 }
 
-func overlay(low, high map[string]any) map[string]any {
+// Overlay lays tables over each other, the second on top, and changes neither.
+func Overlay(low, high map[string]any) map[string]any {
 	out := maps.Clone(low)
 	for k, v := range high {
 		lm, lok := out[k].(map[string]any)
 		hm, hok := v.(map[string]any)
 		if lok && hok {
-			v = overlay(lm, hm)
+			v = Overlay(lm, hm)
 		}
 		out[k] = v
 	}

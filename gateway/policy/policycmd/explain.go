@@ -10,6 +10,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/policy"
+	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
@@ -35,7 +36,9 @@ func (p Policy) Explain(ctx context.Context, input []byte, trace bool) error {
 	}
 	p.verdict(prog, in, out)
 	if !out.Allow {
-		p.remedies(ctx, prog, in)
+		if err := p.remedies(ctx, prog, in); err != nil {
+			return err
+		}
 	}
 	if !trace {
 		return nil
@@ -75,22 +78,33 @@ func ruleAt(prog *program.Program, id string) string {
 	return "?"
 }
 
-// remedy is a change of one thing.
+// remedy is a change of one thing, of the call or of the data.
 type remedy struct {
 	name  string
-	apply func(*document.Input)
+	apply func(*document.Input) // nil for a grant in the data
 }
 
 // remedies tries every change of one thing, then of two, and writes those that
 // would allow the call.
-func (p Policy) remedies(ctx context.Context, prog *program.Program, in document.Input) {
+func (p Policy) remedies(ctx context.Context, prog *program.Program, in document.Input) error {
 	list := remediesOf(prog, in)
+	granting, grant, err := p.granting(ctx, in)
+	if err != nil {
+		return err
+	}
+	if granting != nil {
+		list = append(list, remedy{name: grant})
+	}
 	allowed := func(changes ...remedy) bool {
-		changed := in
+		changed, asked := in, prog
 		for _, c := range changes {
-			c.apply(&changed)
+			if c.apply == nil {
+				asked = granting
+			} else {
+				c.apply(&changed)
+			}
 		}
-		out, err := prog.Decide(ctx, &changed, evalTimeout)
+		out, err := asked.Decide(ctx, &changed, evalTimeout)
 		return err == nil && out.Allow
 	}
 	var found []string
@@ -110,12 +124,41 @@ func (p Policy) remedies(ctx context.Context, prog *program.Program, in document
 	}
 	if found == nil {
 		fmt.Fprintln(p.Out, "no change of one or two things would allow it")
-		return
+		return nil
 	}
 	fmt.Fprintln(p.Out, "it would be allowed with:")
 	for _, f := range found {
 		fmt.Fprintln(p.Out, "  "+f)
 	}
+	return nil
+}
+
+// granting is the policy with a grant of the resource to the caller, and how that would
+// be written; nil for a call that no grant is about.
+func (p Policy) granting(ctx context.Context, in document.Input) (*program.Program, string, error) {
+	if in.Resource.Path == "" || !slices.Contains([]string{"kv", "transit", "db", "ssh"}, in.Action.Engine) {
+		return nil, "", nil
+	}
+	core, team, err := p.load()
+	if err != nil {
+		return nil, "", err
+	}
+	table := map[string]any{"subjects": map[string]any{in.Principal.ID: map[string]any{in.Action.Engine: map[string]any{in.Resource.Path: map[string]any{}}}}}
+	data := map[string]any{"grants": table}
+	if in.Principal.Tenant != "" {
+		data = map[string]any{"tenants": map[string]any{in.Principal.Tenant: table}}
+	}
+	written, err := json.Marshal(data)
+	if err != nil {
+		return nil, "", err
+	}
+	with := &bundle.Bundle{Data: map[string]any{}}
+	if team != nil {
+		*with = *team
+	}
+	with.Data = bundle.Overlay(with.Data, data)
+	prog, err := program.Compile(ctx, core, with)
+	return prog, "the data " + string(written), err
 }
 
 // remediesOf are scopes, roles that have grants, the caller's own part of the

@@ -170,6 +170,20 @@ func TestEvalOfAShortQuestion(t *testing.T) {
 	}
 }
 
+// What only a grant would allow, a grant is named for.
+func TestExplainNamesTheGrant(t *testing.T) {
+	for question, want := range map[string]string{
+		`{"v":1,"principal":{"id":"a","scopes":["write"]},"action":{"op":"db.issue_creds"},"resource":{"path":"readonly"}}`: `the data {"grants":{"subjects":{"a":{"db":{"readonly":{}}}}}}`,
+		`{"v":1,"principal":{"id":"a","tenant":"acme"},"action":{"op":"kv.read"},"resource":{"path":"shared/x"}}`:           `the scope read, and the data {"tenants":{"acme":{"subjects":{"a":{"kv":{"shared/x":{}}}}}}}`,
+		`{"v":1,"principal":{"id":"a","prefix":"mcp/a"},"action":{"op":"kv.read"},"resource":{"path":"mcp/a/x"}}`:           "  the scope read\n",
+	} {
+		p, out := on(t, "")
+		if err := p.Explain(t.Context(), []byte(question), false); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%v, no %s in\n%s", err, want, out)
+		}
+	}
+}
+
 // A policy of one file is told of by the file's own name.
 func TestCheckOfOneFile(t *testing.T) {
 	p, out := on(t, fixtures+"policy-good/payments.rego")
