@@ -1,0 +1,51 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/e2e"
+)
+
+// TestPolicyCommands: the ways in which people name a policy, a question and a log.
+func TestPolicyCommands(t *testing.T) {
+	dir := t.TempDir()
+	question := filepath.Join(dir, "call.json")
+	if err := os.WriteFile(question, []byte(`{"v":1,"principal":{"id":"agent_api","scopes":["write"]},"action":{"op":"transit.hmac"},"resource":{"path":"mcp"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := filepath.Join(dir, "decisions.jsonl")
+	if err := os.WriteFile(log, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fixtures, manifest := filepath.Join(e2e.Root(t), "fixtures"), filepath.Join(e2e.Root(t), "wasm", "manifest.yaml")
+	dev, masked := filepath.Join(fixtures, "policy-dev"), filepath.Join(fixtures, "policy-masked")
+	for _, tt := range []struct {
+		args []string
+		dir  string // POLICY_DIR
+		code int
+		want string
+	}{
+		{[]string{"eval", dev, question}, "", 0, `"allow": true`},
+		{[]string{"eval", question}, dev, 0, `"allow": true`},
+		{[]string{"explain", question}, "", 0, `the data {"grants"`},
+		{[]string{"explain", dev, "--log", log}, "", 2, "--id"},
+		{[]string{"replay", dev, log}, "", 0, "0 decisions replayed"},
+		{[]string{"replay", dev, "--log", log}, "", 0, "0 decisions replayed"},
+		{[]string{"replay", dev}, "", 2, "log"},
+		{[]string{"check", dev, "--key-file", question}, "", 2, "--key-id"},
+		{[]string{"check", masked}, "", 0, "warning: transform \"no-such-transform\""},
+		{[]string{"check", masked, "--wasm-manifest", manifest}, "", 1, "error: transform \"no-such-transform\""},
+		{[]string{"check", masked, "--wasm-manifest", question}, "", 2, "manifest"},
+		{[]string{"test", filepath.Join(fixtures, "policy-good"), "--coverage", "--threshold", "100"}, "", 0, "payments.rego: 100.0%"},
+		{[]string{"test", dev, "--threshold", "101"}, "", 2, "--threshold"},
+		{[]string{"test", dev, "--run", "("}, "", 2, "--run"},
+	} {
+		out, code := portcullis(t, []string{"POLICY_DIR=" + tt.dir}, append([]string{"policy"}, tt.args...)...)
+		if code != tt.code || !strings.Contains(out, tt.want) {
+			t.Errorf("policy %q: exit code %d, want %d and %q in\n%s", tt.args, code, tt.code, tt.want, out)
+		}
+	}
+}
