@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -162,15 +163,18 @@ func (c policyTestCmd) Run() error {
 	if !(c.Threshold >= 0 && c.Threshold <= 100) {
 		return usageError{errors.New("--threshold is a number from 0 to 100")}
 	}
+	var report bytes.Buffer
 	if c.JUnit != "" {
-		f, err := os.Create(c.JUnit)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }()
-		o.JUnit = f
+		o.JUnit = &report
 	}
-	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Test(ctx, o) })
+	err := c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Test(ctx, o) })
+	if report.Len() == 0 { // nothing ran
+		return err
+	}
+	if werr := os.WriteFile(c.JUnit, report.Bytes(), 0o644); werr != nil {
+		return werr
+	}
+	return err
 }
 
 type policyEvalCmd struct {

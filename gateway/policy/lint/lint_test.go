@@ -62,6 +62,7 @@ func TestCheck(t *testing.T) {
 		{"v1 not of a field that is always there", file(v1, meta+head+"{\n"+op+"not input.principal.tenant\n}"), "never@10"},
 		{"v2 not of a field that is always there", file(v2, meta+head+"{\n"+op+"not input.principal.on_behalf_of\n}"), "never@10"},
 		{"what is emitted may lack", file(v2, meta+`deny contains {"code": "t.r", "msg": sprintf("%s", [input.principal.on_behalf_of.id]), "rule": "t.r"} if {`+"\n"+op+"}"), "reason@8"},
+		{"who is emitted is asked for", file(v2, meta+`deny contains {"code": "t.r", "msg": sprintf("%s", [input.principal.on_behalf_of.id]), "rule": "t.r"} if {`+"\n"+op+"delegated\n}\n\ndelegated if input.principal.on_behalf_of.kind == \"human\""), ""},
 		{"what is emitted may lack, and is asked for", file(v2, meta+`deny contains {"code": "t.r", "msg": sprintf("%s", [input.args.values.x]), "rule": "t.r"} if {`+"\n"+op+"input.args.values.x != \"\"\n}"), ""},
 		{"sound, lookup by the caller", file(v2, meta+head+"{\n"+op+"data.team.t.table[input.principal.id]\n}"), ""},
 		{"sound, lookup by ancestors", file(v2, meta+head+"{\n"+op+"some a in input.resource.ancestors\ndata.team.t.table[a]\n}"), ""},

@@ -51,15 +51,43 @@ func (l *linter) negatedRef(n *names, e *ast.Expr, ref ast.Ref, cure string) {
 	}
 }
 
-// mayLack reports whether a reference is to a field that not every input has: the values
-// of arguments, and who acts for whom.
+// mayLack reports whether a reference is to a field that not every input has: a value of
+// an argument, or who acts for whom.
 func mayLack(p ast.Ref) bool {
-	for _, open := range []string{"input.args.values", "input.principal.on_behalf_of"} {
-		if o := ast.MustParseRef(open); len(p) > len(o) && p.HasPrefix(o) {
-			return true
+	return len(below(p, "input.args.values", "input.principal.on_behalf_of")) > 0
+}
+
+// below is the first of some references that another one goes into.
+func below(p ast.Ref, refs ...string) ast.Ref {
+	for _, s := range refs {
+		if r := ast.MustParseRef(s); len(p) > len(r) && p.HasPrefix(r) {
+			return r
 		}
 	}
-	return false
+	return nil
+}
+
+// unasked reports whether a reference is to a field that not every input has, and no
+// condition in the file asks for it. Who acts for somebody has all fields or none.
+func (n *names) unasked(p ast.Ref) bool {
+	if !mayLack(p) {
+		return false
+	}
+	asked := p
+	if whole := below(p, "input.principal.on_behalf_of"); whole != nil {
+		asked = whole
+	}
+	found := false
+	for _, r := range n.module.Rules {
+		for ; r != nil && !found; r = r.Else {
+			ast.WalkRefs(r.Body, func(ref ast.Ref) bool {
+				full, ok := n.linter.namesOf(n.module, r).path(ast.NewTerm(ref), deep)
+				found = found || ok && full.HasPrefix(asked)
+				return found
+			})
+		}
+	}
+	return !found
 }
 
 // never warns of a `not` of a field that is always there: whatever is in it, null and

@@ -122,7 +122,7 @@ func (l *linter) looksUp(r *ast.Rule, n *names) {
 	body := r.Body.String()
 	ast.WalkRefs(r.Head.Key, func(ref ast.Ref) bool {
 		p, ok := n.path(ast.NewTerm(ref), deep)
-		if ok && (l.isData(p) && !constant(p) || mayLack(p)) && !strings.Contains(body, ref.String()) {
+		if ok && (l.isData(p) && !constant(p) && !strings.Contains(body, ref.String()) || n.unasked(p)) {
 			l.add(r.Location, "reason", "what the rule emits is looked up in "+p.GroundPrefix().String()+": where nothing is found, the rule is skipped, which allows",
 				"use a text, or let a condition of the rule make the same lookup")
 		}
