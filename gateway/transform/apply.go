@@ -41,6 +41,21 @@ const Quarantined guest.Code = "quarantined"
 // Apply runs the plan over the payload. The result may be the payload itself; it
 // is nil with an error, which is a [*Failure].
 func (p Plan) Apply(payload []byte) ([]byte, []Step, error) {
+	if len(p.steps) == 0 {
+		return payload, nil, nil
+	}
+	turn, err := p.cooler.enter(p.call.Subject)
+	if err != nil {
+		return nil, nil, failure(p.steps[0].Name, err)
+	}
+	start := time.Now()
+	out, steps, err := p.all(payload)
+	spent := (*Failure)(nil)
+	p.cooler.leave(p.call.Subject, turn, time.Since(start), errors.As(err, &spent) && spent.Code == guest.Fuel)
+	return out, steps, err
+}
+
+func (p Plan) all(payload []byte) ([]byte, []Step, error) {
 	steps := make([]Step, 0, len(p.steps))
 	budget := int64(0)
 	for _, s := range p.steps {
@@ -86,25 +101,12 @@ func (s *planned) call(dst []byte, h guest.Hook, payload []byte, budget int64) (
 	}
 	in := s.Input(h, s.meta, payload)
 	in.Fuel = min(in.Fuel, budget)
-	start := time.Now()
 	out, used, err := s.run(dst, s, in)
-	if h != guest.Log {
-		cool(err, time.Since(start))
-	}
 	if err == nil && used.Changed && !Valid(h, out[len(dst):]) {
 		err = &guest.Fault{Code: guest.Output}
 	}
 	s.settle(err, len(payload))
 	return out, used, err
-}
-
-// cool makes who has run a guest out of fuel wait for several times as long as
-// that took. Nothing can interrupt a guest, so while it ran others may have waited:
-// calls that do it again and again must not leave them a fraction of the time.
-func cool(err error, took time.Duration) {
-	if f := (*guest.Fault)(nil); errors.As(err, &f) && f.Code == guest.Fuel {
-		time.Sleep(min(coolShare*took, coolMax))
-	}
 }
 
 // settle tells the breaker. What a guest says about its input does not count, nor

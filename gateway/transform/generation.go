@@ -22,6 +22,7 @@ type Generation struct {
 	byName map[string]*unit
 	logs   []*planned
 	engine *guest.Engine
+	cooler cooler
 	// refs counts the set itself and every pin. It never leaves zero again.
 	refs atomic.Int64
 	// closed marks what a closed set gives out.

@@ -2,7 +2,6 @@ package transform
 
 import (
 	"fmt"
-	"time"
 
 	"portcullis/gateway/transform/guest"
 )
@@ -29,11 +28,6 @@ const (
 
 	// largeInput is more than the fuel of a call is meant for.
 	largeInput = 8 << 10
-
-	// A call that ran out of fuel takes coolShare times as long in the end, at most
-	// coolMax more.
-	coolShare = 10
-	coolMax   = 250 * time.Millisecond
 
 	// maxArgs bounds the arguments of one obligation, maxSteps the plan.
 	maxArgs  = 4 << 10

@@ -41,8 +41,9 @@ var (
 // Plan is what will be done to one payload, in order. It belongs to the
 // generation that made it.
 type Plan struct {
-	call  Call
-	steps []*planned
+	call   Call
+	steps  []*planned
+	cooler *cooler
 }
 
 // planned is one step of a plan.
@@ -59,7 +60,7 @@ func (g *Generation) Plan(c Call, named []Obligation) (Plan, error) {
 	if g.closed {
 		return Plan{}, ErrClosed
 	}
-	p := Plan{call: c}
+	p := Plan{call: c, cooler: &g.cooler}
 	for _, o := range named {
 		if err := p.add(g.byName[o.Name], o); err != nil {
 			return Plan{}, fmt.Errorf("%w: %q", err, o.Name)

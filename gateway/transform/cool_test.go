@@ -1,0 +1,46 @@
+package transform
+
+import (
+	"runtime"
+	"testing"
+	"time"
+)
+
+// TestWhoSpendsAllTakesTurns: after a call that ran out of fuel, the caller's others
+// run one at a time, and nobody else's do.
+func TestWhoSpendsAllTakesTurns(t *testing.T) {
+	var c cooler
+	if turn, err := c.enter("a"); turn != nil || err != nil {
+		t.Fatalf("a caller who has done nothing waits: %v", err)
+	}
+	c.leave("a", nil, time.Nanosecond, true)
+	first, err := c.enter("a")
+	if first == nil || err != nil {
+		t.Fatalf("no turn: %v", err)
+	}
+	second := make(chan *turn)
+	go func() {
+		turn, _ := c.enter("a")
+		second <- turn
+	}()
+	for waiting := 0; waiting < 2; runtime.Gosched() {
+		c.mu.Lock()
+		waiting = c.hot["a"].users
+		c.mu.Unlock()
+	}
+	if turn, err := c.enter("b"); turn != nil || err != nil {
+		t.Errorf("another caller waits: %v", err)
+	}
+	select {
+	case <-second:
+		t.Fatal("two at once")
+	default:
+	}
+	c.leave("a", first, time.Nanosecond, false)
+	c.leave("a", <-second, time.Nanosecond, false)
+	c.hot["a"].until = time.Time{}
+	c.leave("b", nil, time.Nanosecond, true)
+	if c.hot["a"] != nil || c.hot["b"] == nil {
+		t.Errorf("kept %v", c.hot)
+	}
+}
