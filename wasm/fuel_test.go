@@ -17,7 +17,7 @@ import (
 // the second for usual ones, the third for a small one.
 const (
 	documentSize = 30_000
-	fuelAny      = 2_500_000
+	fuelAny      = 2_600_000
 	fuelUsual    = 1_800_000
 	fuelSmall    = 12_000
 )

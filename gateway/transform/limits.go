@@ -8,7 +8,7 @@ import (
 
 // The budget of a call: a base, an amount for each byte of input, and a ceiling.
 // The ceiling is what bounds the latency of everybody, because nothing can
-// interrupt a guest: at the slowest rates that BenchmarkWorstCase finds, 430 to 1,000
+// interrupt a guest: at the slowest rates that BenchmarkWorstCase finds, 420 to 1,000
 // units per microsecond, it is 3 to 7 ms. Guests with a Go runtime are not priced
 // for the worst case; they can take some tenths of a second.
 const (

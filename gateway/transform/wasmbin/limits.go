@@ -30,7 +30,7 @@ type Limits struct {
 func Plain() Limits {
 	return Limits{
 		Size: 256 << 10, Types: 1000, Funcs: 4000, Globals: 200, Exports: 200, Segments: 1000,
-		Body: 64 << 10, Locals: 1000, Depth: 300, Table: 4000, Pages: 128, Weight: 1_000_000, Near: 32, Slot: 4,
+		Body: 64 << 10, Locals: 1000, Depth: 300, Table: 4000, Pages: 128, Weight: 1_000_000, Near: 32, Slot: 6,
 	}
 }
 
