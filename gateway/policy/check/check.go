@@ -41,6 +41,20 @@ const activation = 64
 // only compiled: its tests and the suite belong to the build. The program is nil
 // when it does not even compile; the error is one of the check itself.
 func Policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
+	ctx, done := frugal(ctx, maxGrowth)
+	defer done()
+	p, r, err := policy(ctx, core, team, o)
+	if errors.Is(context.Cause(ctx), errMemory) {
+		r.Findings = append(r.Findings, program.Finding{
+			File: team.Place, Check: "memory", Msg: fmt.Sprintf("to check the policy takes more than %d MiB of memory", maxGrowth>>20),
+			Cure: "let no rule multiply a text or a list",
+		})
+		return nil, r, nil
+	}
+	return p, r, err
+}
+
+func policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
 	var r Report
 	p, err := program.Compile(ctx, core, team)
 	if fs, ok := errors.AsType[program.Findings](err); ok {

@@ -170,6 +170,34 @@ func TestARuleThatTakesTooLongIsRefused(t *testing.T) {
 	t.Errorf("got %v", r.Findings)
 }
 
+const greedy = `package policy.deny.t
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: t.frozen
+deny contains {"code": "t.frozen", "msg": "frozen", "rule": "t.frozen"} if {
+	input.action.op == "kv.write"
+	a := replace("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "x", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")
+	b := replace(a, "x", a)
+	count(replace(b, "x", b)) == 0
+}
+`
+
+func TestARuleThatFillsTheMemoryIsRefused(t *testing.T) {
+	r, err := run(t.Context(), team(greedy, strings.Replace(test, "deny) == 1", "deny) == 0", 1)+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		if f.Check == "memory" && f.File == "dir" && f.Cure != "" {
+			return
+		}
+	}
+	t.Errorf("got %v", r.Findings)
+}
+
 // A name that nothing has grants, limits or hides nothing, whatever its author
 // thinks.
 func TestNamesInDataThatNothingHas(t *testing.T) {

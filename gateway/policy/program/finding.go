@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -24,7 +25,11 @@ func (f Finding) String() string {
 	if f.Warning {
 		kind = "warning"
 	}
-	return fmt.Sprintf("%s:%d: %s: %s [%s]\n    cure: %s", f.File, f.Line, kind, f.Msg, f.Check, f.Cure)
+	place := f.File
+	if f.Line > 0 {
+		place += ":" + strconv.Itoa(f.Line)
+	}
+	return fmt.Sprintf("%s: %s: %s [%s]\n    cure: %s", place, kind, f.Msg, f.Check, f.Cure)
 }
 
 // Findings are an error when one of them is not a warning.

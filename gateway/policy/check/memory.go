@@ -1,0 +1,51 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"runtime/metrics"
+	"time"
+)
+
+// What a check may add to the heap, and how often that is looked at. Rules are only
+// stopped by time, and a few that multiply a text can fill any memory before that.
+const (
+	maxGrowth = 512 << 20
+	lookEvery = 5 * time.Millisecond
+)
+
+var errMemory = errors.New("the policy takes too much memory")
+
+// frugal returns a context that ends with errMemory when the heap has grown by more
+// than the limit.
+func frugal(ctx context.Context, limit uint64) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := make(chan struct{})
+	allowed := heap() + limit
+	go func() {
+		look := time.NewTicker(lookEvery)
+		defer look.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-look.C:
+				if heap() > allowed {
+					cancel(errMemory)
+					return
+				}
+			}
+		}
+	}()
+	return ctx, func() {
+		close(stop)
+		cancel(nil)
+	}
+}
+
+// heap is what is allocated, garbage included.
+func heap() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
