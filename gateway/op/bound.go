@@ -36,11 +36,14 @@ func (b *Bound) Values() ([]byte, error) {
 }
 
 // Bind decodes and resolves the arguments of a request. Errors are
-// UnknownOperation or InvalidRequest.
+// UnknownOperation, InvalidRequest, or what the transport found bad.
 func (c *Catalogue) Bind(r *Request) (*Bound, error) {
 	o, ok := c.byName[r.Op]
 	if !ok {
 		return nil, call.Errorf(call.UnknownOperation, "unknown operation")
+	}
+	if r.Bad != nil {
+		return nil, r.Bad
 	}
 	raw := jsontext.Value("{}")
 	if len(r.Args) > 0 {

@@ -41,6 +41,7 @@ type Request struct {
 	Deliver   call.Deliver // what the caller asks for: never looser than what the policy says
 	WrapTTL   time.Duration
 	Time      time.Time // when it came in; the policy sees this time
+	Bad       error     // why the transport cannot read the call; it is refused with that, and on record
 }
 
 // Reason is why a decision is what it is.

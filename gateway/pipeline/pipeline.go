@@ -134,7 +134,7 @@ func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
 // bind resolves the arguments: what it yields is what is decided on and run.
 func (p *Pipeline) bind(ctx context.Context, rec *op.Record) (err error) {
 	defer rec.Mark(op.StageBind)
-	if p.Rewrite != nil {
+	if p.Rewrite != nil && rec.Request.Bad == nil {
 		if err = p.Rewrite(ctx, rec.Request); err != nil {
 			return err
 		}

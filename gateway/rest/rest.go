@@ -101,19 +101,11 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 		edge.WriteError(w, err, "")
 		return
 	}
-	args, err := arguments(r, o, path)
-	if err != nil {
-		edge.WriteError(w, err, "")
-		return
+	q := &op.Request{ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: o.Name, Caller: c}
+	if q.Args, q.Bad = arguments(r, o, path); q.Bad == nil {
+		q.Deliver, q.WrapTTL, q.Bad = delivery(r.Header)
 	}
-	form, ttl, err := delivery(r.Header)
-	if err != nil {
-		edge.WriteError(w, err, "")
-		return
-	}
-	res, err := a.Do(r.Context(), &op.Request{
-		ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: o.Name, Args: args, Caller: c, Deliver: form, WrapTTL: ttl,
-	})
+	res, err := a.Do(r.Context(), q)
 	if a.Limits != nil && res.DecisionID != "" {
 		a.Limits(w.Header(), c, res)
 	}
