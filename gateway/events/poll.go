@@ -39,6 +39,9 @@ type Poller struct {
 	wake   chan struct{}
 }
 
+// ownWait is how long a change that a look has found waits for our own word of it.
+const ownWait = 500 * time.Millisecond
+
 // rarely is how much longer a round takes while something else tells of changes.
 const rarely = 12
 
@@ -245,7 +248,12 @@ func (r *round) look(ctx context.Context, t Topic) {
 	if err != nil || !r.changed(t, now, heard) {
 		return
 	}
-	r.publish(t, now.Version)
+	// It may be a change of ours that Vault has made and that is not told of yet.
+	time.AfterFunc(ownWait, func() {
+		if r.heard(t) == heard {
+			r.publish(t, now.Version)
+		}
+	})
 }
 
 func (p *Poller) publish(t Topic, version int) {

@@ -41,6 +41,12 @@ func (o *outside) look(_ context.Context, _ *call.Caller, t events.Topic) (event
 	return events.Seen{Version: v}, nil
 }
 
+func (o *outside) looksAt(path string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.looks[path]
+}
+
 func (o *outside) list(_ context.Context, _ *call.Caller, t events.Topic) ([]string, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -103,6 +109,15 @@ func TestPollerSubtree(t *testing.T) {
 			{"a name goes", func() { o.mu.Lock(); defer o.mu.Unlock(); delete(o.versions, "a/new") }, "a/new 0 poll"},
 			{"a subtree goes", func() { o.mu.Lock(); defer o.mu.Unlock(); delete(o.versions, "a/c/d/e") }, "a/c/d/e 0 poll"},
 			{"our own write", func() { o.write("a/1"); ours("a/1", 3) }, "a/1 3 gateway"},
+			{"our own write, found before it is told of", func() {
+				o.write("a/1")
+				before := o.looksAt("a/1")
+				for o.looksAt("a/1") == before {
+					time.Sleep(time.Millisecond)
+				}
+				time.Sleep(100 * time.Millisecond)
+				ours("a/1", 4)
+			}, "a/1 4 gateway"},
 			{"our own new name", func() { o.write("a/own"); ours("a/own", 1) }, "a/own 1 gateway"},
 			{"our own new subtree", func() { o.write("a/o/w/n"); ours("a/o/w/n", 1) }, "a/o/w/n 1 gateway"},
 			{"somewhere else", func() { o.write("z/9") }, idle},
