@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/check"
+	"portcullis/gateway/policy/program"
 )
 
 const (
@@ -157,19 +159,6 @@ deny contains {"code": "t.frozen", "msg": "frozen", "rule": "t.frozen"} if {
 }
 `
 
-func TestARuleThatTakesTooLongIsRefused(t *testing.T) {
-	r, err := run(t.Context(), team(expensive, strings.Replace(test, "deny) == 1", "deny) == 0", 1)+"\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range r.Findings {
-		if f.Check == "slow" && f.File == "dir/t.rego" && f.Line == 8 && f.Cure != "" {
-			return
-		}
-	}
-	t.Errorf("got %v", r.Findings)
-}
-
 const greedy = `package policy.deny.t
 
 import rego.v2
@@ -185,17 +174,25 @@ deny contains {"code": "t.frozen", "msg": "frozen", "rule": "t.frozen"} if {
 }
 `
 
-func TestARuleThatFillsTheMemoryIsRefused(t *testing.T) {
-	r, err := run(t.Context(), team(greedy, strings.Replace(test, "deny) == 1", "deny) == 0", 1)+"\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range r.Findings {
-		if f.Check == "memory" && f.File == "dir" && f.Cure != "" {
-			return
+// TestDearRules: a rule that takes too much time or memory is refused.
+func TestDearRules(t *testing.T) {
+	for _, tt := range []struct {
+		rule, check, file string
+		line              int
+	}{
+		{expensive, "slow", "dir/t.rego", 8},
+		{greedy, "memory", "dir", 0},
+	} {
+		r, err := run(t.Context(), team(tt.rule, strings.Replace(test, "deny) == 1", "deny) == 0", 1)+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(r.Findings, func(f program.Finding) bool {
+			return f.Check == tt.check && f.File == tt.file && f.Line == tt.line && f.Cure != ""
+		}) {
+			t.Errorf("%s: got %v", tt.check, r.Findings)
 		}
 	}
-	t.Errorf("got %v", r.Findings)
 }
 
 // A name that nothing has grants, limits or hides nothing, whatever its author
