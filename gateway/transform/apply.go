@@ -40,7 +40,7 @@ const Quarantined guest.Code = "quarantined"
 
 // Apply runs the plan over the payload. The result may be the payload itself; it
 // is nil with an error, which is a [*Failure].
-func (p Plan) Apply(payload []byte) ([]byte, []Step, error) {
+func (p Plan) Apply(payload []byte) (out []byte, steps []Step, err error) {
 	if len(p.steps) == 0 {
 		return payload, nil, nil
 	}
@@ -49,10 +49,11 @@ func (p Plan) Apply(payload []byte) ([]byte, []Step, error) {
 		return nil, nil, failure(p.steps[0].Name, err)
 	}
 	start := time.Now()
-	out, steps, err := p.all(payload)
-	spent := (*Failure)(nil)
-	p.cooler.leave(p.call.Subject, turn, time.Since(start), errors.As(err, &spent) && spent.Code == guest.Fuel)
-	return out, steps, err
+	defer func() {
+		f := (*Failure)(nil)
+		p.cooler.leave(p.call.Subject, turn, time.Since(start), errors.As(err, &f) && f.Code == guest.Fuel)
+	}()
+	return p.all(payload)
 }
 
 func (p Plan) all(payload []byte) ([]byte, []Step, error) {

@@ -6,6 +6,24 @@ import (
 	"time"
 )
 
+// TestPanicEndsTheTurn: a call that panics, here of a step that is not there, does
+// not keep the caller's others waiting.
+func TestPanicEndsTheTurn(t *testing.T) {
+	var c cooler
+	c.leave("a", nil, time.Nanosecond, true)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Fatal("no panic")
+			}
+		}()
+		_, _, _ = Plan{call: Call{Subject: "a"}, steps: []*planned{nil}, cooler: &c}.Apply(nil)
+	}()
+	if n := c.hot["a"].users; n != 0 {
+		t.Errorf("%d calls still have their turn", n)
+	}
+}
+
 // TestWhoSpendsAllTakesTurns: after a call that ran out of fuel, the caller's others
 // run one at a time, and nobody else's do.
 func TestWhoSpendsAllTakesTurns(t *testing.T) {
