@@ -20,14 +20,13 @@ var errMemory = errors.New("the policy takes too much memory")
 // than the limit.
 func frugal(ctx context.Context, limit uint64) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := make(chan struct{})
 	allowed := heap() + limit
 	go func() {
 		look := time.NewTicker(lookEvery)
 		defer look.Stop()
 		for {
 			select {
-			case <-stop:
+			case <-ctx.Done():
 				return
 			case <-look.C:
 				if heap() > allowed {
@@ -37,10 +36,7 @@ func frugal(ctx context.Context, limit uint64) (context.Context, context.CancelF
 			}
 		}
 	}()
-	return ctx, func() {
-		close(stop)
-		cancel(nil)
-	}
+	return ctx, func() { cancel(nil) }
 }
 
 // heap is what is allocated, garbage included.
