@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"portcullis/gateway/config"
+	"portcullis/gateway/server"
 )
 
 type configCmd struct {
@@ -59,6 +60,6 @@ func try(ctx context.Context, cfg config.Config) error {
 	}
 	defer func() { _ = null.Close() }()
 	cfg.LogDir, cfg.DecisionLog, cfg.PolicyBackup = "-", "", ""
-	_, err = wire(ctx, cfg, null)
+	_, err = server.New(ctx, cfg, server.Options{Stderr: null, Version: version})
 	return err
 }

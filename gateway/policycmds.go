@@ -14,8 +14,8 @@ import (
 
 	"portcullis/gateway/config"
 	"portcullis/gateway/ops"
-	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/policycmd"
+	"portcullis/gateway/server"
 	"portcullis/gateway/transform"
 )
 
@@ -48,11 +48,11 @@ type policyFlags struct {
 }
 
 func (f policyFlags) policy() (policycmd.Policy, error) {
-	keys, err := policyKeys(f.KeyID, f.KeyFile, f.Algorithm)
+	keys, err := server.PolicyKeys(f.KeyID, f.KeyFile, f.Algorithm)
 	if err != nil {
 		return policycmd.Policy{}, usageError{err}
 	}
-	catalogue, err := ops.New(mounts(config.Default()))
+	catalogue, err := ops.New(server.Mounts(config.Default()))
 	return policycmd.Policy{Dir: f.Dir, Keys: keys, Catalogue: catalogue, Out: os.Stdout, Progress: os.Stderr}, err
 }
 
@@ -87,7 +87,7 @@ func (f policyFlags) run(do func(context.Context, policycmd.Policy) error) error
 	if err != nil {
 		return err
 	}
-	tuneGC() // as in the gateway
+	server.TuneGC() // as in the gateway
 	if err = do(context.Background(), p); errors.Is(err, policycmd.ErrFound) {
 		return foundError{err}
 	}
@@ -96,22 +96,6 @@ func (f policyFlags) run(do func(context.Context, policycmd.Policy) error) error
 
 // foundError ends a command with exit code 1 and no further word.
 type foundError struct{ error }
-
-// policyKeys reads the key of signed archives, which has an id and a file; without
-// either there is none.
-func policyKeys(id, file, algorithm string) (bundle.Keys, error) {
-	switch {
-	case id == "" && file == "":
-		return nil, nil
-	case id == "" || file == "":
-		return nil, errors.New("a key has an id and a file: give --key-id and --key-file (POLICY_KEY_ID, POLICY_KEY_FILE)")
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return bundle.Keys{id: {PEM: string(pem), Algorithm: algorithm}}, nil
-}
 
 // readInput reads a file, or standard input for "-".
 func readInput(file string) ([]byte, error) {
@@ -298,7 +282,7 @@ func (policyBuildCmd) Help() string {
 
 // Run builds.
 func (c policyBuildCmd) Run() error {
-	keys, err := policyKeys(c.KeyID, c.KeyFile, c.Algorithm)
+	keys, err := server.PolicyKeys(c.KeyID, c.KeyFile, c.Algorithm)
 	if err != nil || len(keys) == 0 {
 		return usageError{cmp.Or(err, errors.New("give --key-id and --key-file"))}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/mcp"
+	"portcullis/gateway/server"
 )
 
 type stdioCmd struct {
@@ -111,33 +112,33 @@ func (s stdioCmd) here(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := wire(ctx, c, os.Stderr)
+	g, err := server.New(ctx, c, server.Options{Stderr: os.Stderr, Version: version})
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
 	background, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
-	go func() { defer close(done); g.run(background) }()
+	go func() { defer close(done); g.Run(background) }()
 	var said report
-	st := &mcp.Stdio{Server: g.mcp, Out: os.Stdout, Who: func() (*call.Caller, error) { return s.known(g, &said) }}
+	st := &mcp.Stdio{Server: g.MCP(), Out: os.Stdout, Who: func() (*call.Caller, error) { return s.known(g, &said) }}
 	err = said.last(ended(ctx, st.Serve(ctx, os.Stdin)))
 	stop()
 	<-done
-	g.events.Close()
-	return errors.Join(err, g.close(context.WithoutCancel(ctx)))
+	g.EndStreams()
+	return errors.Join(err, g.Close(context.WithoutCancel(ctx)))
 }
 
 // who authenticates like a request over loopback would be.
-func (s stdioCmd) who(g *gateway) (*call.Caller, error) {
+func (s stdioCmd) who(g *server.Server) (*call.Caller, error) {
 	r := &http.Request{Method: http.MethodPost, Header: http.Header{}, RemoteAddr: "127.0.0.1:0", Host: "localhost"}
 	if err := s.sign(r); err != nil {
 		return nil, err
 	}
-	return g.auth.Authenticate(r)
+	return g.Authenticate(r)
 }
 
 // known is who, and says what is wrong with a credential and where it comes from.
-func (s stdioCmd) known(g *gateway, said *report) (*call.Caller, error) {
+func (s stdioCmd) known(g *server.Server, said *report) (*call.Caller, error) {
 	c, err := s.who(g)
 	if err == nil {
 		said.took(nil)

@@ -15,6 +15,7 @@ import (
 	"portcullis/gateway/config"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
+	"portcullis/gateway/server"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vaultpolicy"
 )
@@ -70,7 +71,7 @@ func (v vaultPolicyCmd) Run() error {
 		_, err = fmt.Print(rules(c).HCL())
 		return err
 	}
-	p, err := policies(rules, basePrefix(cfg))(c)
+	p, err := server.CallerPolicies(rules, server.BasePrefix(cfg))(c)
 	if err != nil {
 		return err
 	}
@@ -96,16 +97,16 @@ func (v vaultPolicyCmd) caller(cfg config.Config) (*call.Caller, error) {
 			return nil, err
 		}
 	}
-	return c, principal.Check(c, basePrefix(cfg))
+	return c, principal.Check(c, server.BasePrefix(cfg))
 }
 
 // rulesOf are the rules of any caller, and what they are made from.
 func rulesOf(cfg config.Config) (func(*call.Caller) vaultpolicy.Rules, *policy.Engine, error) {
-	catalogue, err := ops.New(mounts(cfg))
+	catalogue, err := ops.New(server.Mounts(cfg))
 	if err != nil {
 		return nil, nil, err
 	}
-	engine, err := policy.Open(policyConfig(cfg, catalogue, slog.New(slog.DiscardHandler)))
+	engine, err := policy.Open(server.PolicyConfig(cfg, catalogue, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, nil, err
 	}

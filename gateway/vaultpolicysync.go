@@ -13,6 +13,7 @@ import (
 	"portcullis/gateway/auth/principal"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
+	"portcullis/gateway/server"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vaultpolicy"
 )
@@ -66,7 +67,7 @@ func (v vaultPolicyCmd) wanted(ctx context.Context, cfg config.Config, o *vaultp
 	want := map[string]string{}
 	set := func(tenant, subject string) {
 		c := &call.Caller{Tenant: tenant, Subject: subject, Method: call.APIKey}
-		if v.Subject != "" && (subject != v.Subject || tenant != v.Tenant) || principal.Check(c, basePrefix(cfg)) != nil {
+		if v.Subject != "" && (subject != v.Subject || tenant != v.Tenant) || principal.Check(c, server.BasePrefix(cfg)) != nil {
 			return
 		}
 		name := vault.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key())

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -39,7 +39,7 @@ func (b bounded) Accept() (net.Conn, error) {
 }
 
 // openStreams makes the event log and the routes that stream it.
-func (g *gateway) openStreams() {
+func (g *Server) openStreams() {
 	g.events = events.New(events.Config{
 		Allow: g.mayHear, Valid: g.auth.Valid,
 		Hold:     func(c *call.Caller) (func(), error) { return g.limit.Hold(c, g.policy.TierOf(c), limit.Stream) },
@@ -51,10 +51,10 @@ func (g *gateway) openStreams() {
 	})
 }
 
-func (g *gateway) keepAlive() time.Duration { return time.Duration(g.cfg.SSEKeepAlive) * time.Second }
+func (g *Server) keepAlive() time.Duration { return time.Duration(g.cfg.SSEKeepAlive) * time.Second }
 
 // mountStreams mounts the event routes, those of the old service included.
-func (g *gateway) mountStreams() {
+func (g *Server) mountStreams() {
 	g.edge.Handle(http.MethodGet, "/events", g.sse.Events)
 	g.edge.Handle(http.MethodPost, "/events/ticket", g.sse.Ticket)
 	g.edge.Handle(http.MethodGet, "/mcp/sse", g.sse.OldStream)
@@ -63,7 +63,7 @@ func (g *gateway) mountStreams() {
 
 // mayHear decides whether a caller may hear of a change now: as if it read the
 // secret, or listed below it where a whole subtree is asked for.
-func (g *gateway) mayHear(ctx context.Context, c *call.Caller, e events.Event) bool {
+func (g *Server) mayHear(ctx context.Context, c *call.Caller, e events.Event) bool {
 	r := &op.Request{
 		Op: "kv.read", Args: argument("path", e.Path), Absolute: true,
 		Transport: op.SSE, Phase: op.PhaseStream, Caller: c, Time: time.Now(),
@@ -87,7 +87,7 @@ func argument(name string, p call.Path) []byte {
 // poller looks for changes made past the gateway. A look is a call like any other,
 // decided and recorded for the subscriber; the poller's own cap stands for the
 // rate limit, so that subscribing does not use a caller's rate up.
-func (g *gateway) poller() *events.Poller {
+func (g *Server) poller() *events.Poller {
 	looks := *g.calls
 	looks.Take = func(*op.Bound, *op.Decision) error { return nil }
 	l := looker{g.cfg.KVMount, &looks}

@@ -1,7 +1,9 @@
-package main
+package server
 
 import (
+	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"portcullis/gateway/op"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
+	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/vault"
 )
 
@@ -40,13 +43,14 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 	}
 }
 
-// mounts are where the engines lie in Vault; only KV may lie elsewhere.
-func mounts(c config.Config) ops.Mounts {
+// Mounts are where the engines lie in Vault; only KV may lie elsewhere.
+func Mounts(c config.Config) ops.Mounts {
 	return ops.Mounts{KV: c.KVMount, Transit: "transit", Database: "database", SSH: "ssh"}
 }
 
-func policyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Config {
-	keys, err := policyKeys(c.PolicyKeyID, c.PolicyKeyFile, c.PolicyKeyAlg)
+// PolicyConfig is what the decision point is configured with.
+func PolicyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Config {
+	keys, err := PolicyKeys(c.PolicyKeyID, c.PolicyKeyFile, c.PolicyKeyAlg)
 	if err != nil {
 		log.Error("the policy's key cannot be read: no archive will be accepted", "cause", err)
 	}
@@ -58,15 +62,15 @@ func policyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Con
 	}
 }
 
-// basePrefix is the path below which callers have their own.
-func basePrefix(c config.Config) call.Path {
+// BasePrefix is the path below which callers have their own.
+func BasePrefix(c config.Config) call.Path {
 	prefix, _ := call.ParsePath(c.DefaultPrefix) // the configuration has been checked; empty for the whole mount
 	return prefix
 }
 
 func authConfig(c config.Config, log *slog.Logger) auth.Config {
 	return auth.Config{
-		DefaultPrefix: basePrefix(c), Loopback: c.Loopback(), PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies,
+		DefaultPrefix: BasePrefix(c), Loopback: c.Loopback(), PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies,
 		DenyListFile: c.DenyListFile, FailuresPerMinute: c.AuthFailures, Log: log,
 		APIKeys: auth.APIKeys{Enabled: c.APIKeyEnabled, JSON: c.APIKeysJSON, File: c.APIKeysFile},
 		JWT:     jwtConfig(c),
@@ -98,4 +102,20 @@ func jwtConfig(c config.Config) auth.JWT {
 			Roles: c.JWTRolesClaim, Kind: c.JWTKindClaim, Scopes: c.JWTScopeClaims,
 		},
 	}
+}
+
+// PolicyKeys reads the key of signed archives, which has an id and a file; without
+// either there is none.
+func PolicyKeys(id, file, algorithm string) (bundle.Keys, error) {
+	switch {
+	case id == "" && file == "":
+		return nil, nil
+	case id == "" || file == "":
+		return nil, errors.New("a key has an id and a file: give --key-id and --key-file (POLICY_KEY_ID, POLICY_KEY_FILE)")
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Keys{id: {PEM: string(pem), Algorithm: algorithm}}, nil
 }

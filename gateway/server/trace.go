@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"encoding/json"
@@ -14,7 +14,7 @@ const traceScope = "policy:explain"
 
 // trace answers GET /decisions/{id}/trace on the administrators' listener: the
 // record of a decision, and every step of its evaluation.
-func (g *gateway) trace(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+func (g *Server) trace(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	if !c.HasScope(traceScope) {
 		e := call.Errorf(call.InsufficientScope, "the credential lacks a scope that this needs")
 		e.Scopes = []string{traceScope}

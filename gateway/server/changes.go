@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 
 // outside tells of changes made past the gateway until ctx ends: from Vault's audit
 // records when a tap is configured, from its event stream, else by looking.
-func (g *gateway) outside(ctx context.Context) {
+func (g *Server) outside(ctx context.Context) {
 	if g.cfg.VaultEvents {
 		g.hear(ctx)
 		return
@@ -33,7 +33,7 @@ func (g *gateway) outside(ctx context.Context) {
 
 // hear hears of changes from Vault's event stream. Looking goes on beside it, rarely
 // while the stream is open: Vault may lose a notification.
-func (g *gateway) hear(ctx context.Context) {
+func (g *Server) hear(ctx context.Context) {
 	p, feed := g.poller(), events.NewFeed(g.events, g.cfg.KVMount)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -50,7 +50,7 @@ func (g *gateway) hear(ctx context.Context) {
 }
 
 // tap reads audit records from where the configuration says.
-func (g *gateway) tap(ctx context.Context) error {
+func (g *Server) tap(ctx context.Context) error {
 	t := events.NewTap(g.events, g.cfg.KVMount, g.cfg.VaultNamespace)
 	kind, where, _ := strings.Cut(g.cfg.VaultAuditTap, ":")
 	if kind == "file" {

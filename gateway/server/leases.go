@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"portcullis/gateway/vaultpolicy"
 )
 
-// policies says what Vault is to let a caller do: what its subject may with no roles,
+// CallerPolicies says what Vault is to let a caller do: what its subject may with no roles,
 // and what the credential at hand may beyond that or instead.
-func policies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) func(*call.Caller) (vault.Policies, error) {
+func CallerPolicies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) func(*call.Caller) (vault.Policies, error) {
 	return func(c *call.Caller) (vault.Policies, error) {
 		bare := &call.Caller{Tenant: c.Tenant, Subject: c.Subject, Method: call.APIKey}
 		if err := principal.Check(bare, base); err != nil {
@@ -35,7 +35,7 @@ func policies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) func(*
 // still issue the credentials. Scopes are a credential's, and the lease outlives
 // the credential that it was asked for with, so they do not matter. A policy that
 // gives no answer takes nothing away.
-func (g *gateway) mayHold(ctx context.Context, c *call.Caller, h vault.Held) bool {
+func (g *Server) mayHold(ctx context.Context, c *call.Caller, h vault.Held) bool {
 	args, err := json.Marshal(map[string]string{"role": h.Role})
 	if err != nil {
 		return false
@@ -53,7 +53,7 @@ func (g *gateway) mayHold(ctx context.Context, c *call.Caller, h vault.Held) boo
 
 // endRevoked takes from callers that are shut out what they hold in Vault, as soon
 // as that is known, until ctx ends.
-func (g *gateway) endRevoked(ctx context.Context) {
+func (g *Server) endRevoked(ctx context.Context) {
 	changed := g.auth.Changed()
 	for {
 		select {
@@ -69,7 +69,7 @@ func (g *gateway) endRevoked(ctx context.Context) {
 }
 
 // watchVault adds what is known of Vault's load to the metrics.
-func (g *gateway) watchVault() {
+func (g *Server) watchVault() {
 	g.meter.Gauge("portcullis_vault_requests", func() float64 { n, _, _ := g.vault.Load(); return float64(n) })
 	g.meter.Gauge("portcullis_vault_waiting", func() float64 { _, n, _ := g.vault.Load(); return float64(n) })
 	g.meter.Gauge("portcullis_vault_away", func() float64 {

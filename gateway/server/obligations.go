@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 // obligations plans what the decision obliges to. The generation of the modules
 // is pinned here, before anything is sent, so a reload cannot change a call that
 // is under way. What cannot be fulfilled refuses the call.
-func (g *gateway) obligations(b *op.Bound, d *op.Decision) (pipeline.Finish, error) {
+func (g *Server) obligations(b *op.Bound, d *op.Decision) (pipeline.Finish, error) {
 	named := make([]transform.Obligation, len(d.Obligations.Transforms))
 	for i, t := range d.Obligations.Transforms {
 		raw, err := json.Marshal(t.Args)
@@ -49,7 +49,7 @@ func (g *gateway) obligations(b *op.Bound, d *op.Decision) (pipeline.Finish, err
 }
 
 // nameable says why a decision may not name a transform.
-func (g *gateway) nameable(op, name string, args map[string]any) error {
+func (g *Server) nameable(op, name string, args map[string]any) error {
 	if g.transforms == nil {
 		return nil // they could not be loaded, which ends the start
 	}
@@ -58,7 +58,7 @@ func (g *gateway) nameable(op, name string, args map[string]any) error {
 
 // rewrite runs the modules that the operator has attached to requests. What they
 // return is bound and decided like any other request.
-func (g *gateway) rewrite(_ context.Context, r *op.Request) error {
+func (g *Server) rewrite(_ context.Context, r *op.Request) error {
 	o := g.ops.Get(r.Op)
 	if o == nil {
 		return nil // there is no such operation, which binding says

@@ -1,0 +1,39 @@
+package server
+
+import "portcullis/gateway/obs"
+
+func (g *Server) policyPart() obs.Part {
+	s := g.policy.Status()
+	if s.Expired {
+		return obs.Part{Detail: "the newest policy has been refused for too long: every call is denied"}
+	}
+	if s.LastError != "" {
+		return obs.Part{OK: true, Detail: "serving revision " + s.Revision + "; the newest policy was refused, the log says why"}
+	}
+	if len(s.Unfulfilled) > 0 {
+		return obs.Part{OK: true, Detail: "revision " + s.Revision + "; it asks for a transform that is not to be had, so some calls are refused, the log says which"}
+	}
+	return obs.Part{OK: true, Detail: "revision " + s.Revision}
+}
+
+func (g *Server) authPart() obs.Part {
+	if err := g.auth.Health(); err != nil {
+		return obs.Part{OK: true, Detail: "degraded: a key, a list or a certificate could not be read again, the log says why"}
+	}
+	return obs.Part{OK: true, Detail: "ready"}
+}
+
+func (g *Server) auditPart() obs.Part {
+	if err := g.audit.Check(); err != nil {
+		return obs.Part{Detail: "the audit file cannot be opened"}
+	}
+	return obs.Part{OK: true, Detail: "ready"}
+}
+
+func (g *Server) transformPart() obs.Part {
+	s := g.transforms.Status()
+	if !s.Ready() {
+		return obs.Part{OK: true, Detail: "degraded: a module is in quarantine or could not be loaded"}
+	}
+	return obs.Part{OK: true, Detail: "ready"}
+}

@@ -1,0 +1,164 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"portcullis/gateway/edge"
+)
+
+// reloadOnHangup looks at the files at once when the operator says so. What cannot
+// be loaded changes nothing; the log and the status say why.
+func (g *Server) reloadOnHangup(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.options.Hangups:
+			_ = g.policy.Reload(ctx)
+			_ = g.transforms.Reload(ctx)
+		}
+	}
+}
+
+// gcPercent lets the heap grow to three times of what is in use. The gateway's own
+// heap is small, and at Go's default the collector takes about a tenth of a
+// decision's time.
+const gcPercent = 200
+
+// TuneGC leaves a value that the operator has set (GOGC) alone.
+func TuneGC() {
+	if old := debug.SetGCPercent(gcPercent); old != 100 {
+		debug.SetGCPercent(old)
+	}
+}
+
+// The times protect the reading of headers and idle connections; none of them
+// cuts a stream.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 120 * time.Second
+	maxHeader     = 64 << 10
+)
+
+// Serve listens until ctx ends, and then lets running calls finish.
+func (g *Server) Serve(ctx context.Context) error {
+	for _, w := range g.cfg.Warnings {
+		g.logs.Server.Warn("configuration", "warning", w)
+	}
+	if err := g.audit.Check(); err != nil {
+		g.logs.Server.Error("the audit file cannot be opened: every call will be refused", "cause", err)
+	}
+	servers, err := g.listen(ctx)
+	if err != nil {
+		return err
+	}
+	TuneGC()
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan struct{})
+	go func() { defer close(done); g.Run(background) }()
+	failed := make(chan error, len(servers))
+	for _, s := range servers {
+		go func() { failed <- s.serve() }()
+	}
+	if err := announce(g.options.Stdout, servers); err != nil {
+		return err
+	}
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	stop()
+	<-done
+	return errors.Join(err, g.shutdown(servers))
+}
+
+// listener is one listening socket with its HTTP server.
+type listener struct {
+	*http.Server
+	socket net.Listener
+	secure bool // with TLS; Server.TLSConfig does not tell, net/http sets it by itself
+}
+
+func (s listener) serve() error {
+	var err error
+	if s.secure {
+		err = s.ServeTLS(s.socket, "", "")
+	} else {
+		err = s.Serve(s.socket)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (g *Server) listen(ctx context.Context) ([]listener, error) {
+	addrs := []struct {
+		addr string
+		edge *edge.Edge
+	}{{g.cfg.Listen(), g.edge}}
+	if g.cfg.AdminAddr != "" {
+		addrs = append(addrs, struct {
+			addr string
+			edge *edge.Edge
+		}{g.cfg.AdminAddr, g.admin})
+	}
+	var servers []listener
+	for i, a := range addrs {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", a.addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		s := &http.Server{
+			Handler: a.edge, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+			ErrorLog: g.logs.HTTPErrors(),
+		}
+		if i == 0 {
+			s.TLSConfig = g.auth.TLSConfig()
+		}
+		servers = append(servers, listener{s, bounded{l}, s.TLSConfig != nil})
+	}
+	return servers, nil
+}
+
+// announce prints the ready line, which names the ports that were found.
+func announce(w io.Writer, servers []listener) error {
+	ready := map[string]string{}
+	for i, s := range servers {
+		scheme := "http"
+		if s.secure {
+			scheme = "https"
+		}
+		ready[[]string{"addr", "admin_addr"}[i]] = scheme + "://" + s.socket.Addr().String()
+	}
+	line, err := json.Marshal(ready)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, string(line))
+	return err
+}
+
+// shutdown lets running calls finish within the time that is configured.
+func (g *Server) shutdown(servers []listener) error {
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.ShutdownTimeout)
+	defer cancel()
+	g.events.Close() // a stream would keep its connection busy for ever
+	var errs []error
+	for _, s := range servers {
+		if err := s.Shutdown(ctx); err != nil {
+			g.logs.Server.Warn("calls were cut off at shutdown", "cause", err)
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(append(errs, g.Close(ctx))...)
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+	"portcullis/gateway/mcp"
+	"portcullis/gateway/op"
+	"portcullis/gateway/openapi"
+	"portcullis/gateway/rest"
+	"strings"
+	"time"
+)
+
+// routes mounts every transport. All of them end in g.calls.Do.
+func (g *Server) routes() error {
+	g.edge = edge.New(g.edgeConfig(g.cfg.Loopback()))
+	g.admin = g.edge
+	if g.cfg.AdminAddr != "" {
+		g.admin = edge.New(g.edgeConfig(g.cfg.AdminLoopback()))
+		g.admin.Handle(http.MethodGet, "/decisions/:id/trace", g.trace)
+		g.probes(g.edge)
+	}
+	g.probes(g.admin)
+	g.admin.Public(http.MethodGet, "/metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		g.meter.WritePrometheus(w)
+	})
+	g.mcp = mcp.New(mcp.Config{
+		Catalogue: g.ops, Do: g.calls.Do, Callable: g.policy.Callable, Names: g.policy.Names, Version: g.options.Version,
+		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.challenge,
+		Events: g.events, KeepAlive: g.keepAlive(), Revision: g.policy.Revision, Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
+	})
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		g.edge.Handle(method, "/mcp", g.mcp.ServeMCP)
+	}
+	g.edge.Handle(http.MethodPost, "/mcp/rpc", g.mcp.ServeRPC)
+	g.mountStreams()
+	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource", g.auth.ServeResourceMetadata)
+	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource/*path", g.auth.ServeResourceMetadata)
+	g.edge.Public(http.MethodGet, "/.well-known/oauth-authorization-server", g.auth.ServeServerMetadata)
+	if !g.cfg.ExposeREST {
+		return nil
+	}
+	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.mayList))
+	api := rest.API{Do: g.calls.Do, Challenge: g.challenge, Limits: g.limits}
+	return api.Mount(g.edge, g.ops)
+}
+
+func (g *Server) probes(e *edge.Edge) {
+	e.Public(http.MethodGet, "/healthz", g.health.Healthz)
+	e.Public(http.MethodGet, "/livez", g.health.Livez)
+	e.Public(http.MethodGet, "/readyz", g.health.Readyz)
+}
+
+func (g *Server) edgeConfig(loopback bool) edge.Config {
+	return edge.Config{
+		Authenticate: g.sse.Authenticate(g.auth.Authenticate), Challenge: g.challenge,
+		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
+		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
+		MaxBody:   g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
+		Loopback: loopback, AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins,
+		Log: g.logs.Requests, Server: g.logs.Server, Meter: g.meter,
+	}
+}
+
+// challenge asks for a credential, or for a better one. The metadata document of
+// the MCP endpoint applies below its path.
+func (g *Server) challenge(r *http.Request, err *call.Error) string {
+	resource := ""
+	if strings.HasPrefix(r.URL.Path, "/mcp") {
+		resource = "/mcp"
+	}
+	return g.auth.Challenge(r, err, resource)
+}
+
+// mayList reports whether an operation is in the document that a caller gets. Who
+// has not said who it is gets them all: the catalogue is no secret.
+func (g *Server) mayList(ctx context.Context, c *call.Caller, o *op.Op) bool {
+	return c == nil || g.policy.Callable(ctx, c, o)
+}
+
+// limits says what is left in the bucket that a call has charged
+// (draft-ietf-httpapi-ratelimit-headers).
+func (g *Server) limits(h http.Header, c *call.Caller, r *op.Result) {
+	f, ok := g.limit.Facts(c, r.Tier)
+	if !ok {
+		return
+	}
+	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", f.Policy, f.Quota, int(f.Window.Seconds())))
+	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", f.Policy, f.Remaining, int(f.Reset.Seconds()+0.999)))
+}

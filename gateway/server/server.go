@@ -1,0 +1,196 @@
+// Package server is the wired gateway: every part is made here, in order, and given
+// what it needs of the others. Nothing is decided here.
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"portcullis/gateway/audit"
+	"portcullis/gateway/auth"
+	"portcullis/gateway/call"
+	"portcullis/gateway/config"
+	"portcullis/gateway/edge"
+	"portcullis/gateway/events"
+	"portcullis/gateway/limit"
+	"portcullis/gateway/mcp"
+	"portcullis/gateway/obs"
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
+	"portcullis/gateway/pipeline"
+	"portcullis/gateway/policy"
+	"portcullis/gateway/sse"
+	"portcullis/gateway/transform"
+	"portcullis/gateway/transform/native"
+	"portcullis/gateway/vault"
+	"portcullis/gateway/vaultpolicy"
+)
+
+// Options are what a gateway takes from the process that it runs in.
+type Options struct {
+	// Stdout receives the ready line, a JSON object with the addresses; required by Serve.
+	Stdout io.Writer
+	// Stderr receives log records beside the log files; required.
+	Stderr *os.File
+	// Hangups delivers SIGHUP; nil where nobody sends any.
+	Hangups <-chan os.Signal
+	// Version is what the gateway says of itself to MCP clients.
+	Version string
+}
+
+// Server is every part of the gateway, wired once and never changed.
+type Server struct {
+	options    Options
+	cfg        config.Config
+	logs       *obs.Logs
+	meter      *obs.Meter
+	health     *obs.Health
+	audit      *audit.Log
+	vault      *vault.Client
+	ops        *op.Catalogue
+	auth       *auth.Chain
+	policy     *policy.Engine
+	limit      *limit.Limiter
+	floor      *native.Redactor // under every log line
+	transforms *transform.Set
+	events     *events.Log
+	sse        *sse.Server
+	mcp        *mcp.Server
+	calls      *pipeline.Pipeline
+	edge       *edge.Edge
+	admin      *edge.Edge // health and metrics, when they have a listener of their own
+}
+
+// New builds the gateway from a checked configuration. It connects to nothing. Its
+// error names every problem at once.
+func New(ctx context.Context, c config.Config, o Options) (g *Server, err error) {
+	g = &Server{options: o, cfg: c, meter: obs.NewMeter(), floor: native.New()}
+	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: o.Stderr, Filter: g.redactLog}); err != nil {
+		return nil, err
+	}
+	g.audit = audit.Open(audit.Config{Path: c.AuditFile, Group: c.AuditSync == "group", Filter: g.redactEvidence})
+	m := Mounts(c)
+	m.Explain = g.explain
+	if g.ops, err = ops.New(m); err != nil {
+		return nil, err
+	}
+	var problems [4]error
+	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Floor: g.floor, Log: g.logs.Server})
+	pc := PolicyConfig(c, g.ops, g.logs.Server)
+	pc.Transform = g.nameable
+	g.policy, problems[0] = policy.Open(pc)
+	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
+	vc := vaultConfig(c, g.logs.Server)
+	vc.Guard.Allowed, vc.Guard.Ended = g.mayHold, g.auth.Revoked
+	vc.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(c))
+	g.vault, problems[2] = vault.New(vc)
+	if err := errors.Join(problems[:]...); err != nil {
+		return nil, err
+	}
+	g.watchVault()
+	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled})
+	g.openStreams()
+	g.calls = g.pipeline()
+	g.health = &obs.Health{Vault: g.vault.Ready, Parts: map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart}}
+	if err := g.routes(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// pipeline fills the order of a call with its parts.
+func (g *Server) pipeline() *pipeline.Pipeline {
+	return &pipeline.Pipeline{
+		Ops:     g.ops,
+		Rewrite: g.rewrite,
+		Decide:  g.policy.Decide,
+		Plan:    g.obligations,
+		Take:    g.limit.Take,
+		Hold: func(b *op.Bound, d *op.Decision) (func(), error) {
+			return g.limit.Hold(b.Caller, d.Tier, limit.Running)
+		},
+		Intent:  g.audit.Intent,
+		Refusal: g.audit.Refusal,
+		Outcome: g.audit.Outcome,
+		Open:    g.vault.Open,
+		Learn:   func(out any) { op.Secrets(out, g.floor.Learn) },
+		Undo:    ops.Undo,
+		Publish: g.events.Record,
+		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter}.Record,
+	}
+}
+
+// explain tells a caller about its own decision.
+func (g *Server) explain(c *call.Caller, id string) (ops.Explanation, error) {
+	e, err := g.policy.Explain(c, id)
+	return ops.Explanation{
+		DecisionID: e.ID, Time: e.Time.UTC().Format(time.RFC3339Nano), Op: e.Op, Path: e.Path, Allow: e.Allow, Code: e.Code,
+		Reasons: e.Reasons, RequiredScopes: e.RequiredScopes, Tier: e.Tier, Deliver: string(e.Deliver),
+	}, err
+}
+
+// Run does the background work until ctx ends.
+func (g *Server) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, part := range []func(context.Context){
+		g.auth.Run,
+		g.vault.Run,
+		g.endRevoked,
+		g.policy.Watch,
+		g.policy.RunShadow,
+		g.reloadOnHangup,
+		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },
+		func(ctx context.Context) { g.events.Watch(ctx, time.Second) },
+		g.outside,
+	} {
+		wg.Go(func() { part(ctx) })
+	}
+	wg.Wait()
+}
+
+// watchEvery is how often files are looked at for changes.
+const watchEvery = 2 * time.Second
+
+// redactLog passes a line of a log through the redactor and the modules of the log
+// hook, which may drop it. Before they are loaded only the start is logged.
+func (g *Server) redactLog(dst, line []byte) ([]byte, bool) {
+	if g.transforms == nil {
+		return append(dst, line...), true
+	}
+	return g.transforms.Line(dst, line)
+}
+
+// redactEvidence is redactLog for records that nothing may drop.
+func (g *Server) redactEvidence(dst, line []byte) []byte { return g.transforms.Record(dst, line) }
+
+// MCP is the MCP transport, for a client that is served without a listener.
+func (g *Server) MCP() *mcp.Server { return g.mcp }
+
+// Authenticate tells whose request it is, as the listener would. Its errors are
+// *call.Error.
+func (g *Server) Authenticate(r *http.Request) (*call.Caller, error) { return g.auth.Authenticate(r) }
+
+// EndStreams ends every stream of events.
+func (g *Server) EndStreams() { g.events.Close() }
+
+// Close lets everything go that is held.
+func (g *Server) Close(ctx context.Context) error {
+	if err := g.vault.Close(ctx); err != nil {
+		g.logs.Server.Warn("the gateway's Vault token was not given back; it ends by itself", "cause", err)
+	}
+	err := errors.Join(g.policy.Close(), g.audit.Close(), g.logs.Close())
+	g.transforms.Close()
+	return err
+}
+
+func level(s string) slog.Level {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(s)) // the configuration has been checked
+	return l
+}
