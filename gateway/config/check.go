@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 )
 
@@ -69,9 +70,23 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.PolicyTimeout > 0, "POLICY_TIMEOUT: must be positive")
 	p.unless(c.RateRequests > 0, "RATE_LIMIT_REQUESTS: must be positive")
 	p.unless(c.RateWindow > 0, "RATE_LIMIT_WINDOW_SECONDS: must be positive")
+	c.checkBudgets(p)
 	if c.AdminAddr != "" {
 		_, _, err := net.SplitHostPort(c.AdminAddr)
 		p.unless(err == nil, "ADMIN_ADDR: not host:port")
+	}
+}
+
+// checkBudgets reads BUDGETS. One body of the largest size must always fit.
+func (c *Config) checkBudgets(p *problems) {
+	var err error
+	c.Limits, err = budget.Defaults().Parse(c.Budgets)
+	p.unless(err == nil, "BUDGETS: %w", err)
+	b := &c.Limits[budget.Bytes]
+	for _, share := range []*int64{&b.Caller, &b.Address, &b.All} {
+		if *share > 0 {
+			*share = max(*share, c.MaxBodyBytes)
+		}
 	}
 }
 

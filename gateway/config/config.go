@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 )
 
@@ -141,11 +142,17 @@ type Config struct {
 	RateEnabled   bool          `cfg:"RATE_LIMIT_ENABLED"`
 	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`       // of the tier "standard",
 	RateWindow    int           `cfg:"RATE_LIMIT_WINDOW_SECONDS"` // in so many seconds
-	WASMManifest  string        `cfg:"WASM_MANIFEST"`
-	WASMCacheDir  string        `cfg:"WASM_CACHE_DIR"` // compiled modules, mode 0700; empty for none
+	// What may be held at once, by one caller, from one address and by all, for example
+	// streams=256/0/16000,bytes=32MiB/4MiB/1GiB; README, "Budgets", lists the defaults.
+	Budgets      []string `cfg:"BUDGETS"`
+	WASMManifest string   `cfg:"WASM_MANIFEST"`
+	WASMCacheDir string   `cfg:"WASM_CACHE_DIR"` // compiled modules, mode 0700; empty for none
 
 	OTLPEndpoint string `cfg:"OTEL_EXPORTER_OTLP_ENDPOINT"`
 	ServiceName  string `cfg:"OTEL_SERVICE_NAME"`
+
+	// Limits are the defaults of the budgets with BUDGETS applied.
+	Limits budget.Table `cfg:"-"`
 
 	// Warnings are what is odd, but not wrong.
 	Warnings []string `cfg:"-"`

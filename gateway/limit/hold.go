@@ -1,72 +1,36 @@
 package limit
 
 import (
-	"sync"
-
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
 
-// Kind is what is held for a while.
-type Kind int
-
-// The kinds: a stream that is open, a call that is running.
+// What a tier has places for.
 const (
-	Stream Kind = iota
-	Running
+	Stream  = budget.Streams // a stream that is open
+	Running = budget.Calls   // a call that is running
 )
 
-// held counts what each caller holds. What is not held takes no memory.
-type held struct {
-	mu   sync.Mutex // guards open
-	open map[holdKey]int
-}
-
-type holdKey struct {
-	caller string
-	kind   Kind
-}
-
-// Hold takes a place among the streams or the running calls of a caller, as many
-// as its tier has. The caller of Hold must call release, once. The error is
-// RateLimited.
-func (l *Limiter) Hold(c *call.Caller, tier string, k Kind) (release func(), err error) {
-	t, ok := l.tier(tier)
-	switch {
-	case !l.cfg.Enabled:
-		return func() {}, nil
-	case !ok:
-		return nil, limited(0)
+// Hold takes a place among the streams or the running calls of a caller: as many as its tier says, else as the budget has for
+// one caller, and within everybody's share. The caller of Hold must call release. The
+// error is RateLimited or Overloaded. The places of a tier end with RATE_LIMIT_ENABLED,
+// those of the budget never do.
+func (l *Limiter) Hold(c *call.Caller, tier string, k budget.Kind) (release func(), err error) {
+	most := 0
+	if l.cfg.Enabled {
+		t, ok := l.tier(tier)
+		if !ok {
+			return nil, limited(0)
+		}
+		most = places(t, k)
 	}
-	key := holdKey{c.Key(), k}
-	if !l.held.take(key, places(t, k)) {
-		return nil, limited(t.Window)
-	}
-	return sync.OnceFunc(func() { l.held.release(key) }), nil
+	return l.cfg.Budgets.ReserveWithin(budget.Of(c), k, 1, int64(most))
 }
 
-func places(t op.Tier, k Kind) int {
+func places(t op.Tier, k budget.Kind) int {
 	if k == Stream {
 		return t.Streams
 	}
 	return t.Concurrent
-}
-
-// take counts one more, unless there are max already; 0 is no bound.
-func (h *held) take(k holdKey, max int) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if max > 0 && h.open[k] >= max {
-		return false
-	}
-	h.open[k]++
-	return true
-}
-
-func (h *held) release(k holdKey) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.open[k]--; h.open[k] <= 0 {
-		delete(h.open, k)
-	}
 }

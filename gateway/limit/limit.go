@@ -3,6 +3,7 @@ package limit
 import (
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
@@ -14,6 +15,7 @@ const standard = "standard"
 type Config struct {
 	Tier    func(name string) (op.Tier, bool) // the tiers of the active policy
 	Enabled bool
+	Budgets *budget.Budgets  // of which streams and running calls take; nil has the places of tiers alone
 	Spend   Spend            // where the buckets are; nil keeps them in memory
 	Now     func() time.Time // nil is the clock
 	MaxKeys int              // buckets in memory, 100000
@@ -42,8 +44,7 @@ type Spend func(k Key, c Charge, now time.Time) (Level, error)
 
 // Limiter limits calls, streams and calls at once.
 type Limiter struct {
-	cfg  Config
-	held held
+	cfg Config
 }
 
 // New makes a limiter.
@@ -54,10 +55,13 @@ func New(c Config) *Limiter {
 	if c.MaxKeys == 0 {
 		c.MaxKeys = 100_000
 	}
+	if c.Budgets == nil {
+		c.Budgets = budget.New(budget.Table{})
+	}
 	if c.Spend == nil {
 		c.Spend = newMemory(c.MaxKeys).spend
 	}
-	return &Limiter{cfg: c, held: held{open: map[holdKey]int{}}}
+	return &Limiter{cfg: c}
 }
 
 // Take charges a decided call. Its error is RateLimited, with the time after which

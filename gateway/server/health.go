@@ -37,3 +37,8 @@ func (g *Server) transformPart() obs.Part {
 	}
 	return obs.Part{OK: true, Detail: "ready"}
 }
+
+// budgetPart names the budgets of which everybody's share is used up. That does not
+// make the gateway unready: what it has promised goes on, and another replica may be
+// as full.
+func (g *Server) budgetPart() obs.Part { return obs.Part{OK: true, Detail: g.budgets.Describe()} }

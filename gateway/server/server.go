@@ -14,6 +14,7 @@ import (
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/auth"
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/edge"
@@ -56,6 +57,7 @@ type Server struct {
 	ops        *op.Catalogue
 	auth       *auth.Chain
 	policy     *policy.Engine
+	budgets    *budget.Budgets
 	limit      *limit.Limiter
 	floor      *native.Redactor // under every log line
 	transforms *transform.Set
@@ -70,7 +72,7 @@ type Server struct {
 // New builds the gateway from a checked configuration. It connects to nothing. Its
 // error names every problem at once.
 func New(ctx context.Context, c config.Config, o Options) (g *Server, err error) {
-	g = &Server{options: o, cfg: c, meter: obs.NewMeter(), floor: native.New()}
+	g = &Server{options: o, cfg: c, meter: obs.NewMeter(), budgets: budget.New(c.Limits), floor: native.New()}
 	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: o.Stderr, Filter: g.redactLog}); err != nil {
 		return nil, err
 	}
@@ -94,10 +96,11 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 		return nil, err
 	}
 	g.watchVault()
-	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled})
+	g.budgets.Gauges(g.meter.Gauge)
+	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets})
 	g.openStreams()
 	g.calls = g.pipeline()
-	g.health = &obs.Health{Vault: g.vault.Ready, Parts: map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart}}
+	g.health = &obs.Health{Vault: g.vault.Ready, Parts: map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart, "budgets": g.budgetPart}}
 	if err := g.routes(); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,60 @@
+package budget
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+)
+
+// count counts a refusal.
+func count(k Kind, s Scope) {
+	metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_budget_refused_total{budget=%q,scope=%q}", k, s)).Inc()
+}
+
+// Gauges registers what is used and what may be, by kind.
+func (b *Budgets) Gauges(register func(name string, f func() float64)) {
+	for k := range kinds {
+		if k.spent() {
+			continue
+		}
+		register(fmt.Sprintf("portcullis_budget_used{budget=%q}", k), func() float64 { return float64(b.Used(k)) })
+		register(fmt.Sprintf("portcullis_budget_limit{budget=%q}", k), func() float64 { return float64(b.Limit(k).All) })
+	}
+}
+
+// told is how long a budget is told of as exhausted after somebody was refused for it.
+const told = 10 * time.Second
+
+// Exhausted names the budgets of which everybody's share is used up, or was when
+// somebody asked for more within the last ten seconds.
+func (b *Budgets) Exhausted() []string {
+	if b == nil {
+		return nil
+	}
+	var names []string
+	now := b.now()
+	for k := range kinds {
+		if b.pools[k].isExhausted(now) {
+			names = append(names, k.String())
+		}
+	}
+	return slices.Clip(names)
+}
+
+func (p *pool) isExhausted(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit.All > 0 && p.all >= p.limit.All || !p.turned.IsZero() && now.Sub(p.turned) < told
+}
+
+// Describe says in one sentence whether a budget is exhausted, for the health page.
+func (b *Budgets) Describe() string {
+	names := b.Exhausted()
+	if len(names) == 0 {
+		return "ready"
+	}
+	return "exhausted: " + strings.Join(names, ", ") + "; what needs more is refused until some is given back"
+}
