@@ -25,15 +25,16 @@ const (
 	longest = 16 << 10
 	// keep is how long a half takes values before it becomes the older one.
 	keep = 5 * time.Minute
-	// bits of the filter that says no to nearly every position.
-	bits = 18
+	// filterBits is the size of the filter that says no to nearly every position.
+	filterBits = 18
 )
 
 // exact finds learned values. It holds hashes with a key of this process.
 type exact struct {
-	seed  maphash.Seed
-	mul   uint64
+	base  uint64 // of the rolling hash
+	mul   uint64 // of the filter
 	empty atomic.Bool
+	spare sync.Pool    // of *sums
 	mu    sync.RWMutex // guards the halves
 	young *half
 	old   *half
@@ -41,7 +42,7 @@ type exact struct {
 
 // half is one generation of values.
 type half struct {
-	filter [1 << bits / 64]uint64
+	filter [1 << filterBits / 64]uint64
 	known  map[uint64][]known
 	size   int
 	born   time.Time
@@ -51,11 +52,13 @@ type half struct {
 type known struct {
 	length int
 	sum    uint64
+	shift  uint64 // base to the power of length
 }
 
 func newExact() *exact {
-	e := &exact{seed: maphash.MakeSeed(), young: newHalf(), old: newHalf()}
-	e.mul = maphash.String(e.seed, "window") | 1
+	e := &exact{young: newHalf(), old: newHalf()}
+	e.mul = maphash.String(maphash.MakeSeed(), "window") | 1
+	e.base = newBase()
 	e.empty.Store(true)
 	return e
 }
@@ -99,20 +102,20 @@ func structure(s string) bool {
 func (e *exact) has(v []byte) bool {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	k := known{len(v), maphash.Bytes(e.seed, v)}
+	k := e.knownOf(v)
 	return time.Since(e.young.born) <= keep && slices.Contains(e.young.known[e.key(v, 0)], k)
 }
 
 func (e *exact) add(form []byte) {
 	key := e.key(form, 0)
-	k := known{len(form), maphash.Bytes(e.seed, form)}
+	k := e.knownOf(form)
 	for _, have := range e.young.known[key] {
 		if have == k {
 			return
 		}
 	}
 	e.young.known[key] = append(e.young.known[key], k)
-	slot := key >> (64 - bits)
+	slot := key >> (64 - filterBits)
 	e.young.filter[slot/64] |= 1 << (slot % 64)
 }
 
@@ -152,33 +155,54 @@ func (e *exact) key(text []byte, i int) uint64 {
 	return w * e.mul
 }
 
+// Comparing costs a constant for each value that begins as the text does at a
+// place. Whoever stores many values with one beginning makes that many: a text on
+// which more is spent than this is nothing that a person wrote, and goes as a whole.
+const (
+	spendPerByte = 8
+	spendAtLeast = 4096
+)
+
 // redact returns the text itself when it has none of the values.
 func (e *exact) redact(text []byte) []byte {
+	out, _ := e.search(text)
+	return out
+}
+
+// search is redact and tells how much was compared and hashed.
+func (e *exact) search(text []byte) (out []byte, work int) {
 	if e.empty.Load() {
-		return text
+		return text, 0
 	}
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	var out []byte
-	last := 0
+	h := e.sumsOf(text)
+	defer e.release(h)
+	budget := spendAtLeast + spendPerByte*len(text)
+	last, left := 0, budget
 	for i := e.next(text, 0); i >= 0; i = e.next(text, i+1) {
-		if n := e.match(text, i); n > 0 {
+		n := e.match(h, i, &left)
+		if left < 0 {
+			return []byte(Redacted), budget + len(h.at)
+		}
+		if n > 0 {
 			out = append(append(out, text[last:i]...), Redacted...)
 			last = i + n
 			i = last - 1
 		}
 	}
+	work = budget - left + len(h.at)
 	if last == 0 {
-		return text
+		return text, work
 	}
-	return append(out, text[last:]...)
+	return append(out, text[last:]...), work
 }
 
 // next finds the first place from i on that the filters do not rule out.
 func (e *exact) next(text []byte, i int) int {
 	young, old, mul := &e.young.filter, &e.old.filter, e.mul
 	for ; i+8 <= len(text); i++ {
-		slot := (binary.LittleEndian.Uint64(text[i:]) & (1<<(8*window) - 1) * mul) >> (64 - bits)
+		slot := (binary.LittleEndian.Uint64(text[i:]) & (1<<(8*window) - 1) * mul) >> (64 - filterBits)
 		if (young[slot/64]|old[slot/64])>>(slot%64)&1 != 0 {
 			return i
 		}
@@ -189,13 +213,17 @@ func (e *exact) next(text []byte, i int) int {
 	return -1
 }
 
-// match returns the length of the longest value at i.
-func (e *exact) match(text []byte, i int) int {
-	key := e.key(text, i)
+// match returns the length of the longest value at i. It takes a unit of what may
+// be spent for each value that it compares.
+func (e *exact) match(h *sums, i int, left *int) int {
+	key := e.key(h.text, i)
 	most := 0
-	for _, h := range []*half{e.young, e.old} {
-		for _, k := range h.known[key] {
-			if k.length > most && i+k.length <= len(text) && maphash.Bytes(e.seed, text[i:i+k.length]) == k.sum {
+	for _, half := range []*half{e.young, e.old} {
+		for _, k := range half.known[key] {
+			if *left--; *left < 0 {
+				return 0
+			}
+			if k.length > most && i+k.length <= len(h.text) && h.of(i, k) == k.sum {
 				most = k.length
 			}
 		}

@@ -78,10 +78,12 @@ func (s *scanner) colon(i int) int {
 	for end > s.last && s.text[end-1] == ' ' {
 		end--
 	}
+	s.work += i - end
 	if end == s.last || s.text[end-1] != '"' {
 		return s.header(i)
 	}
 	level := backslashes(s.text, end-1)
+	s.work += level + maxKey
 	stop := end - 1 - level
 	if stop < s.last || !s.names.secret(s.text[max(s.last, stop-maxKey):stop]) {
 		return i + 1
@@ -100,9 +102,11 @@ func backslashes(text []byte, i int) int {
 
 // value removes the JSON value at i. The quotes around it have level backslashes.
 func (s *scanner) value(i, level int) int {
+	from := i
 	for i < len(s.text) && (s.text[i] == ' ' || s.text[i] == '\t') {
 		i++
 	}
+	s.work += i - from
 	if i >= len(s.text) {
 		return i
 	}
@@ -128,6 +132,7 @@ func (s *scanner) quoted(i int) int {
 	for i+level < len(s.text) && s.text[i+level] == '\\' {
 		level++
 	}
+	s.work += level
 	start := i + level + 1
 	if start > len(s.text) || s.text[start-1] != '"' {
 		return i + 1
@@ -145,14 +150,17 @@ func (s *scanner) closing(i, level int) int {
 	for i < len(s.text) {
 		q := bytes.IndexByte(s.text[i:], '"')
 		if q < 0 {
-			return len(s.text)
+			break
 		}
 		i += q
-		if n := backslashes(s.text, i); ends(n, level) {
+		n := backslashes(s.text, i)
+		s.work += q + n
+		if ends(n, level) {
 			return i - min(n, level)
 		}
 		i++
 	}
+	s.work += len(s.text) - min(i, len(s.text))
 	return len(s.text)
 }
 
@@ -171,6 +179,8 @@ func ends(n, level int) bool {
 
 // balanced finds the end of the object or array at i.
 func (s *scanner) balanced(i, level int) int {
+	from := i
+	defer func() { s.work += i - from }()
 	for depth := 0; i < len(s.text); i++ {
 		switch s.text[i] {
 		case '{', '[':
@@ -187,8 +197,10 @@ func (s *scanner) balanced(i, level int) int {
 }
 
 func (s *scanner) number(i int) int {
-	for i < len(s.text) && bytes.IndexByte([]byte("0123456789+-.eE"), s.text[i]) >= 0 {
-		i++
+	end := i
+	for end < len(s.text) && bytes.IndexByte([]byte("0123456789+-.eE"), s.text[end]) >= 0 {
+		end++
 	}
-	return i
+	s.work += end - i
+	return end
 }

@@ -8,6 +8,7 @@ func (s *scanner) nameBefore(i int) []byte {
 	for start > s.last && i-start < maxKey && isWord(s.text[start-1]) {
 		start--
 	}
+	s.work += i - start
 	return s.text[start:i]
 }
 
@@ -54,6 +55,7 @@ func (s *scanner) word(i int) int {
 	for end < len(s.text) && bytes.IndexByte([]byte(" \t\r\n&\"'\\,;<>()[]{}"), s.text[end]) < 0 {
 		end++
 	}
+	s.work += end - i
 	if end == i {
 		return i
 	}
@@ -67,6 +69,7 @@ func (s *scanner) url(i int) int {
 	for end < len(s.text) && bytes.IndexByte([]byte(" \t\r\n/?#\"'\\<>"), s.text[end]) < 0 {
 		end++
 	}
+	s.work += end - start
 	at := bytes.LastIndexByte(s.text[start:end], '@')
 	if at < 0 {
 		return start

@@ -36,7 +36,12 @@ func (r *Redactor) Append(dst, text []byte) []byte {
 func (r *Redactor) AppendEvidence(dst, text []byte) []byte { return r.scan(dst, text) }
 
 func (r *Redactor) scan(dst, text []byte) []byte {
-	s := scanner{dst: dst, text: text, names: r.names}
+	s := r.walk(dst, text)
+	return append(s.dst, s.text[s.last:]...)
+}
+
+func (r *Redactor) walk(dst, text []byte) scanner {
+	s := scanner{dst: dst, text: text, names: r.names, asked: -1}
 	for i := 0; i < len(s.text); {
 		if !r.anchors[s.text[i]] {
 			i++
@@ -44,14 +49,19 @@ func (r *Redactor) scan(dst, text []byte) []byte {
 		}
 		i = s.at(i)
 	}
-	return append(s.dst, s.text[s.last:]...)
+	return s
 }
 
-// scanner copies the text up to last and leaves out what it replaces.
+// scanner copies the text up to last and leaves out what it replaces. Its work is
+// linear in the length of the text: what looks ahead ends in a cut, stops at the
+// next anchor or is bounded, and what looks back does not look at a byte twice.
 type scanner struct {
 	dst, text []byte
 	last      int
 	names     *names
+	asked     int // the place whose word was asked for last
+	wordAt    int // where that word begins
+	work      int // bytes looked at beside the walk itself, so that a test can hold the bound
 }
 
 // at looks at an anchor and returns where to go on.

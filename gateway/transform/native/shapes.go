@@ -18,18 +18,27 @@ func (s *scanner) token(i int) int {
 
 // run returns the end of the text of word characters at i.
 func (s *scanner) run(i int) int {
-	for i < len(s.text) && isWord(s.text[i]) {
-		i++
+	end := i
+	for end < len(s.text) && isWord(s.text[end]) {
+		end++
 	}
-	return i
+	s.work += end - i
+	return end
 }
 
-// startOf returns the beginning of the word that ends at i.
+// startOf returns the beginning of the word that ends at i. Asked for one word at
+// many places, it walks over the word once.
 func (s *scanner) startOf(i int) int {
-	for i > s.last && isWord(s.text[i-1]) {
-		i--
+	start := i
+	for start > s.last && start != s.asked && isWord(s.text[start-1]) {
+		start--
 	}
-	return s.unescaped(i)
+	s.work += i - start
+	if start == s.asked {
+		start = max(s.wordAt, s.last)
+	}
+	s.asked, s.wordAt = i, start
+	return s.unescaped(start)
 }
 
 // unescaped steps over the letter of an escape: in \nhvs. the word is hvs.
@@ -43,8 +52,8 @@ func (s *scanner) unescaped(i int) int {
 // dotted handles Vault's tokens and JSON web tokens.
 func (s *scanner) dotted(i int) int {
 	start := s.startOf(i)
-	prefix, end := string(s.text[start:i]), s.run(i+1)
-	switch prefix {
+	prefix, end := s.text[start:i], s.run(i+1)
+	switch string(prefix) {
 	case "hvs", "hvb", "hvr":
 		if end-i > 12 {
 			return s.cut(start, end, Redacted)
@@ -54,7 +63,7 @@ func (s *scanner) dotted(i int) int {
 			return s.cut(start, end, Redacted)
 		}
 	}
-	if i-start > 8 && prefix[:3] == "eyJ" {
+	if i-start > 8 && string(prefix[:3]) == "eyJ" {
 		return s.jwt(start, end)
 	}
 	return i + 1
@@ -94,7 +103,7 @@ func (s *scanner) aws(i int) int {
 			return i + 1
 		}
 	}
-	if s.startOf(i) != i || s.run(i+size) != i+size {
+	if s.startOf(i) != i || i+size < len(s.text) && isWord(s.text[i+size]) {
 		return i + 1
 	}
 	return s.cut(i, i+size, Redacted)
@@ -111,13 +120,14 @@ func (s *scanner) privateKey(i int) int {
 	if !bytes.Contains(label, []byte("PRIVATE KEY")) {
 		return i + len(begin)
 	}
-	stop := bytes.Index(s.text[i:], []byte(end))
-	if stop < 0 {
-		return s.cut(i, len(s.text), Redacted)
+	// Every way on is a cut, so what is looked at here is not looked at again.
+	to := len(s.text)
+	if stop := bytes.Index(s.text[i:], []byte(end)); stop >= 0 {
+		stop += i + len(end)
+		if tail := bytes.Index(s.text[stop:], []byte("-----")); tail >= 0 {
+			to = stop + tail + len("-----")
+		}
 	}
-	stop += i + len(end)
-	if tail := bytes.Index(s.text[stop:], []byte("-----")); tail >= 0 {
-		return s.cut(i, stop+tail+5, Redacted)
-	}
-	return s.cut(i, len(s.text), Redacted)
+	s.work += to - i
+	return s.cut(i, to, Redacted)
 }

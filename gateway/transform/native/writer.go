@@ -18,6 +18,8 @@ type Writer struct {
 	w       io.Writer
 	held    []byte
 	out     []byte
+	line    int  // where the last line begins in held
+	inKey   bool // the lines before it open a private key and do not close it
 	dropped bool
 }
 
@@ -53,14 +55,20 @@ func (w *Writer) hold(piece []byte) {
 	}
 }
 
-// insideKey tells whether the held text opens a private key and has not closed it.
+// insideKey looks at the line that has just ended, and tells whether the held text
+// opens a private key and has not closed it.
 func (w *Writer) insideKey() bool {
-	begin := bytes.LastIndex(w.held, []byte("-----BEGIN "))
-	if w.dropped || begin < 0 {
+	if w.dropped {
 		return false
 	}
-	block := w.held[begin:]
-	return bytes.Contains(block, []byte("PRIVATE KEY")) && !bytes.Contains(block, []byte("-----END "))
+	line := w.held[w.line:]
+	w.line = len(w.held)
+	if begin := bytes.LastIndex(line, []byte("-----BEGIN ")); begin >= 0 {
+		line = line[begin:]
+		w.inKey = bytes.Contains(line, []byte("PRIVATE KEY"))
+	}
+	w.inKey = w.inKey && !bytes.Contains(line, []byte("-----END "))
+	return w.inKey
 }
 
 func (w *Writer) flush() error {
@@ -69,7 +77,7 @@ func (w *Writer) flush() error {
 		w.out = append(w.out[:0], tooLong...)
 	}
 	clear(w.held)
-	w.held, w.dropped = w.held[:0], false
+	w.held, w.line, w.inKey, w.dropped = w.held[:0], 0, false, false
 	_, err := w.w.Write(w.out)
 	return err
 }
