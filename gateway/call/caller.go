@@ -19,13 +19,19 @@ const (
 // Caller is an authenticated principal. It is immutable after authentication
 // and shared between the calls of one credential, so nobody may change it.
 type Caller struct {
-	Subject    string     // one safe segment, see ParseSubject
-	Kind       string     // agent, human or service
-	Tenant     string     // empty, or one safe segment
-	Issuer     string     // who vouched: the token's iss, the CA's name, empty for API keys
-	Roles      []string   // safe segments
-	Scopes     []string   // OAuth scopes (RFC 6749 section 3.3)
-	OnBehalfOf *Actor     // who acts for the subject (RFC 8693 section 4.1), nil when nobody
+	Subject    string   // one safe segment, see ParseSubject
+	RawSubject string   // the subject as the credential says it, before it was mapped to one safe segment
+	Kind       string   // agent, human or service
+	Tenant     string   // empty, or one safe segment
+	Issuer     string   // who vouched: the token's iss, the CA's name, empty for API keys
+	Roles      []string // as the credential says them: any text, for the policy alone
+	Groups     []string // as the credential says them: any text, for the policy alone
+	Scopes     []string // OAuth scopes (RFC 6749 section 3.3)
+	OnBehalfOf *Actor   // who acts for the subject (RFC 8693 section 4.1), nil when nobody
+	// Claims are what the operator passes from the token to the policy, by the name
+	// that the operator gave it, in JSON types: string, bool, float64, nil, []any and
+	// map[string]any. A whole number that float64 would round is its decimal text.
+	Claims     map[string]any
 	Prefix     Path       // where the caller's own secrets live in the KV mount
 	Tier       string     // rate tier that the credential asks for, may be empty
 	Method     Method     // how it proved itself
@@ -34,15 +40,20 @@ type Caller struct {
 	CertFP     string     // SHA-256 of the client certificate in hex, empty when there is none
 	CertSerial string     // serial of the client certificate in hex
 	AuthTime   time.Time  // when the credential was issued, zero when unknown
+	ProvedAt   time.Time  // when the caller proved itself to its issuer (auth_time, OpenID Connect Core section 2), zero when unknown
+	Created    time.Time  // when the API key was made, zero when unknown
 	Expires    time.Time  // end of the credential, zero for never
 	SourceIP   netip.Addr // the peer, or the hop that a trusted proxy vouches for
 }
 
-// Actor is one link of a delegation chain (RFC 8693 section 4.1).
+// Actor is one link of a delegation chain (RFC 8693 section 4.1). The first link
+// acts now; each Next is one that acted before it.
 type Actor struct {
-	Subject string
-	Kind    string
-	Next    *Actor
+	Subject    string // one safe segment
+	RawSubject string // as the token says it
+	Kind       string // agent, human or service
+	Issuer     string // the issuer that the token gives the actor, empty when it gives none
+	Next       *Actor
 }
 
 // HasScope reports whether the credential carries the scope.

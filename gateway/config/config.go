@@ -96,6 +96,8 @@ type Config struct {
 	JWTKindClaim     string      `cfg:"JWT_KIND_CLAIM"`
 	JWTScopeClaims   []string    `cfg:"JWT_SCOPE_CLAIMS"`
 	JWTTrustDomains  []string    `cfg:"JWT_TRUST_DOMAINS"` // domain, or domain=tenant
+	// Claims that the policy sees, each in its own JSON type: name, or name=/json/pointer
+	JWTClaimsToPolicy []string `cfg:"JWT_CLAIMS_TO_POLICY"`
 
 	MTLSEnabled      bool     `cfg:"AUTH_MTLS_ENABLED"` // believe the two headers below, from TRUSTED_PROXIES alone
 	MTLSHeader       string   `cfg:"MTLS_IDENTITY_HEADER"`

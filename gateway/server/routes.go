@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
+	"time"
+
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
@@ -12,8 +15,6 @@ import (
 	"portcullis/gateway/op"
 	"portcullis/gateway/openapi"
 	"portcullis/gateway/rest"
-	"strings"
-	"time"
 )
 
 // routes mounts every transport. All of them end in g.calls.Do.

@@ -100,6 +100,7 @@ func jwtConfig(c config.Config) auth.JWT {
 		Claims: token.Claims{
 			Subject: c.JWTSubjectClaim, SPIFFE: c.JWTSubjectFormat == "spiffe", Under: c.JWTSPIFFEPath, Tenant: c.JWTTenantClaim,
 			Roles: c.JWTRolesClaim, Kind: c.JWTKindClaim, Scopes: c.JWTScopeClaims,
+			Pass: c.JWTClaimsToPolicy,
 		},
 	}
 }

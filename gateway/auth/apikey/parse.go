@@ -97,6 +97,7 @@ type Entry struct {
 	Roles   []string  `yaml:"roles,omitempty" json:"roles,omitempty"`    // for the policy
 	Prefix  string    `yaml:"prefix,omitempty" json:"prefix,omitempty"`  // full path in the KV mount; empty for the subject's own
 	Tier    string    `yaml:"tier,omitempty" json:"tier,omitempty"`      // rate tier to ask for
+	Created time.Time `yaml:"created,omitempty" json:"created,omitzero"` // RFC 3339; absent when unknown. For the policy
 	Expires time.Time `yaml:"expires,omitempty" json:"expires,omitzero"` // RFC 3339; absent for never
 }
 
@@ -139,7 +140,8 @@ func (e Entry) key(base call.Path) (*key, error) {
 	}
 	c := &call.Caller{
 		Subject: e.Subject, Kind: e.Kind, Tenant: e.Tenant, Roles: e.Roles, Scopes: e.Scopes,
-		Tier: e.Tier, Method: call.APIKey, KeyID: e.ID, Expires: e.Expires,
+		Tier: e.Tier, Method: call.APIKey, KeyID: e.ID,
+		Created: e.Created, Expires: e.Expires,
 	}
 	if e.Prefix != "" {
 		if c.Prefix, err = call.ParsePath(e.Prefix); err != nil {

@@ -6,7 +6,6 @@ package principal
 
 import (
 	"fmt"
-	"slices"
 
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
@@ -34,10 +33,13 @@ func Check(c *call.Caller, base call.Path) error {
 	if err := checkLists(c); err != nil {
 		return err
 	}
+	if c.RawSubject == "" {
+		c.RawSubject = c.Subject
+	}
 	if c.Kind == "" {
 		c.Kind = "agent"
 	}
-	if !slices.Contains([]string{"agent", "human", "service"}, c.Kind) {
+	if !ValidKind(c.Kind) {
 		return rule.BadKind
 	}
 	if c.Prefix.IsZero() {
@@ -45,6 +47,9 @@ func Check(c *call.Caller, base call.Path) error {
 	}
 	return nil
 }
+
+// ValidKind reports whether k is a kind of caller.
+func ValidKind(k string) bool { return k == "agent" || k == "human" || k == "service" }
 
 func checkLists(c *call.Caller) error {
 	if len(c.Roles) > MaxRoles || len(c.Scopes) > MaxScopes {

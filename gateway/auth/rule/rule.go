@@ -66,6 +66,7 @@ const (
 	Audience    Rule = "claim.aud" // RFC 7519 section 4.1.3, RFC 8707 section 2
 	NoSubject   Rule = "claim.sub"
 	ClaimType   Rule = "claim.type" // a claim is of the type that its definition gives it
+	ClaimSize   Rule = "claim.size" // what the policy gets to see is bounded
 )
 
 // Rules of bound tokens (RFC 7800, RFC 8705, RFC 9449).

@@ -40,6 +40,9 @@ func (v *Verifier) caller(b body) (*call.Caller, error) {
 			return nil, err
 		}
 	}
+	if c.Claims, err = pass(v.pass, b); err != nil {
+		return nil, err
+	}
 	return c, principal.Check(c, v.o.Base)
 }
 
@@ -97,6 +100,7 @@ func (v *Verifier) actor(act any, tenant string, left int) (*call.Actor, error) 
 	if !ok || !named || left == 0 {
 		return nil, rule.BadActor
 	}
+	raw := sub
 	if v.o.Claims.SPIFFE {
 		t, s, err := v.spiffe.Parse(sub)
 		if err != nil || t != tenant {
@@ -107,7 +111,8 @@ func (v *Verifier) actor(act any, tenant string, left int) (*call.Actor, error) 
 	if _, err := call.ParseSubject(sub); err != nil {
 		return nil, fmt.Errorf("%w: not a safe name", rule.BadActor)
 	}
-	a := &call.Actor{Subject: sub, Kind: "agent"}
+	a := &call.Actor{Subject: sub, RawSubject: raw, Kind: v.actorKind(m)}
+	a.Issuer, _ = m["iss"].(string)
 	next, more := m["act"]
 	if !more {
 		return a, nil
@@ -115,4 +120,13 @@ func (v *Verifier) actor(act any, tenant string, left int) (*call.Actor, error) 
 	var err error
 	a.Next, err = v.actor(next, tenant, left-1)
 	return a, err
+}
+
+// actorKind is what the actor's own kind claim says, agent when it says nothing
+// that the gateway knows.
+func (v *Verifier) actorKind(act body) string {
+	if k, err := act.text(v.o.Claims.Kind); err == nil && principal.ValidKind(k) {
+		return k
+	}
+	return "agent"
 }

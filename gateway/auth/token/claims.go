@@ -21,6 +21,7 @@ type Claims struct {
 	Tenant  string   // JWT_TENANT_CLAIM, default none; when set, a token without it is refused
 	Roles   string   // JWT_ROLES_CLAIM, default roles
 	Kind    string   // JWT_KIND_CLAIM, default none; agent, human or service
+	Pass    []string // JWT_CLAIMS_TO_POLICY: name, or name=claim, that the policy sees
 	Scopes  []string // JWT_SCOPE_CLAIMS, default scope,scopes; a list, or a string of words
 }
 
@@ -132,6 +133,16 @@ func (b body) date(name string) (time.Time, error) {
 	}
 	s, frac := math.Modf(f)
 	return time.Unix(int64(s), int64(frac*1e9)), nil
+}
+
+// proved is when the caller proved itself to its issuer, the zero time when the
+// token does not say so in a form that can be read.
+func (b body) proved() time.Time {
+	t, err := b.date("auth_time")
+	if err != nil || t.Unix() <= 0 {
+		return time.Time{}
+	}
+	return t
 }
 
 // dates holds exp, nbf and iat against the clock and returns when the token was

@@ -48,6 +48,7 @@ type Verifier struct {
 	o      Options
 	secret *jose.Key
 	spiffe principal.SPIFFE
+	pass   []passed
 	cache  *lru.Cache[[sha256.Size]byte, *Verified]
 }
 
@@ -85,9 +86,11 @@ func New(o Options) (v *Verifier, warnings []string, err error) {
 	}
 	spiffe, err := principal.NewSPIFFE(o.Claims.Under, o.TrustDomains)
 	v.spiffe = spiffe
+	chosen, passErr := parsePassed(o.Claims.Pass)
+	v.pass = chosen
 	cache, cacheErr := lru.New[[sha256.Size]byte, *Verified](remembered)
 	v.cache = cache
-	return v, warnings, errors.Join(append(errs, o.Claims.check(), err, cacheErr)...)
+	return v, warnings, errors.Join(append(errs, o.Claims.check(), err, passErr, cacheErr)...)
 }
 
 func checkSecret(s []byte, loopback bool) (warnings []string, err error) {
@@ -195,7 +198,7 @@ func (v *Verifier) read(b body, now time.Time) (*Verified, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.AuthTime, c.Expires = issued, expires
+	c.AuthTime, c.ProvedAt, c.Expires = issued, b.proved(), expires
 	out := &Verified{Caller: c}
 	return out, out.confirm(b)
 }
