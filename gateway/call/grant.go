@@ -13,7 +13,8 @@ type Resource struct {
 // Deliver is the form in which a result leaves.
 type Deliver string
 
-// The forms, each tighter than the one before.
+// The forms. Masked hides values, Wrapped hides the result behind a token of one
+// use; a result can be both, see Terms.
 const (
 	Plain   Deliver = "plain"
 	Masked  Deliver = "masked"
@@ -26,6 +27,8 @@ type Terms struct {
 	Op         string // dotted operation name
 	Resource   Resource
 	Deliver    Deliver
+	Masked     bool          // values are hidden; of Wrapped, those in what is wrapped
+	Fields     Fields        // the only fields of a secret that are shown
 	WrapTTL    time.Duration // for Wrapped
 	MaxTTL     time.Duration // cap of any lease or certificate minted, 0 for none
 }

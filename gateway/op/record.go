@@ -85,6 +85,12 @@ type Step struct {
 // Reporter is implemented by results that have such facts.
 type Reporter interface{ Facts() Outcome }
 
+// Fielded is implemented by results that hold the fields of a secret: Only is the result
+// with no others than those named.
+type Fielded interface {
+	Only(fields []string) (any, error)
+}
+
 // Facts returns the facts of a result.
 func Facts(out any) Outcome {
 	if r, ok := out.(Reporter); ok {

@@ -62,6 +62,8 @@ type Transform struct {
 type Obligations struct {
 	Transforms []Transform   `json:"transforms"`
 	Deliver    call.Deliver  `json:"deliver"`
+	Masked     bool          `json:"masked,omitempty"` // values are hidden; of wrapped, those in what is wrapped
+	Fields     []string      `json:"fields,omitempty"` // the only fields of a secret that are shown, nil for all
 	WrapTTL    time.Duration `json:"-"`
 	MaxTTL     time.Duration `json:"-"`
 }

@@ -19,10 +19,14 @@ func form(rec *op.Record) call.Deliver {
 	return t.Deliver
 }
 
+// whole reports whether everything that an operation returns may be shown.
+func whole(t call.Terms) bool { return !t.Masked && t.Deliver != call.Masked && t.Fields.All() }
+
 // runBound runs the operation. Where the result shall be wrapped and nobody needs
-// to see it on its way, Vault wraps it itself.
+// to see it on its way, Vault wraps it itself. What is masked, or shown in part, never
+// leaves Vault whole.
 func runBound(ctx context.Context, rec *op.Record, s *vault.Session, finish Finish) (any, error) {
-	if form(rec) == call.Wrapped && rec.Bound.Op.ReadOnly() && finish.Apply == nil {
+	if form(rec) == call.Wrapped && rec.Bound.Op.ReadOnly() && finish.Apply == nil && whole(rec.Decision.Grant.Terms()) {
 		s.WrapAnswer()
 	}
 	out, err := rec.Bound.Run(ctx, s)
@@ -39,16 +43,32 @@ type result struct {
 	finish Finish
 }
 
+// encode writes what may be shown of a result.
+func encode(t call.Terms, out any) ([]byte, error) {
+	if t.Resource.Mount == "" || whole(t) {
+		return op.Encode(out)
+	}
+	f, named := out.(op.Fielded)
+	masked := t.Masked || t.Deliver == call.Masked || !named // nothing says which of its fields are meant
+	if !t.Fields.All() && named {
+		shown, err := f.Only(t.Fields.Names())
+		if err != nil {
+			return nil, err
+		}
+		out = shown
+	}
+	if masked {
+		return op.EncodeMasked(out)
+	}
+	return op.Encode(out)
+}
+
 // deliver encodes a result in the form that the decision asks for.
 func deliver(ctx context.Context, rec *op.Record, s *vault.Session, r result) ([]byte, error) {
 	if _, ok := r.out.(*vault.Wrapped); ok {
 		return op.Encode(r.out)
 	}
-	encode := op.Encode
-	if form(rec) == call.Masked {
-		encode = op.EncodeMasked
-	}
-	body, err := encode(r.out)
+	body, err := encode(rec.Decision.Grant.Terms(), r.out)
 	if err == nil && r.finish.Apply != nil {
 		body, err = r.finish.Apply(rec, body)
 	}

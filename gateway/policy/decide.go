@@ -153,7 +153,7 @@ func (e *Engine) conclude(s *snapshot, b *op.Bound, out *document.Output) op.Dec
 	d.Obligations = e.obligations(b, out.Obligations)
 	d.Grant = call.Mint(b.Caller, call.Terms{
 		DecisionID: d.ID, Op: b.Op.Name, Resource: b.Resource,
-		Deliver: d.Obligations.Deliver, WrapTTL: d.Obligations.WrapTTL, MaxTTL: d.Obligations.MaxTTL,
+		Deliver: d.Obligations.Deliver, Masked: d.Obligations.Masked, Fields: call.OnlyFields(d.Obligations.Fields), WrapTTL: d.Obligations.WrapTTL, MaxTTL: d.Obligations.MaxTTL,
 	})
 	return d
 }

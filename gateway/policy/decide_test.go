@@ -104,6 +104,7 @@ func TestARequestMayAskForTighterDeliveryOnly(t *testing.T) {
 		{"kv.read", call.Plain, call.Masked},
 		{"kv.read", call.Wrapped, call.Wrapped},
 		{"kv.list", call.Plain, call.Wrapped},
+		{"kv.list", call.Masked, call.Wrapped},
 	}
 	for _, tt := range tests {
 		args := `{"path":"a"}`
@@ -115,6 +116,10 @@ func TestARequestMayAskForTighterDeliveryOnly(t *testing.T) {
 		d := e.Decide(t.Context(), b)
 		if d.Obligations.Deliver != tt.want || d.Grant.Terms().Deliver != tt.want {
 			t.Errorf("%s asked %q: got %q, want %q", tt.op, tt.asked, d.Obligations.Deliver, tt.want)
+		}
+		masked := tt.op == "kv.read" || tt.asked == call.Masked
+		if d.Obligations.Masked != masked || d.Grant.Terms().Masked != masked {
+			t.Errorf("%s asked %q: masked %v, want %v", tt.op, tt.asked, d.Obligations.Masked, masked)
 		}
 		if tt.op == "kv.list" && d.Obligations.WrapTTL != time.Minute {
 			t.Errorf("wrapped for %v, want the policy's minute", d.Obligations.WrapTTL)

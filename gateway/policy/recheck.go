@@ -20,9 +20,12 @@ func (e *Engine) check(b *op.Bound, out *document.Output, tierKnown bool) error 
 		return errors.New("allowed, and yet with reasons against it")
 	case !b.Op.Public && len(out.RequiredScopes) == 0:
 		return errors.New("no scope is required")
+	case out.Obligations.MaxTTLS > 0 && out.Obligations.MinTTLS > out.Obligations.MaxTTLS,
+		out.Obligations.WrapTTLS > 0 && out.Obligations.MinWrapTTLS > out.Obligations.WrapTTLS:
+		return errors.New("the least time that is asked for is longer than the longest that is allowed")
 	case out.Obligations.Approval != nil:
 		return errors.New("an approval is asked for, and approvals do not exist yet")
-	case rank(call.Deliver(out.Obligations.Deliver)) < 0:
+	case !known(call.Deliver(out.Obligations.Deliver)):
 		return fmt.Errorf("unknown delivery %q", out.Obligations.Deliver)
 	}
 	for _, s := range out.RequiredScopes {
@@ -49,11 +52,14 @@ func checkPrefix(b *op.Bound, prefix string) error {
 	return nil
 }
 
-// obligations are the policy's, capped, and with the delivery that the request
-// asks for if that is tighter.
+// obligations are the policy's, capped, with what the request asks for on top. Masking
+// and wrapping are two things: whichever of the policy and the request asks for one
+// gets it, and what is wrapped is what would have been shown.
 func (e *Engine) obligations(b *op.Bound, in document.Obligations) op.Obligations {
+	asked := b.Request.Deliver
 	o := op.Obligations{
-		Deliver: call.Deliver(in.Deliver),
+		Masked:  in.Masked || in.Deliver == string(call.Masked) || asked == call.Masked,
+		Fields:  in.Fields,
 		MaxTTL:  seconds(in.MaxTTLS),
 		WrapTTL: seconds(in.WrapTTLS),
 	}
@@ -63,8 +69,13 @@ func (e *Engine) obligations(b *op.Bound, in document.Obligations) op.Obligation
 	for _, t := range in.Transforms {
 		o.Transforms = append(o.Transforms, op.Transform(t))
 	}
-	if asked := b.Request.Deliver; rank(asked) > rank(o.Deliver) {
-		o.Deliver = asked
+	switch {
+	case in.Deliver == string(call.Wrapped) || asked == call.Wrapped:
+		o.Deliver = call.Wrapped
+	case o.Masked:
+		o.Deliver = call.Masked
+	default:
+		o.Deliver = call.Plain
 	}
 	if o.Deliver == call.Wrapped {
 		o.WrapTTL = least(least(b.Request.WrapTTL, o.WrapTTL), e.cfg.MaxWrapTTL)
@@ -72,9 +83,9 @@ func (e *Engine) obligations(b *op.Bound, in document.Obligations) op.Obligation
 	return o
 }
 
-// rank orders the forms of delivery, -1 for what is none.
-func rank(d call.Deliver) int {
-	return slices.Index([]call.Deliver{call.Plain, call.Masked, call.Wrapped}, d)
+// known reports whether a form of delivery is one.
+func known(d call.Deliver) bool {
+	return slices.Contains([]call.Deliver{call.Plain, call.Masked, call.Wrapped}, d)
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

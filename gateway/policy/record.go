@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/document"
 )
@@ -92,7 +93,7 @@ func (r *record) input() document.Input {
 
 func obligationsOf(o op.Obligations) document.Obligations {
 	out := document.Obligations{
-		Deliver: string(o.Deliver), WrapTTLS: int(o.WrapTTL.Seconds()), MaxTTLS: int(o.MaxTTL.Seconds()),
+		Deliver: string(o.Deliver), Masked: o.Masked && o.Deliver != call.Masked, Fields: o.Fields, WrapTTLS: int(o.WrapTTL.Seconds()), MaxTTLS: int(o.MaxTTL.Seconds()),
 	}
 	for _, t := range o.Transforms {
 		out.Transforms = append(out.Transforms, document.Transform(t))

@@ -52,6 +52,26 @@ codes(d) := {r.code | some r in d.reasons}
 
 rules(d) := {r.rule | some r in d.reasons}
 
+test_a_masked_thing_is_wrapped_masked if {
+	d := decide(call) with data.policy.obligations as {"t": {"obligation": {{"deliver": "masked"}, {"deliver": "wrapped"}}}}
+	d.obligations.deliver == "wrapped"
+	d.obligations.masked
+}
+
+test_every_list_of_fields_narrows if {
+	d := decide(call) with data.policy.obligations as {"t": {"obligation": {{"fields": ["a", "b"]}, {"fields": ["b", "c"]}}}}
+	d.obligations.fields == ["b"]
+}
+
+test_the_largest_minimum_holds if {
+	d := decide(call) with data.policy.obligations as {"t": {"obligation": {
+		{"min_ttl_s": 5, "min_wrap_ttl_s": 7},
+		{"min_ttl_s": 9, "min_wrap_ttl_s": 3},
+	}}}
+	d.obligations.min_ttl_s == 9
+	d.obligations.min_wrap_ttl_s == 7
+}
+
 test_own_secret_is_allowed if {
 	d := decide(call)
 	d.allow

@@ -32,13 +32,49 @@ duties contains duty if {
 #   id: gateway.obligations
 obligations := {"transforms": [], "deliver": "plain", "wrap_ttl_s": 0, "max_ttl_s": 0, "approval": null} if {
 	duties == set()
-} else := {
+} else := object.union(always, asked_for)
+
+# METADATA
+# description: What every result is held to.
+# custom:
+#   id: gateway.always
+always := {
 	"transforms": [t | some t in {t | some d in duties; some t in d.transforms}],
 	"deliver": tightest_delivery,
 	"wrap_ttl_s": least([n | some d in duties; n := d.wrap_ttl_s]),
 	"max_ttl_s": least([n | some d in duties; n := d.max_ttl_s]),
 	"approval": approval,
 }
+
+# METADATA
+# description: To mask and to wrap are two things, so a result that is both is wrapped masked.
+# custom:
+#   id: gateway.asked_for.masked
+asked_for["masked"] := true if {
+	tightest_delivery == "wrapped"
+	some d in duties
+	d.deliver == "masked"
+}
+
+# METADATA
+# description: Every list of fields narrows what the others show.
+# custom:
+#   id: gateway.asked_for.fields
+asked_for["fields"] := [f | some f in shown] if {
+	some d in duties
+	d.fields
+	shown := intersection({{f | some f in d.fields} | some d in duties; d.fields})
+}
+
+# METADATA
+# custom:
+#   id: gateway.asked_for.min_ttl_s
+asked_for["min_ttl_s"] := max({n | some d in duties; n := d.min_ttl_s})
+
+# METADATA
+# custom:
+#   id: gateway.asked_for.min_wrap_ttl_s
+asked_for["min_wrap_ttl_s"] := max({n | some d in duties; n := d.min_wrap_ttl_s})
 
 # METADATA
 # description: A delivery that nobody knows is passed on as it is, and the gateway then denies.

@@ -203,12 +203,16 @@ func (r *runner) team(in raw, out, alone document.Output) {
 
 // looser reports whether a asks less than b.
 func looser(a, b document.Obligations) bool {
-	rank := func(d string) int { return slices.Index([]string{"plain", "masked", "wrapped"}, d) }
+	masked := func(o document.Obligations) bool { return o.Masked || o.Deliver == "masked" }
+	less := func(x, y []string) bool {
+		return y != nil && (x == nil || slices.ContainsFunc(x, func(f string) bool { return !slices.Contains(y, f) }))
+	}
 	longer := func(x, y int) bool { return y > 0 && (x == 0 || x > y) }
 	kept := func(t document.Transform) bool {
 		return slices.ContainsFunc(a.Transforms, func(u document.Transform) bool { return u.Name == t.Name })
 	}
-	return rank(a.Deliver) < rank(b.Deliver) || longer(a.MaxTTLS, b.MaxTTLS) || longer(a.WrapTTLS, b.WrapTTLS) ||
+	return masked(b) && !masked(a) || b.Deliver == "wrapped" && a.Deliver != "wrapped" || less(a.Fields, b.Fields) ||
+		a.MinTTLS < b.MinTTLS || a.MinWrapTTLS < b.MinWrapTTLS || longer(a.MaxTTLS, b.MaxTTLS) || longer(a.WrapTTLS, b.WrapTTLS) ||
 		b.Approval != nil && a.Approval == nil ||
 		slices.ContainsFunc(b.Transforms, func(t document.Transform) bool { return !kept(t) })
 }

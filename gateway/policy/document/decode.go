@@ -7,8 +7,12 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// maxFields is how many fields an object of the output has at the most.
-const maxFields = 7
+// How many fields the decision has; no object in it has more than maxFields.
+const (
+	fewestFields = 7
+	mostFields   = 8
+	maxFields    = mostObligations
+)
 
 // fields are an object's fields, and the first that was wrong. They are so few that
 // looking through them is faster than asking the object.
@@ -38,8 +42,8 @@ func fieldsOf(v ast.Value, least, most int) (*fields, error) {
 	return f, nil
 }
 
-func (f *fields) inner(name string, v ast.Value, n int) *fields {
-	in, err := fieldsOf(v, n, n)
+func (f *fields) inner(name string, v ast.Value, least, most int) *fields {
+	in, err := fieldsOf(v, least, most)
 	if err != nil {
 		f.fail(name, err)
 	}

@@ -18,8 +18,10 @@ func CheckDuty(field string, value any) error {
 		if value != nil && value != "plain" && value != "masked" && value != "wrapped" {
 			return fmt.Errorf("deliver is %v, and none of plain, masked and wrapped", value)
 		}
-	case "wrap_ttl_s", "max_ttl_s":
+	case "wrap_ttl_s", "max_ttl_s", "min_ttl_s", "min_wrap_ttl_s":
 		return checkBound(field, value)
+	case "fields":
+		return checkTexts(field, value)
 	case "transforms":
 		return checkTransforms(value)
 	case "approval":
@@ -61,6 +63,21 @@ func checkTransforms(value any) error {
 		if name == "" || given && !isObject || len(t) > 2 || len(t) == 2 && !given {
 			return errors.New("a transform has a name, perhaps args, and nothing else")
 		}
+	}
+	return nil
+}
+
+func checkTexts(field string, value any) error {
+	if value == nil {
+		return nil
+	}
+	list, ok := value.([]any)
+	for _, v := range list {
+		_, text := v.(string)
+		ok = ok && text
+	}
+	if !ok {
+		return fmt.Errorf("%s is not a list of texts", field)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ type Output struct {
 	PathPrefix     string      `json:"path_prefix"`
 	Tier           string      `json:"tier"`
 	Obligations    Obligations `json:"obligations"`
+	DryRun         []string    `json:"dry_run,omitempty"` // rules in dry run that would have refused the call
 }
 
 // Reason is why a call is denied. Audience is "agent" or "admin".
@@ -26,14 +27,25 @@ type Reason struct {
 	Rule     string `json:"rule"`
 }
 
-// Obligations are what the gateway must do to the result.
+// Obligations are what the gateway must do to the result. The last four are there only
+// when something asks for them.
 type Obligations struct {
-	Transforms []Transform `json:"transforms"`
-	Deliver    string      `json:"deliver"`
-	WrapTTLS   int         `json:"wrap_ttl_s"`
-	MaxTTLS    int         `json:"max_ttl_s"`
-	Approval   *Approval   `json:"approval"`
+	Transforms  []Transform `json:"transforms"`
+	Deliver     string      `json:"deliver"`
+	WrapTTLS    int         `json:"wrap_ttl_s"`
+	MaxTTLS     int         `json:"max_ttl_s"`
+	Approval    *Approval   `json:"approval"`
+	Masked      bool        `json:"masked,omitempty"`         // what is wrapped is masked
+	Fields      []string    `json:"fields,omitzero"`          // the only fields of a secret that are shown, nil for all
+	MinTTLS     int         `json:"min_ttl_s,omitempty"`      // seconds that a lease must be asked for
+	MinWrapTTLS int         `json:"min_wrap_ttl_s,omitempty"` // seconds that a wrapped result must be asked for
 }
+
+// Fields of an obligation in the answer: those that are always there, and all.
+const (
+	fewestObligations = 5
+	mostObligations   = 9
+)
 
 // Transform is a transform of the result with its arguments.
 type Transform struct {
@@ -49,11 +61,15 @@ type Approval struct {
 // Decode reads an output. It refuses a missing field, an unknown one and any
 // value of another type: a policy that answers in another form has not answered.
 func Decode(v ast.Value) (out Output, err error) {
-	o, err := fieldsOf(v, maxFields, maxFields)
+	o, err := fieldsOf(v, fewestFields, mostFields)
 	if err != nil {
 		return out, fmt.Errorf("decision: %w", err)
 	}
+	if o.n == mostFields {
+		out.DryRun = o.strings("dry_run")
+	}
 	return Output{
+		DryRun:         out.DryRun,
 		V:              o.number("v"),
 		Allow:          o.boolean("allow"),
 		Reasons:        decodeReasons(o),
@@ -79,7 +95,7 @@ func decodeReasons(o *fields) []Reason {
 	}
 	out := make([]Reason, 0, list.Len())
 	list.Foreach(func(t *ast.Term) {
-		r := o.inner("reasons", t.Value, 4)
+		r := o.inner("reasons", t.Value, 4, 4)
 		out = append(out, Reason{r.text("code"), r.text("msg"), r.text("audience"), r.text("rule")})
 		o.adopt("reasons", r)
 	})
@@ -87,7 +103,7 @@ func decodeReasons(o *fields) []Reason {
 }
 
 func decodeObligations(o *fields) Obligations {
-	f := o.inner("obligations", o.get("obligations"), 5)
+	f := o.inner("obligations", o.get("obligations"), fewestObligations, mostObligations)
 	out := Obligations{
 		Transforms: decodeTransforms(f),
 		Deliver:    f.text("deliver"),
@@ -95,8 +111,30 @@ func decodeObligations(o *fields) Obligations {
 		MaxTTLS:    f.number("max_ttl_s"),
 		Approval:   decodeApproval(f),
 	}
+	if f.n > fewestObligations {
+		f.extras(&out)
+	}
 	o.adopt("obligations", f)
 	return out
+}
+
+// extras reads what is there only when something asks for it.
+func (f *fields) extras(out *Obligations) {
+	known := fewestObligations
+	for name, read := range map[string]func(){
+		"masked":         func() { out.Masked = f.boolean("masked") },
+		"fields":         func() { out.Fields = append([]string{}, f.strings("fields")...) },
+		"min_ttl_s":      func() { out.MinTTLS = f.number("min_ttl_s") },
+		"min_wrap_ttl_s": func() { out.MinWrapTTLS = f.number("min_wrap_ttl_s") },
+	} {
+		if f.find(name) != nil {
+			read()
+			known++
+		}
+	}
+	if known != f.n {
+		f.fail("obligations", errors.New("has a field that the gateway does not know"))
+	}
 }
 
 func decodeTransforms(f *fields) []Transform {
@@ -141,7 +179,7 @@ func decodeApproval(f *fields) *Approval {
 	if _, null := v.(ast.Null); null || v == nil {
 		return nil
 	}
-	r := f.inner("approval", v, 1)
+	r := f.inner("approval", v, 1, 1)
 	a := &Approval{Groups: r.strings("groups")}
 	f.adopt("approval", r)
 	return a
