@@ -60,7 +60,7 @@ func entry(o *op.Op, name string, in *jsonschema.Schema) jsontext.Value {
 		OutputSchema *jsonschema.Schema `json:"outputSchema"`
 		Annotations  annotations        `json:"annotations"`
 	}{name, o.Title, o.Doc, in, anyAnswer(o.Out), annotations{
-		Title: o.Title, ReadOnly: o.ReadOnly(), Destructive: o.Destructive, Idempotent: o.Idempotent,
+		Title: o.Title, ReadOnly: o.ReadOnly(), Destructive: o.Replaces, Idempotent: o.Idempotent,
 	}})
 }
 

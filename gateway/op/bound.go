@@ -21,6 +21,9 @@ type Bound struct {
 	Keys     []string // names of the arguments that were given, sorted
 	Bytes    int      // length of the arguments' compact JSON text
 
+	// Destructive says that this call removes something that cannot be brought back.
+	Destructive bool
+
 	input any
 	run   func(context.Context, *vault.Session) (any, error)
 }

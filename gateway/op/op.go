@@ -24,11 +24,14 @@ const (
 
 // Spec is what a declaration says about an operation.
 type Spec struct {
-	Name        string // dotted: "kv.read"
-	Engine      string // "kv", "transit", "db", "ssh" or "self"
-	Mount       string // the engine's mount in Vault, empty for self
-	Effect      Effect
-	Destructive bool   // loses data for good or takes it out of reach
+	Name   string // dotted: "kv.read"
+	Engine string // "kv", "transit", "db", "ssh" or "self"
+	Mount  string // the engine's mount in Vault, empty for self
+	Effect Effect
+	// Destructive says that what the operation removes cannot be brought back, whatever
+	// the arguments; Bound.Destructive says it of one call. The policy sees it.
+	Destructive bool
+	Replaces    bool   // changes or removes what was there, as MCP's destructiveHint has it
 	Idempotent  bool   // a second call with the same arguments changes nothing more
 	Method      string // HTTP method of the REST route
 	Path        string // httprouter pattern; a verb suffix follows a catch-all: "/secrets/*path:undelete"
@@ -102,11 +105,20 @@ func New[In, Out any, P Target[In]](s Spec, run func(context.Context, *vault.Ses
 		if res.Mount == "" {
 			res.Mount = at.Mount
 		}
-		return Bound{Op: o, Resource: res, input: v, run: func(ctx context.Context, sess *vault.Session) (any, error) {
+		return Bound{Op: o, Resource: res, Destructive: s.Destructive || destroys(v), input: v, run: func(ctx context.Context, sess *vault.Session) (any, error) {
 			return run(ctx, sess, *v)
 		}}, nil
 	}
 	return o
+}
+
+// Destroyer is implemented by inputs whose arguments decide whether the call removes
+// something that cannot be brought back.
+type Destroyer interface{ Destroys() bool }
+
+func destroys(in any) bool {
+	d, ok := in.(Destroyer)
+	return ok && d.Destroys()
 }
 
 // ReadOnly reports whether the operation changes nothing.

@@ -122,7 +122,7 @@ func Template(route string) (path, param string) {
 func describe(o *op.Op, param string) operation {
 	d := operation{
 		ID: o.Name, Tags: []string{o.Engine}, Summary: o.Title, Description: o.Doc,
-		Effect: o.Effect, Destructive: o.Destructive, Responses: responses(o),
+		Effect: o.Effect, Destructive: o.Replaces, Responses: responses(o),
 	}
 	if param != "" {
 		p := newParameter(o, param, "path")

@@ -38,10 +38,27 @@ func TestCatalogue(t *testing.T) {
 			}
 			routes[route] = o.Name
 			effects := []op.Effect{op.Read, op.List, op.Write, op.Delete, op.Issue}
-			if !slices.Contains(effects, o.Effect) || (o.ReadOnly() && o.Destructive) {
-				t.Errorf("effect %q, destructive %v", o.Effect, o.Destructive)
+			if !slices.Contains(effects, o.Effect) || (o.ReadOnly() && o.Replaces) || (o.Destructive && !o.Replaces) {
+				t.Errorf("effect %q, replaces %v, destructive %v", o.Effect, o.Replaces, o.Destructive)
 			}
 		})
+	}
+}
+
+// What is lost for good takes the scope of deleting.
+func TestDestructiveOperationsDelete(t *testing.T) {
+	for _, o := range catalogue(t).All() {
+		if o.Destructive && o.Effect != op.Delete {
+			t.Errorf("%s destroys and has the effect %s, want %s", o.Name, o.Effect, op.Delete)
+		}
+	}
+	b, err := catalogue(t).Bind(&op.Request{Op: "kv.destroy", Args: []byte(`{"path":"a","versions":[1]}`), Caller: caller("agent")})
+	if err != nil || !b.Destructive {
+		t.Errorf("kv.destroy: got %v %v, want a destructive call", b, err)
+	}
+	b, err = catalogue(t).Bind(&op.Request{Op: "kv.delete", Args: []byte(`{"path":"a"}`), Caller: caller("agent")})
+	if err != nil || b.Destructive {
+		t.Errorf("kv.delete of a version, which can be undeleted: got %v %v, want one that is not destructive", b, err)
 	}
 }
 

@@ -28,7 +28,7 @@ func database(mount string) []*op.Op {
 	renew.Needs = need("/sys/leases/renew", "update")
 	revoke := spec("revoke", op.Write, "POST", "/db/revoke")
 	revoke.Title, revoke.Doc = "Revoke a lease", "End a lease of your own; the database user is gone when this answers."
-	revoke.Limits, revoke.Destructive = limits{"lease_id": {MaxBytes: call.MaxPath}}, true
+	revoke.Limits, revoke.Replaces = limits{"lease_id": {MaxBytes: call.MaxPath}}, true
 	revoke.Needs = need("/sys/leases/revoke", "update")
 	leases := spec("leases", op.List, "GET", "/db/leases")
 	leases.Title, leases.Doc = "List leases", "List the leases that you hold."

@@ -23,7 +23,7 @@ func kv(mount string) []*op.Op {
 			Limits: limits{"version": notNegative()},
 		}, kvRead),
 		op.New(op.Spec{
-			Name: "kv.write", Engine: "kv", Mount: mount, Effect: op.Write, Destructive: true,
+			Name: "kv.write", Engine: "kv", Mount: mount, Effect: op.Write, Replaces: true,
 			Method: "PUT", Path: "/secrets/*path",
 			Title: "Write a secret", Doc: "Write a new version of a secret; with cas only if the current version has that number.",
 			Needs:  need("data/{name}", "create", "update"),
@@ -36,13 +36,13 @@ func kv(mount string) []*op.Op {
 			Needs: need("metadata/{name}", "list"),
 		}, kvList),
 		op.New(op.Spec{
-			Name: "kv.delete", Engine: "kv", Mount: mount, Effect: op.Delete, Destructive: true, Idempotent: true,
+			Name: "kv.delete", Engine: "kv", Mount: mount, Effect: op.Delete, Replaces: true, Idempotent: true,
 			Method: "DELETE", Path: "/secrets/*path", Status: 204,
 			Title: "Delete a secret", Doc: "Soft-delete the latest version of a secret; it can be undeleted.",
 			Needs: need("data/{name}", "delete"),
 		}, kvDelete),
 		op.New(op.Spec{
-			Name: "kv.patch", Engine: "kv", Mount: mount, Effect: op.Write, Destructive: true,
+			Name: "kv.patch", Engine: "kv", Mount: mount, Effect: op.Write, Replaces: true,
 			Method: "PATCH", Path: "/secrets/*path",
 			Title: "Patch a secret", Doc: "Write a new version with some keys changed; a key whose value is null is removed (RFC 7396).",
 			Needs:  need("data/{name}", "patch"),
@@ -56,7 +56,7 @@ func kv(mount string) []*op.Op {
 			Limits: limits{"versions": {MaxItems: maxVersions}},
 		}, kvUndelete),
 		op.New(op.Spec{
-			Name: "kv.destroy", Engine: "kv", Mount: mount, Effect: op.Write, Destructive: true, Idempotent: true,
+			Name: "kv.destroy", Engine: "kv", Mount: mount, Effect: op.Delete, Destructive: true, Replaces: true, Idempotent: true,
 			Method: "POST", Path: "/secrets/*path:destroy",
 			Title: "Destroy versions", Doc: "Remove the data of versions of a secret for good.",
 			Needs:  need("destroy/{name}", "update"),
