@@ -49,12 +49,14 @@ func (f *finder) value(v reflect.Value) {
 }
 
 func (f *finder) fields(v reflect.Value) {
-	if s, ok := reflect.TypeAssert[call.SecretJSON](v); ok {
-		f.strings(s.Reveal())
+	if v.Type() == reflect.TypeFor[call.SecretJSON]() {
+		if s, ok := reflect.TypeAssert[call.SecretJSON](v); ok {
+			f.strings(s.Reveal())
+		}
 		return
 	}
 	for i := range v.NumField() {
-		if v.Type().Field(i).IsExported() {
+		if of := v.Type().Field(i); of.IsExported() || of.Anonymous { // an embedded type's own fields are told as well
 			f.value(v.Field(i))
 		}
 	}

@@ -32,3 +32,22 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("got %q from nothing", got)
 	}
 }
+
+// part is embedded in results, as operations do with what they share.
+type part struct {
+	Token call.Secret     `json:"token"`
+	Extra call.SecretJSON `json:"extra"`
+}
+
+// TestSecretsOfEmbeddedTypes: what a result shares with others is as secret as its own.
+func TestSecretsOfEmbeddedTypes(t *testing.T) {
+	var got []string
+	out := struct {
+		part
+		Items []struct{ part }
+	}{part: part{"a", call.NewSecretJSON([]byte(`{"k":"b"}`))}, Items: []struct{ part }{{part{Token: "c"}}}}
+	op.Secrets(out, func(s ...string) { got = s })
+	if !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("got %q", got)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/vault"
@@ -50,12 +52,52 @@ func (r *role) Target(op.At) (call.Resource, error) {
 	return call.Resource{Path: p}, err
 }
 
+// credentials are what a database user logs in with. Which of them there are, the role
+// and its database decide (Vault API, secret/databases, credential_type).
+type credentials struct {
+	Password          call.Secret     `json:"password,omitzero" jsonschema:"the password"`
+	RSAPrivateKey     call.Secret     `json:"rsa_private_key,omitzero" jsonschema:"the RSA private key, PEM, for roles that use one instead of a password"`
+	ClientCertificate call.Secret     `json:"client_certificate,omitzero" jsonschema:"the client certificate, PEM, for roles that use one instead of a password"`
+	PrivateKey        call.Secret     `json:"private_key,omitzero" jsonschema:"the private key of the client certificate, PEM"`
+	PrivateKeyType    string          `json:"private_key_type,omitzero" jsonschema:"the type of the private key: rsa, ec or ed25519"`
+	Extra             call.SecretJSON `json:"extra,omitzero" jsonschema:"further fields that Vault has answered with, as they are"`
+}
+
+// credsReply is what Vault answers with credentials.
+type credsReply struct {
+	vault.Lease       `json:"-"`
+	Username          string         `json:"username"`
+	Password          string         `json:"password"`
+	RSAPrivateKey     string         `json:"rsa_private_key"`
+	ClientCertificate string         `json:"client_certificate"`
+	PrivateKey        string         `json:"private_key"`
+	PrivateKeyType    string         `json:"private_key_type"`
+	Extra             jsontext.Value `json:",embed"`
+}
+
+// Complete implements vault.Reply: a user without anything to log in with is none.
+func (r *credsReply) Complete() bool {
+	return r.Username != "" && (r.Password+r.RSAPrivateKey+r.PrivateKey != "" || len(r.Extra) > 0)
+}
+
+func (r *credsReply) credentials() credentials {
+	c := credentials{
+		Password: call.Secret(r.Password), RSAPrivateKey: call.Secret(r.RSAPrivateKey),
+		ClientCertificate: call.Secret(r.ClientCertificate), PrivateKey: call.Secret(r.PrivateKey), PrivateKeyType: r.PrivateKeyType,
+	}
+	if len(r.Extra) > 0 {
+		c.Extra = call.NewSecretJSON(r.Extra)
+	}
+	return c
+}
+
 type issueOut struct {
-	Username      string      `json:"username" jsonschema:"the user that was made"`
-	Password      call.Secret `json:"password" jsonschema:"its password"`
-	LeaseID       string      `json:"lease_id" jsonschema:"the lease, to renew or revoke it"`
-	LeaseDuration int         `json:"lease_duration" jsonschema:"how long the user lives, in seconds"`
-	Renewable     bool        `json:"renewable" jsonschema:"whether the lease can be renewed"`
+	Username string `json:"username" jsonschema:"the user that was made"`
+	credentials
+	LeaseID       string `json:"lease_id" jsonschema:"the lease, to renew or revoke it"`
+	LeaseDuration int    `json:"lease_duration" jsonschema:"how long the user lives, in seconds"`
+	Renewable     bool   `json:"renewable" jsonschema:"whether the lease can be renewed"`
+	Expires       string `json:"expires" jsonschema:"when the user ends unless the lease is renewed, RFC 3339"`
 }
 
 // Facts implements op.Reporter.
@@ -68,11 +110,7 @@ func (o issueOut) Minted() string { return o.LeaseID }
 func tail(lease string) string { return lease[max(0, len(lease)-8):] }
 
 func issueCreds(ctx context.Context, s *vault.Session, in role) (issueOut, error) {
-	var reply struct {
-		vault.Lease `json:"-"`
-		Username    string `json:"username"`
-		Password    string `json:"password"`
-	}
+	var reply credsReply
 	if err := s.Mint(ctx, "creds/"+string(in.Role), &reply); err != nil {
 		return issueOut{}, err
 	}
@@ -80,35 +118,43 @@ func issueCreds(ctx context.Context, s *vault.Session, in role) (issueOut, error
 	if err != nil {
 		return issueOut{}, err
 	}
-	return issueOut{reply.Username, call.Secret(reply.Password), l.ID, l.Duration, l.Renewable}, nil
+	return issueOut{reply.Username, reply.credentials(), l.ID, l.Duration, l.Renewable, l.Expires()}, nil
 }
 
 type staticOut struct {
-	Username         string      `json:"username" jsonschema:"the user"`
-	Password         call.Secret `json:"password,omitzero" jsonschema:"its password until the next rotation"`
-	RSAPrivateKey    call.Secret `json:"rsa_private_key,omitzero" jsonschema:"its key, for roles that use one instead of a password"`
-	TTL              float64     `json:"ttl" jsonschema:"seconds until the next rotation"`
-	LastRotation     string      `json:"last_vault_rotation" jsonschema:"when it was rotated last, RFC 3339"`
-	RotationPeriod   float64     `json:"rotation_period,omitzero" jsonschema:"seconds from one rotation to the next"`
-	RotationSchedule string      `json:"rotation_schedule,omitzero" jsonschema:"when it is rotated, as a cron expression"`
+	Username string `json:"username" jsonschema:"the user"`
+	credentials
+	TTL              float64 `json:"ttl" jsonschema:"seconds until the next rotation"`
+	LastRotation     string  `json:"last_vault_rotation" jsonschema:"when it was rotated last, RFC 3339"`
+	RotationPeriod   float64 `json:"rotation_period,omitzero" jsonschema:"seconds from one rotation to the next"`
+	RotationSchedule string  `json:"rotation_schedule,omitzero" jsonschema:"when it is rotated, as a cron expression"`
 }
 
+// rotation is what Vault says of a static role's rotation beside its credentials.
+type rotation struct {
+	TTL      *float64 `json:"ttl"`
+	Last     string   `json:"last_vault_rotation"`
+	Period   float64  `json:"rotation_period"`
+	Schedule string   `json:"rotation_schedule"`
+}
+
+type staticReply struct {
+	rotation
+	credsReply
+}
+
+// Complete implements vault.Reply.
+func (r *staticReply) Complete() bool { return r.TTL != nil && r.credsReply.Complete() }
+
 func staticCreds(ctx context.Context, s *vault.Session, in role) (staticOut, error) {
-	var reply struct {
-		Username         string  `json:"username"`
-		Password         string  `json:"password"`
-		RSAPrivateKey    string  `json:"rsa_private_key"`
-		TTL              float64 `json:"ttl"`
-		LastRotation     string  `json:"last_vault_rotation"`
-		RotationPeriod   float64 `json:"rotation_period"`
-		RotationSchedule string  `json:"rotation_schedule"`
+	var reply staticReply
+	if err := s.Get(ctx, "static-creds/"+string(in.Role), nil, &reply); err != nil {
+		return staticOut{}, err
 	}
-	err := s.Get(ctx, "static-creds/"+string(in.Role), nil, &reply)
 	return staticOut{
-		Username: reply.Username, Password: call.Secret(reply.Password), RSAPrivateKey: call.Secret(reply.RSAPrivateKey),
-		TTL: reply.TTL, LastRotation: reply.LastRotation,
-		RotationPeriod: reply.RotationPeriod, RotationSchedule: reply.RotationSchedule,
-	}, err
+		Username: reply.Username, credentials: reply.credentials(),
+		TTL: *reply.TTL, LastRotation: reply.Last, RotationPeriod: reply.Period, RotationSchedule: reply.Schedule,
+	}, nil
 }
 
 // lease is the target of what acts on a lease. The id says which role it is of,

@@ -132,6 +132,9 @@ type versionFacts struct {
 	CustomMetadata json.RawMessage `json:"custom_metadata,omitempty" jsonschema:"the secret's own metadata"`
 }
 
+// Complete implements vault.Reply.
+func (f *versionFacts) Complete() bool { return f.Version > 0 && f.CreatedTime != "" }
+
 type kvReadOut struct {
 	Data        call.SecretJSON `json:"data" jsonschema:"the secret's keys and values"`
 	Version     int             `json:"version" jsonschema:"the version that was read"`
@@ -141,11 +144,19 @@ type kvReadOut struct {
 // Facts implements op.Reporter.
 func (o kvReadOut) Facts() op.Outcome { return op.Outcome{Version: o.Version} }
 
+// kvReadReply is what Vault answers to a read.
+type kvReadReply struct {
+	Data     json.RawMessage `json:"data"`
+	Metadata versionFacts    `json:"metadata"`
+}
+
+// Complete implements vault.Reply.
+func (r *kvReadReply) Complete() bool { return isObject(r.Data) && r.Metadata.Complete() }
+
+func isObject(raw []byte) bool { return len(raw) > 0 && raw[0] == '{' }
+
 func kvRead(ctx context.Context, s *vault.Session, in kvReadIn) (kvReadOut, error) {
-	var reply struct {
-		Data     json.RawMessage `json:"data"`
-		Metadata versionFacts    `json:"metadata"`
-	}
+	var reply kvReadReply
 	q := url.Values{"version": {strconv.Itoa(in.Version)}}
 	if err := s.Get(ctx, "data/"+in.full.String(), q, &reply); err != nil {
 		return kvReadOut{}, deletedOr(err)
@@ -161,9 +172,16 @@ func deletedOr(err error) error {
 		return err
 	}
 	var reply struct {
-		Metadata *versionFacts `json:"metadata"`
+		Metadata     *versionFacts `json:"metadata"` // to a read
+		versionFacts               // to a patch
 	}
-	if json.Unmarshal(nf.Body, &reply) != nil || reply.Metadata == nil {
+	if json.Unmarshal(nf.Body, &reply) != nil {
+		return call.Errorf(call.NotFound, "not found")
+	}
+	if reply.Metadata == nil && reply.Complete() {
+		reply.Metadata = &reply.versionFacts
+	}
+	if reply.Metadata == nil {
 		return call.Errorf(call.NotFound, "not found")
 	}
 	e := call.Errorf(call.Deleted, "this version is deleted")
@@ -217,8 +235,11 @@ type kvListOut struct {
 	Keys []string `json:"keys" jsonschema:"names, those with more below them ending in a slash"`
 }
 
+// Complete implements vault.Reply.
+func (o *kvListOut) Complete() bool { return o.Keys != nil }
+
 func kvList(ctx context.Context, s *vault.Session, in kvListIn) (kvListOut, error) {
-	out := kvListOut{Keys: []string{}}
+	var out kvListOut
 	path := "metadata"
 	if !in.full.IsZero() {
 		path += "/" + in.full.String()

@@ -12,13 +12,13 @@ func TestDeleted(t *testing.T) {
 	r := newRig(t)
 	r.must(t, "kv.write", `{"path":"a","data":{"x":1}}`)
 	r.must(t, "kv.delete", `{"path":"a"}`)
-	for _, name := range []string{"kv.read", "kv.subkeys"} {
-		_, err := r.do(t.Context(), name, `{"path":"a"}`)
+	for name, more := range map[string]string{"kv.read": "", "kv.subkeys": "", "kv.patch": `,"data":{"x":2}`} {
+		_, err := r.do(t.Context(), name, `{"path":"a"`+more+`}`)
 		wantCode(t, err, call.Deleted)
 		if data, _ := call.AsError(err).Data.(map[string]any); data["metadata"] == nil {
 			t.Errorf("%s: the answer has no metadata of the version", name)
 		}
-		_, err = r.do(t.Context(), name, `{"path":"b"}`)
+		_, err = r.do(t.Context(), name, `{"path":"b"`+more+`}`)
 		wantCode(t, err, call.NotFound)
 	}
 	r.must(t, "kv.undelete", `{"path":"a","versions":[1]}`)

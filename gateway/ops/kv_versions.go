@@ -105,6 +105,9 @@ type kvMetadataOut struct {
 // Facts implements op.Reporter.
 func (o kvMetadataOut) Facts() op.Outcome { return op.Outcome{Version: o.CurrentVersion} }
 
+// Complete implements vault.Reply.
+func (o *kvMetadataOut) Complete() bool { return o.CreatedTime != "" && o.Versions != nil }
+
 func kvMetadata(ctx context.Context, s *vault.Session, in secret) (out kvMetadataOut, err error) {
 	err = s.Get(ctx, "metadata/"+in.full.String(), nil, &out)
 	return out, err
@@ -132,11 +135,17 @@ type kvSubkeysOut struct {
 // Facts implements op.Reporter.
 func (o kvSubkeysOut) Facts() op.Outcome { return op.Outcome{Version: o.Version} }
 
+// kvSubkeysReply is what Vault answers to a read of the keys.
+type kvSubkeysReply struct {
+	Subkeys  json.RawMessage `json:"subkeys"`
+	Metadata versionFacts    `json:"metadata"`
+}
+
+// Complete implements vault.Reply.
+func (r *kvSubkeysReply) Complete() bool { return isObject(r.Subkeys) && r.Metadata.Complete() }
+
 func kvSubkeys(ctx context.Context, s *vault.Session, in kvSubkeysIn) (kvSubkeysOut, error) {
-	var reply struct {
-		Subkeys  json.RawMessage `json:"subkeys"`
-		Metadata versionFacts    `json:"metadata"`
-	}
+	var reply kvSubkeysReply
 	q := url.Values{"version": {strconv.Itoa(in.Version)}, "depth": {strconv.Itoa(in.Depth)}}
 	if err := s.Get(ctx, "subkeys/"+in.full.String(), q, &reply); err != nil {
 		return kvSubkeysOut{}, deletedOr(err)

@@ -101,6 +101,18 @@ func (o otpOut) Facts() op.Outcome { return op.Outcome{LeaseID: tail(o.LeaseID)}
 // Minted implements minter.
 func (o otpOut) Minted() string { return o.LeaseID }
 
+// otpReply is what Vault answers with a password.
+type otpReply struct {
+	vault.Lease `json:"-"`
+	Key         string `json:"key"`
+	Username    string `json:"username"`
+	IP          string `json:"ip"`
+	Port        int    `json:"port"`
+}
+
+// Complete implements vault.Reply.
+func (r *otpReply) Complete() bool { return r.Key != "" && r.Username != "" && r.IP != "" }
+
 // sshOTP makes a password that works once. Its lease is not noted, so it is neither
 // listed nor renewed nor revoked by its id: it hangs on the caller's token of leases.
 // It gives back a password whose lease outlives what the policy allows: such a
@@ -110,14 +122,8 @@ func sshOTP(ctx context.Context, s *vault.Session, in otpIn) (otpOut, error) {
 	if in.Username != "" {
 		body["username"] = string(in.Username)
 	}
-	var reply struct {
-		vault.Lease `json:"-"`
-		Key         string `json:"key"`
-		Username    string `json:"username"`
-		IP          string `json:"ip"`
-		Port        int    `json:"port"`
-	}
-	if err := s.Put(ctx, "creds/"+string(in.Role), body, &reply); err != nil {
+	var reply otpReply
+	if err := s.MintOnce(ctx, "creds/"+string(in.Role), body, &reply); err != nil {
 		return otpOut{}, err
 	}
 	if limit := s.Grant().Terms().MaxTTL; limit > 0 && reply.Duration > int(limit/time.Second) {
@@ -215,6 +221,15 @@ func sshSign(ctx context.Context, s *vault.Session, in signKeyIn) (certificateOu
 	return out, err
 }
 
+// signReply is what Vault answers with a certificate.
+type signReply struct {
+	SignedKey    string `json:"signed_key"`
+	SerialNumber string `json:"serial_number"`
+}
+
+// Complete implements vault.Reply.
+func (r *signReply) Complete() bool { return r.SignedKey != "" && r.SerialNumber != "" }
+
 func (in *signKeyIn) sign(ctx context.Context, s *vault.Session) (certificateOut, error) {
 	body := map[string]any{"public_key": in.PublicKey}
 	for name, v := range map[string]string{
@@ -233,10 +248,7 @@ func (in *signKeyIn) sign(ctx context.Context, s *vault.Session) (certificateOut
 	if in.Extensions != nil {
 		body["extensions"] = in.Extensions
 	}
-	var reply struct {
-		SignedKey    string `json:"signed_key"`
-		SerialNumber string `json:"serial_number"`
-	}
+	var reply signReply
 	err := s.Put(ctx, "sign/"+string(in.Role), body, &reply)
 	return certificateOut{strings.TrimSpace(reply.SignedKey), reply.SerialNumber}, err
 }
@@ -247,5 +259,12 @@ type publicKeyOut struct {
 
 func sshPublicKey(ctx context.Context, s *vault.Session, _ nothing) (publicKeyOut, error) {
 	text, err := s.Text(ctx, "public_key")
-	return publicKeyOut{strings.TrimSpace(text)}, err
+	if err != nil {
+		return publicKeyOut{}, err
+	}
+	key, ok := publicKey(text)
+	if !ok {
+		return publicKeyOut{}, call.Wrap(call.VaultError, "Vault's answer cannot be used", errors.New("it is no public key"))
+	}
+	return publicKeyOut{key}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault"
@@ -31,10 +32,11 @@ type itemError struct {
 // job is one call of Vault's batch forms. A single call is a job of one item, so
 // that both behave alike.
 type job struct {
-	send  func(ctx context.Context, path string, body, out any) error
+	send  func(ctx context.Context, path string, body any, out vault.Reply) error
 	path  string
 	opts  map[string]any // beside the items
 	items []item
+	has   func(reply) bool // whether a result has what the operation is for
 }
 
 // item is one element of batch_input with what is known to be wrong with it
@@ -46,15 +48,34 @@ type item struct {
 
 // reply is one element of batch_results (Vault API, transit).
 type reply struct {
-	Ciphertext string `json:"ciphertext"`
-	Plaintext  string `json:"plaintext"`
-	Signature  string `json:"signature"`
-	Valid      bool   `json:"valid"`
-	KeyVersion int    `json:"key_version"`
-	Error      string `json:"error"`
+	Ciphertext string  `json:"ciphertext"`
+	Plaintext  *string `json:"plaintext"` // of nothing it is empty, not absent
+	Signature  string  `json:"signature"`
+	Valid      *bool   `json:"valid"`
+	KeyVersion int     `json:"key_version"`
+	Error      string  `json:"error"`
 
 	err *itemError
 }
+
+// batchReply is what Vault answers to a batch: a result for each item, in their order,
+// that has what the operation is for or says what is wrong with the item.
+type batchReply struct {
+	Results []reply `json:"batch_results"`
+
+	items int
+	has   func(reply) bool
+}
+
+// Complete implements vault.Reply.
+func (b *batchReply) Complete() bool {
+	return len(b.Results) == b.items && !slices.ContainsFunc(b.Results, func(r reply) bool { return r.Error == "" && !b.has(r) })
+}
+
+func hasCiphertext(r reply) bool { return r.Ciphertext != "" }
+func hasPlaintext(r reply) bool  { return r.Plaintext != nil }
+func hasSignature(r reply) bool  { return r.Signature != "" }
+func hasVerdict(r reply) bool    { return r.Valid != nil }
 
 // run returns one reply for each item, in their order. Vault refuses a whole
 // batch of which some items have a context and others none, so the latter are
@@ -107,15 +128,10 @@ func (j job) ask(ctx context.Context, sent []int) ([]reply, error) {
 	}
 	body := map[string]any{"batch_input": input, "partial_failure_response_code": 200}
 	maps.Copy(body, j.opts)
-	var out struct {
-		Results []reply `json:"batch_results"`
-	}
+	out := batchReply{items: len(sent), has: j.has}
 	err := j.send(ctx, j.path, body, &out)
-	if refused, ok := errors.AsType[*vault.RefusedError](err); ok && json.Unmarshal(refused.Body, &out) == nil && out.Results != nil {
+	if refused, ok := errors.AsType[*vault.RefusedError](err); ok && json.Unmarshal(refused.Body, &out) == nil && out.Complete() {
 		err = nil
-	}
-	if err == nil && len(out.Results) != len(sent) {
-		err = call.Wrap(call.VaultError, "Vault error", errors.New("batch results do not match the items"))
 	}
 	return out.Results, err
 }

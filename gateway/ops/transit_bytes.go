@@ -21,6 +21,9 @@ type hmacOut struct {
 	HMAC string `json:"hmac" jsonschema:"the keyed digest, which names the version of its key"`
 }
 
+// Complete implements vault.Reply.
+func (o *hmacOut) Complete() bool { return o.HMAC != "" }
+
 func hmac(ctx context.Context, s *vault.Session, in hmacIn) (out hmacOut, err error) {
 	body := map[string]any{"input": encode(in.Input, in.Encoding)}
 	if in.Algorithm != "" {
@@ -59,6 +62,18 @@ type datakeyOut struct {
 	Plaintext  *call.Secret `json:"plaintext,omitzero" jsonschema:"the new key in the clear"`
 }
 
+// datakeyReply is what Vault answers with a new key.
+type datakeyReply struct {
+	Ciphertext string `json:"ciphertext"`
+	KeyVersion int    `json:"key_version"`
+	Plaintext  string `json:"plaintext"`
+
+	clear bool // it was asked for in the clear as well
+}
+
+// Complete implements vault.Reply.
+func (r *datakeyReply) Complete() bool { return r.Ciphertext != "" && (r.Plaintext != "" || !r.clear) }
+
 func datakey(ctx context.Context, s *vault.Session, in datakeyIn) (datakeyOut, error) {
 	kind := in.Type
 	if kind == "" {
@@ -66,11 +81,7 @@ func datakey(ctx context.Context, s *vault.Session, in datakeyIn) (datakeyOut, e
 	}
 	body := map[string]any{"bits": in.Bits}
 	put(body, "context", in.Context)
-	var reply struct {
-		Ciphertext string `json:"ciphertext"`
-		KeyVersion int    `json:"key_version"`
-		Plaintext  string `json:"plaintext"`
-	}
+	reply := datakeyReply{clear: kind == "plaintext"}
 	if err := s.Put(ctx, "datakey/"+kind+"/"+string(in.Key), body, &reply); err != nil {
 		return datakeyOut{}, err
 	}
@@ -103,10 +114,16 @@ type randomOut struct {
 	Format string      `json:"format" jsonschema:"how they are written"`
 }
 
+// randomReply is what Vault answers with random bytes.
+type randomReply struct {
+	RandomBytes string `json:"random_bytes"`
+}
+
+// Complete implements vault.Reply.
+func (r *randomReply) Complete() bool { return r.RandomBytes != "" }
+
 func randomBytes(ctx context.Context, s *vault.Session, in randomIn) (randomOut, error) {
-	var reply struct {
-		RandomBytes string `json:"random_bytes"`
-	}
+	var reply randomReply
 	err := s.Query(ctx, "random/"+strconv.Itoa(in.Bytes), map[string]string{"format": in.Format}, &reply)
 	return randomOut{call.Secret(reply.RandomBytes), in.Format}, err
 }
@@ -132,6 +149,9 @@ func (in *hashIn) Target(op.At) (call.Resource, error) {
 type hashOut struct {
 	Sum string `json:"sum" jsonschema:"the digest"`
 }
+
+// Complete implements vault.Reply.
+func (o *hashOut) Complete() bool { return o.Sum != "" }
 
 func hash(ctx context.Context, s *vault.Session, in hashIn) (out hashOut, err error) {
 	body := map[string]string{"input": encode(in.Input, in.Encoding), "format": in.Format}

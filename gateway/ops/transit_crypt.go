@@ -81,7 +81,7 @@ type sealedOut struct {
 const noSuchType = "none"
 
 func encrypt(ctx context.Context, s *vault.Session, in encryptIn) (sealedOut, error) {
-	j := job{send: s.Put, path: "encrypt/" + string(in.Key), opts: map[string]any{"type": noSuchType}}
+	j := job{send: s.Put, has: hasCiphertext, path: "encrypt/" + string(in.Key), opts: map[string]any{"type": noSuchType}}
 	if in.Items == nil {
 		j.items = []item{in.item(in.encryptItem)}
 		return sealOne(ctx, j)
@@ -146,14 +146,14 @@ type openedOut struct {
 }
 
 func decrypt(ctx context.Context, s *vault.Session, in decryptIn) (out openedOut, err error) {
-	j := job{send: s.Query, path: "decrypt/" + string(in.Key)}
+	j := job{send: s.Query, has: hasPlaintext, path: "decrypt/" + string(in.Key)}
 	if in.Items == nil {
 		j.items = []item{in.item(bound{})}
 		r, err := j.single(ctx)
 		if err != nil {
 			return out, err
 		}
-		out.Plaintext, err = decode(r.Plaintext, in.Encoding)
+		out.Plaintext, err = decode(*r.Plaintext, in.Encoding)
 		return out, err
 	}
 	for _, one := range in.Items {
@@ -170,7 +170,7 @@ func open(r reply, encoding string) openedItem {
 	if r.err != nil {
 		return openedItem{Error: r.err}
 	}
-	text, err := decode(r.Plaintext, encoding)
+	text, err := decode(*r.Plaintext, encoding)
 	if err != nil {
 		e := call.AsError(err)
 		return openedItem{Error: &itemError{e.Code, e.Msg}}
@@ -225,7 +225,7 @@ func (in *rewrapIn) item(one rewrapItem) item {
 }
 
 func rewrap(ctx context.Context, s *vault.Session, in rewrapIn) (sealedOut, error) {
-	j := job{send: s.Put, path: "rewrap/" + string(in.Key)}
+	j := job{send: s.Put, has: hasCiphertext, path: "rewrap/" + string(in.Key)}
 	if in.Items == nil {
 		j.items = []item{in.item(in.rewrapItem)}
 		return sealOne(ctx, j)

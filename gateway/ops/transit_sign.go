@@ -82,7 +82,7 @@ type signOut struct {
 }
 
 func sign(ctx context.Context, s *vault.Session, in signIn) (out signOut, err error) {
-	j := job{send: s.Put, path: "sign/" + string(in.Key), opts: in.opts()}
+	j := job{send: s.Put, has: hasSignature, path: "sign/" + string(in.Key), opts: in.opts()}
 	if in.KeyVersion != 0 {
 		j.opts["key_version"] = in.KeyVersion
 	}
@@ -175,11 +175,11 @@ type verifyOut struct {
 }
 
 func verify(ctx context.Context, s *vault.Session, in verifyIn) (out verifyOut, err error) {
-	j := job{send: s.Query, path: "verify/" + string(in.Key), opts: in.opts()}
+	j := job{send: s.Query, has: hasVerdict, path: "verify/" + string(in.Key), opts: in.opts()}
 	if in.Items == nil {
 		j.items = []item{in.item(in.verifyItem, in.kind())}
 		r, err := j.single(ctx)
-		out.Valid = new(r.Valid)
+		out.Valid = r.Valid
 		return out, err
 	}
 	kind := in.kind()
@@ -190,7 +190,7 @@ func verify(ctx context.Context, s *vault.Session, in verifyIn) (out verifyOut, 
 	for _, r := range replies {
 		v := verdictItem{Error: r.err}
 		if r.err == nil {
-			v.Valid = new(r.Valid)
+			v.Valid = r.Valid
 		}
 		out.Results = append(out.Results, v)
 	}

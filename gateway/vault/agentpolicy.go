@@ -194,15 +194,32 @@ func (h *holder) mend(ctx context.Context, c *call.Caller, op string) *credentia
 
 // readPolicy reads what Vault holds, "" for nothing (sys/policies/acl, Vault API).
 func (c *Client) readPolicy(ctx context.Context, key, name string) (string, error) {
-	var reply struct {
-		Policy string `json:"policy"`
-	}
-	err := c.asGateway(ctx, request{method: get, path: "sys/policies/acl/" + name, caller: key}, &envelope{Data: &reply})
+	var reply policyText
+	err := c.asGateway(ctx, request{method: get, path: "sys/policies/acl/" + name, caller: key}, wantData(&reply))
 	if call.Is(err, call.NotFound) {
 		return "", nil
 	}
-	return reply.Policy, childFailed(err)
+	if err != nil {
+		return "", childFailed(err)
+	}
+	return *reply.Policy, nil
 }
+
+// policyText is a policy as Vault holds it.
+type policyText struct {
+	Policy *string `json:"policy"`
+}
+
+// Complete implements Reply.
+func (p *policyText) Complete() bool { return p.Policy != nil }
+
+// keyList is what Vault answers to any list (Vault API, LIST).
+type keyList struct {
+	Keys []string `json:"keys"`
+}
+
+// Complete implements Reply.
+func (l *keyList) Complete() bool { return l.Keys != nil }
 
 // dropPolicies removes a caller's policies: from then on its batch tokens, which
 // cannot be revoked, may do nothing. Those of single credentials are listed, because
@@ -211,10 +228,8 @@ func (c *Client) readPolicy(ctx context.Context, key, name string) (string, erro
 func (c *Client) dropPolicies(ctx context.Context, key string, own []string) error {
 	subject := PolicyName(c.holders.PolicyPrefix, key)
 	problems := []error{c.dropPolicy(ctx, key, subject)}
-	var list struct {
-		Keys []string `json:"keys"`
-	}
-	err := c.asGateway(ctx, request{method: get, path: "sys/policies/acl", query: url.Values{"list": {"true"}}, caller: key}, &envelope{Data: &list})
+	var list keyList
+	err := c.asGateway(ctx, request{method: get, path: "sys/policies/acl", query: url.Values{"list": {"true"}}, caller: key}, wantData(&list))
 	if !call.Is(err, call.Forbidden) {
 		problems = append(problems, childFailed(err))
 	}

@@ -29,9 +29,7 @@ func BenchmarkRead(b *testing.B) {
 			who := caller("bench")
 			b.ReportAllocs()
 			for b.Loop() {
-				var reply struct {
-					Data json.RawMessage `json:"data"`
-				}
+				var reply secret
 				if err := open(b, cl, resource(who, "kv.read")).Get(b.Context(), "data/mcp/bench/app", nil, &reply); err != nil {
 					b.Fatal(err)
 				}

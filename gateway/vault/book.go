@@ -91,14 +91,17 @@ func noteName(id string) string {
 func (n note) over() bool { return n.Expires <= time.Now().Unix() }
 
 // turn sends one request about the page; verb is data or metadata.
-func (p page) turn(ctx context.Context, r request, verb string, out any) error {
+func (p page) turn(ctx context.Context, r request, verb string, out Reply) error {
 	book := p.client.book
 	if book.Mount == "" {
 		return call.Errorf(call.Internal, "internal error")
 	}
 	r.path = strings.TrimSuffix(book.Mount+"/"+verb+"/"+book.Path.String()+"/"+p.at+"/"+r.path, "/")
 	r.caller = p.key
-	return p.client.asGateway(ctx, r, &envelope{Data: out})
+	if out == nil {
+		return p.client.asGateway(ctx, r, nil)
+	}
+	return p.client.asGateway(ctx, r, wantData(out))
 }
 
 // write writes a note that nobody else has written meanwhile.
@@ -107,21 +110,35 @@ func (p page) write(ctx context.Context, n note) error {
 	if err != nil {
 		return err
 	}
-	return p.turn(ctx, request{method: put, path: n.name(), body: raw}, "data", nil)
+	return p.turn(ctx, request{method: put, path: n.name(), body: raw}, "data", &written{})
 }
 
 // read finds a note. What is on another caller's page and what never was are the
 // same NotFound.
 func (p page) read(ctx context.Context, name string) (note, error) {
-	var reply struct {
-		Data     note `json:"data"`
-		Metadata struct {
-			Version int `json:"version"`
-		} `json:"metadata"`
-	}
+	var reply noteReply
 	err := p.turn(ctx, request{method: get, path: name}, "data", &reply)
 	reply.Data.version = reply.Metadata.Version
 	return reply.Data, err
+}
+
+// written is what KV version 2 answers to a write.
+type written struct {
+	Version int `json:"version"`
+}
+
+// Complete implements Reply.
+func (w *written) Complete() bool { return w.Version > 0 }
+
+// noteReply is what KV version 2 answers to a read of a note.
+type noteReply struct {
+	Data     note    `json:"data"`
+	Metadata written `json:"metadata"`
+}
+
+// Complete implements Reply.
+func (r *noteReply) Complete() bool {
+	return r.Metadata.Complete() && r.Data.Expires > 0 && r.Data.Lease+r.Data.Accessor != ""
 }
 
 func (p page) drop(ctx context.Context, n note) error {
@@ -130,9 +147,7 @@ func (p page) drop(ctx context.Context, n note) error {
 
 // names lists what is on the page, without reading it.
 func (p page) names(ctx context.Context) ([]string, error) {
-	var list struct {
-		Keys []string `json:"keys"`
-	}
+	var list keyList
 	err := p.turn(ctx, request{method: get, query: url.Values{"list": {"true"}}}, "metadata", &list)
 	if call.Is(err, call.NotFound) {
 		return nil, nil

@@ -14,9 +14,15 @@ import (
 // reply was read.
 var errBroken = errors.New("connection to Vault broke")
 
+// errUnanswered marks a request that reached Vault and got no complete answer.
+var errUnanswered = errors.New("no complete answer from Vault")
+
 // mapBroken maps a request that got no complete answer.
 func mapBroken(f failure) error {
 	cause := scrub(f.err)
+	if f.sent {
+		cause = errors.Join(errUnanswered, cause)
+	}
 	timeout := errors.Is(f.err, context.DeadlineExceeded)
 	if ne, ok := errors.AsType[net.Error](f.err); ok {
 		timeout = timeout || ne.Timeout()

@@ -1,12 +1,12 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"time"
 
-	"portcullis/gateway/call"
 	"portcullis/gateway/vault/readcache"
 )
 
@@ -39,7 +39,7 @@ func (s *Session) cacheable(r request) bool {
 }
 
 // fromCache reads through the cache.
-func (s *Session) fromCache(ctx context.Context, r request, out any) error {
+func (s *Session) fromCache(ctx context.Context, r request, out Reply) error {
 	token, err := s.cell.Token(ctx)
 	if err != nil {
 		return tokenFailed(err)
@@ -50,17 +50,34 @@ func (s *Session) fromCache(ctx context.Context, r request, out any) error {
 	if raw != nil {
 		s.use.Hit, s.use.Age = true, age
 	} else {
-		var answer json.RawMessage
-		if err := s.asCaller(ctx, r, &envelope{Data: &answer}); err != nil {
+		k := &kept{out: out}
+		if err := s.asCaller(ctx, r, wantData(k)); err != nil {
 			return err
 		}
-		raw = answer
-		s.client.cache.Put(question, raw)
+		s.client.cache.Put(question, k.raw)
+		return nil
 	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return call.Wrap(call.VaultError, "Vault error", errors.New("decode Vault's reply"))
+	if !(&kept{out, raw}).Complete() {
+		return incomplete(r, errors.New("it lacks data"))
 	}
 	return nil
+}
+
+// kept is an answer whose data are kept as they came.
+type kept struct {
+	out Reply // nil when nothing is needed of them
+	raw []byte
+}
+
+// UnmarshalJSON keeps a copy.
+func (k *kept) UnmarshalJSON(raw []byte) error {
+	k.raw = bytes.Clone(raw)
+	return nil
+}
+
+// Complete decodes what is kept.
+func (k *kept) Complete() bool {
+	return k.out == nil || json.Unmarshal(k.raw, k.out) == nil && k.out.Complete()
 }
 
 // writing drops what the cache has about the resource that a request changes, and

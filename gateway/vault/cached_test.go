@@ -25,9 +25,7 @@ func TestReadCache(t *testing.T) {
 	path := "data/" + c.Prefix.String() + "/app"
 	look := func(g call.Grant) (string, vault.CacheUse) {
 		t.Helper()
-		var reply struct {
-			Data map[string]string `json:"data"`
-		}
+		var reply secret
 		s := open(t, cl, g)
 		if err := s.Get(t.Context(), path, nil, &reply); err != nil {
 			t.Fatal(err)

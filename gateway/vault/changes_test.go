@@ -138,7 +138,7 @@ func TestListenFollowsAStandby(t *testing.T) {
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	}))
 	defer standby.Close()
-	h, stop := listen(t, newClient(t, vault.Config{Addr: standby.URL, Login: vault.Login{Token: "own"}}))
+	h, stop := listen(t, newClient(t, vault.Config{Addr: standby.URL, Nodes: []string{e.URL}, Login: vault.Login{Token: "own"}}))
 	eventually(t, "a stream", func() bool { return h.String() == "opened" })
 	if err := stop(); err != nil || asked != 1 {
 		t.Errorf("got %v, asked %d times", err, asked)

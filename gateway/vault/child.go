@@ -64,10 +64,10 @@ func (h *holder) create(ctx context.Context, p *purse, role, kind string, ttl ti
 	if err != nil {
 		return credential.Token{}, err
 	}
-	var reply authReply
+	a := wantToken()
 	// Nobody gets to know a token whose reply is lost, so asking again is safe.
-	err = h.of.client.asGateway(ctx, request{method: post, path: "auth/token/create/" + role, body: raw, caller: h.key, safe: kind == "batch"}, &reply)
-	return reply.token(), childFailed(err)
+	err = h.of.client.asGateway(ctx, request{method: post, path: "auth/token/create/" + role, body: raw, caller: h.key, safe: kind == "batch"}, a)
+	return a.token(), childFailed(err)
 }
 
 // childFailed hides what only the operator can mend: a role or a capability that
@@ -106,7 +106,7 @@ func (c *Client) keepToken(ctx context.Context, key, accessor string) (time.Dura
 	if err != nil {
 		return 0, err
 	}
-	var reply authReply
-	err = c.asGateway(ctx, request{method: post, path: "auth/token/renew-accessor", body: raw, caller: key, safe: true}, &reply)
-	return reply.token().Life, err
+	a := wantAuth()
+	err = c.asGateway(ctx, request{method: post, path: "auth/token/renew-accessor", body: raw, caller: key, safe: true}, a)
+	return a.token().Life, err
 }

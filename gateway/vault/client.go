@@ -24,6 +24,7 @@ import (
 // Config says where Vault is and how the gateway proves itself to it.
 type Config struct {
 	Addr      string        // http(s)://host:port
+	Nodes     []string      // further addresses of the same cluster that tokens may go to when a standby redirects
 	Namespace string        // Vault Enterprise, empty for none
 	Timeout   time.Duration // of one request, from first byte sent to last byte read, 0 for ten seconds
 
@@ -62,6 +63,7 @@ type Client struct {
 	gate    *gate.Gate
 	breaker *breaker.Breaker
 	standby standby
+	nodes   *trusted
 	login   Login
 	root    *credential.Cell // the gateway's own token
 	retired sync.WaitGroup   // tokens of the gateway's that are about to be revoked
@@ -101,10 +103,15 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	nodes, err := newTrusted(append([]string{c.Addr}, c.Nodes...)...)
+	if err != nil {
+		return nil, err
+	}
 	cl := &Client{
-		base: base, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), cache: newCache(c.CacheTTL), book: c.Book, log: c.Log,
+		base: base, nodes: nodes, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), cache: newCache(c.CacheTTL), book: c.Book, log: c.Log,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
+	cl.breaker.Alive = cl.alive
 	cl.root = cl.newRoot()
 	cl.holders = &holders{client: cl, Children: c.Children.withDefaults(), all: map[string]*holder{}, dying: map[string]bool{}}
 	return cl, nil
@@ -175,7 +182,8 @@ func (c *Client) Ready(ctx context.Context) error {
 	}
 	t, err := c.root.Token(ctx)
 	if err == nil && c.refused.Load() {
-		return c.lookUp(ctx, t, nil)
+		_, err = c.lookUp(ctx, t)
+		return err
 	}
 	return tokenFailed(err)
 }

@@ -31,11 +31,15 @@ func mapError(f failure) error {
 	if !ok {
 		return mapBroken(f)
 	}
+	data, spoke := body(f.resp)
+	if spoke = spoke || emptyNotFound(f); !spoke && (re.RawError || re.Errors == nil) {
+		return notVault(f, re)
+	}
 	cause := fmt.Errorf("vault answered %d: %s", re.StatusCode, clip(strings.Join(re.Errors, "; ")))
 	texts := strings.Join(re.Errors, "\n")
 	switch re.StatusCode {
 	case http.StatusBadRequest:
-		return badRequest(texts, body(f.resp), cause)
+		return badRequest(texts, data, cause)
 	case http.StatusForbidden:
 		if strings.Contains(texts, "invalid token") {
 			return call.Wrap(call.VaultAuth, "Vault no longer accepts the gateway", cause)
@@ -45,7 +49,7 @@ func mapError(f failure) error {
 		}
 		return call.Wrap(call.Forbidden, "denied by Vault's policy", cause)
 	case http.StatusNotFound:
-		return &NotFoundError{Body: body(f.resp)}
+		return &NotFoundError{Body: data}
 	case http.StatusMethodNotAllowed:
 		return call.Wrap(call.InvalidRequest, "Vault does not support this operation here", cause)
 	case http.StatusPreconditionFailed:
@@ -117,19 +121,53 @@ func (e *RefusedError) Error() string { return e.err.Error() }
 // Unwrap makes it a call.Error for everybody who does not look closer.
 func (e *RefusedError) Unwrap() error { return e.err }
 
-// body returns the data of an error reply, nil when it has none.
-func body(resp *api.Response) []byte {
+// body returns the data of an error reply, nil when it has none, and whether the reply
+// is one of Vault's, which bear an id even when they have no errors.
+func body(resp *api.Response) (data []byte, spoke bool) {
 	if resp == nil {
-		return nil
+		return nil, false
 	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
 	var env struct {
-		Data json.RawMessage `json:"data"`
+		RequestID string          `json:"request_id"`
+		Data      json.RawMessage `json:"data"`
 	}
-	if err != nil || json.Unmarshal(raw, &env) != nil || string(env.Data) == "null" {
-		return nil
+	if err != nil || json.Unmarshal(raw, &env) != nil {
+		return nil, false
 	}
-	return env.Data
+	if string(env.Data) == "null" {
+		env.Data = nil
+	}
+	return env.Data, env.RequestID != ""
+}
+
+// emptyNotFound reports whether Vault has said that there is nothing to patch. It does
+// so with an empty body (KV version 2, 1.21); its answers are never to be stored.
+func emptyNotFound(f failure) bool {
+	return f.req.method == patch && f.resp != nil && f.resp.StatusCode == http.StatusNotFound &&
+		f.resp.Header.Get("Cache-Control") == "no-store" && f.resp.Header.Get("Content-Type") == "application/json"
+}
+
+// notVault maps an error that something between the gateway and Vault has answered
+// with, such as a load balancer. Its text is not kept. It may have passed the request
+// on before.
+func notVault(f failure, re *api.ResponseError) error {
+	status := re.StatusCode
+	cause := fmt.Errorf("something else than Vault answered %d", status)
+	switch {
+	case status == http.StatusBadRequest && strings.Contains(strings.Join(re.Errors, ""), "HTTP request to an HTTPS server"): // net/http
+		return unavailable(errors.New("there is an HTTPS server at VAULT_ADDR, which must begin with https"))
+	case status == http.StatusTooManyRequests: // RFC 6585: the request was not served
+		return retryLater(call.RateLimited, "too many requests on the way to Vault", f.resp, cause)
+	case status == http.StatusRequestEntityTooLarge:
+		return call.Wrap(call.BodyTooLarge, "the request is too large for what stands before Vault", cause)
+	case !f.req.readOnly():
+		return incomplete(f.req, cause)
+	case status == http.StatusServiceUnavailable, status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
+		return retryLater(call.VaultUnavailable, "Vault is not available", f.resp, cause)
+	default:
+		return incomplete(f.req, cause)
+	}
 }
 
 func clip(s string) string {

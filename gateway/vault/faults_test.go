@@ -180,7 +180,7 @@ func TestAnswers(t *testing.T) {
 		"not supported": {http.StatusMethodNotAllowed, `{"errors":["unsupported operation"]}`, call.InvalidRequest, 0},
 		"nobody leads":  {http.StatusInternalServerError, `{"errors":["local node not active but active cluster node not found"]}`, call.VaultUnavailable, 7 * time.Second},
 		"moved":         {http.StatusMovedPermanently, ``, call.VaultError, 0},
-		"not JSON":      {http.StatusOK, `<html>`, call.VaultError, 0},
+		"not JSON":      {http.StatusOK, `<html>`, call.OutcomeUnknown, 0},
 		"redirected":    {http.StatusTemporaryRedirect, ``, call.OutcomeUnknown, 0},
 	}
 	for name, tc := range cases {
@@ -214,7 +214,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		_, _ = io.WriteString(w, `{"data":{"data":{"value":"v"}}}`)
+		_, _ = io.WriteString(w, answer)
 	})
 	for range 100 {
 		if _, err := read(t, cl, caller("b")); !call.Is(err, call.VaultUnavailable) {
@@ -240,7 +240,7 @@ func TestOneCallerCannotTakeEveryPlace(t *testing.T) {
 		if r.URL.Path == "/v1/secret/data/mcp/slow/app" {
 			<-hold
 		}
-		_, _ = io.WriteString(w, `{"data":{"data":{"value":"v"}}}`)
+		_, _ = io.WriteString(w, answer)
 	})
 	var wg sync.WaitGroup
 	var busy atomic.Int64

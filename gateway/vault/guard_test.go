@@ -60,6 +60,9 @@ type issued struct {
 	Password    string `json:"password"`
 }
 
+// Complete implements vault.Reply.
+func (i *issued) Complete() bool { return i.Username != "" }
+
 func issue(t *testing.T, cl *vault.Client, c *call.Caller, limit time.Duration) (issued, error) {
 	t.Helper()
 	s := open(t, cl, dbGrant(c, "db.issue_creds", limit))

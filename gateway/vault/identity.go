@@ -27,8 +27,8 @@ func (c *Client) newRoot() *credential.Cell {
 }
 
 // asGateway sends a request with the gateway's own token.
-func (c *Client) asGateway(ctx context.Context, r request, out any) error {
-	return c.send(ctx, c.root, r, out)
+func (c *Client) asGateway(ctx context.Context, r request, a *answer) error {
+	return c.send(ctx, c.root, r, a)
 }
 
 // lookEvery bounds how long a change of the token is not noticed by keepRoot.
@@ -61,11 +61,21 @@ func (c *Client) keepRoot(ctx context.Context) {
 
 // lookUp asks what Vault knows of the gateway's own token (auth/token/lookup-self,
 // Vault API).
-func (c *Client) lookUp(ctx context.Context, t credential.Token, reply any) error {
-	err := c.roundTrip(ctx, request{method: get, path: "auth/token/lookup-self", token: t.Value}, reply)
+func (c *Client) lookUp(ctx context.Context, t credential.Token) (known tokenFacts, err error) {
+	err = c.roundTrip(ctx, request{method: get, path: "auth/token/lookup-self", token: t.Value}, wantData(&known))
 	c.accepted(err)
-	return err
+	return known, err
 }
+
+// tokenFacts are what Vault knows of a token.
+type tokenFacts struct {
+	Accessor  *string `json:"accessor"`
+	TTL       int64   `json:"ttl"` // seconds, 0 for a token that does not end
+	Renewable bool    `json:"renewable"`
+}
+
+// Complete implements Reply.
+func (f *tokenFacts) Complete() bool { return f.Accessor != nil }
 
 // accepted keeps, and says once, whether Vault takes the gateway's own token: what
 // came of a request with it.
@@ -89,28 +99,23 @@ func (c *Client) learnLife(ctx context.Context, t credential.Token) time.Duratio
 		}
 		return lookEvery // somebody else renews it
 	}
-	var reply struct {
-		Data struct {
-			TTL       int64 `json:"ttl"`
-			Renewable bool  `json:"renewable"`
-		} `json:"data"`
-	}
-	if err := c.lookUp(ctx, t, &reply); err != nil {
+	known, err := c.lookUp(ctx, t)
+	if err != nil {
 		return lookEvery
 	}
-	if reply.Data.TTL == 0 || !reply.Data.Renewable {
+	if known.TTL == 0 || !known.Renewable {
 		return time.Hour
 	}
-	c.root.Renewed(t.Value, time.Duration(reply.Data.TTL)*time.Second)
+	c.root.Renewed(t.Value, time.Duration(known.TTL)*time.Second)
 	return 0
 }
 
 // renewRoot prolongs the gateway's token (auth/token/renew-self, Vault API). Near
 // its longest life Vault gives less and less; then another one is got.
 func (c *Client) renewRoot(ctx context.Context, t credential.Token) {
-	var reply authReply
-	err := c.roundTrip(ctx, request{method: post, path: "auth/token/renew-self", token: t.Value, body: []byte("{}"), safe: true}, &reply)
-	life := reply.token().Life
+	a := wantAuth()
+	err := c.roundTrip(ctx, request{method: post, path: "auth/token/renew-self", token: t.Value, body: []byte("{}"), safe: true}, a)
+	life := a.token().Life
 	switch {
 	case err == nil && (life > t.Life/2 || !c.login.logsIn()):
 		c.root.Renewed(t.Value, life)

@@ -19,6 +19,14 @@ type Lease struct {
 // SetLease keeps what the reply says about its lease.
 func (l *Lease) SetLease(got Lease) { *l = got }
 
+// LeaseID is the lease's id, empty for no lease.
+func (l *Lease) LeaseID() string { return l.ID }
+
+// Expires is when a lease that has just been granted ends, RFC 3339.
+func (l Lease) Expires() string {
+	return time.Now().Add(time.Duration(l.Duration) * time.Second).UTC().Format(time.RFC3339)
+}
+
 // Held is a lease that the caller holds.
 type Held struct {
 	ID      string
@@ -178,8 +186,9 @@ func (c *Client) renewLease(ctx context.Context, key, id string, increment int) 
 	if err != nil {
 		return l, err
 	}
-	err = c.asGateway(ctx, request{method: put, path: "sys/leases/renew", body: raw, caller: key}, &l)
-	return l, err
+	a := wantLease()
+	err = c.asGateway(ctx, request{method: put, path: "sys/leases/renew", body: raw, caller: key}, a)
+	return a.Lease, err
 }
 
 // endLease revokes a lease and returns when what it was for is gone

@@ -46,17 +46,39 @@ type unwrapped struct {
 	secretID string
 }
 
-// authReply is the part of Vault's reply to a login or a token creation.
+// authReply is the part of an answer that is about a token.
 type authReply struct {
-	Auth struct {
-		ClientToken   string `json:"client_token"`
-		Accessor      string `json:"accessor"`
-		LeaseDuration int64  `json:"lease_duration"`
-		Renewable     bool   `json:"renewable"`
-	} `json:"auth"`
+	ClientToken   string `json:"client_token"`
+	Accessor      string `json:"accessor"`
+	LeaseDuration int64  `json:"lease_duration"` // seconds
+	Renewable     bool   `json:"renewable"`
 }
 
-func (a authReply) token() credential.Token {
+// wantToken needs a token.
+func wantToken() *answer {
+	return &answer{missing: func(a *answer) string {
+		if a.Auth == nil || a.Auth.ClientToken == "" {
+			return "a token"
+		}
+		return ""
+	}}
+}
+
+// wantAuth needs to know how long a token lives now; which one it is, is known.
+func wantAuth() *answer {
+	return &answer{missing: func(a *answer) string {
+		if a.Auth == nil {
+			return "auth"
+		}
+		return ""
+	}}
+}
+
+// token is the token that an answer is about, the zero Token for none.
+func (a *answer) token() credential.Token {
+	if a.Auth == nil {
+		return credential.Token{}
+	}
 	return credential.Token{
 		Value: a.Auth.ClientToken, Accessor: a.Auth.Accessor,
 		Life: time.Duration(a.Auth.LeaseDuration) * time.Second, Renewable: a.Auth.Renewable,
@@ -98,9 +120,9 @@ func (c *Client) present(ctx context.Context, mount string, credentials map[stri
 	if err != nil {
 		return credential.Token{}, err
 	}
-	var reply authReply
-	err = c.roundTrip(ctx, request{method: post, path: "auth/" + mount + "/login", body: raw, safe: true}, &reply)
-	return reply.token(), loginFailed(err)
+	a := wantToken()
+	err = c.roundTrip(ctx, request{method: post, path: "auth/" + mount + "/login", body: raw, safe: true}, a)
+	return a.token(), loginFailed(err)
 }
 
 // loginFailed tells a Vault that is away from one that does not let the gateway in.
@@ -139,16 +161,12 @@ func (c *Client) secretID(ctx context.Context, u *unwrapped) (string, error) {
 // unwrapSecretID opens a wrapping token, once it is known where it was made:
 // anybody can wrap a secret id of his own (sys/wrapping/lookup, Vault API).
 func (c *Client) unwrapSecretID(ctx context.Context, token string) (string, error) {
-	var made struct {
-		Data struct {
-			Path string `json:"creation_path"`
-		} `json:"data"`
-	}
+	var made wrapping
 	raw, err := json.Marshal(map[string]string{"token": token})
 	if err != nil {
 		return "", err
 	}
-	err = c.roundTrip(ctx, request{method: post, path: "sys/wrapping/lookup", body: raw, safe: true}, &made)
+	err = c.roundTrip(ctx, request{method: post, path: "sys/wrapping/lookup", body: raw, safe: true}, wantData(&made))
 	if err != nil {
 		return "", loginFailed(err)
 	}
@@ -156,17 +174,29 @@ func (c *Client) unwrapSecretID(ctx context.Context, token string) (string, erro
 	if c.login.Mount != "" {
 		mount = c.login.Mount
 	}
-	if p := made.Data.Path; !strings.HasPrefix(p, "auth/"+mount+"/role/") || !strings.HasSuffix(p, "/secret-id") {
+	if p := made.Path; !strings.HasPrefix(p, "auth/"+mount+"/role/") || !strings.HasSuffix(p, "/secret-id") {
 		return "", call.Wrap(call.VaultAuth, "the gateway cannot log in to Vault", fmt.Errorf("secret id was wrapped at another path"))
 	}
-	var opened struct {
-		Data struct {
-			SecretID string `json:"secret_id"`
-		} `json:"data"`
-	}
-	err = c.roundTrip(ctx, request{method: post, path: "sys/wrapping/unwrap", token: token, body: []byte("{}")}, &opened)
-	return opened.Data.SecretID, loginFailed(err)
+	var opened secretID
+	err = c.roundTrip(ctx, request{method: post, path: "sys/wrapping/unwrap", token: token, body: []byte("{}")}, wantData(&opened))
+	return opened.SecretID, loginFailed(err)
 }
+
+// wrapping is what Vault says of a wrapping token.
+type wrapping struct {
+	Path string `json:"creation_path"`
+}
+
+// Complete implements Reply.
+func (w *wrapping) Complete() bool { return w.Path != "" }
+
+// secretID is what a wrapping token of a secret id holds.
+type secretID struct {
+	SecretID string `json:"secret_id"`
+}
+
+// Complete implements Reply.
+func (s *secretID) Complete() bool { return s.SecretID != "" }
 
 // readSecret reads a file that holds nothing else. The error names no content.
 func readSecret(file string) (string, error) {

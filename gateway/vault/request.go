@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/hashicorp/vault/api"
 
 	"portcullis/gateway/call"
@@ -40,6 +39,7 @@ type request struct {
 	wrapTTL string // not empty: Vault wraps its answer
 	safe    bool   // changes nothing although it is not a GET
 	mints   bool   // makes something although it is a GET
+	leases  bool   // the answer must have a lease
 
 	to *url.URL // where a standby says that the active node is, nil for the configured one
 }
@@ -53,7 +53,7 @@ const maxReply = 32 << 20
 // send sends a request with the token of a cell. When Vault no longer knows the
 // token and another can be had, the request is sent once more: Vault has done
 // nothing for the dead one.
-func (c *Client) send(ctx context.Context, cell *credential.Cell, r request, out any) (err error) {
+func (c *Client) send(ctx context.Context, cell *credential.Cell, r request, a *answer) (err error) {
 	t, err := cell.Token(ctx)
 	if err != nil {
 		return tokenFailed(err)
@@ -62,7 +62,7 @@ func (c *Client) send(ctx context.Context, cell *credential.Cell, r request, out
 		defer func() { c.accepted(err) }()
 	}
 	r.token = t.Value
-	err = c.roundTrip(ctx, r, out)
+	err = c.roundTrip(ctx, r, a)
 	if !call.Is(err, call.VaultAuth) || cell == c.root && !c.login.renews() {
 		return err
 	}
@@ -71,33 +71,46 @@ func (c *Client) send(ctx context.Context, cell *credential.Cell, r request, out
 		return tokenFailed(err)
 	}
 	r.token = t.Value
-	return c.roundTrip(ctx, r, out)
+	return c.roundTrip(ctx, r, a)
 }
 
-// roundTrip sends a request and decodes the whole reply into out, which may be
-// nil. A read is tried a second time when its connection broke; nothing else is
+// roundTrip sends a request and decodes the whole answer into a; nil needs nothing of
+// it. A read is tried a second time when its connection broke; nothing else is
 // ever sent twice. Errors are *call.Error.
-func (c *Client) roundTrip(ctx context.Context, r request, out any) error {
-	err := c.pass(ctx, r, out)
+func (c *Client) roundTrip(ctx context.Context, r request, a *answer) error {
+	if a == nil {
+		a = &answer{}
+	}
+	err := c.pass(ctx, r, a)
 	if r.readOnly() && errors.Is(err, errBroken) && ctx.Err() == nil {
-		err = c.pass(ctx, r, out)
+		err = c.pass(ctx, r, a)
 	}
 	return err
 }
 
-// pass sends a request when it is its turn and Vault is there.
-func (c *Client) pass(ctx context.Context, r request, out any) error {
+// pass sends a request when it is its turn and Vault is there. A change that is sent
+// outlives its caller: it goes on to its own deadline, in its place, so that what came
+// of it is known and on record.
+func (c *Client) pass(ctx context.Context, r request, a *answer) error {
 	if err := c.gate.Enter(ctx, r.caller); err != nil {
 		return refused(err)
 	}
 	defer c.gate.Leave(r.caller)
+	if !r.readOnly() {
+		if ctx.Err() != nil {
+			return refused(ctx.Err()) // it has not been sent, so it need not be
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
 	if !c.breaker.Allow() {
 		return unavailable(errOpen)
 	}
 	result, start := breaker.Nothing, time.Now() // a panic says nothing
 	defer func() { c.breaker.Done(result, start) }()
-	err := c.exchange(ctx, r, out)
-	result = verdict(err)
+	err := c.exchange(ctx, r, a)
+	if err == nil || ctx.Err() == nil { // what ended because the caller left says nothing about Vault
+		result = verdict(err)
+	}
 	return err
 }
 
@@ -114,12 +127,15 @@ func refused(err error) error {
 	return e
 }
 
-// verdict is what a failure says about Vault: only one without an answer counts.
+// verdict is what a failure says about Vault: only one without an answer counts, and
+// one request without an answer may just have been slow.
 func verdict(err error) breaker.Result {
 	switch e := call.AsError(err); {
 	case e == nil:
 		return breaker.OK
-	case e.Code == call.VaultUnavailable, e.Code == call.VaultTimeout, e.Code == call.OutcomeUnknown:
+	case errors.Is(err, errUnanswered):
+		return breaker.Silent
+	case e.Code == call.VaultUnavailable:
 		return breaker.Failed
 	case e.Code == call.Canceled:
 		return breaker.Nothing
@@ -128,9 +144,21 @@ func verdict(err error) breaker.Result {
 	}
 }
 
-// exchange is one request and its whole reply, and once more when a standby has
+// aliveTimeout bounds the question whether Vault answers at all.
+const aliveTimeout = 2 * time.Second
+
+// alive reports whether Vault answers the cheapest request that needs all of it
+// (auth/token/lookup-self, Vault API). A status of 5xx is no answer.
+func (c *Client) alive() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), min(c.timeout, aliveTimeout))
+	defer cancel()
+	r := request{method: get, path: "auth/token/lookup-self", token: c.root.Peek().Value}
+	return verdict(c.exchange(ctx, r, &answer{})) == breaker.OK
+}
+
+// exchange is one request and its whole answer, and once more when a standby has
 // said where to go.
-func (c *Client) exchange(ctx context.Context, r request, out any) error {
+func (c *Client) exchange(ctx context.Context, r request, a *answer) error {
 	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -153,12 +181,12 @@ func (c *Client) exchange(ctx context.Context, r request, out any) error {
 		return mapError(failure{err: err, resp: resp, req: r, sent: sent.Load(), gone: errors.Is(parent.Err(), context.Canceled)})
 	}
 	if resp.StatusCode < http.StatusMultipleChoices {
-		return decode(parent, r, resp, out)
+		return decode(parent, r, resp, a)
 	}
-	if r, err = c.standby.redirect(r, resp, stay); err != nil {
+	if r, err = c.redirected(ctx, r, resp, stay); err != nil {
 		return err
 	}
-	return c.exchange(parent, r, out)
+	return c.exchange(parent, r, a)
 }
 
 // issue sends the request through vault/api with the request's own headers. Vault
@@ -192,23 +220,17 @@ func (c *Client) issue(ctx context.Context, r request, stay bool) (*api.Response
 	}
 }
 
-func decode(ctx context.Context, r request, resp *api.Response, out any) error {
+// decode reads the whole answer and checks that it has what the request needs.
+func decode(ctx context.Context, r request, resp *api.Response, a *answer) error {
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	if err == nil && len(raw) > maxReply {
-		return call.Wrap(call.VaultError, "Vault error", errors.New("reply of Vault is too long"))
+		return incomplete(r, errors.New("it is too long"))
 	}
 	if err != nil {
 		return mapError(failure{err: err, req: r, sent: true, gone: errors.Is(ctx.Err(), context.Canceled)})
 	}
-	if out == nil || len(raw) == 0 {
-		return nil
-	}
-	if text, ok := out.(*string); ok {
-		*text = string(raw)
-		return nil
-	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return call.Wrap(call.VaultError, "Vault error", errors.New("decode Vault's reply"))
+	if err := a.decode(resp.StatusCode, raw); err != nil {
+		return incomplete(r, err)
 	}
 	return nil
 }

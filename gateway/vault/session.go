@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/url"
 
 	"portcullis/gateway/call"
@@ -18,6 +19,7 @@ type Session struct {
 	cell   *credential.Cell
 	wraps  bool // what Vault answers is wrapped
 	use    CacheUse
+	warned []string // what Vault has warned of
 }
 
 // Open opens a session for a grant. A void grant is refused, and so is one that
@@ -41,19 +43,19 @@ func (s *Session) Grant() call.Grant { return s.grant }
 func (s *Session) Caller() *call.Caller { return s.grant.Caller() }
 
 // Get reads path below the mount and decodes the reply's data into out.
-func (s *Session) Get(ctx context.Context, path string, query url.Values, out any) error {
+func (s *Session) Get(ctx context.Context, path string, query url.Values, out Reply) error {
 	return s.do(ctx, request{method: get, path: path, query: query}, out)
 }
 
 // List lists path below the mount (GET ?list=true, Vault API) and decodes the
 // reply's data into out.
-func (s *Session) List(ctx context.Context, path string, out any) error {
+func (s *Session) List(ctx context.Context, path string, out Reply) error {
 	return s.do(ctx, request{method: get, path: path, query: url.Values{"list": {"true"}}}, out)
 }
 
 // Put writes body, a JSON-encodable value, to path below the mount and decodes
 // the reply's data into out.
-func (s *Session) Put(ctx context.Context, path string, body, out any) error {
+func (s *Session) Put(ctx context.Context, path string, body any, out Reply) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -63,7 +65,7 @@ func (s *Session) Put(ctx context.Context, path string, body, out any) error {
 
 // Query is Put for what changes nothing in Vault although it is not a GET, such
 // as decrypting. It may be sent twice.
-func (s *Session) Query(ctx context.Context, path string, body, out any) error {
+func (s *Session) Query(ctx context.Context, path string, body any, out Reply) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -73,27 +75,51 @@ func (s *Session) Query(ctx context.Context, path string, body, out any) error {
 
 // Mint is Get for what makes a credential with a lease although it is a GET. It is
 // never sent twice, and refused when the caller holds as many leases as it may.
-func (s *Session) Mint(ctx context.Context, path string, out any) error {
+func (s *Session) Mint(ctx context.Context, path string, out Reply) error {
 	if err := s.client.room(ctx, s.Caller()); err != nil {
 		return err
 	}
-	return s.do(ctx, request{method: get, path: path, mints: true}, out)
+	return s.issue(ctx, request{method: get, path: path, mints: true, leases: true}, out)
+}
+
+// MintOnce is Put for what makes a credential with a lease that ends with its first
+// use.
+func (s *Session) MintOnce(ctx context.Context, path string, body any, out Reply) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return s.issue(ctx, request{method: put, path: path, body: raw, leases: true}, out)
+}
+
+// issue sends a request that makes a lease.
+func (s *Session) issue(ctx context.Context, r request, out Reply) error {
+	err := s.do(ctx, r, out)
+	if l, ok := out.(leased); ok && err != nil && l.LeaseID() != "" {
+		// The answer lacks something, but the lease is there and nobody else knows of it.
+		err = errors.Join(err, s.Discard(context.WithoutCancel(ctx), l.LeaseID()))
+	}
+	return err
 }
 
 // Text reads path below the mount where Vault answers plain text.
 func (s *Session) Text(ctx context.Context, path string) (string, error) {
-	var text string
-	err := s.do(ctx, request{method: get, path: path}, &text)
-	return text, err
+	r, err := s.below(request{method: get, path: path})
+	if err != nil {
+		return "", err
+	}
+	a := wantText()
+	err = s.asCaller(ctx, r, a)
+	return a.body, err
 }
 
 // PutRaw is Put with a body that is JSON text already.
-func (s *Session) PutRaw(ctx context.Context, path string, body []byte, out any) error {
+func (s *Session) PutRaw(ctx context.Context, path string, body []byte, out Reply) error {
 	return s.do(ctx, request{method: put, path: path, body: body}, out)
 }
 
 // PatchRaw merges body into what is at path (RFC 7396).
-func (s *Session) PatchRaw(ctx context.Context, path string, body []byte, out any) error {
+func (s *Session) PatchRaw(ctx context.Context, path string, body []byte, out Reply) error {
 	return s.do(ctx, request{method: patch, path: path, body: body}, out)
 }
 
@@ -102,24 +128,30 @@ func (s *Session) Delete(ctx context.Context, path string) error {
 	return s.do(ctx, request{method: del, path: path}, nil)
 }
 
-// envelope is the outer form of Vault's replies.
-type envelope struct {
-	Lease
-	Data any `json:"data"`
+// leased is implemented by outputs that want to know their lease.
+type leased interface {
+	SetLease(Lease)
+	LeaseID() string
 }
 
-// leased is implemented by outputs that want to know their lease.
-type leased interface{ SetLease(Lease) }
-
-// do sends a request below the granted mount.
-func (s *Session) do(ctx context.Context, r request, out any) error {
+// below is a request below the granted mount.
+func (s *Session) below(r request) (request, error) {
 	mount := s.grant.Terms().Resource.Mount
 	p, err := call.ParsePath(mount + "/" + r.path)
 	if err != nil || mount == "" {
-		return call.Wrap(call.Internal, "internal error", err)
+		return r, call.Wrap(call.Internal, "internal error", err)
 	}
 	r.path = p.String()
 	r.caller, r.id = s.Caller().Key(), s.grant.Terms().DecisionID
+	return r, nil
+}
+
+// do sends a request below the granted mount.
+func (s *Session) do(ctx context.Context, r request, out Reply) error {
+	r, err := s.below(r)
+	if err != nil {
+		return err
+	}
 	defer s.writing(r)()
 	if s.cacheable(r) {
 		return s.fromCache(ctx, r, out)
@@ -128,10 +160,7 @@ func (s *Session) do(ctx context.Context, r request, out any) error {
 }
 
 // send sends a request of the operation's with the caller's token.
-func (s *Session) send(ctx context.Context, r request, out any) error {
-	if _, text := out.(*string); text {
-		return s.asCaller(ctx, r, out)
-	}
+func (s *Session) send(ctx context.Context, r request, out Reply) error {
 	if s.wraps {
 		r.wrapTTL = s.wrapTTL()
 		w, err := s.client.wrapped(ctx, r, s.asCaller)
@@ -140,22 +169,30 @@ func (s *Session) send(ctx context.Context, r request, out any) error {
 		}
 		return w
 	}
-	env := &envelope{Data: out}
-	err := s.asCaller(ctx, r, env)
-	if l, ok := out.(leased); ok && err == nil {
-		l.SetLease(env.Lease)
+	a := &answer{}
+	if out != nil {
+		a = wantData(out)
+	}
+	err := s.asCaller(ctx, r, a)
+	if err == nil && r.leases && a.ID == "" {
+		err = incomplete(r, errors.New("it lacks a lease"))
+	}
+	if l, ok := out.(leased); ok {
+		l.SetLease(a.Lease)
 	}
 	return err
 }
 
-func (s *Session) asCaller(ctx context.Context, r request, out any) error {
-	err := s.client.send(ctx, s.cell, r, out)
-	if !call.Is(err, call.Forbidden) || s.cell == s.client.root {
-		return err
+// asCaller sends a request with the caller's token. When Vault's policies do not let
+// the caller do what the gateway has allowed, they are put right once.
+func (s *Session) asCaller(ctx context.Context, r request, a *answer) error {
+	err := s.client.send(ctx, s.cell, r, a)
+	if call.Is(err, call.Forbidden) && s.cell != s.client.root {
+		if cell := s.holder.mend(ctx, s.Caller(), s.grant.Terms().Op); cell != nil {
+			s.cell = cell
+			err = s.client.send(ctx, cell, r, a) // Vault has done nothing
+		}
 	}
-	if cell := s.holder.mend(ctx, s.Caller(), s.grant.Terms().Op); cell != nil {
-		s.cell = cell
-		err = s.client.send(ctx, cell, r, out) // Vault has done nothing
-	}
+	s.warned = append(s.warned, a.Warnings...)
 	return err
 }

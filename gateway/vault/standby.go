@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -41,9 +40,9 @@ func (s *standby) redirect(r request, resp *api.Response, stayed bool) (request,
 		return r, call.Wrap(call.OutcomeUnknown, "Vault did not answer; whether the change was made is not known", errors.New("a standby may have forwarded the request before it redirected"))
 	case r.to != nil:
 		return r, unavailable(errors.New("vault's nodes do not agree which is the active one"))
-	case resp.Request.URL.Scheme == "https" && to.Scheme != "https", !strings.HasPrefix(to.Scheme, "http"), to.RequestURI() != resp.Request.URL.RequestURI():
+	case resp.Request.URL.Scheme == "https" && to.Scheme != "https", to.Scheme != "http" && to.Scheme != "https", to.RequestURI() != resp.Request.URL.RequestURI():
 		return r, call.Wrap(call.VaultError, "Vault error", errors.New("vault redirects to something else"))
 	}
-	r.to = &url.URL{Scheme: to.Scheme, Host: to.Host}
+	r.to = &url.URL{Scheme: to.Scheme, Host: to.Host, User: to.User}
 	return r, nil
 }

@@ -73,7 +73,7 @@ func (s *stream) open(ctx context.Context) error {
 			return c.notOpened(r, resp, err)
 		}
 		// A standby redirects this request always: that says nothing about the others.
-		if r, err = c.standby.redirect(r, &api.Response{Response: resp}, true); err != nil {
+		if r, err = c.redirected(ctx, r, &api.Response{Response: resp}, true); err != nil {
 			return err
 		}
 	}

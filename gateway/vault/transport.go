@@ -57,7 +57,21 @@ func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Body, r.GetBody = noBody{}, nil
 	}
-	return o.Transport.RoundTrip(r)
+	resp, err := o.Transport.RoundTrip(r)
+	if resp != nil && resp.Body != nil && resp.StatusCode >= http.StatusBadRequest {
+		resp.Body = limited{io.LimitReader(resp.Body, maxError), resp.Body}
+	}
+	return resp, err
+}
+
+// maxError bounds what is read of an answer that reports an error, in bytes: vault/api
+// reads all of it.
+const maxError = 1 << 20
+
+// limited reads from one and closes the other.
+type limited struct {
+	io.Reader
+	io.Closer
 }
 
 // onceKey marks the context of a request that must not be repeated.

@@ -47,7 +47,7 @@ func TestEnvironmentDoesNotLeak(t *testing.T) {
 	var seen []http.Header
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen = append(seen, r.Header.Clone())
-		_, _ = io.WriteString(w, `{"data":{"data":{"value":"v"}}}`)
+		_, _ = io.WriteString(w, answer)
 	}))
 	defer srv.Close()
 	cl := newClient(t, vault.Config{Addr: srv.URL, Login: vault.Login{Token: "own"}})
@@ -70,7 +70,7 @@ func TestNamespace(t *testing.T) {
 	var got string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header.Get("X-Vault-Namespace")
-		_, _ = io.WriteString(w, `{"data":{}}`)
+		_, _ = io.WriteString(w, answer)
 	}))
 	defer srv.Close()
 	cl := newClient(t, vault.Config{Addr: srv.URL, Namespace: "team/a", Login: vault.Login{Token: "own"}})
@@ -120,7 +120,7 @@ func TestTLS(t *testing.T) {
 		"unchecked":              {config: vault.Config{SkipVerify: true}},
 		"unknown CA":             {config: vault.Config{}, want: call.VaultUnavailable},
 		"a different server":     {config: vault.Config{CACert: cert, ServerName: "other.test"}, want: call.VaultUnavailable},
-		"plain HTTP to TLS port": {config: vault.Config{Addr: "http" + v.Addr[len("https"):]}, want: call.InvalidRequest},
+		"plain HTTP to TLS port": {config: vault.Config{Addr: "http" + v.Addr[len("https"):]}, want: call.VaultUnavailable},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestClientCertificate(t *testing.T) {
 	known.AddCert(pair.Leaf)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
-		_, _ = io.WriteString(w, `{"data":{"data":{"value":"v"}}}`)
+		_, _ = io.WriteString(w, answer)
 	}))
 	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: known, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -211,9 +211,16 @@ func TestConfigurationProblems(t *testing.T) {
 	}
 }
 
+type pathReply struct {
+	Path string `json:"path"`
+}
+
+// Complete says whether the answer has what is needed of it.
+func (r *pathReply) Complete() bool { return r.Path != "" }
+
 func ExampleClient() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprintf(w, `{"data":{"path":%q}}`, r.URL.Path)
+		_, _ = fmt.Fprintf(w, `{"request_id":"1","data":{"path":%q}}`, r.URL.Path)
 	}))
 	defer srv.Close()
 	client, err := vault.New(vault.Config{Addr: srv.URL, Login: vault.Login{Token: "token"}})
@@ -227,9 +234,7 @@ func ExampleClient() {
 		fmt.Println(err)
 		return
 	}
-	var reply struct {
-		Path string `json:"path"`
-	}
+	var reply pathReply
 	err = session.Get(context.Background(), "data/app", nil, &reply)
 	fmt.Println(reply.Path, err)
 	_, err = client.Open(context.Background(), call.Grant{})

@@ -51,6 +51,17 @@ func approle(v *vaulttest.Vault) vault.Login {
 	return vault.Login{RoleID: v.RoleID, SecretID: call.Secret(v.SecretID)}
 }
 
+// secret is what Vault answers to a read.
+type secret struct {
+	Data map[string]string `json:"data"`
+}
+
+// Complete implements vault.Reply.
+func (s *secret) Complete() bool { return s.Data != nil }
+
+// answer is what Vault answers to a read of value v.
+const answer = `{"request_id":"1","data":{"data":{"value":"v"}}}`
+
 // put writes a secret of the caller's.
 func put(t testing.TB, cl *vault.Client, c *call.Caller, value string) error {
 	t.Helper()
@@ -61,9 +72,7 @@ func put(t testing.TB, cl *vault.Client, c *call.Caller, value string) error {
 // read reads it.
 func read(t testing.TB, cl *vault.Client, c *call.Caller) (string, error) {
 	t.Helper()
-	var reply struct {
-		Data map[string]string `json:"data"`
-	}
+	var reply secret
 	err := open(t, cl, grant(c, "kv.read")).Get(t.Context(), "data/"+c.Prefix.String()+"/app", nil, &reply)
 	return reply.Data["value"], err
 }

@@ -48,20 +48,20 @@ func (s *Session) WrapAnswer() { s.wraps = true }
 // Vault API).
 func (s *Session) Wrap(ctx context.Context, body []byte) (*Wrapped, error) {
 	r := request{method: post, path: "sys/wrapping/wrap", body: body, wrapTTL: s.wrapTTL(), caller: s.Caller().Key(), id: s.grant.Terms().DecisionID}
-	w, err := s.client.wrapped(ctx, r, s.client.asGateway)
-	if err != nil {
-		return nil, err
-	}
-	return w, nil
+	return s.client.wrapped(ctx, r, s.client.asGateway)
 }
 
 // wrapped sends a request whose answer is to be wrapped. One that is not, is not
 // delivered.
-func (c *Client) wrapped(ctx context.Context, r request, send func(context.Context, request, any) error) (*Wrapped, error) {
-	var reply Wrapped
-	err := send(ctx, r, &reply)
-	if err == nil && reply.WrapInfo.Token == "" {
-		err = call.Errorf(call.VaultError, "Vault error")
+func (c *Client) wrapped(ctx context.Context, r request, send func(context.Context, request, *answer) error) (*Wrapped, error) {
+	a := &answer{missing: func(a *answer) string {
+		if a.WrapInfo == nil || a.WrapInfo.Token == "" {
+			return "a wrapping token"
+		}
+		return ""
+	}}
+	if err := send(ctx, r, a); err != nil {
+		return nil, err
 	}
-	return &reply, err
+	return &Wrapped{*a.WrapInfo}, nil
 }

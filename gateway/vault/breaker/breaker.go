@@ -12,6 +12,11 @@ import (
 type Breaker struct {
 	Failures int           // in a row, that open it
 	Rest     time.Duration // how long it stays open before one call tries
+	// Alive asks whether somebody is there. It is called before calls that got no answer
+	// open the breaker: they may have asked for something that takes long. Optional.
+	Alive func() bool
+
+	asking sync.Mutex // one question at a time; taken before mu
 
 	mu      sync.Mutex // guards the fields below
 	failed  int
@@ -23,10 +28,12 @@ type Breaker struct {
 // Result is what came of a call.
 type Result int
 
-// The results. A call that ended for a reason of the caller's says nothing.
+// The results. Silent is a call that was taken and not answered in time. A call that
+// ended for a reason of the caller's says nothing.
 const (
 	OK Result = iota
 	Failed
+	Silent
 	Nothing
 )
 
@@ -50,6 +57,11 @@ func (b *Breaker) Allow() bool {
 // when another call, made later, was answered: one slow operation must not stop
 // all others.
 func (b *Breaker) Done(r Result, start time.Time) {
+	if r == Silent {
+		b.asking.Lock()
+		defer b.asking.Unlock()
+		r = b.heard(start)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r == Failed && b.lastOK.After(start) {
@@ -67,6 +79,23 @@ func (b *Breaker) Done(r Result, start time.Time) {
 	case Nothing:
 		b.probing = false
 	}
+}
+
+// heard is what an unanswered call that began at start comes to: a failure, unless it
+// would open the breaker and somebody is there. The caller holds asking.
+func (b *Breaker) heard(start time.Time) Result {
+	if b.Alive != nil && b.opens(start) && b.Alive() {
+		return OK
+	}
+	return Failed
+}
+
+// opens reports whether the failure of a call that began at start would open the
+// breaker, or keep it open.
+func (b *Breaker) opens(start time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return (b.until.IsZero() || b.probing) && b.failed+1 >= b.Failures && !b.lastOK.After(start)
 }
 
 // Open reports whether calls fail at once.
