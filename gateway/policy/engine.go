@@ -113,6 +113,15 @@ type Status struct {
 	// Unfulfilled are the transforms that the policy asks for and that are not to be
 	// had now: the calls that they are asked of are refused.
 	Unfulfilled []string
+	Shadow      ShadowStatus
+}
+
+// ShadowStatus is what is evaluated beside the active policy and never enforced.
+type ShadowStatus struct {
+	Configured bool
+	Revision   string
+	LoadedAt   time.Time
+	LastError  string // why the newest candidate was refused, empty when it was not
 }
 
 // Status reports what is active.
@@ -124,6 +133,7 @@ func (e *Engine) Status() Status {
 		st.LastError, st.Stale, st.Expired = r.err.Error(), true, e.expired(r)
 	}
 	st.Unfulfilled = e.unfulfilled(s)
+	st.Shadow = e.shadow.status()
 	return st
 }
 

@@ -11,6 +11,11 @@ func reloads(result string) *metrics.Counter {
 	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_reloads_total{result=%q}", result))
 }
 
+// shadowReloads counts what came of new candidates: ok or refused.
+func shadowReloads(result string) *metrics.Counter {
+	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_shadow_reloads_total{result=%q}", result))
+}
+
 // shadowed counts what a shadow would have answered: same, would_deny,
 // would_allow or other.
 func shadowed(diff string) *metrics.Counter {

@@ -14,30 +14,40 @@ import (
 	"portcullis/gateway/policy/program"
 )
 
-// Watch looks for a changed policy until the context ends. A change is taken when
-// it was the same at two looks, so that files that are still being written, of
-// which some may be missing, are not taken for the policy.
+// Watch looks for a changed policy, and for a changed shadow, until the context ends.
+// A change is taken when it was the same at two looks, so that files that are still
+// being written, of which some may be missing, are not taken for the policy.
 func (e *Engine) Watch(ctx context.Context) {
 	t := time.NewTicker(e.cfg.Poll)
 	defer t.Stop()
-	seen := ""
+	active, candidate := settled{}, settled{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		digest := e.look()
-		if digest == seen {
+		if active.at(e.look(e.read(e.cfg.Dir))) {
 			_ = e.Reload(ctx) // logged and counted, and in Status
 		}
-		seen = digest
+		if e.shadow != nil && candidate.at(e.look(e.readShadow())) {
+			_ = e.ReloadShadow(ctx) // logged and counted, and in Status
+		}
 	}
 }
 
-// look is the digest of what the source holds, or what is wrong with it.
-func (e *Engine) look() string {
-	team, err := e.read(e.cfg.Dir)
+// settled is what a source held at the last look.
+type settled struct{ seen string }
+
+// at reports whether the source held the same at the look before.
+func (s *settled) at(digest string) bool {
+	same := digest == s.seen
+	s.seen = digest
+	return same
+}
+
+// look is the digest of what a source holds, or what is wrong with it.
+func (e *Engine) look(team *bundle.Bundle, err error) string {
 	if err != nil {
 		return err.Error()
 	}

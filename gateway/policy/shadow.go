@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"portcullis/gateway/op"
@@ -17,9 +18,11 @@ const waiting = 256
 // notes where that differs. Nothing it says is ever enforced. A nil shadow does
 // nothing.
 type shadow struct {
-	*snapshot
-	queue chan *record
-	log   *journal
+	candidate atomic.Pointer[snapshot]
+	refused   atomic.Pointer[refusal] // why the newest candidate is not evaluated, nil when it is
+	tried     string                  // digest of what was tried last; guarded by Engine.reload
+	queue     chan *record
+	log       *journal
 }
 
 // ShadowDiff is a line of the decision log: what the candidate would have said.
@@ -41,7 +44,7 @@ func (e *Engine) newShadow(ctx context.Context) (*shadow, error) {
 	if e.cfg.Shadow == "" {
 		return nil, nil
 	}
-	team, err := bundle.Read(e.cfg.Shadow, e.cfg.Keys) // of any age: nothing it says is enforced
+	team, err := e.readShadow()
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +52,69 @@ func (e *Engine) newShadow(ctx context.Context) (*shadow, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shadow{snapshot: s, queue: make(chan *record, waiting), log: e.log}, nil
+	c := &shadow{tried: bundle.Digest(e.core, team), queue: make(chan *record, waiting), log: e.log}
+	c.candidate.Store(s)
+	return c, nil
+}
+
+// readShadow reads the candidate, of any age: nothing it says is enforced.
+func (e *Engine) readShadow() (*bundle.Bundle, error) { return bundle.Read(e.cfg.Shadow, e.cfg.Keys) }
+
+// ReloadShadow evaluates what POLICY_SHADOW_DIR holds now, if it is another candidate
+// than before and stands every check. A candidate that is refused changes nothing:
+// the one before stays, and Status says why.
+func (e *Engine) ReloadShadow(ctx context.Context) error {
+	if e.shadow == nil {
+		return nil
+	}
+	e.reload.Lock()
+	defer e.reload.Unlock()
+	team, err := e.readShadow()
+	if err != nil {
+		return e.refuseShadow("", err)
+	}
+	digest := bundle.Digest(e.core, team)
+	if digest == e.shadow.tried {
+		if r := e.shadow.refused.Load(); r != nil {
+			return r.err
+		}
+		return nil
+	}
+	s, err := e.build(ctx, team)
+	if err != nil {
+		return e.refuseShadow(digest, err)
+	}
+	e.shadow.candidate.Store(s)
+	e.shadow.refused.Store(nil)
+	e.shadow.tried = digest
+	shadowReloads("ok").Inc()
+	e.cfg.Logger.Info("the shadow policy is evaluated beside the active one", "revision", s.Revision)
+	return nil
+}
+
+// refuseShadow notes why the newest candidate is not evaluated.
+func (e *Engine) refuseShadow(digest string, err error) error {
+	r := &refusal{err: err, since: e.cfg.Now()}
+	if before := e.shadow.refused.Load(); before == nil || before.err.Error() != err.Error() {
+		shadowReloads("refused").Inc()
+		e.cfg.Logger.Error("the newest shadow policy is refused; the one before it stays", "cause", err)
+	}
+	e.shadow.refused.Store(r)
+	e.shadow.tried = digest
+	return err
+}
+
+// status is what health says of the candidate.
+func (s *shadow) status() ShadowStatus {
+	if s == nil {
+		return ShadowStatus{}
+	}
+	c := s.candidate.Load()
+	st := ShadowStatus{Configured: true, Revision: c.Revision, LoadedAt: c.loaded}
+	if r := s.refused.Load(); r != nil {
+		st.LastError = r.err.Error()
+	}
+	return st
 }
 
 // offer hands a decision over. It never waits. The record is completed by what the
@@ -59,7 +124,7 @@ func (s *shadow) offer(r *record, b *op.Bound) {
 		return
 	}
 	kept := r.clone()
-	if kept.values == nil && s.Reads().Any("args.values") {
+	if kept.values == nil && s.candidate.Load().Reads().Any("args.values") {
 		var in document.Input
 		if err := values(b, &in); err != nil {
 			shadowDrops.Inc() // no comparison is better than one of other calls
@@ -95,10 +160,10 @@ func (s *shadow) one(ctx context.Context, r *record) {
 			shadowDrops.Inc() // a candidate harms nobody
 		}
 	}()
-	in := r.input()
-	out, err := s.Decide(ctx, &in, time.Second)
+	in, candidate := r.input(), s.candidate.Load()
+	out, err := candidate.Decide(ctx, &in, time.Second)
 	diff := difference(r.decision, out, err)
-	if diff == "same" && r.decision.Allow && !s.sameTerms(ctx, r, out) {
+	if diff == "same" && r.decision.Allow && !sameTerms(ctx, r, out) {
 		diff = "other"
 	}
 	shadowed(diff).Inc()
@@ -106,7 +171,7 @@ func (s *shadow) one(ctx context.Context, r *record) {
 		return
 	}
 	line := ShadowDiff{
-		V: 1, Shadow: s.Revision, ID: r.decision.ID, Time: r.facts.Time, Revision: r.decision.Revision,
+		V: 1, Shadow: candidate.Revision, ID: r.decision.ID, Time: r.facts.Time, Revision: r.decision.Revision,
 		Op: r.facts.Op.Name, Caller: r.facts.Caller.Key(), Diff: diff,
 	}
 	for _, x := range out.Reasons {
@@ -132,7 +197,7 @@ func difference(d op.Decision, out document.Output, err error) string {
 
 // sameTerms compares what the two policies ask for: the decision itself has been
 // shaped by the request and by the gateway's caps as well.
-func (s *shadow) sameTerms(ctx context.Context, r *record, out document.Output) bool {
+func sameTerms(ctx context.Context, r *record, out document.Output) bool {
 	in := r.input()
 	active, err := r.snapshot.Decide(ctx, &in, time.Second)
 	return err == nil && active.Tier == out.Tier && active.PathPrefix == out.PathPrefix &&

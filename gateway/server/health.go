@@ -1,6 +1,10 @@
 package server
 
-import "portcullis/gateway/obs"
+import (
+	"strings"
+
+	"portcullis/gateway/obs"
+)
 
 func (g *Server) policyPart() obs.Part {
 	s := g.policy.Status()
@@ -15,6 +19,39 @@ func (g *Server) policyPart() obs.Part {
 	}
 	return obs.Part{OK: true, Detail: "revision " + s.Revision}
 }
+
+// parts are what /readyz reports beside Vault.
+func (g *Server) parts() map[string]func() obs.Part {
+	parts := map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart, "budgets": g.budgetPart}
+	if g.cfg.PolicyShadow != "" {
+		parts["policy_shadow"] = g.shadowPart
+	}
+	return parts
+}
+
+// shadowPart reports the candidate. Whatever is wrong with it, calls are served.
+func (g *Server) shadowPart() obs.Part {
+	s := g.policy.Status().Shadow
+	detail := "revision " + s.Revision + ", evaluated and never enforced"
+	if s.LastError != "" {
+		detail += "; the newest candidate was refused: " + firstFinding(s.LastError)
+	}
+	return obs.Part{OK: true, Detail: detail}
+}
+
+// firstFinding is the first line of an error that says something, cut to a length
+// that fits a status page; the log has all of them.
+func firstFinding(err string) string {
+	err = strings.TrimPrefix(err, "the policy is refused:")
+	line, _, _ := strings.Cut(strings.TrimSpace(err), "\n")
+	if len(line) > maxDetail {
+		line = strings.ToValidUTF8(line[:maxDetail], "") + "…"
+	}
+	return line
+}
+
+// maxDetail bounds the text of one part, in bytes.
+const maxDetail = 300
 
 func (g *Server) authPart() obs.Part {
 	if err := g.auth.Health(); err != nil {

@@ -23,6 +23,7 @@ func (g *Server) reloadOnHangup(ctx context.Context) {
 			return
 		case <-g.options.Hangups:
 			_ = g.policy.Reload(ctx)
+			_ = g.policy.ReloadShadow(ctx)
 			_ = g.transforms.Reload(ctx)
 		}
 	}

@@ -100,7 +100,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets})
 	g.openStreams()
 	g.calls = g.pipeline()
-	g.health = &obs.Health{Vault: g.vault.Ready, Parts: map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart, "budgets": g.budgetPart}}
+	g.health = &obs.Health{Vault: g.vault.Ready, Parts: g.parts()}
 	if err := g.routes(); err != nil {
 		return nil, err
 	}
