@@ -40,9 +40,10 @@ type Engine struct {
 // snapshot is an active program. It is never changed.
 type snapshot struct {
 	*program.Program
-	team   *bundle.Bundle
-	cache  *cache
-	lists  *lists
+	team  *bundle.Bundle
+	cache *cache
+	lists *lists
+	masks
 	asked  []lint.Transform // in so many words
 	loaded time.Time
 }

@@ -1,11 +1,6 @@
 package policy
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -59,8 +54,8 @@ type Record struct {
 	Erased         []string             `json:"erased,omitempty"` // fields whose values are hashed
 }
 
-// line is the record for the log, its input masked: the values of arguments, and
-// what the policy's data say.
+// line is the record for the log, its input masked: the values of arguments that the
+// policy does not spell out, and what its data say.
 func (r *record) line(key []byte) Record {
 	d := r.decision
 	out := Record{
@@ -77,10 +72,10 @@ func (r *record) line(key []byte) Record {
 	if err != nil {
 		return out
 	}
-	for _, path := range append([]string{"args.values"}, r.snapshot.masks()...) {
-		out.Erased = append(out.Erased, mask(out.Input, strings.Split(path, "."), path, key)...)
+	if args, ok := out.Input["args"].(map[string]any); ok && r.values == nil {
+		delete(args, "values") // not recorded, which is something else than none given
 	}
-	slices.Sort(out.Erased)
+	out.Erased = r.snapshot.erase(out.Input, key)
 	return out
 }
 
@@ -99,50 +94,4 @@ func obligationsOf(o op.Obligations) document.Obligations {
 		out.Transforms = append(out.Transforms, document.Transform(t))
 	}
 	return out
-}
-
-// masks are the fields that the policy's data hide.
-func (s *snapshot) masks() []string {
-	list, _ := s.Data["masks"].([]any)
-	var out []string
-	for _, v := range list {
-		if p, ok := v.(string); ok {
-			out = append(out, strings.TrimPrefix(p, "input."))
-		}
-	}
-	return out
-}
-
-// mask replaces every leaf at and below a path by its HMAC, and returns which.
-func mask(in map[string]any, path []string, name string, key []byte) []string {
-	v, there := in[path[0]]
-	if !there {
-		return nil
-	}
-	if inner, ok := v.(map[string]any); ok {
-		if len(path) > 1 {
-			return mask(inner, path[1:], name, key)
-		}
-		var out []string
-		for k := range inner {
-			out = append(out, mask(inner, []string{k}, name+"."+k, key)...)
-		}
-		return out
-	}
-	if len(path) > 1 || v == nil {
-		return nil
-	}
-	in[path[0]] = hashed(v, key)
-	return []string{name}
-}
-
-// hashed tells equal values from different ones, and nothing else.
-func hashed(v any, key []byte) string {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return "hmac:?"
-	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write(raw)
-	return "hmac:" + hex.EncodeToString(mac.Sum(nil)[:16])
 }

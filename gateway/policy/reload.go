@@ -141,7 +141,7 @@ func (e *Engine) snapshot(p *program.Program, team *bundle.Bundle) *snapshot {
 		return nil
 	}
 	return &snapshot{
-		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize), lists: newLists(), asked: asked(p, team), loaded: e.cfg.Now(),
+		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize), lists: newLists(), masks: masksOf(p), asked: asked(p, team), loaded: e.cfg.Now(),
 	}
 }
 

@@ -55,6 +55,10 @@ func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findin
 	for _, m := range masks {
 		n.mask(fmt.Sprint(m))
 	}
+	shown, _ := team.Data["unmasked"].([]any)
+	for _, f := range shown {
+		n.unmasked(fmt.Sprint(f))
+	}
 	slices.SortFunc(n.found, func(a, b program.Finding) int { return a.Line - b.Line })
 	return n.found
 }
@@ -130,6 +134,16 @@ func (n *naming) mask(field string) {
 	if !document.HasField(field) {
 		n.add(field, "masks names "+field+", which is no field of the input, so it hides nothing", "name a field of schema/input.json, as context.source_ip")
 	}
+}
+
+// unmasked wants what the log shows to be an argument: every other field is shown
+// unless it is masked.
+func (n *naming) unmasked(field string) {
+	field = strings.TrimPrefix(field, "input.")
+	if document.Within(field, "args.values") && field != "args.values" {
+		return
+	}
+	n.add(field, "unmasked names "+field+", which is no argument, so it shows nothing", "name an argument, as args.values.ttl; other fields are recorded unless masks hides them")
 }
 
 func object(v map[string]any, keys ...string) map[string]any {

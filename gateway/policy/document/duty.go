@@ -124,6 +124,22 @@ func HasField(path string) bool {
 	return open || slices.Contains(names, path[i+1:])
 }
 
+// HoldsTexts reports whether a field of the input is a text or a list of texts.
+func HoldsTexts(path string) bool {
+	in := reflect.TypeFor[Input]()
+	for part := range strings.SplitSeq(path, ".") {
+		for in.Kind() == reflect.Pointer {
+			in = in.Elem()
+		}
+		next, ok := fieldNamed(in, part)
+		if !ok {
+			return false
+		}
+		in = next
+	}
+	return in.Kind() == reflect.String || in.Kind() == reflect.Slice && in.Elem().Kind() == reflect.String
+}
+
 func fieldNamed(t reflect.Type, name string) (reflect.Type, bool) {
 	if t.Kind() != reflect.Struct {
 		return nil, false

@@ -41,6 +41,9 @@ func (r Reads) overlaps(path string) bool {
 	return slices.ContainsFunc(r.paths, func(p string) bool { return within(p, path) || within(path, p) })
 }
 
+// Within reports whether the dotted path a is b or lies in it.
+func Within(a, b string) bool { return within(a, b) }
+
 // within reports whether path a is b or lies in it.
 func within(a, b string) bool {
 	return b == "" || a == b || strings.HasPrefix(a, b) && a[len(b)] == '.'

@@ -21,10 +21,11 @@ const maxLine = 4 << 20
 
 // Eval writes the policy's answer to an input.
 func (p Policy) Eval(ctx context.Context, input []byte) error {
-	in, err := p.question(input)
+	q, err := p.questionOf(input)
 	if err != nil {
 		return err
 	}
+	in := q.in
 	prog, err := p.compile(ctx)
 	if err != nil {
 		return err
@@ -42,37 +43,6 @@ func (p Policy) Eval(ctx context.Context, input []byte) error {
 	enc := json.NewEncoder(p.Out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(out)
-}
-
-// question is an input that was written by hand, or that of a record. What the
-// catalogue says of an operation need not be written.
-func (p Policy) question(raw []byte) (document.Input, error) {
-	in, err := inputOf(raw)
-	if err != nil {
-		return in, err
-	}
-	o := p.Catalogue.Get(in.Action.Op)
-	if o == nil {
-		return in, fmt.Errorf("no operation is called %q", in.Action.Op)
-	}
-	if in.Action.Engine == "" && in.Action.Effect == "" {
-		in.Action = document.Action{Op: o.Name, Engine: o.Engine, Effect: string(o.Effect), Public: o.Public}
-	}
-	return in, nil
-}
-
-// inputOf reads an input, or the input of a record of the decision log.
-func inputOf(raw []byte) (document.Input, error) {
-	var record struct {
-		Input json.RawMessage `json:"input"`
-	}
-	if err := json.Unmarshal(raw, &record); err != nil {
-		return document.Input{}, fmt.Errorf("read the input: %w", err)
-	}
-	if record.Input != nil {
-		raw = record.Input
-	}
-	return document.ParseInput(raw)
 }
 
 // Find returns the record of a decision from a decision log.
@@ -104,14 +74,27 @@ func records(log io.Reader, f func(line []byte, r policy.Record) error) error {
 	s.Buffer(make([]byte, 64<<10), maxLine)
 	var problems []error
 	for n := 1; s.Scan(); n++ {
-		var r policy.Record
-		err := json.Unmarshal(s.Bytes(), &r)
-		if err == nil && r.Input != nil {
-			err = f(s.Bytes(), r)
+		r, err := decision(s.Bytes())
+		if err == nil && r != nil {
+			err = f(s.Bytes(), *r)
 		}
 		if err != nil && len(problems) < maxProblems {
 			problems = append(problems, fmt.Errorf("line %d of the log: %w", n, err))
 		}
 	}
 	return errors.Join(append(problems, s.Err())...)
+}
+
+// decision reads a line of a decision log; nil for a line of another kind, whose fields
+// of the same names may have other types.
+func decision(line []byte) (*policy.Record, error) {
+	var kind struct {
+		Shadow string          `json:"shadow"`
+		Input  json.RawMessage `json:"input"`
+	}
+	if err := json.Unmarshal(line, &kind); err != nil || kind.Shadow != "" || kind.Input == nil {
+		return nil, err
+	}
+	var r policy.Record
+	return &r, json.Unmarshal(line, &r)
 }

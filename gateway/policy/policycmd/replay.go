@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -38,17 +39,21 @@ func (p Policy) Replay(ctx context.Context, log io.Reader) (Replayed, error) {
 	}
 	t := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "decision\ttime\tcaller\toperation\tresource\twas\twould be\twhy")
-	buckets, tell, seen := buckets{}, p.progress("decisions read"), 0
+	buckets, unknown, tell, seen := buckets{}, map[string]int{}, p.progress("decisions read"), 0
 	err = records(log, func(line []byte, rec policy.Record) error {
 		seen++
 		tell(seen, 0)
-		return r.one(ctx, prog, replayed{line, rec, t, buckets})
+		return r.one(ctx, prog, replayed{line, rec, t, buckets, unknown})
 	})
 	if err := t.Flush(); err != nil {
 		return r, err
 	}
 	fmt.Fprintf(p.Out, "%d decisions replayed: %d flip, %d change their terms, %d would be limited; %d not replayable, %d undecided\n",
 		r.Decisions, r.Flips, r.Changed, r.Limited, r.NotReplayable, r.Undecided)
+	if r.NotReplayable > 0 {
+		fmt.Fprintf(p.Out, "not replayable: the log hides %s; name the arguments below unmasked in the data, or take the fields out of masks, to record them from then on\n",
+			strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
+	}
 	if err != nil {
 		return r, err
 	}
@@ -64,38 +69,52 @@ type replayed struct {
 	rec     policy.Record
 	table   io.Writer
 	buckets buckets
+	unknown map[string]int // calls by a field that the policy reads and the log hides
 }
 
 func (r *Replayed) one(ctx context.Context, prog *program.Program, x replayed) error {
-	switch {
-	case x.rec.Code == string(call.PolicyError) || x.rec.Code == string(call.PolicyTimeout):
+	if x.rec.Code == string(call.PolicyError) || x.rec.Code == string(call.PolicyTimeout) {
 		r.Undecided++
 		return nil
-	case hidden(prog, x.rec):
-		r.NotReplayable++
-		return nil
 	}
-	in, err := inputOf(x.line)
+	q, err := questionIn(x.line)
 	if err != nil {
 		return err
 	}
-	r.Decisions++
-	out, err := prog.Decide(ctx, &in, evalTimeout)
-	if err != nil {
-		out = document.Output{Reasons: []document.Reason{{Code: err.Error()}}}
+	out, known := x.answer(ctx, prog, q)
+	if !known {
+		r.NotReplayable++
+		return nil
 	}
+	r.Decisions++
 	switch {
 	case out.Allow != x.rec.Allow:
 		r.Flips++
-		x.row(in, verdictOf(x.rec.Allow), verdictOf(out.Allow), why(x.rec, out))
+		x.row(q.in, verdictOf(x.rec.Allow), verdictOf(out.Allow), why(x.rec, out))
 	case out.Allow && (out.PathPrefix != x.rec.PathPrefix || out.Tier != x.rec.Tier || otherTerms(out.Obligations, x.rec.Obligations)):
 		r.Changed++
 	}
-	if tier, ok := prog.Tiers[out.Tier]; ok && x.buckets.limited(x.rec, tier, in.Action.Op) {
+	if tier, ok := prog.Tiers[out.Tier]; ok && x.buckets.limited(x.rec, tier, q.in.Action.Op) {
 		r.Limited++
-		x.row(in, verdictOf(x.rec.Allow), "limited", "tier "+tier.Name)
+		x.row(q.in, verdictOf(x.rec.Allow), "limited", "tier "+tier.Name)
 	}
 	return nil
+}
+
+// answer is what the policy says of a recorded call, unless it reads what the log
+// hides and has not answered the call itself.
+func (x replayed) answer(ctx context.Context, prog *program.Program, q question) (document.Output, bool) {
+	if fields := q.hidden(prog); len(fields) > 0 {
+		for _, f := range fields {
+			x.unknown[f]++
+		}
+		return q.output(), q.answered(prog)
+	}
+	out, err := prog.Decide(ctx, &q.in, evalTimeout)
+	if err != nil {
+		out = document.Output{Reasons: []document.Reason{{Code: err.Error()}}}
+	}
+	return out, true
 }
 
 // otherTerms reports whether an answer asks for something else than what was
@@ -114,23 +133,6 @@ func otherTerms(now, then document.Obligations) bool {
 func (x replayed) row(in document.Input, was, would, why string) {
 	fmt.Fprintf(x.table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.rec.ID, x.rec.Time.UTC().Format(time.RFC3339),
 		x.rec.Caller, in.Action.Op, in.Resource.Path, was, would, why)
-}
-
-// hidden reports whether the policy reads a field that the log hides, or that was not
-// recorded: the values of arguments are there only when the policy of then read them.
-func hidden(prog *program.Program, rec policy.Record) bool {
-	args, _ := rec.Input["args"].(map[string]any)
-	keys, _ := args["keys"].([]any)
-	values, _ := args["values"].(map[string]any)
-	if len(keys) > 0 && len(values) == 0 && prog.Reads().Any("args.values") {
-		return true
-	}
-	for _, path := range rec.Erased {
-		if prog.Reads().Any(path) {
-			return true
-		}
-	}
-	return false
 }
 
 func verdictOf(allow bool) string {
