@@ -28,7 +28,7 @@ func (configCheckCmd) Help() string {
 
 // Run reports whether serve would accept the configuration.
 func (c configCheckCmd) Run() error {
-	cfg, err := load(context.Background(), c.File)
+	cfg, err := load(context.Background(), config.Source{File: c.File, WorkingDir: true})
 	if err != nil {
 		return err
 	}
@@ -38,14 +38,18 @@ func (c configCheckCmd) Run() error {
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
-	_, err = fmt.Println("configuration is fine")
+	from := "the environment"
+	if cfg.File != "" {
+		from += " and " + cfg.File
+	}
+	_, err = fmt.Println("configuration is fine:", from)
 	return err
 }
 
 // load reads the configuration. When something is wrong with it, the parts are
 // tried as well, so that the error lists every problem at once.
-func load(ctx context.Context, file string) (config.Config, error) {
-	cfg, err := config.Load(file)
+func load(ctx context.Context, s config.Source) (config.Config, error) {
+	cfg, err := config.Load(s)
 	if err != nil {
 		return cfg, usageError{fmt.Errorf("configuration:\n%w", errors.Join(err, try(ctx, cfg)))}
 	}

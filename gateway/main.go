@@ -32,6 +32,8 @@ type cli struct {
 	Wasm        wasmCmd        `cmd:"" help:"Work on WASM transforms."`
 	VaultPolicy vaultPolicyCmd `cmd:"" name:"vault-policy" help:"Print, or write to Vault, the least policy of a subject."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // Help is the end of the program's own help.
@@ -50,12 +52,16 @@ func main() {
 	var c cli
 	parser := kong.Must(&c, kong.Name("portcullis"),
 		kong.Description("The gate in front of Vault, for agents."),
+		kong.Vars{"version": "portcullis " + version},
 		kong.Exit(func(code int) {
 			if code != 0 {
 				code = exitUsage
 			}
 			os.Exit(code)
 		}))
+	if len(os.Args) == 1 {
+		_, _ = parser.Parse([]string{"--help"}) // the parser's Exit ends the process
+	}
 	ctx, err := parser.Parse(os.Args[1:])
 	if err != nil {
 		parser.Errorf("%s", err)

@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"portcullis/gateway/config"
 	"portcullis/gateway/server"
 )
 
@@ -16,7 +17,8 @@ type serveCmd struct {
 
 // Help is the end of the command's help.
 func (serveCmd) Help() string {
-	return "Every key can be set in the file or as an environment variable, which wins.\n\n" + examples(
+	return "Every key can be set in the file or as an environment variable, which wins. Without --config, portcullis.toml " +
+		"(.yaml, .yml, .json) is looked for in the working directory, the user's configuration directory and /etc/portcullis.\n\n" + examples(
 		"VAULT_ADDR=http://127.0.0.1:8200 VAULT_TOKEN=... API_KEYS_FILE=keys.yaml portcullis serve",
 		"portcullis serve --config portcullis.toml",
 	)
@@ -26,7 +28,7 @@ func (serveCmd) Help() string {
 func (s serveCmd) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := load(ctx, s.File)
+	c, err := load(ctx, config.Source{File: s.File, WorkingDir: true})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/config"
 	"portcullis/gateway/mcp"
 	"portcullis/gateway/server"
 )
@@ -108,7 +109,7 @@ func (r *report) last(err error) error {
 
 // here runs the gateway in this process, without a listener.
 func (s stdioCmd) here(ctx context.Context) error {
-	c, err := load(ctx, s.File)
+	c, err := load(ctx, config.Source{File: s.File})
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (v vaultPolicyCmd) Run() error {
 	if err := v.check(); err != nil {
 		return usageError{err}
 	}
-	cfg, err := config.LoadOffline(v.File)
+	cfg, err := config.Load(config.Source{File: v.File, Offline: true})
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -25,6 +27,7 @@ func (c *Config) check() []error {
 		}
 	}
 	p := problems{}
+	c.checkHost(&p)
 	c.checkProcess(&p)
 	c.checkVault(&p)
 	c.checkCallers(&p)
@@ -56,6 +59,41 @@ func (p *problems) url(key, v string) {
 func (p *problems) name(key, v string) {
 	_, err := call.ParseName(v)
 	p.unless(err == nil, "%s: not one safe path segment", key)
+}
+
+// checkHost takes an address or a name that this machine knows. What it cannot
+// take is replaced by the default for the checks that follow: whether the listener
+// is on loopback decides others, and theirs would be the wrong message.
+func (c *Config) checkHost(p *problems) {
+	host := strings.TrimSuffix(strings.TrimPrefix(c.Host, "["), "]")
+	_, err := netip.ParseAddr(host)
+	switch {
+	case err == nil, host == "localhost":
+		c.Host = host
+		return
+	case hasPort(c.Host):
+		p.unless(false, "HOST: %q has a port; put the port into PORT", c.Host)
+	case !resolves(host):
+		p.unless(false, "HOST: %q is no address, and no name that this machine can resolve; some shells set HOST to the machine's name: set it to the address to listen on, 127.0.0.1 for this machine alone", c.Host)
+	default:
+		return
+	}
+	c.Host = Default().Host
+}
+
+func hasPort(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	return err == nil && port != ""
+}
+
+// resolveTimeout bounds the look-up of HOST.
+const resolveTimeout = 2 * time.Second
+
+func resolves(host string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupHost(ctx, host)
+	return err == nil && len(addrs) > 0
 }
 
 func (c *Config) checkProcess(p *problems) {
@@ -161,9 +199,37 @@ func (c *Config) checkEdge(p *problems) {
 	p.unless(c.TLSClientAuth == "off" || c.TLSCertFile != "", "TLS_CERT_FILE: needed when TLS_CLIENT_AUTH is %s", c.TLSClientAuth)
 	p.oneOf("MCP_TOOL_NAMES", c.MCPToolNames, "auto", "dotted", "underscore")
 	p.unless(c.SSEKeepAlive > 0, "SSE_KEEPALIVE_SECONDS: must be positive")
-	for _, o := range c.CORSOrigins {
-		p.unless(o != "*", "CORS_ALLOW_ORIGINS: \"*\" is not an allow-list")
+	for i, o := range c.CORSOrigins {
+		origin, err := parseOrigin(o)
+		p.unless(err == nil, "CORS_ALLOW_ORIGINS: %q: %v", o, err)
+		c.CORSOrigins[i] = origin
 	}
+}
+
+// parseOrigin is an origin as browsers send it (RFC 6454, section 6.2): scheme, host
+// in small letters, and the port unless it is the scheme's own. A slash at the end
+// is forgiven, a path is not: an origin has none.
+func parseOrigin(s string) (string, error) {
+	if s == "*" {
+		return "", errors.New("\"*\" is not an allow-list")
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", errors.New("not an origin such as https://app.example.com")
+	}
+	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", errors.New("an origin is scheme, host and port alone, without a path")
+	}
+	if strings.Contains(u.Host, "*") {
+		return "", errors.New("wildcards are not supported: list each origin")
+	}
+	host := strings.ToLower(u.Host)
+	if u.Scheme == "https" {
+		host = strings.TrimSuffix(host, ":443")
+	} else {
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return u.Scheme + "://" + host, nil
 }
 
 // Listen is the address to listen on.

@@ -156,6 +156,8 @@ type Config struct {
 	// Limits are the defaults of the budgets with BUDGETS applied.
 	Limits budget.Table `cfg:"-"`
 
+	// File is the file that was read; empty for none.
+	File string `cfg:"-"`
 	// Warnings are what is odd, but not wrong.
 	Warnings []string `cfg:"-"`
 

@@ -14,6 +14,8 @@ import (
 func base(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", "")
 	t.Setenv("APP_CONFIG_FILE", "")
 	t.Setenv("CONFIG_FILE", "")
 	t.Setenv("VAULT_ADDR", "")
@@ -29,6 +31,8 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
+func load(file string) (config.Config, error) { return config.Load(config.Source{File: file}) }
+
 func TestThreeFormatsSayTheSame(t *testing.T) {
 	base(t)
 	for name, text := range map[string]string{
@@ -36,7 +40,7 @@ func TestThreeFormatsSayTheSame(t *testing.T) {
 		"c.yaml": "port: 9000\nvault_timeout: 3s\nCORS_ALLOW_ORIGINS: [https://a.example, https://b.example]\nrate_limit_enabled: false\napi_keys_json: {k: s}\n",
 		"c.json": `{"port":9000,"vault_timeout":3,"CORS_ALLOW_ORIGINS":"https://a.example, https://b.example","rate_limit_enabled":false,"api_keys_json":{"k":"s"}}`,
 	} {
-		c, err := config.Load(write(t, name, text))
+		c, err := load(write(t, name, text))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -53,7 +57,7 @@ func TestEnvironmentWinsAndEmptyIsUnset(t *testing.T) {
 	t.Setenv("PORT", "9001")
 	t.Setenv("HOST", "")
 	t.Setenv("TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1")
-	c, err := config.Load(f)
+	c, err := load(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +68,7 @@ func TestEnvironmentWinsAndEmptyIsUnset(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	base(t)
-	c, err := config.Load("")
+	c, err := load("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +87,7 @@ func TestEveryProblemAtOnce(t *testing.T) {
 	t.Setenv("VAULT_ADDR", "not-a-url")
 	t.Setenv("PORT", "canary")
 	t.Setenv("CORS_ALLOW_ORIGINS", "*")
-	_, err := config.Load(write(t, "c.yaml", "no_such_key: 1\nlog_level: loud\n"))
+	_, err := load(write(t, "c.yaml", "no_such_key: 1\nlog_level: loud\n"))
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -102,18 +106,18 @@ func TestBustedFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"syntax.yaml": "port: [", "twice.json": `{"port":1,"PORT":2}`, "kind.ini": "port=1", "type.toml": "port = \"x\"",
 	} {
-		if _, err := config.Load(write(t, name, text)); err == nil {
+		if _, err := load(write(t, name, text)); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	if _, err := config.Load("no-such-file.yaml"); err == nil {
+	if _, err := load("no-such-file.yaml"); err == nil {
 		t.Error("a missing file is accepted")
 	}
 }
 
 func TestOldKeysAreAccepted(t *testing.T) {
 	base(t)
-	c, err := config.Load(write(t, "c.yaml", "reload: true\naws_region: eu\n"))
+	c, err := load(write(t, "c.yaml", "reload: true\naws_region: eu\n"))
 	if err != nil || len(c.Warnings) != 3 {
 		t.Errorf("got %v, %v", c.Warnings, err)
 	}
@@ -128,11 +132,131 @@ func ExampleDefault() {
 func TestOneSourceOfChanges(t *testing.T) {
 	base(t)
 	t.Setenv("VAULT_EVENTS", "true")
-	if c, err := config.Load(""); err != nil || !c.VaultEvents {
+	if c, err := load(""); err != nil || !c.VaultEvents {
 		t.Errorf("got %v", err)
 	}
 	t.Setenv("VAULT_AUDIT_TAP", "file:/x")
-	if _, err := config.Load(""); err == nil || !strings.Contains(err.Error(), "VAULT_AUDIT_TAP and VAULT_EVENTS") {
+	if _, err := load(""); err == nil || !strings.Contains(err.Error(), "VAULT_AUDIT_TAP and VAULT_EVENTS") {
 		t.Errorf("both: got %v", err)
+	}
+}
+
+// file writes a file below a directory, with its directories.
+func file(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestFileIsLookedFor: the working directory counts only for who may use it, and a
+// file of any other program's name counts for nobody.
+func TestFileIsLookedFor(t *testing.T) {
+	base(t)
+	home := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", home)
+	file(t, ".", "config.toml", "baseURL = \"https://example.org/\"\n")
+	file(t, ".", "portcullis.toml", "port = 9001\n")
+	file(t, home, "portcullis/portcullis.yaml", "port: 9002\n")
+	for _, c := range []struct {
+		source config.Source
+		port   int
+		warned bool
+	}{
+		{config.Source{WorkingDir: true}, 9001, true},
+		{config.Source{}, 9002, false},
+		{config.Source{File: "portcullis.toml"}, 9001, false},
+	} {
+		got, err := config.Load(c.source)
+		if err != nil || got.Port != c.port {
+			t.Errorf("%+v: got port %d, %v; want %d", c.source, got.Port, err, c.port)
+		}
+		if warned := strings.Contains(strings.Join(got.Warnings, "\n"), "config.toml in the working directory is not read"); warned != c.warned {
+			t.Errorf("%+v: warnings %q, want one: %v", c.source, got.Warnings, c.warned)
+		}
+	}
+}
+
+// TestFilesThatAreNotTrusted: a file that was found and that others may write, two
+// files, and a relative name from the environment for a program in a foreign directory.
+func TestFilesThatAreNotTrusted(t *testing.T) {
+	base(t)
+	name := file(t, ".", "portcullis.toml", "port = 9001\n")
+	if err := os.Chmod(name, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := config.Load(config.Source{WorkingDir: true})
+	if err == nil || !strings.Contains(err.Error(), "everybody may write it") {
+		t.Errorf("writable by all: got %v", err)
+	}
+	file(t, ".", "portcullis.json", "{}")
+	if _, err = config.Load(config.Source{WorkingDir: true}); err == nil || !strings.Contains(err.Error(), "more than one") {
+		t.Errorf("two files: got %v", err)
+	}
+	t.Setenv("CONFIG_FILE", "portcullis.json")
+	if _, err = config.Load(config.Source{}); err == nil || !strings.Contains(err.Error(), "absolute path") {
+		t.Errorf("relative: got %v", err)
+	}
+}
+
+func TestValuesAsTheyAreWritten(t *testing.T) {
+	base(t)
+	t.Setenv("VAULT_TOKEN", " root\n")
+	t.Setenv("VAULT_ADDR", "http://127.0.0.1:8200\r\n")
+	t.Setenv("JWT_AUDIENCE", `["a","b"]`)
+	t.Setenv("CORS_ALLOW_ORIGINS", "https://App.Example.com:443/, http://localhost:3000")
+	t.Setenv("HOST", "[::1]")
+	c, err := load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.VaultToken.Reveal() != "root" || c.VaultAddr != "http://127.0.0.1:8200" || c.Listen() != "[::1]:8089" || !c.Loopback() {
+		t.Errorf("got %q, %s, %s", c.VaultToken.Reveal(), c.VaultAddr, c.Listen())
+	}
+	if got := strings.Join(append(c.JWTAudience, c.CORSOrigins...), " "); got != "a b https://app.example.com http://localhost:3000" {
+		t.Errorf("lists: got %s", got)
+	}
+}
+
+func TestValuesThatCannotWork(t *testing.T) {
+	for key, c := range map[string]struct{ value, want string }{
+		"HOST":               {"x86_64-conda-linux-gnu", "HOST: \"x86_64-conda-linux-gnu\" is no address"},
+		"CORS_ALLOW_ORIGINS": {"https://*.example.com", "list each origin"},
+	} {
+		t.Run(key, func(t *testing.T) {
+			base(t)
+			t.Setenv(key, c.value)
+			if _, err := load(""); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestMisspelledKeysAreNamed(t *testing.T) {
+	base(t)
+	t.Setenv("API_KEY_JSON", "{}")
+	t.Setenv("VAULT_TIMEOUTS", "3s")
+	t.Setenv("VAULT_FORMAT", "json")
+	c, err := load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(c.Warnings, "\n")
+	for _, want := range []string{"did you mean API_KEYS_JSON?", "did you mean VAULT_TIMEOUT?"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in %s", want, text)
+		}
+	}
+	if strings.Contains(text, "VAULT_FORMAT") {
+		t.Errorf("another program's key is named: %s", text)
+	}
+	if _, err := load(write(t, "c.yaml", "vault_adr: x\n")); err == nil || !strings.Contains(err.Error(), "did you mean VAULT_ADDR?") {
+		t.Errorf("in a file: got %v", err)
 	}
 }

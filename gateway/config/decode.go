@@ -40,7 +40,7 @@ func seconds(from, to reflect.Type, v any) (any, error) {
 	return v, nil
 }
 
-// commaList splits a list that is written as one string, and lets an address
+// commaList splits a list that is written as one string (a,b or ["a","b"]), and lets an address
 // stand for the network of that address alone.
 func commaList(from, to reflect.Type, v any) (any, error) {
 	s, ok := v.(string)
@@ -57,6 +57,9 @@ func commaList(from, to reflect.Type, v any) (any, error) {
 	if to.Kind() != reflect.Slice {
 		return v, nil
 	}
+	if strings.HasPrefix(strings.TrimSpace(s), "[") {
+		return jsonList(s)
+	}
 	var out []string
 	for part := range strings.SplitSeq(s, ",") {
 		if part = strings.TrimSpace(part); part != "" {
@@ -64,6 +67,23 @@ func commaList(from, to reflect.Type, v any) (any, error) {
 		}
 	}
 	return out, nil
+}
+
+// jsonList reads a list that is written as a JSON array of strings, as deployment
+// tools do.
+func jsonList(s string) ([]string, error) {
+	var out []string
+	err := json.Unmarshal([]byte(s), &out)
+	return out, err
+}
+
+// trim removes white space around a text. A variable that comes from a file often
+// ends in a line break, which no key of ours can mean.
+func trim(from, _ reflect.Type, v any) (any, error) {
+	if s, ok := v.(string); ok && from.Kind() == reflect.String {
+		return strings.TrimSpace(s), nil
+	}
+	return v, nil
 }
 
 func kindName(t reflect.Type) string {

@@ -20,46 +20,30 @@ import (
 )
 
 // Load reads the file, if there is one, and the environment, and checks the
-// result. file may be empty: then APP_CONFIG_FILE, CONFIG_FILE and config.toml,
-// .json, .yaml or .yml in the working directory are tried. The error joins every
-// problem.
-func Load(file string) (Config, error) { return Default().load(file) }
-
-// LoadOffline is Load for commands that do not talk to Vault: they need no
-// credential for it.
-func LoadOffline(file string) (Config, error) {
+// result. The error joins every problem.
+func Load(s Source) (Config, error) {
 	c := Default()
-	c.offline = true
-	return c.load(file)
+	c.offline = s.Offline
+	return c.load(s)
 }
 
-func (c Config) load(file string) (Config, error) {
+func (c Config) load(s Source) (Config, error) {
 	k := koanf.New("\x00") // keys are flat: no delimiter that could occur in one
 	var problems []error
-	if name := find(file); name != "" {
+	name, err := c.find(s)
+	if err != nil {
+		problems = append(problems, err)
+	} else if name != "" {
+		c.File = name
 		problems = append(problems, c.readFile(k, name)...)
 	}
+	c.warnMisspelled(os.Environ())
 	if err := k.Load(confmap.Provider(environment(), ""), nil); err != nil {
 		problems = append(problems, err)
 	}
 	problems = append(problems, c.decode(k)...)
 	problems = append(problems, c.check()...)
 	return c, errors.Join(problems...)
-}
-
-// find names the configuration file, empty for none.
-func find(name string) string {
-	for _, n := range []string{name, os.Getenv("APP_CONFIG_FILE"), os.Getenv("CONFIG_FILE")} {
-		if n != "" {
-			return n
-		}
-	}
-	for _, n := range []string{"config.toml", "config.json", "config.yaml", "config.yml"} {
-		if _, err := os.Stat(n); err == nil {
-			return n
-		}
-	}
-	return ""
 }
 
 func (c *Config) readFile(k *koanf.Koanf, name string) []error {
@@ -85,7 +69,7 @@ func (c *Config) readFile(k *koanf.Koanf, name string) []error {
 		case slices.Contains(retired(), upper):
 			c.Warnings = append(c.Warnings, upper+" is no longer used")
 		case !known[upper]:
-			problems = append(problems, fmt.Errorf("%s: unknown key %s", name, key))
+			problems = append(problems, fmt.Errorf("%s: unknown key %s%s", name, key, didYouMean(upper)))
 		default:
 			values[upper] = f.Raw()[key]
 		}
@@ -130,7 +114,7 @@ func (c *Config) decode(k *koanf.Koanf) []error {
 		}
 		dec, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 			Result: v.Field(i).Addr().Interface(), WeaklyTypedInput: true, ZeroFields: true,
-			DecodeHook: mapstructure.ComposeDecodeHookFunc(jsonText, seconds, commaList,
+			DecodeHook: mapstructure.ComposeDecodeHookFunc(trim, jsonText, seconds, commaList,
 				mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc()),
 		})
 		if err == nil {
