@@ -4,6 +4,9 @@ import (
 	"context"
 	"os"
 
+	"portcullis/gateway/config"
+	"portcullis/gateway/ops"
+	"portcullis/gateway/server"
 	"portcullis/gateway/transform/wasmcmd"
 )
 
@@ -39,8 +42,16 @@ type wasmTestCmd struct {
 // Help is the end of the command's help.
 func (wasmTestCmd) Help() string { return examples("portcullis wasm test wasm/manifest.yaml") }
 
-// Run tests.
-func (c wasmTestCmd) Run() error { return wasmcmd.Test(context.Background(), os.Stdout, c.Manifest) }
+// Run tests. The mounts are the configuration's, which is not read here.
+func (c wasmTestCmd) Run() error {
+	catalogue, err := ops.New(server.Mounts(config.Default()))
+	if err != nil {
+		return err
+	}
+	known := server.Known(catalogue)
+	known.Mounts = nil
+	return wasmcmd.Test(context.Background(), os.Stdout, c.Manifest, known)
+}
 
 type wasmBenchCmd struct {
 	File  string `arg:"" help:"Module." type:"path"`

@@ -30,6 +30,7 @@ const (
 	PolicyTimeout        Code = "policy_timeout"
 	AuditUnavailable     Code = "audit_unavailable"
 	TransformFailed      Code = "transform_failed"
+	TransformUnavailable Code = "transform_unavailable"
 	Overloaded           Code = "overloaded"
 	Canceled             Code = "canceled"
 	Internal             Code = "internal"
@@ -42,6 +43,6 @@ func Codes() []Code {
 		InvalidRequest, BodyTooLarge, UnsupportedMediaType, UnknownOperation, MethodNotAllowed, NotFound, Deleted,
 		CASMismatch, CASRequired, LeaseQuota, VaultUnavailable, VaultTimeout, OutcomeUnknown,
 		VaultAuth, VaultError, PolicyError, PolicyTimeout, AuditUnavailable, TransformFailed,
-		Overloaded, Canceled, Internal,
+		TransformUnavailable, Overloaded, Canceled, Internal,
 	}
 }

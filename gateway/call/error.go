@@ -35,7 +35,7 @@ func (e *Error) Wait() time.Duration {
 		return e.RetryAfter
 	}
 	switch e.Code {
-	case RateLimited, LeaseQuota, VaultUnavailable, VaultAuth, PolicyTimeout, AuditUnavailable, Overloaded:
+	case RateLimited, LeaseQuota, VaultUnavailable, VaultAuth, PolicyTimeout, AuditUnavailable, TransformUnavailable, Overloaded:
 		return time.Second
 	}
 	return 0

@@ -30,7 +30,7 @@ func Status(c call.Code) int {
 		return http.StatusConflict
 	case call.CASRequired:
 		return http.StatusPreconditionRequired
-	case call.VaultUnavailable, call.VaultAuth, call.PolicyTimeout, call.AuditUnavailable, call.Overloaded:
+	case call.VaultUnavailable, call.VaultAuth, call.PolicyTimeout, call.AuditUnavailable, call.TransformUnavailable, call.Overloaded:
 		return http.StatusServiceUnavailable
 	case call.VaultTimeout, call.OutcomeUnknown:
 		return http.StatusGatewayTimeout

@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -30,6 +32,7 @@ func (g *Server) obligations(b *op.Bound, d *op.Decision) (pipeline.Finish, erro
 	gen := g.transforms.Pin()
 	plan, err := gen.Plan(transform.Call{
 		Hook: guest.Response, Op: b.Op.Name, Mount: b.Resource.Mount, Subject: b.Caller.Subject,
+		Caller: b.Caller.Key(), Result: g.results[b.Op.Name],
 	}, named)
 	if err != nil {
 		gen.Release()
@@ -65,7 +68,7 @@ func (g *Server) rewrite(_ context.Context, r *op.Request) error {
 	}
 	gen := g.transforms.Pin()
 	defer gen.Release()
-	plan, err := gen.Plan(transform.Call{Hook: guest.Request, Op: r.Op, Mount: o.Mount, Subject: r.Caller.Subject}, nil)
+	plan, err := gen.Plan(transform.Call{Hook: guest.Request, Op: r.Op, Mount: o.Mount, Subject: r.Caller.Subject, Caller: r.Caller.Key()}, nil)
 	if err == nil && plan.Len() > 0 {
 		args := r.Args
 		if len(args) == 0 {
@@ -73,12 +76,45 @@ func (g *Server) rewrite(_ context.Context, r *op.Request) error {
 		}
 		r.Args, _, err = plan.Apply(args)
 	}
+	if errors.Is(err, transform.ErrQuarantined) {
+		return unfulfilled(err)
+	}
 	if err != nil {
 		return call.Wrap(call.TransformFailed, "the request could not be transformed as the operator asks", err)
 	}
 	return nil
 }
 
+// unfulfilled refuses a call whose transforms cannot be planned. A module that is in
+// quarantine will be tried again, so the caller is told when.
 func unfulfilled(err error) error {
+	if u, ok := errors.AsType[*transform.Unavailable](err); ok {
+		return &call.Error{Code: call.TransformUnavailable, Msg: "a transform that this call needs keeps failing and is not available for now", Err: err, RetryAfter: u.Wait}
+	}
 	return call.Wrap(call.Forbidden, "denied by policy", fmt.Errorf("obligation cannot be fulfilled: %w", err))
+}
+
+// resultsOf are what the results of the operations must look like, by their names.
+func resultsOf(c *op.Catalogue) (map[string]*transform.Result, error) {
+	all := map[string]*transform.Result{}
+	for _, o := range c.All() {
+		r, err := transform.NewResult(o.Out)
+		if err != nil {
+			return nil, fmt.Errorf("output schema of %s: %w", o.Name, err)
+		}
+		all[o.Name] = r
+	}
+	return all, nil
+}
+
+// Known is what the selectors of a manifest of modules may match.
+func Known(c *op.Catalogue) transform.Known {
+	var k transform.Known
+	for _, o := range c.All() {
+		k.Operations = append(k.Operations, o.Name)
+		if o.Mount != "" && !slices.Contains(k.Mounts, o.Mount) {
+			k.Mounts = append(k.Mounts, o.Mount)
+		}
+	}
+	return k
 }

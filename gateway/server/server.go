@@ -61,6 +61,7 @@ type Server struct {
 	limit      *limit.Limiter
 	floor      *native.Redactor // under every log line
 	transforms *transform.Set
+	results    map[string]*transform.Result // by operation
 	events     *events.Log
 	sse        *sse.Server
 	mcp        *mcp.Server
@@ -82,8 +83,11 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	if g.ops, err = ops.New(m); err != nil {
 		return nil, err
 	}
+	if g.results, err = resultsOf(g.ops); err != nil {
+		return nil, err
+	}
 	var problems [4]error
-	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Floor: g.floor, Log: g.logs.Server})
+	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Known: Known(g.ops), Floor: g.floor, Log: g.logs.Server})
 	pc := PolicyConfig(c, g.ops, g.logs.Server)
 	pc.Transform = g.nameable
 	g.policy, problems[0] = policy.Open(pc)

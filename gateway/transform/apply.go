@@ -1,12 +1,9 @@
 package transform
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"portcullis/gateway/transform/guest"
 )
@@ -44,14 +41,14 @@ func (p Plan) Apply(payload []byte) (out []byte, steps []Step, err error) {
 	if len(p.steps) == 0 {
 		return payload, nil, nil
 	}
-	turn, err := p.cooler.enter(p.call.Subject)
+	turn, err := p.cooler.enter(p.call.Caller)
 	if err != nil {
 		return nil, nil, failure(p.steps[0].Name, err)
 	}
 	start := time.Now()
 	defer func() {
 		f := (*Failure)(nil)
-		p.cooler.leave(p.call.Subject, turn, time.Since(start), errors.As(err, &f) && f.Code == guest.Fuel)
+		p.cooler.leave(p.call.Caller, turn, time.Since(start), errors.As(err, &f) && f.Code == guest.Fuel)
 	}()
 	return p.all(payload)
 }
@@ -97,31 +94,31 @@ func (s *planned) call(dst []byte, h guest.Hook, payload []byte, budget int64) (
 	if len(payload) > s.Limits.input(h) {
 		return nil, guest.Out{}, &guest.Fault{Code: guest.Input}
 	}
-	if !s.breaker.allow() {
+	if !s.breaker.allow(s.caller) {
 		return nil, guest.Out{}, &guest.Fault{Code: Quarantined}
 	}
 	in := s.Input(h, s.meta, payload)
 	in.Fuel = min(in.Fuel, budget)
 	out, used, err := s.run(dst, s, in)
-	if err == nil && used.Changed && !Valid(h, out[len(dst):]) {
-		err = &guest.Fault{Code: guest.Output}
+	if err == nil && used.Changed {
+		err = s.checkOutput(h, out[len(dst):])
 	}
-	s.settle(err, len(payload))
+	s.settle(err, payload)
 	return out, used, err
 }
 
 // settle tells the breaker. What a guest says about its input does not count, nor
 // does a large input that it had no fuel for: who can store a large secret must
 // not be able to put a module into quarantine for everybody.
-func (s *planned) settle(err error, n int) {
+func (s *planned) settle(err error, payload []byte) {
 	fault := &guest.Fault{}
 	switch {
 	case err == nil:
-		s.breaker.success()
-	case errors.As(err, &fault) && (!fault.Own() || fault.Code == guest.Fuel && n > largeInput):
-		s.breaker.undecided()
+		s.breaker.success(s.caller)
+	case errors.As(err, &fault) && (!fault.Own() || fault.Code == guest.Fuel && len(payload) > largeInput):
+		s.breaker.undecided(s.caller)
 	default:
-		s.breaker.failure()
+		s.breaker.failure(s.caller, payload)
 	}
 }
 
@@ -131,12 +128,4 @@ func failure(name string, err error) *Failure {
 		code = fault.Code
 	}
 	return &Failure{name, code, err}
-}
-
-// Valid is what the output of a guest must be at least, whatever it says.
-func Valid(h guest.Hook, out []byte) bool {
-	if !utf8.Valid(out) || !json.Valid(out) {
-		return false
-	}
-	return h != guest.Log || out[0] == '{' && bytes.IndexByte(out, '\n') < 0
 }

@@ -18,7 +18,7 @@ const (
 )
 
 // breaker keeps a failing module away from calls. After a while it lets one
-// call through, whose outcome decides.
+// call through, whose outcome decides. A nil breaker keeps nothing away.
 type breaker struct {
 	now func() time.Time
 	mu  sync.Mutex // guards the rest
@@ -39,6 +39,9 @@ func newBreaker(name string, now func() time.Time) *breaker {
 // allow tells whether a call may be made. In quarantine that is one call, when
 // its time is over; the caller must report its outcome.
 func (b *breaker) allow() bool {
+	if b == nil {
+		return true
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.until.IsZero() {
@@ -51,11 +54,21 @@ func (b *breaker) allow() bool {
 	return true
 }
 
-// open tells whether a plan may use the module, without taking the probe.
-func (b *breaker) open() bool {
+// wait tells how long the quarantine lasts before the next probe, zero for none,
+// without taking the probe.
+func (b *breaker) wait() time.Duration {
+	if b == nil {
+		return 0
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !b.until.IsZero() && (b.probing || b.now().Before(b.until))
+	switch {
+	case b.until.IsZero():
+		return 0
+	case b.probing:
+		return max(b.backoff, backoffMin)
+	}
+	return max(b.until.Sub(b.now()), 0)
 }
 
 // quarantined tells whether the module is in quarantine, for the status.
@@ -66,6 +79,9 @@ func (b *breaker) quarantined() bool {
 }
 
 func (b *breaker) success() {
+	if b == nil {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.probing {
@@ -75,6 +91,9 @@ func (b *breaker) success() {
 
 // undecided gives the probe back: the call failed for a reason of its own.
 func (b *breaker) undecided() {
+	if b == nil {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.probing = false
@@ -93,6 +112,15 @@ func (b *breaker) failure() {
 	}
 	if b.failures++; b.failures >= tripAfter && b.until.IsZero() {
 		b.trip(now)
+	}
+}
+
+// tripNow begins a quarantine at once, or the next one when a probe has failed.
+func (b *breaker) tripNow() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.until.IsZero() || b.probing {
+		b.trip(b.now())
 	}
 }
 

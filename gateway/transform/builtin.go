@@ -15,28 +15,32 @@ import (
 // builtins are the transforms that are always there. A module of the manifest
 // with the same name takes the place of one: that is the operator's word.
 func builtins(now func() time.Time) ([]*unit, error) {
-	mask, err := builtin(now, "mask", native.MaskSchema(), native.Mask)
+	mask, err := builtin(now, nativeEntry("mask", shapeMasked), native.MaskSchema(), native.Mask)
 	if err != nil {
 		return nil, err
 	}
-	encode, err := builtin(now, "encode", native.EncodeSchema(), native.Encode)
+	encode, err := builtin(now, nativeEntry("encode", shapeOther), native.EncodeSchema(), native.Encode)
 	return []*unit{mask, encode}, err
 }
 
 // builtin makes a unit of a native function.
-func builtin(now func() time.Time, name string, schema *jsonschema.Schema, fn native.Func) (*unit, error) {
+func builtin(now func() time.Time, e *Entry, schema *jsonschema.Schema, fn native.Func) (*unit, error) {
 	args, err := schema.Resolve(nil)
 	if err != nil {
-		return nil, fmt.Errorf("built-in %s: %w", name, err)
+		return nil, fmt.Errorf("built-in %s: %w", e.Name, err)
 	}
-	e := &Entry{Name: name, Hooks: []string{guest.Response.String()}, Phase: name, Priority: 100, Apply: "policy"}
 	return &unit{
 		Entry: e, digest: "native", hooks: []guest.Hook{guest.Response}, args: args,
-		breaker: newBreaker(name, now), metrics: newModuleMetrics(name),
+		breaker: newQuarantine(e.Name, now), metrics: newModuleMetrics(e.Name),
 		run: func(dst []byte, s *planned, in guest.In) ([]byte, guest.Out, error) {
 			return runNative(fn, dst, s.args, in)
 		},
 	}, nil
+}
+
+// nativeEntry is what a manifest would say of a built-in.
+func nativeEntry(name, shape string) *Entry {
+	return &Entry{Name: name, Hooks: []string{guest.Response.String()}, Phase: name, Priority: 100, Apply: "policy", Shape: shape}
 }
 
 func runNative(fn native.Func, dst []byte, args json.RawMessage, in guest.In) ([]byte, guest.Out, error) {

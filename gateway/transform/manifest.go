@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -55,6 +56,9 @@ type Entry struct {
 	Config    map[string]any `yaml:"config,omitempty"`
 	// Args is the JSON Schema of the arguments that a decision may give.
 	Args map[string]any `yaml:"args,omitempty"`
+	// Shape is what a module of the response hook makes of a result: "same", "masked"
+	// (the default: values may have become texts, or be missing) or "other".
+	Shape string `yaml:"shape,omitempty"`
 	// Tests is a pattern of files with test vectors, run before the module serves.
 	Tests string `yaml:"tests,omitempty"`
 }
@@ -168,6 +172,8 @@ func (e *Entry) validate() error {
 	check(len(e.Hooks) > 0, "hooks is empty")
 	check(e.Limits.Fuel >= 0 && e.Limits.Fuel <= maxFuel, "limits.fuel is not between 0 and %d", maxFuel)
 	check(e.Limits.Input >= 0 && e.Limits.Output >= 0, "limits are negative")
+	check(validShape(e.Shape), "shape is not one of same, masked and other")
+	check(e.Shape == "" || slices.Contains(e.Hooks, guest.Response.String()), "shape is for the response hook alone")
 	for _, h := range e.Hooks {
 		_, err := guest.ParseHook(h)
 		check(err == nil, "%v", err)

@@ -36,20 +36,24 @@ func anyGlob(patterns []string, s string) bool {
 	return len(patterns) == 0
 }
 
-// glob matches a pattern in which * stands for any text, slashes included.
+// glob matches a pattern in which * stands for any text, slashes included. Each part
+// between two stars is taken where it stands first, so the time is linear in s.
 func glob(pattern, s string) bool {
-	head, rest, star := strings.Cut(pattern, "*")
-	if !star {
+	parts := strings.Split(pattern, "*")
+	last := len(parts) - 1
+	if last == 0 {
 		return pattern == s
 	}
-	if !strings.HasPrefix(s, head) {
+	if !strings.HasPrefix(s, parts[0]) {
 		return false
 	}
-	s = s[len(head):]
-	for i := 0; i <= len(s); i++ {
-		if glob(rest, s[i:]) {
-			return true
+	s = s[len(parts[0]):]
+	for _, part := range parts[1:last] {
+		i := strings.Index(s, part)
+		if i < 0 {
+			return false
 		}
+		s = s[i+len(part):]
 	}
-	return false
+	return strings.HasSuffix(s, parts[last])
 }

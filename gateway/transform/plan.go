@@ -18,6 +18,12 @@ type Call struct {
 	Op      string
 	Mount   string
 	Subject string
+	// Caller tells callers apart: a failure of a module counts against the one that
+	// it failed for. Empty for log records.
+	Caller string
+	// Result is what the operation's result must look like, for the response hook;
+	// nil where nothing is known of it.
+	Result *Result
 }
 
 // Obligation is a transform that a decision names.
@@ -49,8 +55,10 @@ type Plan struct {
 // planned is one step of a plan.
 type planned struct {
 	*unit
-	args json.RawMessage
-	meta []byte
+	args   json.RawMessage
+	meta   []byte
+	caller string
+	result *Result
 	// hash is the start of the SHA-256 of the arguments, empty without any.
 	hash string
 }
@@ -89,10 +97,11 @@ func (p *Plan) add(u *unit, o Obligation) error {
 		return ErrHook
 	case p.call.Hook != guest.Log && !u.Select.matches(&p.call):
 		return ErrSelect
-	case p.call.Hook != guest.Log && u.breaker.open():
-		return ErrQuarantined
 	}
-	s := &planned{unit: u}
+	if wait := u.breaker.wait(p.call.Caller); p.call.Hook != guest.Log && wait > 0 {
+		return &Unavailable{Module: u.Name, Wait: wait}
+	}
+	s := &planned{unit: u, caller: p.call.Caller, result: p.call.Result}
 	if err := s.prepare(p.call, o.Args); err != nil {
 		return err
 	}

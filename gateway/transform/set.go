@@ -15,6 +15,8 @@ import (
 type Options struct {
 	// CacheDir keeps compiled modules between starts. It must be ours, mode 0700.
 	CacheDir string
+	// Known is checked against the selectors of the manifest; nothing when it is zero.
+	Known Known
 	// Floor redacts every log line; by default a redactor of its own.
 	Floor *native.Redactor
 	// Log gets one record per reload.
@@ -83,6 +85,9 @@ func (s *Set) build(ctx context.Context) (*Generation, error) {
 	if s.manifest != "" {
 		var err error
 		if m, err = ReadManifest(s.manifest); err != nil {
+			return nil, err
+		}
+		if err = m.CheckSelectors(s.o.Known); err != nil {
 			return nil, err
 		}
 	}

@@ -26,7 +26,7 @@ type unit struct {
 	// args is the schema of the arguments; nil takes none.
 	args    *jsonschema.Resolved
 	run     func(dst []byte, s *planned, in guest.In) ([]byte, guest.Out, error)
-	breaker *breaker
+	breaker *quarantine
 	metrics *moduleMetrics
 }
 
@@ -112,7 +112,7 @@ func ReadModule(path string) ([]byte, error) {
 }
 
 func newUnit(e *Entry, now func() time.Time) (*unit, error) {
-	u := &unit{Entry: e, digest: "sha256:" + e.SHA256[:12], breaker: newBreaker(e.Name, now), metrics: newModuleMetrics(e.Name)}
+	u := &unit{Entry: e, digest: "sha256:" + e.SHA256[:12], breaker: newQuarantine(e.Name, now), metrics: newModuleMetrics(e.Name)}
 	for _, name := range e.Hooks {
 		h, err := guest.ParseHook(name)
 		if err != nil {

@@ -19,8 +19,11 @@ import (
 // same answer from every kind of isolation, and hostile inputs. Digests need not
 // be written yet. The path is a manifest, a directory with a manifest.yaml, or a
 // single module, which then has the response hook.
-func Test(ctx context.Context, w io.Writer, path string) error {
+func Test(ctx context.Context, w io.Writer, path string, known transform.Known) error {
 	m, err := draft(path)
+	if err == nil {
+		err = m.CheckSelectors(known)
+	}
 	if err != nil {
 		return oneLine(err)
 	}
@@ -36,6 +39,9 @@ func Test(ctx context.Context, w io.Writer, path string) error {
 			fmt.Fprintf(w, "FAIL  %s: %v\n", t.e.Name, oneLine(err))
 			failed++
 			continue
+		}
+		if t.vectors == 0 {
+			fmt.Fprintf(w, "WARN  %s: there are no test vectors, so nothing says what it is to do (tests: in the manifest)\n", t.e.Name)
 		}
 		fmt.Fprintf(w, "ok    %s: %d vectors, %d hostile inputs, worst fuel %d\n", t.e.Name, t.vectors, t.hostile, t.worst)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"portcullis/gateway/transform"
 	"portcullis/gateway/transform/abuse"
 	"portcullis/gateway/transform/wasmcmd"
 	"portcullis/wasm"
@@ -131,7 +132,7 @@ func TestNewProjectFromStartToEnd(t *testing.T) {
 			dir := project(t, lang)
 			manifest := filepath.Join(dir, "manifest.yaml")
 			var out bytes.Buffer
-			if err := wasmcmd.Test(t.Context(), &out, manifest); err != nil {
+			if err := wasmcmd.Test(t.Context(), &out, manifest, transform.Known{}); err != nil {
 				t.Fatalf("test: %v\n%s", err, out.String())
 			}
 			q := wasmcmd.Query{Manifest: manifest, Op: "kv.read"}
@@ -181,12 +182,12 @@ func TestPinKeepsTheRest(t *testing.T) {
 func TestShippedModulesStandTheTests(t *testing.T) {
 	for _, path := range []string{"../../../wasm/manifest.yaml", "../../../wasm", "../../../wasm/pii/pii.wasm", "../../../wasm/example/example.wasm"} {
 		var out bytes.Buffer
-		if err := wasmcmd.Test(t.Context(), &out, path); err != nil {
+		if err := wasmcmd.Test(t.Context(), &out, path, transform.Known{}); err != nil {
 			t.Errorf("%s: %v\n%s", path, err, out.String())
 		}
 	}
 	var out bytes.Buffer
-	if err := wasmcmd.Test(t.Context(), &out, file(t, abuse.Answer(1024, 1<<33|8))); err == nil {
+	if err := wasmcmd.Test(t.Context(), &out, file(t, abuse.Answer(1024, 1<<33|8)), transform.Known{}); err == nil {
 		t.Errorf("a module with a broken answer stands the tests:\n%s", out.String())
 	}
 }
