@@ -197,7 +197,7 @@ func (c *Config) checkEdge(p *problems) {
 	p.oneOf("TLS_CLIENT_AUTH", c.TLSClientAuth, "off", "request", "require")
 	p.unless(c.TLSClientAuth == "off" || c.TLSClientCAFile != "", "TLS_CLIENT_CA_FILE: needed when TLS_CLIENT_AUTH is %s", c.TLSClientAuth)
 	p.unless(c.TLSClientAuth == "off" || c.TLSCertFile != "", "TLS_CERT_FILE: needed when TLS_CLIENT_AUTH is %s", c.TLSClientAuth)
-	p.oneOf("MCP_TOOL_NAMES", c.MCPToolNames, "auto", "dotted", "underscore")
+	p.oneOf("MCP_TOOL_NAMES", c.MCPToolNames, "underscore", "dotted", "auto") // auto was the default once
 	p.unless(c.SSEKeepAlive > 0, "SSE_KEEPALIVE_SECONDS: must be positive")
 	for i, o := range c.CORSOrigins {
 		origin, err := parseOrigin(o)

@@ -120,7 +120,9 @@ type Config struct {
 	CORSOrigins     []string       `cfg:"CORS_ALLOW_ORIGINS"`
 	ExposeREST      bool           `cfg:"EXPOSE_REST_ROUTES"`
 	SSEKeepAlive    int            `cfg:"SSE_KEEPALIVE_SECONDS"`
-	MCPToolNames    string         `cfg:"MCP_TOOL_NAMES"` // auto, dotted or underscore
+	MCPToolNames    string         `cfg:"MCP_TOOL_NAMES"` // how tools are listed: underscore, or dotted as in the policy; calls accept both
+	MCPToolsets     string         `cfg:"MCP_TOOLSETS"`   // engines whose tools MCP clients can see, separated by commas; empty is all
+	MCPReadOnly     bool           `cfg:"MCP_READONLY"`   // true: MCP clients see only tools that change nothing
 	MCPRPCCompat    bool           `cfg:"MCP_RPC_COMPAT"`
 
 	OAuthIssuer        string `cfg:"OAUTH_ISSUER"`
@@ -180,7 +182,7 @@ func Default() Config {
 		JWTSubjectClaim: "sub", JWTSubjectFormat: "plain", JWTRolesClaim: "roles", JWTScopeClaims: []string{"scope", "scopes"},
 		MTLSHeader: "x-ssl-client-s-dn", MTLSVerifyHeader: "x-ssl-client-verify", MTLSCNPrefix: "CN=", MTLSSubjectFrom: "cn",
 		MTLSScopes: []string{"read", "write", "delete", "list"}, MTLSKind: "agent",
-		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "auto",
+		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "underscore",
 		PolicyTimeout: 25 * time.Millisecond, PolicyKeyAlg: "ES256", PolicyStale: 24 * time.Hour,
 		RateEnabled: true, RateRequests: 60, RateWindow: 60,
 		ServiceName: "portcullis",

@@ -168,10 +168,13 @@ func TestAbuseProgressToken(t *testing.T) {
 	with := func(token string) *httptest.ResponseRecorder {
 		return post(t, s.ServeRPC, agent(t), strings.Replace(readApp, `"arguments"`, `"_meta":{"progressToken":`+token+`},"arguments"`, 1))
 	}
-	for _, token := range []string{`null`, `[]`, `1.5`, `"` + strings.Repeat("x", 1000) + `"`} {
+	for _, token := range []string{`[]`, `1.5`, `"` + strings.Repeat("x", 1000) + `"`} {
 		if w := with(token); w.Code != http.StatusBadRequest {
 			t.Errorf("%.20s: got %d", token, w.Code)
 		}
+	}
+	if w := with(`null`); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "progress") {
+		t.Errorf("null, which is no token: got %d %s", w.Code, w.Body)
 	}
 	if w := with(`"t"`); strings.Count(w.Body.String(), "notifications/progress") != 1 || !strings.Contains(w.Body.String(), `"progressToken":"t"`) {
 		t.Errorf("got %s", w.Body)
@@ -309,22 +312,32 @@ func TestAbuseSubscriptionFlood(t *testing.T) {
 }
 
 // TestAbuseSubscribeTellsNothing holds that the answer does not say whether a
-// resource exists or may be read.
+// resource exists: not of those that may be heard of, and not of those that may not.
 func TestAbuseSubscribeTellsNothing(t *testing.T) {
 	l := newLive(t)
 	id := l.open(t)
-	var answers []string
-	for _, uri := range []string{"kv://secret/mcp/agent/app", "kv://secret/mcp/other/app", "kv://elsewhere/x", "nonsense"} {
-		resp := l.send(t, http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"`+uri+`"}}`, "Mcp-Session-Id", id)
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answers = append(answers, string(b))
-	}
-	for _, a := range answers {
-		if a != answers[0] {
-			t.Errorf("got %s and %s", answers[0], a)
+	for _, group := range []struct {
+		want string
+		uris []string
+	}{
+		{`"result":{}`, []string{"kv://secret/mcp/agent/app", "kv://secret/mcp/agent/nothing", "kv://agent/team/"}},
+		{"names nothing that you can subscribe to", []string{
+			"kv://secret/mcp/other/app", "kv://elsewhere/x", "nonsense", "kv://secret/mcp/agent/app?version=2", "kv://secret/mcp/agent/" + strings.Repeat("x", 100_000),
+		}},
+	} {
+		var first string
+		for _, uri := range group.uris {
+			resp := l.send(t, http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"`+uri+`"}}`, "Mcp-Session-Id", id)
+			b, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first == "" {
+				first = string(b)
+			}
+			if string(b) != first || !strings.Contains(first, group.want) {
+				t.Errorf("%.40s: got %s, want %s", uri, b, group.want)
+			}
 		}
 	}
 }
@@ -350,9 +363,8 @@ func TestAbuseRequestState(t *testing.T) {
 		}
 		return nil, &mcp.InputRequired{State: []byte("asked")}
 	}
-	w.Extra = &mcp.Provider{Tools: []mcp.Tool{
-		{Name: "one", Definition: jsontext.Value(`{"name":"one"}`), Call: ask}, {Name: "two", Definition: jsontext.Value(`{"name":"two"}`), Call: ask},
-	}}
+	offer := func(context.Context, *mcp.Exchange) jsontext.Value { return jsontext.Value(`{"name":"x"}`) }
+	w.Providers = []mcp.Provider{{Tools: []mcp.Tool{{Name: "one", Offer: offer, Call: ask}, {Name: "two", Offer: offer, Call: ask}}}}
 	s := mcp.New(w.Config)
 	call := func(c *call.Caller, tool, state string) string {
 		params := `{"name":"` + tool + `",` + modernMeta + state + `}`

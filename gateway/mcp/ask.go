@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/call"
 )
 
 // Ask sends a request to a legacy client and waits for its response. The client
@@ -54,7 +56,7 @@ func (s *session) forget(id string) {
 
 // Require faults unless the client has declared a capability, "a" or "a", "b".
 func (ex *Exchange) Require(capability ...string) error {
-	if ex.meta.has(capability...) {
+	if ex.capabilities.has(capability...) {
 		return nil
 	}
 	need := map[string]any{}
@@ -69,12 +71,12 @@ func (ex *Exchange) Require(capability ...string) error {
 }
 
 // Has reports whether the client has declared a capability.
-func (ex *Exchange) Has(capability ...string) bool { return ex.meta.has(capability...) }
+func (ex *Exchange) Has(capability ...string) bool { return ex.capabilities.has(capability...) }
 
 // Log sends a log message, when the client has asked for its level: by
 // logging/setLevel in the legacy era, by _meta in the modern one.
 func (ex *Exchange) Log(level, logger string, data any) {
-	least := ex.meta.logLevel
+	least := ex.msg.meta.logLevel
 	if ex.session != nil {
 		least = ex.session.level()
 	}
@@ -96,4 +98,19 @@ func (s *session) level() string {
 		return "info"
 	}
 	return s.logLevel
+}
+
+// logRefusal tells a client that has set a level in its session of a call that was
+// refused or failed. Where none was set, the answer says it and nothing else does.
+func (ex *Exchange) logRefusal(err *call.Error) {
+	if ex.session == nil || !ex.session.wantsLog() {
+		return
+	}
+	ex.Log("warning", "portcullis", answer{request: ex.requestID}.wireError(err))
+}
+
+func (s *session) wantsLog() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logLevel != ""
 }

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/http"
 
@@ -30,16 +31,16 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 		return false // what is wrong with it, the frame says
 	}
 	messages, f := parseBatch(raw)
-	if f != nil {
-		s.writeFault(w, nil, f)
+	view, vf := s.viewOf(r)
+	if f = cmp.Or(f, vf); f != nil {
+		s.refuse(w, r, s.exchange(r, c), f)
 		return true
 	}
 	var replies []jsontext.Value
 	for i := range messages {
-		ex := &Exchange{
-			Caller: c, server: s, msg: &messages[i], era: legacy, session: sess, version: sess.version,
-			requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP,
-		}
+		ex := s.exchange(r, c)
+		ex.msg, ex.view = &messages[i], view
+		ex.join(sess)
 		if reply := ex.inBatch(r.Context()); reply != nil {
 			replies = append(replies, reply)
 		}
@@ -59,13 +60,13 @@ func parseBatch(raw []byte) ([]message, *Fault) {
 	if op.CheckJSON(raw) != nil {
 		return nil, badRequest(CodeParse, "parse error: not one strict JSON value")
 	}
-	var items []jsontext.Value
-	if err := json.Unmarshal(raw, &items); err != nil || len(items) == 0 || len(items) > maxBatch {
+	var list []jsontext.Value
+	if err := json.Unmarshal(raw, &list); err != nil || len(list) == 0 || len(list) > maxBatch {
 		return nil, badRequest(CodeInvalidRequest, "a batch has 1 to 50 messages")
 	}
-	out := make([]message, len(items))
+	out := make([]message, len(list))
 	ids := map[string]bool{}
-	for i, item := range items {
+	for i, item := range list {
 		m, f := parse(item)
 		request := f == nil && !m.isResponse() && !m.isNotification()
 		if f != nil || m.method == "initialize" || request && ids[string(m.id)] {
@@ -89,11 +90,6 @@ func (ex *Exchange) inBatch(ctx context.Context) jsontext.Value {
 		}
 		return nil
 	}
-	var f *Fault
-	if ex.meta, f = readMeta(ex.msg.params); f != nil {
-		return encodeFault(ex.msg.id, f)
-	}
-	ex.meta.clientName, ex.meta.capabilities = ex.session.clientName, ex.session.capabilities
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done, f := ex.session.begin(ex.msg.id, cancel)

@@ -16,16 +16,16 @@ import (
 // results. They are served on the plain endpoint when the operator asks for that.
 func compatMethods() map[string]method {
 	return map[string]method{
-		"initialize":            {plain, (*Exchange).oldInitialize},
-		"shutdown":              {plain, (*Exchange).oldOK},
-		"tools/list":            {plain, (*Exchange).oldTools},
-		"tools/call":            {plain, (*Exchange).oldCall},
-		"resources/list":        {plain, (*Exchange).oldResources},
-		"resources/get":         {plain, (*Exchange).oldResource},
-		"resources/subscribe":   {plain, (*Exchange).oldSubscribe},
-		"resources/unsubscribe": {plain, (*Exchange).oldSubscribe},
-		"prompts/list":          {plain, (*Exchange).oldPrompts},
-		"prompts/get":           {plain, (*Exchange).oldPrompt},
+		"initialize":            on(plain, asList, nothing, (*Exchange).oldInitialize),
+		"shutdown":              on(plain, free, nothing, (*Exchange).oldOK),
+		"tools/list":            on(plain, asList, nothing, (*Exchange).oldTools),
+		"tools/call":            on(plain, byCall, readOldCall, (*Exchange).oldCall),
+		"resources/list":        on(plain, asList, nothing, (*Exchange).oldResources),
+		"resources/get":         on(plain, byCall, readOldURI, (*Exchange).oldResource),
+		"resources/subscribe":   on(plain, asList, readOldPrefix, (*Exchange).oldSubscribe),
+		"resources/unsubscribe": on(plain, asList, readOldPrefix, (*Exchange).oldSubscribe),
+		"prompts/list":          on(plain, asList, nothing, (*Exchange).oldPrompts),
+		"prompts/get":           on(plain, asList, readOldPrompt, (*Exchange).oldPrompt),
 	}
 }
 
@@ -41,18 +41,11 @@ const (
 // serveCompat answers a plain request in the old shapes: the status is 200
 // whatever came of it.
 func (s *Server) serveCompat(w http.ResponseWriter, r *http.Request, ex *Exchange) {
-	m, ok := s.compat[ex.msg.method]
-	var res result
-	var err error
-	switch {
-	case ex.msg.isNotification():
+	if ex.msg.isNotification() {
 		s.notified(w, ex)
 		return
-	case !ok:
-		err = &Fault{Code: CodeMethodNotFound, Msg: "Method not found"}
-	default:
-		res, err = m.run(ex, r.Context(), ex.msg.params)
 	}
+	res, err := ex.oldAnswer(r.Context())
 	if err != nil {
 		f := ex.oldFault(err)
 		f.status = http.StatusOK
@@ -62,9 +55,26 @@ func (s *Server) serveCompat(w http.ResponseWriter, r *http.Request, ex *Exchang
 	writeJSON(w, http.StatusOK, ex.reply(res))
 }
 
+// oldAnswer runs a request of the old service.
+func (ex *Exchange) oldAnswer(ctx context.Context) (result, error) {
+	m, ok := ex.server.compat[ex.msg.method]
+	if !ok {
+		return result{}, ex.unreadable(ctx, &Fault{Code: CodeMethodNotFound, Msg: "Method not found"})
+	}
+	run, err := m.read(ex)
+	if err != nil {
+		return result{}, ex.unreadable(ctx, ex.faultOf(err))
+	}
+	if err := ex.admit(ctx, m.due); err != nil {
+		return result{}, err
+	}
+	return run(ctx)
+}
+
 // oldFault gives an error its old number. The text stays a public one.
 func (ex *Exchange) oldFault(err error) *Fault {
 	if f, ok := err.(*Fault); ok { //nolint:errorlint // faults are never wrapped
+		f.Msg = strings.TrimPrefix(f.Msg, "params: ")
 		return f
 	}
 	e := call.AsError(err)
@@ -78,11 +88,11 @@ func (ex *Exchange) oldFault(err error) *Fault {
 	return f
 }
 
-func (ex *Exchange) oldInitialize(ctx context.Context, _ jsontext.Value) (result, error) {
+func (ex *Exchange) oldInitialize(ctx context.Context, _ none) (result, error) {
 	names := []string{}
-	for i := range ex.server.tools {
-		if t := &ex.server.tools[i]; t.op != nil && ex.mayCall(ctx, t) {
-			names = append(names, t.op.Name)
+	for _, o := range ex.server.Catalogue.All() {
+		if ex.mayCall(ctx, o) {
+			names = append(names, o.Name)
 		}
 	}
 	return result{body: mustJSON(map[string]any{
@@ -92,33 +102,36 @@ func (ex *Exchange) oldInitialize(ctx context.Context, _ jsontext.Value) (result
 	})}, nil
 }
 
-func (ex *Exchange) oldOK(context.Context, jsontext.Value) (result, error) {
+func (ex *Exchange) oldOK(context.Context, none) (result, error) {
 	return result{body: jsontext.Value(`{"ok":true}`)}, nil
 }
 
-func (ex *Exchange) oldTools(ctx context.Context, _ jsontext.Value) (result, error) {
+func (ex *Exchange) oldTools(ctx context.Context, _ none) (result, error) {
 	tools := []map[string]any{}
-	for i := range ex.server.tools {
-		if t := &ex.server.tools[i]; t.op != nil && ex.mayCall(ctx, t) {
+	for _, o := range ex.server.Catalogue.All() {
+		if ex.mayCall(ctx, o) {
 			tools = append(tools, map[string]any{
-				"name": t.op.Name, "description": t.op.Doc, "input_schema": t.op.In, "output_schema": t.op.Out,
+				"name": o.Name, "description": o.Doc, "input_schema": o.In, "output_schema": o.Out,
 			})
 		}
 	}
 	return result{body: mustJSON(map[string]any{"tools": tools})}, nil
 }
 
-func (ex *Exchange) oldCall(ctx context.Context, params jsontext.Value) (result, error) {
-	f, err := fields(params, "name", "arguments")
-	if err != nil {
-		return result{}, invalidParams("params: " + err.Error())
+// oldTool are the params of a call, and of a prompt.
+type oldTool struct {
+	name string
+	args jsontext.Value
+}
+
+func readOldCall(r *reader) oldTool { return oldTool{r.optional("name"), r.value("arguments")} }
+
+func (ex *Exchange) oldCall(ctx context.Context, p oldTool) (result, error) {
+	t := ex.server.byName[p.name]
+	if t == nil || ex.server.Catalogue.Get(t.Name) == nil {
+		return result{}, ex.unreadable(ctx, &Fault{Code: oldFailed, Msg: "Unknown tool"})
 	}
-	name, _ := text(f[0])
-	t := ex.server.byName[name]
-	if t == nil || t.op == nil {
-		return result{}, &Fault{Code: oldFailed, Msg: "Unknown tool"}
-	}
-	res, cerr := ex.do(ctx, op.Request{Op: t.op.Name, Args: f[1]})
+	res, cerr := ex.do(ctx, op.Request{Op: t.Name, Args: p.args})
 	if cerr != nil {
 		return result{}, cerr
 	}
@@ -126,28 +139,28 @@ func (ex *Exchange) oldCall(ctx context.Context, params jsontext.Value) (result,
 	return result{body: append(b, '}')}, nil
 }
 
-func (ex *Exchange) oldResources(context.Context, jsontext.Value) (result, error) {
+func (ex *Exchange) oldResources(context.Context, none) (result, error) {
 	return result{body: mustJSON(map[string]any{"resources": []resource{{
 		URI: "kv://" + ex.Caller.Subject + "/", Name: ex.Caller.Subject + " KV root", MIMEType: mimeJSON,
 	}}})}, nil
 }
 
-func (ex *Exchange) oldResource(ctx context.Context, params jsontext.Value) (result, error) {
-	f, err := fields(params, "uri")
-	if err != nil {
-		return result{}, invalidParams("params: " + err.Error())
+func readOldURI(r *reader) string {
+	uri := r.optional("uri")
+	if uri == "" {
+		r.fail("%s required", "uri")
 	}
-	uri, ok := text(f[0])
-	if !ok {
-		return result{}, invalidParams("uri required")
-	}
+	return uri
+}
+
+func (ex *Exchange) oldResource(ctx context.Context, uri string) (result, error) {
 	host, _, _ := strings.Cut(strings.TrimPrefix(uri, "kv://"), "/")
 	if host != ex.Caller.Subject {
-		return result{}, &Fault{Code: oldForbidden, Msg: "Forbidden: cross-subject access forbidden"}
+		return result{}, ex.unreadable(ctx, &Fault{Code: oldForbidden, Msg: "Forbidden: cross-subject access forbidden"})
 	}
 	r, ok := ex.parseURI(uri)
 	if !ok {
-		return result{}, &Fault{Code: oldFailed, Msg: "Invalid URI"}
+		return result{}, ex.unreadable(ctx, &Fault{Code: oldFailed, Msg: "Invalid URI"})
 	}
 	res, cerr := ex.do(ctx, r.request())
 	if cerr != nil {
@@ -173,17 +186,20 @@ func oldContent(body []byte) jsontext.Value {
 	return mustJSON(v)
 }
 
+func readOldPrefix(r *reader) none {
+	if r.optional("uriPrefix") == "" {
+		r.fail("%s required", "uriPrefix")
+	}
+	return none{}
+}
+
 // oldSubscribe checks what the old service checked. Its streams were not bound to
 // a subscription, and each caller's stream carries what the caller may see anyway.
-func (ex *Exchange) oldSubscribe(_ context.Context, params jsontext.Value) (result, error) {
-	f, err := fields(params, "uriPrefix")
-	if err != nil || f[0].Kind() != '"' {
-		return result{}, invalidParams("uriPrefix required")
-	}
+func (ex *Exchange) oldSubscribe(context.Context, none) (result, error) {
 	return result{body: jsontext.Value(`{"ok":true}`)}, nil
 }
 
-func (ex *Exchange) oldPrompts(context.Context, jsontext.Value) (result, error) {
+func (ex *Exchange) oldPrompts(context.Context, none) (result, error) {
 	arg := func(name string, required bool) map[string]any {
 		return map[string]any{"name": name, "required": required}
 	}
@@ -193,29 +209,28 @@ func (ex *Exchange) oldPrompts(context.Context, jsontext.Value) (result, error) 
 	}})}, nil
 }
 
-func (ex *Exchange) oldPrompt(_ context.Context, params jsontext.Value) (result, error) {
-	f, err := fields(params, "name", "arguments")
-	if err != nil {
-		return result{}, invalidParams("params: " + err.Error())
+func readOldPrompt(r *reader) oldTool {
+	p := readOldCall(r)
+	if p.args.Kind() != '{' {
+		p.args = jsontext.Value("{}")
 	}
-	name, _ := text(f[0])
-	tool, ok := map[string]string{"kv_read": "kv.read", "kv_write": "kv.write"}[name]
+	return p
+}
+
+func (ex *Exchange) oldPrompt(_ context.Context, p oldTool) (result, error) {
+	tool, ok := map[string]string{"kv_read": "kv.read", "kv_write": "kv.write"}[p.name]
 	if !ok {
 		return result{}, &Fault{Code: oldFailed, Msg: "Unknown prompt"}
-	}
-	args := f[1]
-	if args.Kind() != '{' {
-		args = jsontext.Value("{}")
 	}
 	message := func(role, text string) map[string]any {
 		return map[string]any{"role": role, "content": map[string]string{"type": "text", "text": text}}
 	}
 	return result{body: mustJSON(map[string]any{
-		"name": name,
+		"name": p.name,
 		"messages": []any{
 			message("system", "You work with secrets through tools. Never repeat a secret value."),
 			message("user", "Call "+tool+" with the suggested arguments."),
 		},
-		"suggested_tool": map[string]any{"name": tool, "arguments": args},
+		"suggested_tool": map[string]any{"name": tool, "arguments": p.args},
 	})}, nil
 }

@@ -58,8 +58,9 @@ func TestCompat(t *testing.T) {
 // TestToolNames holds which spelling a client is shown; both can be called.
 func TestToolNames(t *testing.T) {
 	for _, tc := range []struct{ style, client, want string }{
-		{"", "somebody", "kv.read"},
+		{"", "somebody", "kv_read"},
 		{"auto", "claude-ai", "kv_read"},
+		{"", "cursor-vscode", "kv_read"},
 		{"dotted", "claude-ai", "kv.read"},
 		{"underscore", "somebody", "kv_read"},
 	} {

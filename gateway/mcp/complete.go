@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -12,28 +13,39 @@ import (
 // maxValues bounds the suggestions in one answer (MCP, completion).
 const maxValues = 100
 
-// complete suggests values for an argument (completion/complete): paths by
-// listing through the pipeline, keys and roles from what the policy grants. What
-// cannot be had is not suggested.
-func (ex *Exchange) complete(ctx context.Context, params jsontext.Value) (result, error) {
-	f, err := fields(params, "ref", "argument")
-	if err != nil {
-		return result{}, invalidParams("params: " + err.Error())
+func readCompletion(r *reader) (c Completion) {
+	ref, arg := reader{o: r.object("ref"), err: r.err}, reader{o: r.object("argument"), err: r.err}
+	switch ref.text("type") {
+	case "ref/prompt":
+		c.Prompt = ref.optional("name")
+	case "ref/resource":
+	default:
+		ref.fail("%s must be ref/prompt or ref/resource", "ref.type")
 	}
-	kind, err1 := fields(f[0], "type", "name")
-	arg, err2 := fields(f[1], "name", "value")
-	if err1 != nil || err2 != nil {
-		return result{}, invalidParams("ref and argument must be objects")
+	c.Argument, c.Value = arg.text("name"), arg.text("value")
+	r.err = cmp.Or(r.err, ref.err, arg.err)
+	return c
+}
+
+// complete suggests values for an argument (completion/complete). What cannot be had
+// is not suggested.
+func (ex *Exchange) complete(ctx context.Context, c Completion) (result, error) {
+	out := []string{}
+	for _, p := range ex.server.providers {
+		if p.Complete == nil {
+			continue
+		}
+		all, ok := p.Complete(ctx, ex, c)
+		for _, v := range all {
+			if strings.HasPrefix(v, c.Value) {
+				out = append(out, v)
+			}
+		}
+		if ok {
+			break
+		}
 	}
-	ref, ok1 := text(kind[0])
-	name, ok2 := text(arg[0])
-	value, ok3 := text(arg[1])
-	if !ok1 || !ok2 || !ok3 || (ref != "ref/prompt" && ref != "ref/resource") {
-		return result{}, invalidParams("ref and argument are not as the protocol has them")
-	}
-	prompt, _ := text(kind[1])
-	values := ex.suggest(ctx, prompt, name, value)
-	return result{body: completion(values)}, nil
+	return result{body: completion(out)}, nil
 }
 
 func completion(values []string) jsontext.Value {
@@ -47,41 +59,42 @@ func completion(values []string) jsontext.Value {
 	}{suggestions{values[:min(len(values), maxValues)], len(values), len(values) > maxValues}})
 }
 
-// suggest returns the values that begin as what has been typed. Without a prompt
-// the argument is that of the resource template, whose paths are full ones.
-func (ex *Exchange) suggest(ctx context.Context, prompt, name, value string) []string {
-	var all []string
-	switch name {
+// completeNames suggests paths by listing through the pipeline, keys and roles from
+// what the policy grants. Without a prompt the argument is that of the resource
+// template, whose paths are full ones.
+func completeNames(ctx context.Context, ex *Exchange, c Completion) ([]string, bool) {
+	switch c.Argument {
 	case "path":
-		all = ex.paths(ctx, value, prompt == "")
+		return ex.paths(ctx, c.Value, c.Prompt == ""), true
 	case "key", "role":
-		all = ex.granted(ctx, prompt)
+		return ex.granted(ctx, c.Prompt), true
 	}
-	out := []string{}
-	for _, v := range all {
-		if strings.HasPrefix(v, value) {
-			out = append(out, v)
-		}
-	}
-	return out
+	return nil, false
 }
 
 // granted are the names that the caller may use with a prompt's first operation.
 func (ex *Exchange) granted(ctx context.Context, prompt string) []string {
-	for i := range ex.server.prompts {
-		if p := &ex.server.prompts[i]; p.Name == prompt && len(p.Needs) > 0 && ex.offered(ctx, p) {
-			return ex.names(ctx, ex.server.Catalogue.Get(p.Needs[0]))
+	for _, t := range templates() {
+		if t.name == prompt && ex.server.byName[t.needs[0]] != nil && t.offered(ctx, ex) {
+			return ex.names(ctx, ex.server.Catalogue.Get(t.needs[0]))
 		}
 	}
 	return nil
 }
 
-// paths lists the directory that a path begins with. Absolute paths begin at the
-// caller's prefix, since nothing above it can be listed.
+// paths lists the directory that a path begins with. Full paths begin at the caller's
+// prefix or at one that it was granted, since nothing above those can be listed.
 func (ex *Exchange) paths(ctx context.Context, value string, absolute bool) []string {
-	own := ex.Caller.Prefix.String()
-	if absolute && own != "" && len(value) <= len(own) {
-		return []string{own + "/"}
+	if absolute {
+		var roots []string
+		for _, p := range ex.roots(ctx) {
+			if root := p.String() + "/"; len(value) < len(root) && strings.HasPrefix(root, value) {
+				roots = append(roots, root)
+			}
+		}
+		if roots != nil {
+			return roots
+		}
 	}
 	dir := value[:strings.LastIndexByte(value, '/')+1]
 	p, err := call.ParsePrefix(dir)

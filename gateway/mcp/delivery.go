@@ -3,8 +3,6 @@ package mcp
 import (
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
@@ -20,25 +18,21 @@ const (
 const maxWrapTTL = 24 * time.Hour
 
 // ask writes into a request what _meta asks for.
-func ask(r *op.Request, meta jsontext.Value) error {
-	f, err := fields(meta, metaDeliver, metaWrapTTL)
-	if err != nil {
-		return invalidParams("_meta: " + err.Error())
-	}
-	if f[0] != nil {
-		form, _ := text(f[0])
+func ask(r *op.Request, m *meta) error {
+	if m.deliver != nil {
+		form, _ := text(m.deliver)
 		switch r.Deliver = call.Deliver(form); r.Deliver {
 		case call.Plain, call.Masked, call.Wrapped:
 		default:
 			return invalidParams(metaDeliver + " must be plain, masked or wrapped")
 		}
 	}
-	if f[1] == nil {
+	if m.wrapTTL == nil {
 		return nil
 	}
-	s, _ := text(f[1])
+	s, _ := text(m.wrapTTL)
 	ttl, err := time.ParseDuration(s)
-	if err != nil || ttl < time.Second || ttl > maxWrapTTL || f[0] != nil && r.Deliver != call.Wrapped {
+	if err != nil || ttl < time.Second || ttl > maxWrapTTL || m.deliver != nil && r.Deliver != call.Wrapped {
 		return invalidParams(metaWrapTTL + " must be a duration from 1s to 24h, for a wrapped answer")
 	}
 	r.Deliver, r.WrapTTL = call.Wrapped, ttl

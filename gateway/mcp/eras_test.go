@@ -164,7 +164,8 @@ func TestSessions(t *testing.T) {
 		{"somebody else", "POST", ping, []string{"Mcp-Session-Id", id, "X-Subject", "other"}, 404},
 		{"somebody else's stream", "GET", "", []string{"Mcp-Session-Id", id, "X-Subject", "other"}, 404},
 		{"somebody else's end", "DELETE", "", []string{"Mcp-Session-Id", id, "X-Subject", "other"}, 404},
-		{"initialize inside", "POST", initialize, []string{"Mcp-Session-Id", id}, 400},
+		{"initialize inside", "POST", initialize, []string{"Mcp-Session-Id", id}, 200},
+		{"initialize with a session that is gone", "POST", initialize, []string{"Mcp-Session-Id", "GONE"}, 200},
 		{"the end", "DELETE", "", []string{"Mcp-Session-Id", id}, 204},
 		{"after the end", "POST", ping, []string{"Mcp-Session-Id", id}, 404},
 		{"a modern GET", "GET", "", []string{"MCP-Protocol-Version", "2026-07-28"}, 405},
@@ -195,9 +196,14 @@ func TestLegacyStream(t *testing.T) {
 	if got := data(t, b); !strings.Contains(got, `"uri":"kv://secret/mcp/agent/app"`) || !strings.Contains(got, `"portcullis/source":"gateway"`) {
 		t.Errorf("got %s", got)
 	}
-	if second := l.send(t, http.MethodGet, "", in...); second.StatusCode != http.StatusConflict {
+	second := l.send(t, http.MethodGet, "", in...)
+	if second.StatusCode != http.StatusOK {
 		t.Errorf("a second stream got %d", second.StatusCode)
 	}
+	if left, err := b.ReadString(0); err == nil || strings.Contains(left, `"method"`) {
+		t.Errorf("the first stream goes on beside its successor: %s", left)
+	}
+	b = bufio.NewReader(second.Body)
 	l.change(t, "mcp/other/app")
 	l.change(t, "mcp/agent/team/a b")
 	if got := data(t, b); !strings.Contains(got, `"uri":"kv://agent/team/a%20b"`) {

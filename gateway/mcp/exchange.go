@@ -24,18 +24,25 @@ const (
 
 // Exchange is one request while it is answered.
 type Exchange struct {
-	Caller    *call.Caller
-	server    *Server
-	msg       *message
-	era       era
-	version   string // protocol revision
-	meta      meta
-	session   *session // nil but for legacy exchanges
-	requestID string
-	http      *http.Request // nil on stdio
-	transport op.Transport
-	input     Input
-	send      func(message []byte) error // writes a message before the reply, nil when there is no way
+	Caller       *call.Caller
+	server       *Server
+	msg          *message
+	era          era
+	version      string // protocol revision
+	capabilities capabilities
+	view         View
+	session      *session // nil but for legacy exchanges
+	requestID    string
+	http         *http.Request // nil on stdio
+	transport    op.Transport
+	admitted     bool
+	input        Input
+	send         func(message []byte) error // writes a message before the reply, nil when there is no way
+}
+
+// join makes the exchange one of a session.
+func (ex *Exchange) join(s *session) {
+	ex.era, ex.session, ex.version, ex.capabilities = legacy, s, s.version, s.capabilities
 }
 
 // result is a reply's content.
@@ -45,50 +52,32 @@ type result struct {
 	cache bool           // carries caching hints (MCP 2026-07-28, caching)
 }
 
-// method is one entry of the protocol's table.
-type method struct {
-	eras era
-	run  func(*Exchange, context.Context, jsontext.Value) (result, error)
-}
-
-// methods is the protocol. What is not here does not exist.
-func methods() map[string]method {
-	return map[string]method{
-		"initialize":               {older, (*Exchange).initialize},
-		"server/discover":          {plain | modern, (*Exchange).discover},
-		"ping":                     {older, (*Exchange).ping},
-		"tools/list":               {every, (*Exchange).listTools},
-		"tools/call":               {every, (*Exchange).callTool},
-		"resources/list":           {every, (*Exchange).listResources},
-		"resources/templates/list": {every, (*Exchange).listTemplates},
-		"resources/read":           {every, (*Exchange).readResource},
-		"prompts/list":             {every, (*Exchange).listPrompts},
-		"prompts/get":              {every, (*Exchange).getPrompt},
-		"completion/complete":      {every, (*Exchange).complete},
-		"logging/setLevel":         {legacy, (*Exchange).setLevel},
-		"resources/subscribe":      {legacy, (*Exchange).subscribe},
-		"resources/unsubscribe":    {legacy, (*Exchange).unsubscribe},
-	}
-}
-
 // answer runs a request and returns the whole reply. A panic is the answer of
 // this request alone.
 func (ex *Exchange) answer(ctx context.Context) (reply []byte, f *Fault) {
-	m, ok := ex.server.methods[ex.msg.method]
 	defer func() {
 		if v := recover(); v != nil {
 			f = &Fault{Code: CodeInternal, Msg: "internal error", status: http.StatusInternalServerError}
 			ex.server.failed(fmt.Errorf("%s: panic of type %T", ex.msg.method, v))
 		}
 	}()
+	m, ok := ex.server.methods[ex.msg.method]
 	if !ok || m.eras&ex.era == 0 {
 		f = unknownMethod()
 		if ex.era != modern {
 			f.status = 0
 		}
-		return nil, f
+		return nil, ex.unreadable(ctx, f)
 	}
-	res, err := m.run(ex, ctx, ex.msg.params)
+	run, err := m.read(ex)
+	if err != nil {
+		return nil, ex.unreadable(ctx, ex.faultOf(err))
+	}
+	if err := ex.admit(ctx, m.due); err != nil {
+		ex.logRefusal(err)
+		return nil, ex.faultOf(err)
+	}
+	res, err := run(ctx)
 	if err != nil {
 		return nil, ex.faultOf(err)
 	}
@@ -155,12 +144,9 @@ func (ex *Exchange) do(ctx context.Context, r op.Request) (*op.Result, *call.Err
 	r.ID, r.Transport, r.Caller = ex.requestID, ex.transport, ex.Caller
 	res, err := ex.server.Do(ctx, &r)
 	if err != nil {
-		return res, call.AsError(err)
+		e := call.AsError(err)
+		ex.logRefusal(e)
+		return res, e
 	}
 	return res, nil
-}
-
-// ping answers that the server lives.
-func (ex *Exchange) ping(context.Context, jsontext.Value) (result, error) {
-	return result{body: jsontext.Value("{}")}, nil
 }

@@ -10,8 +10,10 @@ import (
 )
 
 // serveStream answers GET: the one stream of a legacy session for what the server
-// has to say by itself. A second one is refused, so it can take nothing from the first.
+// has to say by itself. A new one takes the place of the one before: a client that
+// opens it has lost the other, whether or not the gateway has noticed.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	ex := s.exchange(r, c)
 	sess, f := s.sessionOf(r, c)
 	switch {
 	case f != nil:
@@ -22,7 +24,12 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 		f = &Fault{Code: CodeInvalidRequest, Msg: "accept text/event-stream", status: http.StatusNotAcceptable}
 	}
 	if f != nil {
-		s.writeFault(w, nil, f)
+		s.refuse(w, r, ex, f)
+		return
+	}
+	ex.msg.method = "stream"
+	if err := ex.admit(r.Context(), asEvent); err != nil {
+		s.writeFault(w, nil, streamFault(err))
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
@@ -38,8 +45,8 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 	s.pumpSession(ctx, sess, rd, st)
 }
 
-// attach makes the session's stream. Without an id it goes on where the last one
-// ended, so nothing is lost between two streams.
+// attach makes the session's stream, in the place of an earlier one. Without an id it
+// goes on where the last one ended, so nothing is lost between two streams.
 func (s *session) attach(l *events.Log, c *call.Caller, after string, stop context.CancelFunc) (*events.Reader, *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,7 +54,8 @@ func (s *session) attach(l *events.Log, c *call.Caller, after string, stop conte
 		return nil, sessionFault()
 	}
 	if s.reader != nil {
-		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the session has a stream already", status: http.StatusConflict}
+		s.stopStream()
+		s.letGo()
 	}
 	if after == "" {
 		after = s.cursor
@@ -61,11 +69,20 @@ func (s *session) attach(l *events.Log, c *call.Caller, after string, stop conte
 	return rd, nil
 }
 
+// letGo ends the session's reader and remembers how far it came. The lock is held.
+func (s *session) letGo() {
+	s.cursor = s.reader.Position()
+	s.reader.Close()
+	s.reader, s.stopStream = nil, nil
+}
+
+// detach ends a stream, unless another one has taken its place.
 func (s *session) detach(rd *events.Reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cursor, s.reader, s.stopStream = rd.Position(), nil, nil
-	rd.Close()
+	if s.reader == rd {
+		s.letGo()
+	}
 }
 
 // primed says from which revision on a stream begins with an event that has an id

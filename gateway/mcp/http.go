@@ -42,20 +42,16 @@ func (s *Server) ServeRPC(w http.ResponseWriter, r *http.Request, c *call.Caller
 		methodNotAllowed(w, "POST")
 		return
 	}
-	var m message
-	raw, f := readBody(r)
-	if f == nil {
-		m, f = parse(raw)
-	}
-	ex := &Exchange{Caller: c, server: s, msg: &m, era: plain, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP}
+	ex := s.exchange(r, c)
+	_, f := ex.receive(r)
 	if f == nil {
 		f = ex.route(r)
 	}
 	if f != nil {
-		s.writeFault(w, m.id, f)
+		s.refuse(w, r, ex, f)
 		return
 	}
-	ex.version = cmp.Or(ex.meta.version, legacyVersions()[0])
+	ex.version = cmp.Or(ex.msg.meta.version, legacyVersions()[0])
 	if s.Compat && ex.era == plain {
 		s.serveCompat(w, r, ex)
 		return
@@ -63,52 +59,68 @@ func (s *Server) ServeRPC(w http.ResponseWriter, r *http.Request, c *call.Caller
 	s.respond(w, r, ex)
 }
 
-// route finds out whether a message on the plain endpoint is a modern one.
-func (ex *Exchange) route(r *http.Request) (f *Fault) {
-	if ex.meta, f = readMeta(ex.msg.params); f != nil {
-		return f
+// exchange begins an exchange over HTTP, with a message that is still to come.
+func (s *Server) exchange(r *http.Request, c *call.Caller) *Exchange {
+	return &Exchange{
+		Caller: c, server: s, msg: &message{}, era: plain, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP,
 	}
+}
+
+// receive reads the body of a POST, and the message that it is. A batch is no
+// message.
+func (ex *Exchange) receive(r *http.Request) (raw []byte, f *Fault) {
+	if raw, f = readBody(r); f != nil {
+		return nil, f
+	}
+	m, f := parse(raw)
+	*ex.msg, ex.capabilities = m, m.meta.capabilities
+	if f == nil {
+		ex.view, f = ex.server.viewOf(r)
+	}
+	return raw, f
+}
+
+// route finds out whether a message on the plain endpoint is a modern one.
+func (ex *Exchange) route(r *http.Request) *Fault {
 	if ex.msg.isResponse() {
 		return badRequest(CodeInvalidRequest, "responses are not expected here")
 	}
-	if ex.meta.version == "" && !isModernVersion(r.Header.Get("MCP-Protocol-Version")) {
+	if ex.msg.meta.version == "" && !isModernVersion(r.Header.Get("MCP-Protocol-Version")) {
 		return nil
 	}
-	if f = checkModern(r.Header, ex.msg, ex.meta, false); f == nil {
+	f := checkModern(r.Header, ex.msg, false)
+	if f == nil {
 		ex.era = modern
 	}
 	return f
 }
 
 func (s *Server) servePOST(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	raw, f := readBody(r)
-	if f == nil && s.serveBatch(w, r, c, raw) {
+	ex := s.exchange(r, c)
+	raw, f := ex.receive(r)
+	if f != nil && s.serveBatch(w, r, c, raw) {
 		return
 	}
-	var m message
 	if f == nil {
-		m, f = parse(raw)
-	}
-	ex := &Exchange{Caller: c, server: s, msg: &m, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP}
-	if f == nil {
-		ex.meta, f = readMeta(m.params)
-	}
-	if f == nil {
-		ex.era = eraOf(r.Header, &m, ex.meta)
-		if ex.era == modern {
-			ex.version = modernVersion
-			if f = checkModern(r.Header, &m, ex.meta, true); f == nil {
-				f = s.checkParams(r.Header, &m)
-			}
-		} else {
-			f = s.admitLegacy(w, r, ex)
-		}
+		f = s.admitPOST(w, r, ex)
 	}
 	if f != nil {
-		s.writeFault(w, m.id, f)
+		s.refuse(w, r, ex, f)
 		return
 	}
 	s.respond(w, r, ex)
+}
+
+// admitPOST holds a message against the rules of its era.
+func (s *Server) admitPOST(w http.ResponseWriter, r *http.Request, ex *Exchange) *Fault {
+	if ex.era = eraOf(r.Header, ex.msg); ex.era != modern {
+		return s.admitLegacy(w, r, ex)
+	}
+	ex.version = modernVersion
+	if f := checkModern(r.Header, ex.msg, true); f != nil {
+		return f
+	}
+	return s.checkParams(r.Header, ex.msg)
 }
 
 // respond answers a message whose frame is in order.
@@ -130,7 +142,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 // id: a call that nobody waits for is not made.
 func (s *Server) notified(w http.ResponseWriter, ex *Exchange) {
 	if !strings.HasPrefix(ex.msg.method, "notifications/") {
-		s.writeFault(w, nil, badRequest(CodeInvalidRequest, "a request needs an id"))
+		s.refuse(w, ex.http, ex, badRequest(CodeInvalidRequest, "a request needs an id"))
 		return
 	}
 	if ex.session != nil && ex.msg.method == "notifications/cancelled" {

@@ -38,28 +38,33 @@ type Input struct {
 	State     []byte                    // nil without one
 }
 
+// inputParams are the members by which a client answers questions of an earlier round.
+type inputParams struct {
+	responses object
+	state     string
+	hasState  bool
+}
+
+func readInputs(r *reader) inputParams {
+	p := inputParams{responses: r.object("inputResponses"), state: r.optional("requestState")}
+	p.hasState = r.value("requestState") != nil
+	return p
+}
+
 // readInput reads the answers that came with a request.
-func (ex *Exchange) readInput(responses, state jsontext.Value, purpose string) (Input, error) {
+func (ex *Exchange) readInput(p inputParams, purpose string) (Input, error) {
 	in := Input{Responses: map[string]jsontext.Value{}}
-	if responses != nil {
-		if responses.Kind() != '{' {
-			return in, invalidParams("inputResponses must be an object")
+	for _, m := range p.responses {
+		if m.value.Kind() != '{' {
+			return in, invalidParams("an input response must be an object")
 		}
-		for k, v := range members(responses) {
-			if v.Kind() != '{' {
-				return in, invalidParams("an input response must be an object")
-			}
-			in.Responses[k] = v
-		}
+		in.Responses[m.name] = m.value
 	}
-	if state == nil {
+	if !p.hasState {
 		return in, nil
 	}
-	s, ok := text(state)
-	if ok {
-		in.State, ok = ex.server.states.open(s, ex.Caller.Key()+"\x00"+purpose, time.Now())
-	}
-	if !ok {
+	var ok bool
+	if in.State, ok = ex.server.states.open(p.state, ex.Caller.Key()+"\x00"+purpose, time.Now()); !ok {
 		return in, invalidParams("the requestState is not one that was given out for this")
 	}
 	return in, nil
@@ -68,7 +73,7 @@ func (ex *Exchange) readInput(responses, state jsontext.Value, purpose string) (
 // Input is what the client has answered to earlier questions of this call.
 func (ex *Exchange) Input() Input { return ex.input }
 
-// outcome makes a result of what an extra tool or prompt returned.
+// outcome makes a result of what a tool or prompt returned.
 func (ex *Exchange) outcome(body jsontext.Value, err error, purpose string) (result, error) {
 	need, ok := errors.AsType[*InputRequired](err)
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -20,12 +21,10 @@ func (s *Server) admitLegacy(w http.ResponseWriter, r *http.Request, ex *Exchang
 		return s.openSession(w, r, ex)
 	}
 	sess, f := s.sessionOf(r, ex.Caller)
-	if f != nil {
-		return f
+	if f == nil {
+		ex.join(sess)
 	}
-	ex.session, ex.version = sess, sess.version
-	ex.meta.clientName, ex.meta.capabilities = sess.clientName, sess.capabilities
-	return nil
+	return f
 }
 
 // sessionOf returns the session that a request names.
@@ -44,67 +43,67 @@ func (s *Server) sessionOf(r *http.Request, c *call.Caller) (*session, *Fault) {
 	return sess, nil
 }
 
-// openSession begins a session for a well-formed initialize.
+// openSession begins a session for a well-formed initialize. A session that the
+// request names is ignored: the client is about to get a new one, and may have been
+// told that the old one is gone.
 func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchange) *Fault {
-	if len(r.Header.Values(headerSession)) > 0 {
-		return badRequest(CodeInvalidRequest, "initialize belongs to no session")
+	p := reader{o: ex.msg.params}
+	h := readHello(&p)
+	if p.err != nil {
+		return invalidParams("params: " + p.err.Error())
 	}
-	sess, err := ex.negotiate(ex.msg.params)
-	if err != nil {
-		return ex.faultOf(err)
+	if err := ex.admit(r.Context(), asEvent); err != nil {
+		return streamFault(err)
 	}
+	sess := ex.negotiate(h)
 	if !s.sessions.open(sess, time.Now()) {
 		return streamFault(&call.Error{Code: call.Overloaded, Msg: "too many sessions", RetryAfter: time.Minute})
 	}
 	if s.Events != nil {
 		sess.cursor = s.Events.Now(ex.Caller, sess.id)
 	}
-	ex.session, ex.version = sess, sess.version
+	ex.join(sess)
 	w.Header().Set(headerSession, sess.id)
 	return nil
 }
 
-// negotiate reads initialize and settles the revision: the client's when it is
-// known, else the newest (MCP 2025-11-25, lifecycle, version negotiation).
-func (ex *Exchange) negotiate(params jsontext.Value) (*session, error) {
-	f, err := fields(params, "protocolVersion", "capabilities", "clientInfo")
-	if err != nil {
-		return nil, invalidParams("params: " + err.Error())
+// hello are the params of initialize. What the client is called is of no use here.
+type hello struct {
+	version      string
+	capabilities capabilities
+}
+
+func readHello(r *reader) hello {
+	h := hello{r.text("protocolVersion"), readCapabilities(r.object("capabilities"))}
+	r.object("clientInfo")
+	return h
+}
+
+// negotiate settles the revision: the client's when it is known, else the newest
+// (MCP 2025-11-25, lifecycle, version negotiation).
+func (ex *Exchange) negotiate(h hello) *session {
+	if !slices.Contains(legacyVersions(), h.version) {
+		h.version = legacyVersions()[0]
 	}
-	version, ok := text(f[0])
-	name, nameOK := clientName(f[2])
-	if !ok || !nameOK || f[1].Kind() != '{' {
-		return nil, invalidParams("initialize needs protocolVersion, capabilities and clientInfo")
-	}
-	if !slices.Contains(legacyVersions(), version) {
-		version = legacyVersions()[0]
-	}
-	return &session{
-		owner: ex.Caller.Key(), version: version, clientName: name,
-		capabilities: slices.Clone(f[1]),
-	}, nil
+	return &session{owner: ex.Caller.Key(), version: h.version, capabilities: h.capabilities}
 }
 
 // initialize answers the handshake. On the plain endpoint it opens no session.
-func (ex *Exchange) initialize(_ context.Context, params jsontext.Value) (result, error) {
+func (ex *Exchange) initialize(_ context.Context, h hello) (result, error) {
 	version := ex.version
 	if ex.session == nil {
-		sess, err := ex.negotiate(params)
-		if err != nil {
-			return result{}, err
-		}
-		version = sess.version
+		version = ex.negotiate(h).version
 	}
 	return result{body: mustJSON(struct {
 		ProtocolVersion string         `json:"protocolVersion"`
 		Capabilities    jsontext.Value `json:"capabilities"`
 		ServerInfo      jsontext.Value `json:"serverInfo"`
 		Instructions    string         `json:"instructions"`
-	}{version, ex.capabilities(), ex.server.info, instructions})}, nil
+	}{version, ex.serverCapabilities(), ex.server.info, instructions})}, nil
 }
 
-// capabilities are what this exchange's era and endpoint can do, and no more.
-func (ex *Exchange) capabilities() jsontext.Value {
+// serverCapabilities are what this exchange's era and endpoint can do, and no more.
+func (ex *Exchange) serverCapabilities() jsontext.Value {
 	type list struct {
 		ListChanged bool `json:"listChanged,omitzero"`
 		Subscribe   bool `json:"subscribe,omitzero"`
@@ -126,13 +125,16 @@ func (ex *Exchange) capabilities() jsontext.Value {
 	return mustJSON(c)
 }
 
-// setLevel sets the level from which log messages are sent in this session.
-func (ex *Exchange) setLevel(_ context.Context, params jsontext.Value) (result, error) {
-	f, err := fields(params, "level")
-	level, ok := text(f[0])
-	if err != nil || !ok || !slices.Contains(logLevels(), level) {
-		return result{}, invalidParams("unknown level")
+func readLevel(r *reader) string {
+	level := r.text("level")
+	if !slices.Contains(logLevels(), level) {
+		r.fail("%s must be one of "+strings.Join(logLevels(), ", "), "level")
 	}
+	return level
+}
+
+// setLevel sets the level from which log messages are sent in this session.
+func (ex *Exchange) setLevel(_ context.Context, level string) (result, error) {
 	ex.session.mu.Lock()
 	defer ex.session.mu.Unlock()
 	ex.session.logLevel = level
@@ -148,7 +150,7 @@ func logLevels() []string {
 func (s *Server) endSession(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	sess, f := s.sessionOf(r, c)
 	if f != nil {
-		s.writeFault(w, nil, f)
+		s.refuse(w, r, s.exchange(r, c), f)
 		return
 	}
 	s.sessions.end(sess)

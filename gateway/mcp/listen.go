@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 )
@@ -32,10 +30,24 @@ func (ex *Exchange) listen(ctx context.Context, send func([]byte) error, alive f
 	if ex.server.Events == nil {
 		return nil, unknownMethod()
 	}
-	l := &listening{ex: ex, topics: topics{}, ack: map[string]any{}, send: send, alive: alive}
-	if f := l.read(ctx); f != nil {
-		return nil, f
+	r := reader{o: ex.msg.params}
+	to := readListen(&r)
+	if r.err != nil {
+		return nil, ex.unreadable(ctx, invalidParams("params: "+r.err.Error()))
 	}
+	if len(to.uris) > ex.server.Events.Topics {
+		return nil, ex.unreadable(ctx, invalidParams("too many subscriptions"))
+	}
+	if err := ex.admit(ctx, asEvent); err != nil {
+		return nil, streamFault(err)
+	}
+	l := &listening{ex: ex, topics: topics{}, ack: map[string]any{}, send: send, alive: alive}
+	l.honour(ctx, to)
+	cost := l.topics.size()
+	if !ex.server.quota.take(ex.Caller.Key(), cost) {
+		return nil, tooManySubscriptions()
+	}
+	defer ex.server.quota.give(ex.Caller.Key(), cost)
 	rd, err := ex.server.Events.Subscribe(ex.Caller, "listen", l.topics.filter(l.kinds...), "")
 	if err != nil {
 		return nil, streamFault(call.AsError(err))
@@ -53,7 +65,7 @@ func streamFault(e *call.Error) *Fault {
 	switch e.Code {
 	case call.RateLimited:
 		f.status = http.StatusTooManyRequests
-	case call.Overloaded:
+	case call.Overloaded, call.AuditUnavailable:
 		f.status = http.StatusServiceUnavailable
 	case call.Unauthenticated:
 		f.status = http.StatusUnauthorized
@@ -64,51 +76,46 @@ func streamFault(e *call.Error) *Fault {
 	return f
 }
 
-// read reads the filter and keeps what will be honoured. Resources that the
-// caller may not hear of are left out without a word.
-func (l *listening) read(ctx context.Context) *Fault {
-	p, err := fields(l.ex.msg.params, "notifications", "_meta")
-	if err != nil {
-		return invalidParams("params: " + err.Error())
-	}
-	f, err := fields(p[0], "toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions")
-	if err != nil || p[0] == nil {
-		return invalidParams("the notifications to listen to are missing")
-	}
-	l.kinds = []events.Kind{events.ResourceChanged}
-	for i, k := range []events.Kind{events.ToolsChanged, events.PromptsChanged} {
-		switch f[i].Kind() {
-		case 't':
-			l.kinds = append(l.kinds, k)
-			l.ack[[]string{"toolsListChanged", "promptsListChanged"}[i]] = true
-		case 0, 'f':
-		default:
-			return invalidParams("notifications are not as the protocol has them")
-		}
-	}
-	return l.readResources(ctx, f[3])
+// listenTo are the params of subscriptions/listen.
+type listenTo struct {
+	tools, prompts bool
+	resources      bool // resourceSubscriptions are there
+	uris           []string
 }
 
-func (l *listening) readResources(ctx context.Context, raw jsontext.Value) *Fault {
-	if raw == nil {
-		return nil
+func readListen(r *reader) listenTo {
+	if r.value("notifications") == nil {
+		r.fail("%s is missing", "notifications")
 	}
-	uris, ok := texts(raw)
-	if !ok {
-		return invalidParams("resourceSubscriptions must be a list of URIs")
+	n := reader{o: r.object("notifications"), err: r.err}
+	l := listenTo{tools: n.flag("toolsListChanged"), prompts: n.flag("promptsListChanged")}
+	n.value("resourcesListChanged")
+	l.resources, l.uris = n.value("resourceSubscriptions") != nil, n.texts("resourceSubscriptions")
+	r.err = n.err
+	return l
+}
+
+// honour keeps what will be honoured. Resources that the caller may not hear of are
+// left out without a word.
+func (l *listening) honour(ctx context.Context, to listenTo) {
+	l.kinds = []events.Kind{events.ResourceChanged}
+	if to.tools {
+		l.kinds, l.ack["toolsListChanged"] = append(l.kinds, events.ToolsChanged), true
 	}
-	if len(uris) > l.ex.server.Events.Topics {
-		return invalidParams("too many subscriptions")
+	if to.prompts {
+		l.kinds, l.ack["promptsListChanged"] = append(l.kinds, events.PromptsChanged), true
+	}
+	if !to.resources {
+		return
 	}
 	honoured := []string{}
-	for _, uri := range uris {
+	for _, uri := range to.uris {
 		if t, ok := l.ex.topic(ctx, uri); ok {
 			l.topics[uri] = t
 			honoured = append(honoured, uri)
 		}
 	}
 	l.ack["resourceSubscriptions"] = honoured
-	return nil
 }
 
 // notify sends a notification with the stream's id.
@@ -168,7 +175,7 @@ func (l *listening) end() []byte {
 // serveListen answers subscriptions/listen over HTTP.
 func (s *Server) serveListen(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	if !accepts(r, "text/event-stream") {
-		s.writeFault(w, ex.msg.id, &Fault{Code: CodeInvalidRequest, Msg: "accept text/event-stream", status: http.StatusNotAcceptable})
+		s.refuse(w, r, ex, &Fault{Code: CodeInvalidRequest, Msg: "accept text/event-stream", status: http.StatusNotAcceptable})
 		return
 	}
 	st := newStream(w, s.Limits.WriteTimeout)

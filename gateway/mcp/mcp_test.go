@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,6 +107,16 @@ func compact(t testing.TB, s []byte) string {
 	return b.String()
 }
 
+// toolNames are the tools of the whole catalogue, as a list of them reads.
+func toolNames(t testing.TB) string {
+	t.Helper()
+	var names []string
+	for _, o := range newWorld(t).Catalogue.All() {
+		names = append(names, strings.ReplaceAll(o.Name, ".", "_"))
+	}
+	return strings.Join(names, ", ")
+}
+
 func TestPlainJSONRPC(t *testing.T) {
 	for _, tc := range []struct{ name, body, want string }{
 		{
@@ -120,12 +131,13 @@ func TestPlainJSONRPC(t *testing.T) {
 		{"a big id", `{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}`, `{"jsonrpc":"2.0","id":9007199254740993,"result":{}}`},
 		{
 			"unknown tool", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.nope"}}`,
-			`{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"unknown tool"}}`,
+			`{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"unknown tool. Your tools are ` + toolNames(t) + `"}}`,
 		},
 		{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"nope"}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"unknown method"}}`},
 		{
 			"bad arguments", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"../x"}}}`,
-			`{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"invalid_request: argument path: the path has an empty, '.' or '..' segment"}],` +
+			`{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"invalid_request: argument path: the path has an empty, '.' or '..' segment` +
+				`\nnext: kv_read takes path (string, required), version (integer)\ndecision_id: d1\nrequest_id: r1"}],` +
 				`"structuredContent":{"error":{"code":"invalid_request","message":"argument path: the path has an empty, '.' or '..' segment","decision_id":"d1","request_id":"r1"}},"isError":true}}`,
 		},
 		{
@@ -227,13 +239,22 @@ func TestHiddenToolLooksUnknown(t *testing.T) {
 	call := func(name, args string) string {
 		return post(t, s.ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`","arguments":`+args+`}}`).Body.String()
 	}
-	unknown := call("kv.nope", `{}`)
+	few, err := op.NewCatalogue(slices.DeleteFunc(slices.Clone(w.Catalogue.All()), func(o *op.Op) bool { return o.Name == "kv.write" })...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := newWorld(t)
+	without.Catalogue = few
+	unknown := post(t, mcp.New(without.Config).ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.write"}}`).Body.String()
+	if !strings.Contains(unknown, "unknown tool") {
+		t.Errorf("got %s", unknown)
+	}
 	for _, args := range []string{`{"path":"app","data":{}}`, `{}`, `{"path":"../x"}`} {
 		if got := call("kv.write", args); got != unknown {
 			t.Errorf("with %s got %s, want %s", args, got, unknown)
 		}
 	}
-	if got := post(t, s.ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`).Body.String(); strings.Contains(got, "kv.write") || !strings.Contains(got, "kv.read") {
+	if got := post(t, s.ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`).Body.String(); strings.Contains(got, "kv_write") || !strings.Contains(got, "kv_read") {
 		t.Errorf("the list is %s", got)
 	}
 }
@@ -265,7 +286,7 @@ func TestRateLimited(t *testing.T) {
 		return "", &call.Error{Code: call.RateLimited, Msg: "too many calls", RetryAfter: 1500e6}
 	}
 	got := post(t, mcp.New(w.Config).ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"app"}}}`)
-	want := `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"rate_limited: too many calls; try again in 2 s"}],` +
+	want := `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"rate_limited: too many calls\nnext: try again in 2 s\ndecision_id: d1\nrequest_id: r1"}],` +
 		`"structuredContent":{"error":{"code":"rate_limited","message":"too many calls","decision_id":"d1","request_id":"r1","retry_after_s":2}},"isError":true}}`
 	if got.Code != http.StatusOK || got.Body.String() != want {
 		t.Errorf("got %d %s\nwant %s", got.Code, got.Body, want)

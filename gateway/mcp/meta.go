@@ -1,7 +1,8 @@
 package mcp
 
 import (
-	"slices"
+	"errors"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -9,7 +10,6 @@ import (
 // The keys of _meta that every modern request uses (MCP 2026-07-28, base protocol).
 const (
 	metaVersion      = "io.modelcontextprotocol/protocolVersion"
-	metaClientInfo   = "io.modelcontextprotocol/clientInfo"
 	metaCapabilities = "io.modelcontextprotocol/clientCapabilities"
 	metaLogLevel     = "io.modelcontextprotocol/logLevel"
 	metaSubscription = "io.modelcontextprotocol/subscriptionId"
@@ -24,63 +24,82 @@ func legacyVersions() []string { return []string{"2025-11-25", "2025-06-18", "20
 
 func supportedVersions() []string { return append([]string{modernVersion}, legacyVersions()...) }
 
-// meta is what a request says about itself. None of it identifies the caller.
+// meta is what a request says about itself. None of it identifies the caller; what
+// the client is called is not even read.
 type meta struct {
 	version      string // protocol revision, empty when not said
-	clientName   string // for presentation only
-	capabilities jsontext.Value
+	capabilities capabilities
+	declared     bool // it says something about the client's capabilities
 	logLevel     string
 	progress     jsontext.Value // token, nil when no progress is asked for
+	deliver      jsontext.Value // portcullis/deliver
+	wrapTTL      jsontext.Value // portcullis/wrap_ttl
 }
 
+var errMeta = errors.New("_meta is not as the protocol has it")
+
 // readMeta reads params._meta.
-func readMeta(params jsontext.Value) (meta, *Fault) {
-	bad := badRequest(CodeInvalidParams, "_meta is not as the protocol has it")
-	p, err := fields(params, "_meta")
-	if err != nil {
-		return meta{}, badRequest(CodeInvalidParams, "params: "+err.Error())
+func readMeta(params object) (m meta, err error) {
+	p := reader{o: params}
+	r := reader{o: p.object("_meta")}
+	if p.err != nil {
+		return m, p.err
 	}
-	f, err := fields(p[0], metaVersion, metaClientInfo, metaCapabilities, metaLogLevel, metaProgress)
-	if err != nil {
-		return meta{}, bad
-	}
-	m := meta{capabilities: f[2], progress: f[4]}
-	var ok [3]bool
-	m.version, ok[0] = optionalText(f[0])
-	m.logLevel, ok[1] = optionalText(f[3])
-	m.clientName, ok[2] = clientName(f[1])
-	if slices.Contains(ok[:], false) || (m.progress != nil && !legalID(m.progress)) ||
-		(m.capabilities != nil && m.capabilities.Kind() != '{') {
-		return meta{}, bad
+	m.version, m.logLevel = r.optional(metaVersion), r.optional(metaLogLevel)
+	m.deliver, m.wrapTTL = r.value(metaDeliver), r.value(metaWrapTTL)
+	m.progress = r.value(metaProgress)
+	m.declared = r.value(metaCapabilities) != nil
+	m.capabilities = readCapabilities(r.object(metaCapabilities))
+	if r.err != nil || m.progress != nil && !legalID(m.progress) {
+		return m, errMeta
 	}
 	return m, nil
 }
 
-func optionalText(v jsontext.Value) (string, bool) {
-	if v == nil {
-		return "", true
-	}
-	return text(v)
-}
+// capabilities are the names of what a client can do: "sampling", "elicitation.form".
+type capabilities map[string]bool
 
-// clientName reads the name of an Implementation object.
-func clientName(info jsontext.Value) (string, bool) {
-	f, err := fields(info, "name")
-	if err != nil {
-		return "", false
-	}
-	return optionalText(f[0])
-}
+// The bounds of what is kept of a client's capabilities, which no message of the
+// protocol comes near.
+const (
+	maxCapabilities = 32 // each with as many below it
+	maxCapability   = 64 // bytes of one name
+)
 
-// has reports whether the client declared a capability, "a" or "a.b".
-func (m meta) has(path ...string) bool {
-	v := m.capabilities
-	for _, name := range path {
-		f, err := fields(v, name)
-		if err != nil || f[0] == nil {
-			return false
+// readCapabilities keeps the names of two levels. What is beyond the bounds is not
+// among the capabilities.
+func readCapabilities(o object) capabilities {
+	c := capabilities{}
+	for _, m := range within(o) {
+		c[m.name] = true
+		below, err := readObject(m.value)
+		if err != nil {
+			continue
 		}
-		v = f[0]
+		for _, b := range within(below) {
+			c[m.name+"."+b.name] = true
+		}
 	}
-	return true
+	return c
+}
+
+// within are the members within the bounds.
+func within(o object) (out object) {
+	for _, m := range o[:min(len(o), maxCapabilities)] {
+		if len(m.name) <= maxCapability && m.value.Kind() != 'n' {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// has reports whether the client declared a capability, "a" or "a", "b".
+func (c capabilities) has(path ...string) bool { return c[strings.Join(path, ".")] }
+
+// size is what the capabilities hold, in bytes.
+func (c capabilities) size() (n int) {
+	for name := range c {
+		n += len(name) + 32
+	}
+	return n
 }

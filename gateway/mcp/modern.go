@@ -15,8 +15,8 @@ func isModernVersion(v string) bool { return v >= modernVersion }
 
 // eraOf routes a POST: a modern version header, or a body that names its revision
 // and belongs to no session, is modern. initialize without either is legacy.
-func eraOf(h http.Header, m *message, mt meta) era {
-	if isModernVersion(h.Get("MCP-Protocol-Version")) || (h.Get("Mcp-Session-Id") == "" && mt.version != "") {
+func eraOf(h http.Header, m *message) era {
+	if isModernVersion(h.Get("MCP-Protocol-Version")) || (h.Get("Mcp-Session-Id") == "" && m.meta.version != "") {
 		return modern
 	}
 	return legacy
@@ -24,7 +24,8 @@ func eraOf(h http.Header, m *message, mt meta) era {
 
 // checkModern holds a modern message against its own headers (MCP 2026-07-28,
 // transports, standard request headers). With strict the headers must be there.
-func checkModern(h http.Header, m *message, mt meta, strict bool) *Fault {
+func checkModern(h http.Header, m *message, strict bool) *Fault {
+	mt := &m.meta
 	if m.isResponse() {
 		return badRequest(CodeInvalidRequest, "responses are not expected here")
 	}
@@ -43,7 +44,7 @@ func checkModern(h http.Header, m *message, mt meta, strict bool) *Fault {
 	if mt.version != modernVersion {
 		return unsupported(mt.version)
 	}
-	if mt.capabilities == nil {
+	if !mt.declared {
 		return badRequest(CodeInvalidParams, "_meta must name the client's capabilities")
 	}
 	if f := checkHeader(h, "Mcp-Method", m.method, strict); f != nil {
@@ -65,15 +66,18 @@ func unsupported(version string) *Fault {
 
 // routedName is what Mcp-Name must repeat.
 func routedName(m *message) (string, bool) {
-	key, ok := map[string]string{"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}[m.method]
-	if !ok {
+	key := ""
+	switch m.method {
+	case "tools/call", "prompts/get":
+		key = "name"
+	case "resources/read":
+		key = "uri"
+	default:
 		return "", false
 	}
-	f, err := fields(m.params, key)
-	if err != nil {
-		return "", false // what is wrong with it, the method says
-	}
-	return text(f[0])
+	r := reader{o: m.params}
+	name := r.text(key)
+	return name, r.err == nil // what is wrong with it, the method says
 }
 
 // checkHeader compares a header with what the body says. Somebody in front of the
@@ -121,26 +125,23 @@ func encodeHeader(v string) string {
 // those headers. None of the gateway's own tools has any: what is in a header is
 // in other people's logs.
 func (s *Server) checkParams(h http.Header, m *message) *Fault {
-	if m.method != "tools/call" || s.Extra == nil {
+	if m.method != "tools/call" {
 		return nil
 	}
-	p, err := fields(m.params, "name", "arguments")
-	if err != nil {
-		return nil // what is wrong with it, the method says
-	}
-	name, _ := text(p[0])
-	t := s.byName[name]
-	if t == nil || t.extra == nil {
+	r := reader{o: m.params}
+	t := s.byName[r.optional("name")]
+	if t == nil || len(t.Headers) == 0 {
 		return nil
 	}
-	for arg, header := range t.extra.Headers {
-		a, err := fields(p[1], arg)
-		if err != nil || a[0] == nil {
+	args := reader{o: r.object("arguments")}
+	for arg, header := range t.Headers {
+		v := args.value(arg)
+		if v == nil {
 			continue
 		}
-		want, isText := text(a[0])
+		want, isText := text(v)
 		if !isText {
-			want = string(a[0])
+			want = string(v)
 		}
 		if f := checkHeader(h, "Mcp-Param-"+header, want, true); f != nil {
 			return f
@@ -150,12 +151,12 @@ func (s *Server) checkParams(h http.Header, m *message) *Fault {
 }
 
 // discover says what the server is (server/discover).
-func (ex *Exchange) discover(context.Context, jsontext.Value) (result, error) {
+func (ex *Exchange) discover(context.Context, none) (result, error) {
 	return result{cache: true, body: mustJSON(struct {
 		SupportedVersions []string       `json:"supportedVersions"`
 		Capabilities      jsontext.Value `json:"capabilities"`
 		Instructions      string         `json:"instructions"`
-	}{supportedVersions(), ex.capabilities(), instructions})}, nil
+	}{supportedVersions(), ex.serverCapabilities(), instructions})}, nil
 }
 
 const instructions = "Portcullis gives access to HashiCorp Vault within a policy. " +

@@ -10,16 +10,6 @@ import (
 	"portcullis/gateway/call"
 )
 
-// Prompt is a ready-made instruction. It is listed only to a caller who may call
-// every operation that it needs.
-type Prompt struct {
-	Name       string
-	Definition jsontext.Value // the entry of prompts/list
-	Needs      []string       // dotted operation names
-	// Get returns the result object of prompts/get.
-	Get func(ctx context.Context, ex *Exchange, args map[string]string) (jsontext.Value, error)
-}
-
 // argument is an argument of a prompt of ours.
 type argument struct {
 	Name        string `json:"name"`
@@ -84,14 +74,15 @@ func templates() []template {
 	}}
 }
 
-// catalogue makes the prompts whose operations exist.
-func catalogue(s *Server) (out []Prompt) {
+// operationPrompts makes the prompts whose operations exist. A prompt is offered to a
+// caller who may call every operation that it needs.
+func operationPrompts(s *Server) (out []Prompt) {
 	for _, t := range templates() {
 		if slices.ContainsFunc(t.needs, func(n string) bool { return s.Catalogue.Get(n) == nil }) {
 			continue
 		}
 		out = append(out, Prompt{
-			Name: t.name, Needs: t.needs, Get: t.get,
+			Name: t.name, Get: t.get, Offered: t.offered,
 			Definition: mustJSON(struct {
 				Name        string     `json:"name"`
 				Title       string     `json:"title"`
@@ -103,6 +94,11 @@ func catalogue(s *Server) (out []Prompt) {
 	return out
 }
 
+// offered reports whether the caller may make every call that a prompt suggests.
+func (t template) offered(ctx context.Context, ex *Exchange) bool {
+	return !slices.ContainsFunc(t.needs, func(n string) bool { return !ex.mayCall(ctx, ex.server.Catalogue.Get(n)) })
+}
+
 func (t template) get(_ context.Context, ex *Exchange, args map[string]string) (jsontext.Value, error) {
 	v := args[t.arg.Name]
 	if err := t.arg.check(v); err != nil {
@@ -110,7 +106,7 @@ func (t template) get(_ context.Context, ex *Exchange, args map[string]string) (
 	}
 	pairs := []string{"{" + t.arg.Name + "}", v}
 	for _, n := range t.needs {
-		pairs = append(pairs, "{op:"+n+"}", ex.toolName(n))
+		pairs = append(pairs, "{op:"+n+"}", ex.toolName(ex.server.byName[n]))
 	}
 	return PromptText(t.doc, strings.NewReplacer(pairs...).Replace(t.text)), nil
 }
@@ -131,24 +127,19 @@ func PromptText(doc, text string) jsontext.Value {
 	}{doc, []message{{"user", content{"text", text}}}})
 }
 
-// offered reports whether the caller may make every call that a prompt suggests.
-func (ex *Exchange) offered(ctx context.Context, p *Prompt) bool {
-	for _, n := range p.Needs {
-		if !ex.server.Callable(ctx, ex.Caller, ex.server.Catalogue.Get(n)) {
-			return false
-		}
-	}
-	return true
+// offers reports whether a prompt is of use to the caller.
+func (ex *Exchange) offers(ctx context.Context, p *Prompt) bool {
+	return p.Offered == nil || p.Offered(ctx, ex)
 }
 
 // listPrompts lists the prompts that help this caller (prompts/list).
-func (ex *Exchange) listPrompts(ctx context.Context, params jsontext.Value) (result, error) {
-	p, err := ex.page(params, "prompts", len(ex.server.prompts))
+func (ex *Exchange) listPrompts(ctx context.Context, c cursor) (result, error) {
+	p, err := ex.page(c, "prompts", len(ex.server.prompts))
 	if err != nil {
 		return result{}, err
 	}
 	items, next := p.take(func(i int) jsontext.Value {
-		if pr := &ex.server.prompts[i]; ex.offered(ctx, pr) {
+		if pr := &ex.server.prompts[i]; ex.offers(ctx, pr) {
 			return pr.Definition
 		}
 		return nil
@@ -156,45 +147,35 @@ func (ex *Exchange) listPrompts(ctx context.Context, params jsontext.Value) (res
 	return result{body: listBody("prompts", items, next), cache: true}, nil
 }
 
-// getPrompt fills a prompt (prompts/get). One that is not offered is unknown.
-func (ex *Exchange) getPrompt(ctx context.Context, params jsontext.Value) (result, error) {
-	f, err := fields(params, "name", "arguments", "_meta", "inputResponses", "requestState")
-	if err != nil {
-		return result{}, invalidParams("params: " + err.Error())
-	}
-	name, _ := text(f[0])
-	args, ok := stringMap(f[1])
-	if !ok {
-		return result{}, invalidParams("the arguments must be strings")
-	}
-	for i := range ex.server.prompts {
-		if p := &ex.server.prompts[i]; p.Name == name && ex.offered(ctx, p) {
-			purpose := "prompt " + name
-			ex.input, err = ex.readInput(f[3], f[4], purpose)
-			if err != nil {
-				return result{}, err
-			}
-			body, err := p.Get(ctx, ex, args)
-			return ex.outcome(body, err, purpose)
-		}
-	}
-	return result{}, invalidParams("unknown prompt")
+// promptCall are the params of prompts/get.
+type promptCall struct {
+	name  string
+	args  map[string]string
+	input inputParams
 }
 
-func stringMap(raw jsontext.Value) (map[string]string, bool) {
-	out := map[string]string{}
-	if raw == nil {
-		return out, true
+func readPrompt(r *reader) promptCall {
+	p := promptCall{name: r.text("name"), args: map[string]string{}, input: readInputs(r)}
+	args := reader{o: r.object("arguments"), err: r.err}
+	for _, m := range args.o {
+		p.args[m.name] = args.optional(m.name)
 	}
-	if raw.Kind() != '{' {
-		return nil, false
+	r.err = args.err
+	return p
+}
+
+// getPrompt fills a prompt (prompts/get). One that is not offered is unknown.
+func (ex *Exchange) getPrompt(ctx context.Context, p promptCall) (result, error) {
+	i := slices.IndexFunc(ex.server.prompts, func(o Prompt) bool { return o.Name == p.name })
+	if i < 0 || !ex.offers(ctx, &ex.server.prompts[i]) {
+		return result{}, invalidParams("unknown prompt: prompts/list names yours")
 	}
-	for k, v := range members(raw) {
-		s, ok := text(v)
-		if !ok {
-			return nil, false
-		}
-		out[k] = s
+	purpose := "prompt " + p.name
+	in, err := ex.readInput(p.input, purpose)
+	if err != nil {
+		return result{}, err
 	}
-	return out, true
+	ex.input = in
+	body, err := ex.server.prompts[i].Get(ctx, ex, p.args)
+	return ex.outcome(body, err, purpose)
 }

@@ -7,9 +7,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -28,7 +30,10 @@ type Remote struct {
 	Took func(error)
 	Out  io.Writer
 
-	out      sync.Mutex // guards writes to Out
+	// Header is sent with every message. Optional.
+	Header http.Header
+
+	out      *output
 	mu       sync.Mutex // guards what follows
 	session  string
 	hello    []byte    // the client's initialize
@@ -40,25 +45,53 @@ type Remote struct {
 	renewing sync.Mutex     // held by the one who begins a new session
 }
 
-// Serve carries messages until in ends or ctx does, and what is answered soon after.
+// Serve carries messages until in ends, the reader of Out has gone or ctx ends, and
+// what is answered soon after.
 func (r *Remote) Serve(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.wg.Wait()
 	defer cancel()
+	r.out = &output{w: r.Out, gone: cancel}
 	r.running = map[string]context.CancelFunc{}
-	err := eachLine(in, func(line []byte) error {
-		m, f := parse(line)
-		if f != nil {
-			return r.write(encodeFault(m.id, f))
+	err := eachLine(ctx, in, func(l line) error {
+		if l.tooLong {
+			return r.out.write(encodeFault(l.id, tooLong()))
 		}
-		r.message(ctx, line, &m)
-		return nil
+		return r.line(ctx, l.text)
 	})
 	if err == nil {
 		drain(ctx, &r.requests)
 	}
-	r.endSession(context.WithoutCancel(ctx))
+	stopped := ctx.Err() != nil
+	last, end := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer end()
+	r.endSession(last)
+	if stopped {
+		return nil // told to stop, or nobody reads any more
+	}
 	return err
+}
+
+// lastWords is how long the gateway may take to hear that a session ends.
+const lastWords = 2 * time.Second
+
+// line sends a message, or in a session a batch of them: the gateway knows whether the
+// session has batches.
+func (r *Remote) line(ctx context.Context, text []byte) error {
+	if text[0] == '[' && r.legacy() {
+		messages, f := parseBatch(text)
+		if f != nil {
+			return r.out.write(encodeFault(nil, f))
+		}
+		r.beside(ctx, false, func(ctx context.Context) { r.batch(ctx, text, messages) })
+		return nil
+	}
+	m, f := parse(text)
+	if f != nil {
+		return r.out.write(encodeFault(m.id, f))
+	}
+	r.message(ctx, text, &m)
+	return nil
 }
 
 // message sends a message. What changes the session is waited for, the rest runs
@@ -71,22 +104,17 @@ func (r *Remote) message(ctx context.Context, line []byte, m *message) {
 	case m.id == nil, m.isResponse(), m.method == "initialize":
 		r.send(ctx, line, m)
 	default:
+		key := string(m.id)
 		ctx, cancel := context.WithCancel(ctx)
 		r.mu.Lock()
-		r.running[string(m.id)] = cancel
+		r.running[key] = cancel
 		r.mu.Unlock()
-		ends := func() {}
-		if m.method != methodListen {
-			r.requests.Add(1)
-			ends = r.requests.Done
-		}
-		r.wg.Go(func() {
-			defer ends()
+		r.beside(ctx, m.method == methodListen, func(ctx context.Context) {
 			defer cancel()
 			r.send(ctx, line, m)
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			delete(r.running, string(m.id))
+			delete(r.running, key)
 		})
 	}
 	if m.method == "notifications/initialized" && r.legacy() {
@@ -94,15 +122,26 @@ func (r *Remote) message(ctx context.Context, line []byte, m *message) {
 	}
 }
 
+// beside runs f beside others. Streams stay, the others are waited for at the end.
+func (r *Remote) beside(ctx context.Context, stream bool, f func(context.Context)) {
+	ends := func() {}
+	if !stream {
+		r.requests.Add(1)
+		ends = r.requests.Done
+	}
+	r.wg.Go(func() {
+		defer ends()
+		f(ctx)
+	})
+}
+
 // cancel ends a request here; in the modern era that is all that there is to do.
 func (r *Remote) cancel(m *message) {
-	f, err := fields(m.params, "requestId")
-	if err != nil {
-		return
-	}
+	p := reader{o: m.params}
+	id := p.value("requestId")
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if stop := r.running[string(f[0])]; stop != nil {
+	if stop := r.running[string(id)]; stop != nil {
 		stop()
 	}
 }
@@ -124,7 +163,7 @@ func (r *Remote) send(ctx context.Context, line []byte, m *message) {
 	if !ok {
 		f = &Fault{Code: CodeCall, Msg: err.Error()}
 	}
-	_ = r.write(encodeFault(m.id, f)) // the client has gone when this fails
+	_ = r.out.write(encodeFault(m.id, f)) // the client has gone when this fails
 }
 
 // post sends a message and copies what comes back. When the gateway no longer knows
@@ -175,8 +214,7 @@ func (r *Remote) do(req *http.Request) (*http.Response, error) {
 // endpoint is where a message goes: one that belongs to no session and names no
 // revision is plain JSON-RPC.
 func (r *Remote) endpoint(m *message) string {
-	mt, f := readMeta(m.params)
-	if r.legacy() || m.method == "initialize" || f != nil || mt.version != "" {
+	if r.legacy() || m.method == "initialize" || m.meta.version != "" {
 		return r.URL
 	}
 	return r.URL + "/rpc"
@@ -184,9 +222,9 @@ func (r *Remote) endpoint(m *message) string {
 
 // label sets the headers of the message's era.
 func (r *Remote) label(h http.Header, m *message) {
-	mt, f := readMeta(m.params)
-	if f == nil && mt.version != "" {
-		h.Set("MCP-Protocol-Version", mt.version)
+	maps.Copy(h, r.Header)
+	if m.meta.version != "" {
+		h.Set("MCP-Protocol-Version", m.meta.version)
 		h.Set("Mcp-Method", m.method)
 		if name, ok := routedName(m); ok {
 			h.Set("Mcp-Name", encodeHeader(name))
@@ -235,7 +273,7 @@ func (r *Remote) copy(resp *http.Response, m *message) error {
 		if err := line.Compact(); err != nil { // one message is one line
 			return cutOff(err)
 		}
-		return r.write(line)
+		return r.out.write(line)
 	case request, resp.StatusCode >= 300:
 		return r.refusal(resp, body)
 	}
@@ -253,7 +291,7 @@ func (r *Remote) copyStream(body io.Reader, see func([]byte)) (last string, err 
 		}
 		if data, ok := bytes.CutPrefix(s.Bytes(), []byte("data: ")); ok && len(data) > 0 {
 			see(data)
-			if err := r.write(bytes.Clone(data)); err != nil {
+			if err := r.out.write(bytes.Clone(data)); err != nil {
 				return last, err
 			}
 		}
@@ -273,11 +311,4 @@ func (r *Remote) endSession(ctx context.Context) {
 	if resp, err := r.do(req); err == nil {
 		_ = resp.Body.Close()
 	}
-}
-
-func (r *Remote) write(msg []byte) error {
-	r.out.Lock()
-	defer r.out.Unlock()
-	_, err := r.Out.Write(append(msg, '\n'))
-	return err
 }

@@ -2,12 +2,15 @@ package mcp
 
 import (
 	"context"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/events"
 	"portcullis/gateway/op"
 )
 
@@ -27,52 +30,88 @@ type resource struct {
 
 const mimeJSON = "application/json"
 
-// listResources lists what lies directly below the caller's prefix (resources/list).
-func (ex *Exchange) listResources(ctx context.Context, params jsontext.Value) (result, error) {
-	own, err := ex.ownResources(ctx)
-	if err != nil {
-		return result{}, err
-	}
-	var extra []jsontext.Value
-	if ex.server.Extra != nil {
-		extra = ex.server.Extra.Resources
-	}
-	p, err := ex.page(params, "resources", len(own)+len(extra))
-	if err != nil {
-		return result{}, err
-	}
-	items, next := p.take(func(i int) jsontext.Value {
-		if i < len(own) {
-			return mustJSON(own[i])
+// listResources lists what the providers have (resources/list).
+func (ex *Exchange) listResources(ctx context.Context, c cursor) (result, error) {
+	var all []jsontext.Value
+	for _, p := range ex.server.providers {
+		if p.Resources == nil {
+			continue
 		}
-		return extra[i-len(own)]
-	})
+		list, err := p.Resources(ctx, ex)
+		if err != nil {
+			return result{}, err
+		}
+		all = append(all, list...)
+	}
+	p, err := ex.page(c, "resources", len(all))
+	if err != nil {
+		return result{}, err
+	}
+	items, next := p.take(func(i int) jsontext.Value { return all[i] })
 	return result{body: listBody("resources", items, next), cache: true}, nil
 }
 
-// ownResources asks the pipeline what is there. A caller who may not list has
-// no resources, which is not an error.
-func (ex *Exchange) ownResources(ctx context.Context) ([]resource, error) {
+// listSecrets lists what lies directly below the caller's prefix, by asking the
+// pipeline, and the paths elsewhere that it was granted. A caller who may not list has
+// no resources, which is not an error. What passes by itself is none either: a client
+// that lists its resources when it starts would not start. The list is short then, and
+// says why.
+func listSecrets(ctx context.Context, ex *Exchange) ([]jsontext.Value, error) {
 	o := ex.server.Catalogue.Get(opList)
 	if o == nil || !ex.server.Callable(ctx, ex.Caller, o) {
-		return nil, nil
+		return nil, ex.paid(ctx)
 	}
 	root := ex.Caller.Prefix
 	keys, cerr := ex.list(ctx, root)
-	if cerr != nil && cerr.Code != call.Forbidden && cerr.Code != call.InsufficientScope {
+	own := resource{
+		URI: ex.server.uri(root, true), Name: "your secrets", Description: "What lies below your own prefix.", MIMEType: mimeJSON,
+	}
+	switch {
+	case cerr == nil || cerr.Code == call.Forbidden || cerr.Code == call.InsufficientScope:
+	case cerr.Wait() > 0:
+		own.Description += " Not listed now: " + string(cerr.Code) + ", try again in " + seconds(cerr) + " s."
+	default:
 		return nil, cerr
 	}
-	out := []resource{{
-		URI: ex.server.uri(root, true), Name: "your secrets", Description: "What lies below your own prefix.", MIMEType: mimeJSON,
-	}}
+	out := []jsontext.Value{mustJSON(own)}
 	for _, k := range keys {
 		p, err := call.ParsePath(strings.TrimSuffix(k, "/"))
 		if err != nil {
 			continue // written past the gateway under a name that it does not serve
 		}
-		out = append(out, resource{URI: ex.server.uri(root.Join(p), strings.HasSuffix(k, "/")), Name: k, MIMEType: mimeJSON})
+		out = append(out, mustJSON(resource{URI: ex.server.uri(root.Join(p), strings.HasSuffix(k, "/")), Name: k, MIMEType: mimeJSON}))
+	}
+	for _, p := range ex.roots(ctx)[1:] {
+		out = append(out, mustJSON(resource{
+			URI: ex.server.uri(p, true), Name: p.String(), Description: "What lies below a path that you were granted.", MIMEType: mimeJSON,
+		}))
 	}
 	return out, nil
+}
+
+// paid charges for a list that no call was needed for.
+func (ex *Exchange) paid(ctx context.Context) error {
+	if err := ex.admit(ctx, asList); err != nil {
+		return err
+	}
+	return nil
+}
+
+func seconds(e *call.Error) string { return strconv.Itoa(int(math.Ceil(e.Wait().Seconds()))) }
+
+// roots are the full paths below which the caller has secrets: its own prefix, and what
+// it was granted outside of it.
+func (ex *Exchange) roots(ctx context.Context) []call.Path {
+	out := []call.Path{ex.Caller.Prefix}
+	if ex.server.Granted == nil {
+		return out
+	}
+	for _, p := range ex.server.Granted(ctx, ex.Caller) {
+		if !p.Within(ex.Caller.Prefix) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // list returns the names directly below a full path.
@@ -91,24 +130,14 @@ func (ex *Exchange) list(ctx context.Context, p call.Path) ([]string, *call.Erro
 }
 
 // listTemplates lists the forms that resource URIs have (resources/templates/list).
-func (ex *Exchange) listTemplates(ctx context.Context, params jsontext.Value) (result, error) {
+func (ex *Exchange) listTemplates(ctx context.Context, c cursor) (result, error) {
 	var all []jsontext.Value
-	if o := ex.server.Catalogue.Get(opRead); o != nil && ex.server.Callable(ctx, ex.Caller, o) {
-		all = append(all, mustJSON(struct {
-			Template    string `json:"uriTemplate"`
-			Name        string `json:"name"`
-			Title       string `json:"title"`
-			Description string `json:"description"`
-			MIMEType    string `json:"mimeType"`
-		}{
-			"kv://" + ex.server.KVMount + "/{+path}", "secret", "Secret",
-			"A secret by its full path; a path that ends in a slash lists what is below it; ?version=N reads an older version.", mimeJSON,
-		}))
+	for _, p := range ex.server.providers {
+		if p.Templates != nil {
+			all = append(all, p.Templates(ctx, ex)...)
+		}
 	}
-	if ex.server.Extra != nil {
-		all = append(all, ex.server.Extra.Templates...)
-	}
-	p, err := ex.page(params, "templates", len(all))
+	p, err := ex.page(c, "templates", len(all))
 	if err != nil {
 		return result{}, err
 	}
@@ -116,39 +145,83 @@ func (ex *Exchange) listTemplates(ctx context.Context, params jsontext.Value) (r
 	return result{body: listBody("resourceTemplates", items, next), cache: true}, nil
 }
 
-// readResource reads a secret, or lists below a prefix (resources/read).
-func (ex *Exchange) readResource(ctx context.Context, params jsontext.Value) (result, error) {
-	f, err := fields(params, "uri", "_meta", "inputResponses", "requestState")
-	if err != nil {
-		return result{}, invalidParams("params: " + err.Error())
+func secretTemplates(ctx context.Context, ex *Exchange) []jsontext.Value {
+	if o := ex.server.Catalogue.Get(opRead); o == nil || !ex.server.Callable(ctx, ex.Caller, o) {
+		return nil
 	}
-	uri, ok := text(f[0])
-	if !ok {
-		return result{}, invalidParams("the uri is missing")
-	}
-	if x := ex.server.Extra; x != nil && x.Read != nil {
-		if contents, xerr := x.Read(ctx, ex, uri); contents != nil || xerr != nil {
-			return result{body: contentsBody(contents), cache: true}, xerr
+	return []jsontext.Value{mustJSON(struct {
+		Template    string `json:"uriTemplate"`
+		Name        string `json:"name"`
+		Title       string `json:"title"`
+		Description string `json:"description"`
+		MIMEType    string `json:"mimeType"`
+	}{
+		"kv://" + ex.server.KVMount + "/{+path}", "secret", "Secret",
+		"A secret by its full path; a path that ends in a slash lists what is below it; ?version=N reads an older version.", mimeJSON,
+	})}
+}
+
+// reading are the params of resources/read.
+type reading struct {
+	uri   string
+	input inputParams
+}
+
+func readReading(r *reader) reading { return reading{r.text("uri"), readInputs(r)} }
+
+// readResource reads a resource (resources/read).
+func (ex *Exchange) readResource(ctx context.Context, p reading) (result, error) {
+	for _, prov := range ex.server.providers {
+		if prov.Read == nil {
+			continue
+		}
+		c, err := prov.Read(ctx, ex, p.uri)
+		switch {
+		case err != nil:
+			return result{}, err
+		case c != nil:
+			return result{body: contentsBody(c.List), cache: !c.Fresh}, nil
 		}
 	}
+	return result{}, ex.unreadable(ctx, ex.noResource(p.uri))
+}
+
+// readSecret reads a secret, or lists below a prefix.
+func readSecret(ctx context.Context, ex *Exchange, uri string) (*Contents, error) {
 	r, ok := ex.parseURI(uri)
 	if !ok {
-		return result{}, ex.noResource(uri)
+		return nil, nil
 	}
 	req := r.request()
-	if err := ask(&req, f[1]); err != nil {
-		return result{}, err
+	if err := ask(&req, &ex.msg.meta); err != nil {
+		return nil, ex.unreadable(ctx, ex.faultOf(err))
 	}
 	res, cerr := ex.do(ctx, req)
 	switch {
 	case cerr == nil:
-		return result{body: contentsBody(jsonContents(uri, res.Body)), cache: res.Deliver != call.Wrapped}, nil
+		return &Contents{List: jsonContents(uri, res.Body), Fresh: res.Deliver == call.Wrapped}, nil
 	case ex.stepUp(cerr):
-		return result{}, ex.challenge(cerr)
+		return nil, ex.challenge(cerr)
 	case cerr.Code == call.NotFound, cerr.Code == call.Forbidden, cerr.Code == call.UnknownOperation, cerr.Code == call.InvalidRequest:
-		return result{}, ex.noResource(uri)
+		return nil, ex.noResource(uri)
 	}
-	return result{}, answer{res.RequestID, res.DecisionID}.fault(cerr)
+	return nil, answer{res.RequestID, res.DecisionID}.fault(cerr)
+}
+
+// secretTopic is what a URI of a secret subscribes to: one secret, or with a slash at
+// its end all at and below it.
+func secretTopic(ctx context.Context, ex *Exchange, uri string) (events.Topic, bool) {
+	r, ok := ex.parseURI(uri)
+	if !ok || r.version != 0 {
+		return events.Topic{}, false
+	}
+	t := events.Topic{Mount: ex.server.KVMount, Path: r.path, Below: r.listing}
+	probe := events.Event{Kind: events.ResourceChanged, Mount: t.Mount, Path: t.Path, Op: opRead}
+	if t.Below {
+		probe.Op = opList
+	}
+	allow := ex.server.Events.Allow
+	return t, allow != nil && allow(ctx, ex.Caller, probe)
 }
 
 func (r ref) request() op.Request {

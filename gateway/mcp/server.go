@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -32,14 +33,23 @@ type Config struct {
 	// Failed is told of a panic that became an internal error. Optional.
 	Failed func(error)
 
-	ToolNames string // "auto" or empty, "dotted", "underscore"
+	// Admit takes a request that is no operation: a session, a subscription, a list, a
+	// message that is no call. It charges the caller and leaves evidence; its errors are
+	// *call.Error. Optional.
+	Admit func(context.Context, *op.Request) error
+	// Granted are the full paths of the KV mount outside its own prefix that the caller
+	// may use. Optional.
+	Granted func(context.Context, *call.Caller) []call.Path
+
+	ToolNames string // "dotted"; anything else lists names with underscores
+	View      View   // the tools that any client can see at all
 	Compat    bool   // /mcp/rpc answers in the shapes of the service that this one replaces
 	KVMount   string
 	Version   string // of the gateway
 	Limits    Limits
 	Events    *events.Log   // changes to tell of; nil for none
 	KeepAlive time.Duration // between two signs of life on a stream, default 15 s
-	Extra     *Provider     // more tools, resources and prompts; nil in the gateway itself
+	Providers []Provider    // of more tools, resources and prompts; none in the gateway itself
 }
 
 // Limits bound what callers can hold. A zero field takes its default.
@@ -49,6 +59,7 @@ type Limits struct {
 	Sessions          int           // of all callers, default 10,000
 	SessionIdle       time.Duration // an unused session ends, default 30 min
 	WriteTimeout      time.Duration // of one write to a stream, default 10 s
+	BytesPerCaller    int           // kept of a caller's sessions and subscriptions, default 1 MiB
 }
 
 func (l Limits) orDefault() Limits {
@@ -60,6 +71,7 @@ func (l Limits) orDefault() Limits {
 	def(&l.PageSize, 100)
 	def(&l.SessionsPerCaller, 64)
 	def(&l.Sessions, 10_000)
+	def(&l.BytesPerCaller, 1<<20)
 	if l.SessionIdle == 0 {
 		l.SessionIdle = 30 * time.Minute
 	}
@@ -72,14 +84,17 @@ func (l Limits) orDefault() Limits {
 // Server answers MCP. It is safe for use by many goroutines.
 type Server struct {
 	Config
-	methods  map[string]method
-	compat   map[string]method
-	tools    []tool // sorted by name
-	byName   map[string]*tool
-	prompts  []Prompt
-	sessions sessions
-	states   states
-	info     jsontext.Value // serverInfo
+	methods   map[string]method
+	compat    map[string]method
+	providers []Provider
+	tools     []Tool
+	byName    map[string]*Tool // in both spellings
+	prompts   []Prompt
+	toolsets  []string
+	sessions  sessions
+	quota     quota
+	states    states
+	info      jsontext.Value // serverInfo
 }
 
 // New makes a server.
@@ -89,15 +104,40 @@ func New(c Config) *Server {
 	if c.Revision == nil {
 		c.Revision = func() string { return "" }
 	}
-	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*tool{}, states: newStates()}
-	s.sessions.limits, s.sessions.revision = c.Limits, c.Revision
+	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*Tool{}, states: newStates()}
+	s.quota.most = c.Limits.BytesPerCaller
+	s.sessions.limits, s.sessions.revision, s.sessions.quota = c.Limits, c.Revision, &s.quota
 	s.info = mustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})
-	s.loadTools()
-	s.prompts = catalogue(s)
-	if c.Extra != nil {
-		s.prompts = append(s.prompts, c.Extra.Prompts...)
-	}
+	s.toolsets = Toolsets(c.Catalogue)
+	s.provide(append([]Provider{operations(s)}, c.Providers...))
 	return s
+}
+
+// provide lists what the providers offer.
+func (s *Server) provide(all []Provider) {
+	s.providers = all
+	for _, p := range all {
+		s.tools, s.prompts = append(s.tools, p.Tools...), append(s.prompts, p.Prompts...)
+	}
+	for i := range s.tools {
+		t := &s.tools[i]
+		s.byName[t.Name] = t
+		if t.Alias != "" {
+			s.byName[t.Alias] = t
+		}
+	}
+}
+
+// Toolsets are the names by which a view is asked for: the engines of a catalogue,
+// sorted.
+func Toolsets(c *op.Catalogue) (out []string) {
+	for _, o := range c.All() {
+		if !slices.Contains(out, o.Engine) {
+			out = append(out, o.Engine)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (s *Server) failed(err error) {

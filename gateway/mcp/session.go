@@ -22,8 +22,7 @@ type session struct {
 	owner        string // call.Caller.Key
 	revision     string // of the policy
 	version      string
-	clientName   string
-	capabilities jsontext.Value
+	capabilities capabilities
 
 	mu         sync.Mutex // guards what follows
 	ended      bool       // nothing new begins in it
@@ -36,12 +35,14 @@ type session struct {
 	reader     *events.Reader     // of the open stream, nil when there is none
 	cursor     string             // where the last stream ended
 	stopStream context.CancelFunc // ends the open stream
+	kept       int                // bytes taken from the caller's quota
 }
 
 // sessions are the open sessions of all callers.
 type sessions struct {
 	limits   Limits
 	revision func() string // of the policy in force
+	quota    *quota
 
 	mu      sync.Mutex // guards what follows
 	byID    map[string]*session
@@ -62,7 +63,8 @@ func (ss *sessions) open(s *session, now time.Time) bool {
 	if own := ss.byOwner[s.owner]; len(own) >= ss.limits.SessionsPerCaller {
 		ss.remove(oldest(own))
 	}
-	if len(ss.byID) >= ss.limits.Sessions {
+	s.kept = sessionBytes + s.capabilities.size()
+	if len(ss.byID) >= ss.limits.Sessions || !ss.makeRoom(s) {
 		return false
 	}
 	if ss.byID == nil {
@@ -73,6 +75,19 @@ func (ss *sessions) open(s *session, now time.Time) bool {
 	}
 	ss.byID[s.id], ss.byOwner[s.owner][s] = s, true
 	openSessions.Inc()
+	return true
+}
+
+// makeRoom takes from the caller's quota what a session holds. The caller's own least
+// recently used sessions make room. The lock is held.
+func (ss *sessions) makeRoom(s *session) bool {
+	for !ss.quota.take(s.owner, s.kept) {
+		own := ss.byOwner[s.owner]
+		if len(own) == 0 {
+			return false
+		}
+		ss.remove(oldest(own))
+	}
 	return true
 }
 
@@ -140,6 +155,7 @@ func (ss *sessions) end(s *session) {
 func (ss *sessions) drop(s *session) {
 	s.mu.Lock()
 	s.ended = true // also for those who have found it just now
+	ss.quota.give(s.owner, s.kept)
 	s.mu.Unlock()
 	delete(ss.byID, s.id)
 	openSessions.Dec()
@@ -202,14 +218,12 @@ func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func
 }
 
 // cancel stops a running request (notifications/cancelled).
-func (s *session) cancel(params jsontext.Value) {
-	f, err := fields(params, "requestId")
-	if err != nil || f[0] == nil {
-		return
-	}
+func (s *session) cancel(params object) {
+	r := reader{o: params}
+	id := r.value("requestId")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stop := s.running[string(f[0])]; stop != nil {
+	if stop := s.running[string(id)]; stop != nil {
 		stop()
 	}
 }

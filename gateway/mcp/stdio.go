@@ -1,8 +1,6 @@
 package mcp
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -17,9 +15,6 @@ import (
 	"portcullis/gateway/op"
 )
 
-// maxLine bounds one message on stdin, in bytes.
-const maxLine = 1 << 20
-
 // maxRunning bounds the requests of one stdio client that run at once.
 const maxRunning = 64
 
@@ -32,9 +27,13 @@ type Stdio struct {
 	Who func() (*call.Caller, error)
 	Out io.Writer
 
-	mu      sync.Mutex // guards writes to Out
-	session *session   // for cancellation, and of initialize
-	open    bool       // initialize has been answered
+	// View is the part of the tools that the client is shown.
+	View View
+
+	out     *output
+	session *session      // for cancellation, and of initialize
+	open    bool          // initialize has been answered
+	slots   chan struct{} // of the requests that run
 	wg      sync.WaitGroup
 
 	requests sync.WaitGroup // those that end by themselves
@@ -54,59 +53,46 @@ func drain(ctx context.Context, requests *sync.WaitGroup) {
 	<-ctx.Done()
 }
 
-// Serve answers messages until in ends or ctx does. Streams end then, and what is
-// not answered soon is cancelled.
+// Serve answers messages until in ends, the reader of Out has gone or ctx ends.
+// Streams end then, and what is not answered soon is cancelled.
 func (st *Stdio) Serve(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer st.wg.Wait()
 	defer cancel()
+	st.out = &output{w: st.Out, gone: cancel}
 	st.session = &session{running: map[string]context.CancelFunc{}, asked: map[string]chan *message{}}
-	slots := make(chan struct{}, maxRunning)
-	err := eachLine(in, func(line []byte) error {
-		if line == nil {
-			return st.fault(nil, badRequest(CodeParse, "the message is too long"))
+	st.slots = make(chan struct{}, maxRunning)
+	err := eachLine(ctx, in, func(l line) error {
+		if l.tooLong {
+			return st.fault(l.id, tooLong())
 		}
-		return st.message(ctx, line, slots)
+		return st.line(ctx, l.text)
 	})
+	if ctx.Err() != nil {
+		return nil // told to stop, or nobody reads any more
+	}
 	if err == nil {
 		drain(ctx, &st.requests)
 	}
 	return err
 }
 
-// eachLine calls f with each line that is not empty, and with nil for one that is
-// too long.
-func eachLine(in io.Reader, f func([]byte) error) error {
-	r := bufio.NewReaderSize(in, maxLine)
-	for {
-		line, err := r.ReadSlice('\n')
-		tooLong := false
-		for errors.Is(err, bufio.ErrBufferFull) {
-			tooLong = true
-			_, err = r.ReadSlice('\n')
-		}
-		var ferr error
-		if tooLong {
-			ferr = f(nil)
-		} else if line = bytes.TrimSpace(line); len(line) > 0 {
-			ferr = f(bytes.Clone(line))
-		}
-		if ferr != nil {
-			return ferr
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+// line answers a message, or a batch of them in a session of the revision that has
+// batches.
+func (st *Stdio) line(ctx context.Context, text []byte) error {
+	if text[0] == '[' && st.open && st.session.version == batched {
+		return st.batch(ctx, text)
 	}
+	return st.message(ctx, text)
 }
 
 // message answers one message. Requests run beside each other.
-func (st *Stdio) message(ctx context.Context, line []byte, slots chan struct{}) error {
-	m, bad := parse(line)
-	ex, f := st.exchange(&m, bad)
+func (st *Stdio) message(ctx context.Context, text []byte) error {
+	m, bad := parse(text)
+	ex, f := st.exchange(&m)
+	if f == nil && bad != nil {
+		f = ex.unreadable(ctx, bad)
+	}
 	if f != nil {
 		if bad == nil && (m.isNotification() || m.isResponse()) {
 			return nil // neither is ever answered
@@ -131,14 +117,7 @@ func (st *Stdio) message(ctx context.Context, line []byte, slots chan struct{}) 
 		cancel()
 		return st.fault(m.id, f)
 	}
-	ends := func() {}
-	if m.method != methodListen { // streams stay, and have bounds of their own
-		slots <- struct{}{}
-		st.requests.Add(1)
-		ends = func() { <-slots; st.requests.Done() }
-	}
-	st.wg.Go(func() {
-		defer ends()
+	st.run(ctx, m.method == methodListen, func() {
 		defer cancel()
 		defer done()
 		st.reply(ctx, ex)
@@ -146,30 +125,77 @@ func (st *Stdio) message(ctx context.Context, line []byte, slots chan struct{}) 
 	return nil
 }
 
-// exchange makes the exchange of a message: who sends it, and in which era.
-func (st *Stdio) exchange(m *message, f *Fault) (*Exchange, *Fault) {
-	if f != nil {
-		return nil, f
+// run runs f beside others. Streams stay, and have bounds of their own.
+func (st *Stdio) run(ctx context.Context, stream bool, f func()) {
+	if stream {
+		st.wg.Go(f)
+		return
 	}
+	select {
+	case st.slots <- struct{}{}:
+	case <-ctx.Done():
+		f() // which sees that it is over
+		return
+	}
+	st.requests.Add(1)
+	st.wg.Go(func() {
+		defer st.requests.Done()
+		defer func() { <-st.slots }()
+		f()
+	})
+}
+
+// batch answers the messages of a batch, one after the other.
+func (st *Stdio) batch(ctx context.Context, text []byte) error {
+	messages, f := parseBatch(text)
+	if f != nil {
+		if ex, who := st.exchange(&message{}); who == nil {
+			f = ex.unreadable(ctx, f)
+		}
+		return st.fault(nil, f)
+	}
+	st.run(ctx, false, func() {
+		var replies []jsontext.Value
+		for i := range messages {
+			if reply := st.inBatch(ctx, &messages[i]); reply != nil {
+				replies = append(replies, reply)
+			}
+		}
+		if replies != nil && ctx.Err() == nil {
+			_ = st.out.write(mustJSON(replies))
+		}
+	})
+	return nil
+}
+
+func (st *Stdio) inBatch(ctx context.Context, m *message) jsontext.Value {
+	ex, f := st.exchange(m)
+	switch {
+	case f == nil:
+		return ex.inBatch(ctx)
+	case m.isResponse() || m.isNotification():
+		return nil
+	}
+	return encodeFault(m.id, f)
+}
+
+// exchange makes the exchange of a message: who sends it, and in which era.
+func (st *Stdio) exchange(m *message) (*Exchange, *Fault) {
 	who, err := st.Who()
 	if err != nil {
 		e := call.AsError(err)
 		return nil, &Fault{Code: CodeCall, Msg: e.Msg, Data: answer{}.wireError(e)}
 	}
 	ex := &Exchange{
-		Caller: who, server: st.Server, msg: m, era: plain, version: legacyVersions()[0],
-		requestID: rand.Text(), transport: op.Stdio, send: st.write,
-	}
-	if ex.meta, f = readMeta(m.params); f != nil {
-		return nil, f
+		Caller: who, server: st.Server, msg: m, era: plain, version: legacyVersions()[0], capabilities: m.meta.capabilities,
+		view: st.View, requestID: rand.Text(), transport: op.Stdio, send: st.out.write,
 	}
 	switch {
-	case ex.meta.version != "":
+	case m.meta.version != "":
 		ex.era, ex.version = modern, modernVersion
-		return ex, checkModern(nil, m, ex.meta, false)
+		return ex, checkModern(nil, m, false)
 	case st.open:
-		ex.era, ex.session, ex.version = legacy, st.session, st.session.version
-		ex.meta.clientName, ex.meta.capabilities = st.session.clientName, st.session.capabilities
+		ex.join(st.session)
 	}
 	return ex, nil
 }
@@ -179,12 +205,15 @@ func (st *Stdio) initialize(ctx context.Context, ex *Exchange) error {
 	if st.open {
 		return st.fault(ex.msg.id, badRequest(CodeInvalidRequest, "initialize comes once"))
 	}
-	sess, err := ex.negotiate(ex.msg.params)
-	if err != nil {
-		return st.fault(ex.msg.id, ex.faultOf(err))
+	p := reader{o: ex.msg.params}
+	h := readHello(&p)
+	if p.err != nil {
+		return st.fault(ex.msg.id, ex.unreadable(ctx, invalidParams("params: "+p.err.Error())))
 	}
-	st.session.version, st.session.clientName, st.session.capabilities = sess.version, sess.clientName, sess.capabilities
-	st.open, ex.session, ex.era, ex.version = true, st.session, legacy, sess.version
+	sess := ex.negotiate(h)
+	st.session.owner, st.session.version, st.session.capabilities = sess.owner, sess.version, sess.capabilities
+	st.open = true
+	ex.join(st.session)
 	if st.Server.Events != nil {
 		st.session.cursor = st.Server.Events.Now(ex.Caller, st.session.id) // nothing is lost before the stream begins
 		st.wg.Go(func() { st.stream(ctx) })
@@ -193,7 +222,7 @@ func (st *Stdio) initialize(ctx context.Context, ex *Exchange) error {
 	if f != nil {
 		return st.fault(ex.msg.id, f)
 	}
-	return st.write(body)
+	return st.out.write(body)
 }
 
 // reply answers a request. A cancelled one is not answered.
@@ -201,7 +230,7 @@ func (st *Stdio) reply(ctx context.Context, ex *Exchange) {
 	var body []byte
 	var f *Fault
 	if ex.era == modern && ex.msg.method == methodListen {
-		body, f = ex.listen(ctx, st.write, func() error { return nil })
+		body, f = ex.listen(ctx, st.out.write, func() error { return nil })
 	} else {
 		body, f = ex.answer(ctx)
 	}
@@ -210,7 +239,7 @@ func (st *Stdio) reply(ctx context.Context, ex *Exchange) {
 	case f != nil:
 		_ = st.fault(ex.msg.id, f) // the client has gone when this fails
 	case body != nil:
-		_ = st.write(body)
+		_ = st.out.write(body)
 	}
 }
 
@@ -231,8 +260,8 @@ func (st *Stdio) stream(ctx context.Context) {
 		if !errors.Is(err, events.ErrReloaded) && !errors.Is(err, events.ErrSlow) {
 			return
 		}
-		_ = st.write(notification("notifications/tools/list_changed", nil))
-		_ = st.write(notification("notifications/prompts/list_changed", nil))
+		_ = st.out.write(notification("notifications/tools/list_changed", nil))
+		_ = st.out.write(notification("notifications/prompts/list_changed", nil))
 	}
 }
 
@@ -246,19 +275,11 @@ func (st *Stdio) pump(ctx context.Context, rd *events.Reader) error {
 			return err
 		}
 		if method, params := st.session.noticeOf(&e); method != "" {
-			if err := st.write(notification(method, params)); err != nil {
+			if err := st.out.write(notification(method, params)); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (st *Stdio) fault(id jsontext.Value, f *Fault) error { return st.write(encodeFault(id, f)) }
-
-// write writes one message as a line.
-func (st *Stdio) write(msg []byte) error {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	_, err := st.Out.Write(append(msg, '\n'))
-	return err
-}
+func (st *Stdio) fault(id jsontext.Value, f *Fault) error { return st.out.write(encodeFault(id, f)) }

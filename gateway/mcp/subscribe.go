@@ -11,39 +11,29 @@ import (
 	"portcullis/gateway/events"
 )
 
-// extraMount is the mount of events about resources of the extra provider.
-const extraMount = "extra "
-
 // topics are subscriptions by the URI that the client used: notifications repeat
 // its spelling.
 type topics map[string]events.Topic
 
-// topic is what a URI subscribes to: one resource, or with a slash at its end all
-// at and below it. What the caller may not hear of now, and what does not exist,
-// is no topic.
-func (ex *Exchange) topic(ctx context.Context, uri string) (events.Topic, bool) {
-	if ex.isExtra(uri) {
-		return events.Topic{Mount: extraMount + uri}, true
-	}
-	r, ok := ex.parseURI(uri)
-	if !ok || r.version != 0 {
-		return events.Topic{}, false
-	}
-	t := events.Topic{Mount: ex.server.KVMount, Path: r.path, Below: r.listing}
-	allow := ex.server.Events.Allow
-	probe := events.Event{Kind: events.ResourceChanged, Mount: t.Mount, Path: t.Path, Op: opRead}
-	if t.Below {
-		probe.Op = opList
-	}
-	if allow == nil || !allow(ctx, ex.Caller, probe) {
-		return events.Topic{}, false
-	}
-	return t, true
-}
+// maxURI bounds a resource's URI in bytes: a path of the greatest length, with each
+// of its bytes escaped, fits.
+const maxURI = 4 << 10
 
-func (ex *Exchange) isExtra(uri string) bool {
-	x := ex.server.Extra
-	return x != nil && x.Watched != nil && x.Watched(uri)
+// topic is what a URI subscribes to, if it names something of which a provider tells
+// and the caller may hear now.
+func (ex *Exchange) topic(ctx context.Context, uri string) (events.Topic, bool) {
+	if len(uri) > maxURI {
+		return events.Topic{}, false
+	}
+	for _, p := range ex.server.providers {
+		if p.Topic == nil {
+			continue
+		}
+		if t, ok := p.Topic(ctx, ex, uri); ok {
+			return t, true
+		}
+	}
+	return events.Topic{}, false
 }
 
 // notice is the notification of an event, nil when the subscriptions do not
@@ -89,6 +79,14 @@ func below(p, root call.Path) string {
 	return strings.Join(segs, "/")
 }
 
+// size is what the subscriptions hold, in bytes.
+func (ts topics) size() (n int) {
+	for uri := range ts {
+		n += topicBytes + 2*len(uri)
+	}
+	return n
+}
+
 // filter is what a stream with these subscriptions hears of.
 func (ts topics) filter(kinds ...events.Kind) events.Filter {
 	f := events.Filter{Kinds: kinds}
@@ -100,68 +98,70 @@ func (ts topics) filter(kinds ...events.Kind) events.Filter {
 	return f
 }
 
-// subscribe adds a resource to the session's stream (resources/subscribe). The
-// answer is the same whether there is such a resource, and whether the caller may
-// hear of it.
-func (ex *Exchange) subscribe(ctx context.Context, params jsontext.Value) (result, error) {
-	uri, err := uriOf(params)
-	if err != nil {
-		return result{}, err
-	}
+// subscribe adds a resource to the session's stream (resources/subscribe). What is
+// wrong and what the caller may not hear of are refused in the same words; whether a
+// resource that it may hear of exists is not looked at.
+func (ex *Exchange) subscribe(ctx context.Context, uri string) (result, error) {
 	if ex.server.Events == nil {
 		return result{}, unknownMethod()
 	}
-	t, _ := ex.topic(ctx, uri) // without one, the zero Topic: nothing is ever about it
-	if !ex.session.watch(uri, t, ex.server.Events.Topics) {
-		return result{}, &Fault{Code: CodeCall, Msg: "too many subscriptions"}
+	t, ok := ex.topic(ctx, uri)
+	if !ok {
+		return result{}, invalidParams("uri names nothing that you can subscribe to: use kv://MOUNT/FULL/PATH of a secret that you may read, or with a slash at its end of what you may list")
+	}
+	if f := ex.server.sessions.watch(ex.session, uri, t, ex.server.Events.Topics); f != nil {
+		return result{}, f
 	}
 	return result{body: jsontext.Value("{}")}, nil
 }
 
 // unsubscribe takes it away again (resources/unsubscribe).
-func (ex *Exchange) unsubscribe(_ context.Context, params jsontext.Value) (result, error) {
-	uri, err := uriOf(params)
-	if err != nil {
-		return result{}, err
-	}
-	ex.session.unwatch(uri)
+func (ex *Exchange) unsubscribe(_ context.Context, uri string) (result, error) {
+	ex.server.sessions.unwatch(ex.session, uri)
 	return result{body: jsontext.Value("{}")}, nil
 }
 
-func uriOf(params jsontext.Value) (string, error) {
-	f, err := fields(params, "uri")
-	if err != nil {
-		return "", invalidParams("params: " + err.Error())
-	}
-	uri, ok := text(f[0])
-	if !ok {
-		return "", invalidParams("the uri is missing")
-	}
-	return uri, nil
-}
-
-// watch adds a subscription, within the cap.
-func (s *session) watch(uri string, t events.Topic, most int) bool {
+// watch adds a subscription, within the caps of the session and of its caller.
+func (ss *sessions) watch(s *session, uri string, t events.Topic, most int) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, has := s.topics[uri]; !has && len(s.topics) >= most {
-		return false
+	if s.ended {
+		return sessionFault()
 	}
-	if s.reader != nil && t.Mount != "" && !s.reader.Add(t) {
-		return false
+	_, has := s.topics[uri]
+	cost := topicBytes + 2*len(uri) // the URI, and the path that it means
+	switch {
+	case has:
+		return nil
+	case len(s.topics) >= most, !ss.quota.take(s.owner, cost):
+		return tooManySubscriptions()
+	case s.reader != nil && !s.reader.Add(t):
+		ss.quota.give(s.owner, cost)
+		return tooManySubscriptions()
 	}
 	if s.topics == nil {
 		s.topics = topics{}
 	}
 	s.topics[uri] = t
-	return true
+	s.kept += cost
+	return nil
 }
 
-func (s *session) unwatch(uri string) {
+func tooManySubscriptions() *Fault {
+	return &Fault{Code: CodeCall, Msg: "too many subscriptions: unsubscribe from some, or subscribe to a path with a slash at its end instead of to each secret below it"}
+}
+
+func (ss *sessions) unwatch(s *session, uri string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.topics[uri]
+	if !ok || s.ended {
+		return
+	}
 	delete(s.topics, uri)
+	cost := topicBytes + 2*len(uri)
+	s.kept -= cost
+	ss.quota.give(s.owner, cost)
 	for _, other := range s.topics {
 		ok = ok && other != t
 	}

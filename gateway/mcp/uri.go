@@ -24,13 +24,14 @@ func (ex *Exchange) parseURI(uri string) (ref, bool) {
 	if !ok {
 		return ref{}, false
 	}
-	host, rest, ok := strings.Cut(rest, "/")
-	mount := host == ex.server.KVMount
-	if !ok || (!mount && host != ex.Caller.Subject) {
-		return ref{}, false
+	below, mount := strings.CutPrefix(rest, ex.server.KVMount+"/")
+	if !mount {
+		if below, ok = strings.CutPrefix(rest, ex.Caller.Subject+"/"); !ok {
+			return ref{}, false
+		}
 	}
-	rest, query, hasQuery := strings.Cut(rest, "?")
-	r, ok := parsePath(rest)
+	path, query, hasQuery := strings.Cut(below, "?")
+	r, ok := parsePath(path)
 	if hasQuery && ok {
 		r.version, ok = parseVersion(query)
 		ok = ok && !r.listing

@@ -27,6 +27,9 @@ type Pipeline struct {
 	Plan func(*op.Bound, *op.Decision) (Finish, error)
 	// Take takes a token from the bucket that the decision names.
 	Take func(*op.Bound, *op.Decision) error
+	// TierOf names the bucket of a caller where there is no decision that names one.
+	// Optional.
+	TierOf func(*call.Caller) string
 	// Hold takes a place among the caller's running calls, until release is called.
 	// Optional.
 	Hold func(*op.Bound, *op.Decision) (release func(), err error)

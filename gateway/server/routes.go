@@ -11,7 +11,6 @@ import (
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
-	"portcullis/gateway/mcp"
 	"portcullis/gateway/op"
 	"portcullis/gateway/openapi"
 	"portcullis/gateway/rest"
@@ -31,15 +30,9 @@ func (g *Server) routes() error {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		g.meter.WritePrometheus(w)
 	})
-	g.mcp = mcp.New(mcp.Config{
-		Catalogue: g.ops, Do: g.calls.Do, Callable: g.policy.Callable, Names: g.policy.Names, Version: g.options.Version,
-		ToolNames: g.cfg.MCPToolNames, Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.challenge,
-		Events: g.events, KeepAlive: g.keepAlive(), Revision: g.policy.Revision, Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
-	})
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
-		g.edge.Handle(method, "/mcp", g.mcp.ServeMCP)
+	if err := g.mountMCP(); err != nil {
+		return err
 	}
-	g.edge.Handle(http.MethodPost, "/mcp/rpc", g.mcp.ServeRPC)
 	g.mountStreams()
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource", g.auth.ServeResourceMetadata)
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource/*path", g.auth.ServeResourceMetadata)

@@ -119,6 +119,7 @@ func (g *Server) pipeline() *pipeline.Pipeline {
 		Decide:  g.policy.Decide,
 		Plan:    g.obligations,
 		Take:    g.limit.Take,
+		TierOf:  g.policy.TierOf,
 		Hold: func(b *op.Bound, d *op.Decision) (func(), error) {
 			return g.limit.Hold(b.Caller, d.Tier, limit.Running)
 		},

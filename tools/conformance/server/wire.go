@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"portcullis/gateway/audit"
@@ -82,7 +81,7 @@ func (w *wired) mount(quiet *slog.Logger, meter *obs.Meter) {
 	})
 	c := mcp.Config{
 		Catalogue: w.ops, Do: w.calls.Do, Callable: w.callable, KVMount: kvMount, Version: "conformance", Events: w.events,
-		Extra: fixtures.New(w.admit, w.events),
+		Providers: []mcp.Provider{fixtures.New(w.admit, w.events)}, ToolNames: "dotted",
 	}
 	m := mcp.New(c)
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
@@ -128,5 +127,5 @@ func (w *wired) admit(ctx context.Context, c *call.Caller, name string) error {
 
 // mayHear decides on the delivery of an event; fixtures are the principal's own.
 func (w *wired) mayHear(_ context.Context, c *call.Caller, e events.Event) bool {
-	return strings.HasPrefix(e.Mount, "extra ") || e.Path.Within(c.Prefix)
+	return fixtures.Own(e) || e.Path.Within(c.Prefix)
 }

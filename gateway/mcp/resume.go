@@ -38,14 +38,20 @@ func (r *Remote) note(line []byte, m *message, resp *http.Response) {
 	case "logging/setLevel":
 		r.keep(setting{key: m.method, line: line})
 	case "resources/subscribe":
-		if uri, err := uriOf(m.params); err == nil {
+		if uri := uriOf(m); uri != "" {
 			r.keep(setting{"uri " + uri, uri, line})
 		}
 	case "resources/unsubscribe":
-		if uri, err := uriOf(m.params); err == nil {
+		if uri := uriOf(m); uri != "" {
 			r.settings = slices.DeleteFunc(r.settings, func(s setting) bool { return s.uri == uri })
 		}
 	}
+}
+
+// uriOf is the URI in a message's params, empty when there is none.
+func uriOf(m *message) string {
+	p := reader{o: m.params}
+	return p.optional("uri")
 }
 
 // keep adds a setting. The lock is held.
@@ -170,7 +176,7 @@ func (r *Remote) changed() {
 	r.mu.Unlock()
 	for _, s := range settings {
 		if s.uri != "" {
-			_ = r.write(notification("notifications/resources/updated", map[string]any{"uri": s.uri})) // the client has gone when this fails
+			_ = r.out.write(notification("notifications/resources/updated", map[string]any{"uri": s.uri})) // the client has gone when this fails
 		}
 	}
 }

@@ -1,0 +1,172 @@
+package mcp
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// toolResult wraps an operation's output: as text for old clients, as structured
+// content for the others.
+func toolResult(body []byte) jsontext.Value {
+	b := make([]byte, 0, 2*len(body)+len(body)/4+96)
+	b = append(b, `{"content":[{"type":"text","text":`...)
+	b, err := jsontext.AppendQuote(b, body)
+	if err != nil {
+		panic(err) // the pipeline's results are valid UTF-8
+	}
+	b = append(b, `}],"structuredContent":`...)
+	b = append(b, body...)
+	return append(b, '}')
+}
+
+// refusal is a call that was refused or has failed.
+type refusal struct {
+	wireError
+	op *op.Op
+	ex *Exchange
+}
+
+// toolError is a failed call as a result. Most clients show a model the text alone, so
+// that says everything.
+func toolError(r refusal) jsontext.Value {
+	type content struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	type structured struct {
+		Error wireError `json:"error"`
+	}
+	return mustJSON(struct {
+		Content    []content  `json:"content"`
+		Structured structured `json:"structuredContent"`
+		IsError    bool       `json:"isError"`
+	}{[]content{{"text", r.text()}}, structured{r.wireError}, true})
+}
+
+// text is the refusal for a model: code and message, the reasons that the policy gives
+// to callers, what to do next, and the ids by which somebody else finds the call.
+func (r refusal) text() string {
+	var b strings.Builder
+	b.WriteString(string(r.Code) + ": " + r.Message)
+	reasons, remedy := said(r.Details)
+	for _, s := range reasons {
+		b.WriteString("\nreason: " + s)
+	}
+	for _, s := range []string{remedy, r.remedy()} {
+		if s != "" {
+			b.WriteString("\nnext: " + s)
+			break
+		}
+	}
+	for _, id := range [][2]string{{"decision_id", r.DecisionID}, {"request_id", r.RequestID}} {
+		if id[1] != "" {
+			b.WriteString("\n" + id[0] + ": " + id[1])
+		}
+	}
+	return b.String()
+}
+
+// said reads what the policy says to callers out of the public facts of an error.
+func said(details any) (reasons []string, remedy string) {
+	if details == nil {
+		return nil, ""
+	}
+	var d struct {
+		Reasons []struct {
+			Code   string `json:"code"`
+			Msg    string `json:"msg"`
+			Remedy string `json:"remedy"`
+		} `json:"reasons"`
+		Remedy string `json:"remedy"`
+	}
+	raw, err := json.Marshal(details)
+	if err != nil || json.Unmarshal(raw, &d) != nil {
+		return nil, ""
+	}
+	remedy = d.Remedy
+	for _, r := range d.Reasons {
+		s := r.Code
+		if r.Msg != "" {
+			s = r.Msg + " (" + r.Code + ")"
+		}
+		reasons = append(reasons, s)
+		if remedy == "" {
+			remedy = r.Remedy
+		}
+	}
+	return reasons, remedy
+}
+
+// remedy is what helps against a code, as far as anything does.
+func (r refusal) remedy() string {
+	wait := "try again in " + strconv.Itoa(r.RetryAfter) + " s"
+	switch r.Code {
+	case call.Forbidden:
+		return "do not repeat the call; ask an administrator of the gateway for the right, with the decision_id"
+	case call.InsufficientScope:
+		return "get a credential with the scope " + strings.Join(r.Scopes, " ")
+	case call.RateLimited, call.LeaseQuota:
+		return wait
+	case call.NotFound:
+		return r.lookFor()
+	case call.Deleted:
+		return r.tool("kv.undelete") + " brings a version back; " + r.tool("kv.metadata") + " lists the versions"
+	case call.CASMismatch:
+		return "read the secret again, and write with cas set to the version that you read"
+	case call.CASRequired:
+		return "set cas to the version that must be the current one, 0 to create"
+	case call.InvalidRequest:
+		return r.usage()
+	case call.OutcomeUnknown:
+		return "whether the call was done is not known: look before you repeat it"
+	case call.VaultUnavailable, call.VaultAuth, call.PolicyTimeout, call.AuditUnavailable, call.Overloaded:
+		return "nothing was done; " + wait
+	}
+	return ""
+}
+
+// tool is an operation's name as the client knows it.
+func (r refusal) tool(name string) string {
+	if r.ex.server.dotted() {
+		return name
+	}
+	return underscored(name)
+}
+
+// lookFor says how to find what was not found.
+func (r refusal) lookFor() string {
+	if r.op.Engine != "kv" {
+		return "check the name"
+	}
+	return r.tool("kv.list") + " lists what there is. A path is below your own prefix, " + r.ex.Caller.Prefix.String() +
+		", which is not part of it, and neither is the mount or data/; kv://" + r.ex.server.KVMount + "/FULL/PATH names a path elsewhere"
+}
+
+// usage names the arguments of an operation.
+func (r refusal) usage() string {
+	var args []string
+	in := portable(r.op.In)
+	for _, name := range r.op.In.PropertyOrder {
+		p, ok := in.Properties[name]
+		if !ok {
+			continue
+		}
+		arg := name + " (" + p.Type
+		for _, need := range in.Required {
+			if need == name {
+				arg += ", required"
+			}
+		}
+		args = append(args, arg+")")
+	}
+	if len(args) == 0 {
+		return r.tool(r.op.Name) + " takes no arguments"
+	}
+	return r.tool(r.op.Name) + " takes " + strings.Join(args, ", ")
+}

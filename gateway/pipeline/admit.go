@@ -1,0 +1,64 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// Admit does what Do does for a request that is no operation and reaches no Vault:
+// a session, a subscription, a list, a message that cannot be read as a call. It
+// takes from the caller's bucket, and a refusal is recorded before its answer. What
+// makes the gateway keep something is recorded too, as an intent with its outcome; a
+// request in PhaseList is not. A request with Bad is refused with that. Errors are
+// *call.Error.
+func (p *Pipeline) Admit(ctx context.Context, r *op.Request) (err error) {
+	rec := &op.Record{Request: r, Start: time.Now()}
+	if r.Time.IsZero() {
+		r.Time = rec.Start
+	}
+	if p.TierOf != nil {
+		rec.Decision.Tier = p.TierOf(r.Caller)
+	}
+	defer func() {
+		rec.Err, rec.Total = call.AsError(err), time.Since(rec.Start)
+		p.Log(ctx, rec)
+	}()
+	if err := p.charge(rec); err != nil {
+		return p.refuse(rec, err)
+	}
+	if r.Phase == op.PhaseList {
+		return nil
+	}
+	return p.record(rec)
+}
+
+// charge takes a token for a request that is no operation.
+func (p *Pipeline) charge(rec *op.Record) error {
+	defer rec.Mark(op.StageLimit)
+	r := rec.Request
+	b := &op.Bound{Op: &op.Op{Spec: op.Spec{Name: r.Op, Engine: "self", Effect: op.List}}, Caller: r.Caller, Request: r}
+	if err := p.Take(b, &rec.Decision); err != nil {
+		return err
+	}
+	if r.Bad != nil {
+		return r.Bad
+	}
+	rec.Decision.Allow = true
+	return nil
+}
+
+// record writes the intent and the outcome of a request that is no operation.
+func (p *Pipeline) record(rec *op.Record) error {
+	defer rec.Mark(op.StageAudit)
+	if err := p.Intent(rec); err != nil {
+		return auditFailed(err)
+	}
+	rec.Intent = true
+	if err := p.Outcome(rec); err != nil {
+		rec.AuditLost = true
+	}
+	return nil
+}

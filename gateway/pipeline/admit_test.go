@@ -1,0 +1,57 @@
+package pipeline_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// TestAdmit is the order of a request that is no operation.
+func TestAdmit(t *testing.T) {
+	bad := call.Errorf(call.InvalidRequest, "no call")
+	fail := errors.New(canary)
+	for _, c := range []struct {
+		name   string
+		phase  op.Phase
+		bad    error
+		change func(*bench)
+		code   call.Code
+		steps  string
+	}{
+		{name: "a list", phase: op.PhaseList, steps: "take log"},
+		{name: "what is kept", steps: "take intent outcome log"},
+		{name: "what cannot be read", bad: bad, code: call.InvalidRequest, steps: "take refusal log"},
+		{name: "limited", phase: op.PhaseList, bad: bad, change: func(b *bench) {
+			b.Take = func(*op.Bound, *op.Decision) error { return call.Errorf(call.RateLimited, "slow down") }
+		}, code: call.RateLimited, steps: "refusal log"},
+		{name: "intent not written", change: func(b *bench) { b.Intent = func(*op.Record) error { return fail } }, code: call.AuditUnavailable, steps: "take log"},
+		{name: "refusal not written", bad: bad, change: func(b *bench) { b.Refusal = func(*op.Record) error { return fail } }, code: call.AuditUnavailable, steps: "take log"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			if c.change != nil {
+				c.change(b)
+			}
+			err := b.Admit(t.Context(), &op.Request{ID: "r1", Op: "mcp.x", Phase: c.phase, Bad: c.bad, Caller: &call.Caller{Subject: "a"}})
+			if got := strings.Join(b.steps, " "); got != c.steps {
+				t.Errorf("steps: got %q, want %q", got, c.steps)
+			}
+			if e := call.AsError(err); (e == nil) != (c.code == "") || e != nil && e.Code != c.code {
+				t.Errorf("got %v, want %q", err, c.code)
+			}
+		})
+	}
+}
+
+// TestAdmitChargesTheTierOfTheCaller: where no decision names a bucket.
+func TestAdmitChargesTheTierOfTheCaller(t *testing.T) {
+	b, tier := newBench(t), ""
+	b.TierOf = func(c *call.Caller) string { return c.Tier }
+	b.Take = func(_ *op.Bound, d *op.Decision) error { tier = d.Tier; return nil }
+	if err := b.Admit(t.Context(), &op.Request{Op: "mcp.x", Caller: &call.Caller{Subject: "a", Tier: "gold"}}); err != nil || tier != "gold" {
+		t.Errorf("got %q, %v", tier, err)
+	}
+}
