@@ -43,13 +43,16 @@ func ours(t testing.TB) http.Handler {
 		t.Fatal(err)
 	}
 	echo := mcp.Tool{
-		Name: "echo", Definition: jsontext.Value(`{"name":"echo","inputSchema":{"type":"object"}}`),
+		Name: "echo",
+		Offer: func(context.Context, *mcp.Exchange) jsontext.Value {
+			return jsontext.Value(`{"name":"echo","inputSchema":{"type":"object"}}`)
+		},
 		Call: func(context.Context, *mcp.Exchange, jsontext.Value) (jsontext.Value, error) {
 			return jsontext.Value(`{"content":[{"type":"text","text":"hello"}]}`), nil
 		},
 	}
 	s := mcp.New(mcp.Config{
-		Catalogue: none, KVMount: "secret", Version: "bench", Extra: &mcp.Provider{Tools: []mcp.Tool{echo}},
+		Catalogue: none, KVMount: "secret", Version: "bench", Providers: []mcp.Provider{{Tools: []mcp.Tool{echo}}},
 		Callable: func(context.Context, *call.Caller, *op.Op) bool { return true },
 	})
 	c := &call.Caller{Subject: "bench"}

@@ -107,7 +107,7 @@ type seen struct {
 
 func (s seen) check(t *testing.T, uri string) {
 	t.Helper()
-	if !slices.Contains(s.Tools, "kv.read") || s.Version != 1 || s.Read["k"] != "v" || s.Refused != "not_found" {
+	if !slices.Contains(s.Tools, "kv_read") || s.Version != 1 || s.Read["k"] != "v" || s.Refused != "not_found" {
 		t.Errorf("got %+v", s)
 	}
 	for i, less := range s.Less {
@@ -160,7 +160,7 @@ func TestInspector(t *testing.T) {
 					}, args...)...))
 				}
 				for _, c := range []struct{ want, method, args string }{
-					{`"kv.read"`, "tools/list", "--strict"},
+					{`"kv_read"`, "tools/list", "--strict"},
 					{`"structuredContent":{"data":{"k":"v"}`, "tools/call", "--tool-name kv.read --tool-arg path=app"},
 					{`kv://secret/mcp/agent_api/app`, "resources/list", ""},
 					{`\"k\":\"v\"`, "resources/read", "--uri kv://secret/mcp/agent_api/app"},

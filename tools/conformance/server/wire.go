@@ -81,7 +81,7 @@ func (w *wired) mount(quiet *slog.Logger, meter *obs.Meter) {
 	})
 	c := mcp.Config{
 		Catalogue: w.ops, Do: w.calls.Do, Callable: w.callable, KVMount: kvMount, Version: "conformance", Events: w.events,
-		Providers: []mcp.Provider{fixtures.New(w.admit, w.events)}, ToolNames: "dotted",
+		Providers: []mcp.Provider{fixtures.New(w.admit, w.events)},
 	}
 	m := mcp.New(c)
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
