@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/mcp"
 	"portcullis/gateway/op"
@@ -147,11 +148,18 @@ func TestLimitedResourcesAreAShortList(t *testing.T) {
 	}
 }
 
+// keeping are budgets of which one caller may keep some bytes.
+func keeping(most int64) *budget.Budgets {
+	table := budget.Table{}
+	table[budget.Kept].Caller = most
+	return budget.New(table)
+}
+
 // TestKeptBytesAreBoundedPerCaller: whatever a caller subscribes to, and in however
 // many sessions, what is kept for it has a bound in bytes, and nobody else pays.
 func TestKeptBytesAreBoundedPerCaller(t *testing.T) {
 	const most = 64 << 10
-	l := newLiveWith(t, func(w *world) { w.Limits = mcp.Limits{BytesPerCaller: most} })
+	l := newLiveWith(t, func(w *world) { w.Budgets = keeping(most) })
 	subscribe := func(id string, n int, headers ...string) string {
 		path := "mcp/agent/" + fmt.Sprint(n) + strings.Repeat("/"+strings.Repeat("x", 200), 4)
 		if len(headers) > 0 {
@@ -192,7 +200,7 @@ func TestKeptBytesAreBoundedPerCaller(t *testing.T) {
 
 // TestListeningCountsAsKept: a stream's subscriptions come out of the same bound.
 func TestListeningCountsAsKept(t *testing.T) {
-	l := newLiveWith(t, func(w *world) { w.Limits = mcp.Limits{BytesPerCaller: 4 << 10} })
+	l := newLiveWith(t, func(w *world) { w.Budgets = keeping(4 << 10) })
 	var uris []string
 	for i := range 20 {
 		uris = append(uris, fmt.Sprintf(`"kv://secret/mcp/agent/%d"`, i))
@@ -211,7 +219,7 @@ func TestWhatAClientSaysOfItselfIsNotKept(t *testing.T) {
 	for i := range 1000 {
 		many = append(many, fmt.Sprintf(`"%d":{"%s":{}}`, i, big[:50]))
 	}
-	l := newLiveWith(t, func(w *world) { w.Limits = mcp.Limits{BytesPerCaller: 16 << 10} })
+	l := newLiveWith(t, func(w *world) { w.Budgets = keeping(16 << 10) })
 	body := `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"` + big + `":{},` +
 		strings.Join(many, ",") + `},"clientInfo":{"name":"` + big + `","version":"` + big + `"}}}`
 	resp := l.send(t, http.MethodPost, body)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 )
@@ -43,11 +44,11 @@ func (ex *Exchange) listen(ctx context.Context, send func([]byte) error, alive f
 	}
 	l := &listening{ex: ex, topics: topics{}, ack: map[string]any{}, send: send, alive: alive}
 	l.honour(ctx, to)
-	cost := l.topics.size()
-	if !ex.server.quota.take(ex.Caller.Key(), cost) {
+	release, kerr := ex.server.Budgets.Reserve(budget.Of(ex.Caller), budget.Kept, int64(l.topics.size()))
+	if kerr != nil {
 		return nil, tooManySubscriptions()
 	}
-	defer ex.server.quota.give(ex.Caller.Key(), cost)
+	defer release()
 	rd, err := ex.server.Events.Subscribe(ex.Caller, "listen", l.topics.filter(l.kinds...), "")
 	if err != nil {
 		return nil, streamFault(call.AsError(err))

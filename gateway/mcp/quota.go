@@ -1,15 +1,9 @@
 package mcp
 
-import "sync"
-
-// quota bounds, in bytes, what is kept for each caller: its sessions, what it said of
-// itself in them, and what it subscribes to.
-type quota struct {
-	most int
-
-	mu   sync.Mutex // guards held
-	held map[string]int
-}
+import (
+	"portcullis/gateway/budget"
+	"portcullis/gateway/call"
+)
 
 // What a session and a subscription hold beside the caller's own text, in bytes.
 const (
@@ -17,25 +11,25 @@ const (
 	topicBytes   = 256
 )
 
-// take reserves bytes for a caller, all or none.
-func (q *quota) take(owner string, n int) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.held[owner]+n > q.most {
-		return false
+// keeper reserves what is kept for callers: its sessions, what it said of itself in
+// them, and what it subscribes to.
+type keeper struct{ budgets *budget.Budgets }
+
+// keep reserves bytes for a caller, and one of a kind.
+func (k keeper) keep(owner string, bytes int, kind budget.Kind) (release func(), err *call.Error) {
+	who := budget.Who{Caller: owner}
+	one, rerr := k.budgets.Reserve(who, kind, 1)
+	if rerr != nil {
+		return nil, call.AsError(rerr)
 	}
-	if q.held == nil {
-		q.held = map[string]int{}
+	all, rerr := k.budgets.Reserve(who, budget.Kept, int64(bytes))
+	if rerr != nil {
+		one()
+		return nil, call.AsError(rerr)
 	}
-	q.held[owner] += n
-	return true
+	return func() { one(); all() }, nil
 }
 
-// give returns bytes that were taken.
-func (q *quota) give(owner string, n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.held[owner] -= n; q.held[owner] <= 0 {
-		delete(q.held, owner)
-	}
-}
+// subscription is the cost of keeping a subscription in bytes: its URI, and the path
+// that it means.
+func subscription(uri string) int { return topicBytes + 2*len(uri) }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 	"portcullis/gateway/op"
@@ -47,9 +48,10 @@ type Config struct {
 	KVMount   string
 	Version   string // of the gateway
 	Limits    Limits
-	Events    *events.Log   // changes to tell of; nil for none
-	KeepAlive time.Duration // between two signs of life on a stream, default 15 s
-	Providers []Provider    // of more tools, resources and prompts; none in the gateway itself
+	Budgets   *budget.Budgets // of what is kept for callers; nil bounds nothing
+	Events    *events.Log     // changes to tell of; nil for none
+	KeepAlive time.Duration   // between two signs of life on a stream, default 15 s
+	Providers []Provider      // of more tools, resources and prompts; none in the gateway itself
 }
 
 // Limits bound what callers can hold. A zero field takes its default.
@@ -59,7 +61,6 @@ type Limits struct {
 	Sessions          int           // of all callers, default 10,000
 	SessionIdle       time.Duration // an unused session ends, default 30 min
 	WriteTimeout      time.Duration // of one write to a stream, default 10 s
-	BytesPerCaller    int           // kept of a caller's sessions and subscriptions, default 1 MiB
 }
 
 func (l Limits) orDefault() Limits {
@@ -71,7 +72,6 @@ func (l Limits) orDefault() Limits {
 	def(&l.PageSize, 100)
 	def(&l.SessionsPerCaller, 64)
 	def(&l.Sessions, 10_000)
-	def(&l.BytesPerCaller, 1<<20)
 	if l.SessionIdle == 0 {
 		l.SessionIdle = 30 * time.Minute
 	}
@@ -92,7 +92,6 @@ type Server struct {
 	prompts   []Prompt
 	toolsets  []string
 	sessions  sessions
-	quota     quota
 	states    states
 	info      jsontext.Value // serverInfo
 }
@@ -105,8 +104,7 @@ func New(c Config) *Server {
 		c.Revision = func() string { return "" }
 	}
 	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*Tool{}, states: newStates()}
-	s.quota.most = c.Limits.BytesPerCaller
-	s.sessions.limits, s.sessions.revision, s.sessions.quota = c.Limits, c.Revision, &s.quota
+	s.sessions.limits, s.sessions.revision, s.sessions.keeper = c.Limits, c.Revision, keeper{c.Budgets}
 	s.info = mustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})
 	s.toolsets = Toolsets(c.Catalogue)
 	s.provide(append([]Provider{operations(s)}, c.Providers...))

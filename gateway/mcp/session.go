@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 )
@@ -35,14 +36,15 @@ type session struct {
 	reader     *events.Reader     // of the open stream, nil when there is none
 	cursor     string             // where the last stream ended
 	stopStream context.CancelFunc // ends the open stream
-	kept       int                // bytes taken from the caller's quota
+	kept       func()             // gives back what the session holds of its caller's share
+	holds      map[string]func()  // the same of each subscription
 }
 
 // sessions are the open sessions of all callers.
 type sessions struct {
 	limits   Limits
 	revision func() string // of the policy in force
-	quota    *quota
+	keeper   keeper
 
 	mu      sync.Mutex // guards what follows
 	byID    map[string]*session
@@ -63,7 +65,6 @@ func (ss *sessions) open(s *session, now time.Time) bool {
 	if own := ss.byOwner[s.owner]; len(own) >= ss.limits.SessionsPerCaller {
 		ss.remove(oldest(own))
 	}
-	s.kept = sessionBytes + s.capabilities.size()
 	if len(ss.byID) >= ss.limits.Sessions || !ss.makeRoom(s) {
 		return false
 	}
@@ -78,17 +79,21 @@ func (ss *sessions) open(s *session, now time.Time) bool {
 	return true
 }
 
-// makeRoom takes from the caller's quota what a session holds. The caller's own least
+// makeRoom takes from the caller's share what a session holds. The caller's own least
 // recently used sessions make room. The lock is held.
 func (ss *sessions) makeRoom(s *session) bool {
-	for !ss.quota.take(s.owner, s.kept) {
+	for {
+		release, err := ss.keeper.keep(s.owner, sessionBytes+s.capabilities.size(), budget.Sessions)
+		if err == nil {
+			s.kept, s.holds = release, map[string]func(){}
+			return true
+		}
 		own := ss.byOwner[s.owner]
-		if len(own) == 0 {
+		if err.Code != call.RateLimited || len(own) == 0 {
 			return false
 		}
 		ss.remove(oldest(own))
 	}
-	return true
 }
 
 func oldest(own map[*session]bool) *session {
@@ -155,7 +160,7 @@ func (ss *sessions) end(s *session) {
 func (ss *sessions) drop(s *session) {
 	s.mu.Lock()
 	s.ended = true // also for those who have found it just now
-	ss.quota.give(s.owner, s.kept)
+	s.release()
 	s.mu.Unlock()
 	delete(ss.byID, s.id)
 	openSessions.Dec()
@@ -163,6 +168,23 @@ func (ss *sessions) drop(s *session) {
 	if len(ss.byOwner[s.owner]) == 0 {
 		delete(ss.byOwner, s.owner)
 	}
+}
+
+// end ends a session that is in no table, as that of a connection on stdio.
+func (s *session) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.release()
+}
+
+// release gives back what is kept of the session. The lock is held.
+func (s *session) release() {
+	s.kept()
+	for _, release := range s.holds {
+		release()
+	}
+	clear(s.holds)
 }
 
 // remove forgets a session and ends what runs in it. The lock is held.

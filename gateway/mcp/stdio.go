@@ -60,7 +60,10 @@ func (st *Stdio) Serve(ctx context.Context, in io.Reader) error {
 	defer st.wg.Wait()
 	defer cancel()
 	st.out = &output{w: st.Out, gone: cancel}
-	st.session = &session{running: map[string]context.CancelFunc{}, asked: map[string]chan *message{}}
+	st.session = &session{
+		running: map[string]context.CancelFunc{}, asked: map[string]chan *message{}, holds: map[string]func(){}, kept: func() {},
+	}
+	defer st.session.end()
 	st.slots = make(chan struct{}, maxRunning)
 	err := eachLine(ctx, in, func(l line) error {
 		if l.tooLong {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 )
@@ -82,7 +83,7 @@ func below(p, root call.Path) string {
 // size is what the subscriptions hold, in bytes.
 func (ts topics) size() (n int) {
 	for uri := range ts {
-		n += topicBytes + 2*len(uri)
+		n += subscription(uri)
 	}
 	return n
 }
@@ -117,7 +118,7 @@ func (ex *Exchange) subscribe(ctx context.Context, uri string) (result, error) {
 
 // unsubscribe takes it away again (resources/unsubscribe).
 func (ex *Exchange) unsubscribe(_ context.Context, uri string) (result, error) {
-	ex.server.sessions.unwatch(ex.session, uri)
+	ex.session.unwatch(uri)
 	return result{body: jsontext.Value("{}")}, nil
 }
 
@@ -128,22 +129,24 @@ func (ss *sessions) watch(s *session, uri string, t events.Topic, most int) *Fau
 	if s.ended {
 		return sessionFault()
 	}
-	_, has := s.topics[uri]
-	cost := topicBytes + 2*len(uri) // the URI, and the path that it means
-	switch {
-	case has:
+	if _, has := s.topics[uri]; has {
 		return nil
-	case len(s.topics) >= most, !ss.quota.take(s.owner, cost):
+	}
+	if len(s.topics) >= most {
 		return tooManySubscriptions()
-	case s.reader != nil && !s.reader.Add(t):
-		ss.quota.give(s.owner, cost)
+	}
+	release, err := ss.keeper.keep(s.owner, subscription(uri), budget.Subscriptions)
+	if err != nil {
+		return tooManySubscriptions()
+	}
+	if s.reader != nil && !s.reader.Add(t) {
+		release()
 		return tooManySubscriptions()
 	}
 	if s.topics == nil {
 		s.topics = topics{}
 	}
-	s.topics[uri] = t
-	s.kept += cost
+	s.topics[uri], s.holds[uri] = t, release
 	return nil
 }
 
@@ -151,17 +154,16 @@ func tooManySubscriptions() *Fault {
 	return &Fault{Code: CodeCall, Msg: "too many subscriptions: unsubscribe from some, or subscribe to a path with a slash at its end instead of to each secret below it"}
 }
 
-func (ss *sessions) unwatch(s *session, uri string) {
+func (s *session) unwatch(uri string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.topics[uri]
 	if !ok || s.ended {
 		return
 	}
+	s.holds[uri]()
+	delete(s.holds, uri)
 	delete(s.topics, uri)
-	cost := topicBytes + 2*len(uri)
-	s.kept -= cost
-	ss.quota.give(s.owner, cost)
 	for _, other := range s.topics {
 		ok = ok && other != t
 	}
