@@ -17,6 +17,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
 	"portcullis/gateway/mcp"
+	"portcullis/gateway/obs"
 	"portcullis/gateway/op"
 	"portcullis/gateway/ops"
 )
@@ -117,6 +118,9 @@ func TestMetricNames(t *testing.T) {
 				}
 				if !nameRE.MatchString(name) || !endsWell(name, kind) {
 					t.Errorf("%s: %s is no name for a %s", s.at(n), name, kind)
+				}
+				if !obs.Documented(name) {
+					t.Errorf("%s: %s is not in the table of families in gateway/obs", s.at(n), name)
 				}
 			}
 			return true

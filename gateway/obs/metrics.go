@@ -1,8 +1,10 @@
 package obs
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -93,6 +95,13 @@ func (m *Meter) Gauge(name string, f func() float64) { m.set.NewGauge(name, f) }
 
 // WritePrometheus writes the page in Prometheus' text format.
 func (m *Meter) WritePrometheus(w io.Writer) {
-	m.set.WritePrometheus(w)
-	metrics.WritePrometheus(w, true)
+	var page bytes.Buffer
+	m.set.WritePrometheus(&page)
+	metrics.WritePrometheus(&page, true)
+	expose(w, page.Bytes())
+}
+
+// Build registers the version, which dashboards join on.
+func (m *Meter) Build(version string) {
+	m.set.NewGauge(fmt.Sprintf("portcullis_build_info{version=%q,go=%q}", version, runtime.Version()), func() float64 { return 1 })
 }

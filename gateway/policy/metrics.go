@@ -27,7 +27,7 @@ var (
 	evaluated   = metrics.NewCounter(`portcullis_policy_decisions_total{from="evaluation"}`)
 	fromCache   = metrics.NewCounter(`portcullis_policy_decisions_total{from="cache"}`)
 	failures    = metrics.NewCounter("portcullis_policy_failures_total")
-	evalSeconds = metrics.NewHistogram("portcullis_policy_evaluation_seconds")
+	evalSeconds = metrics.NewPrometheusHistogramExt("portcullis_policy_evaluation_seconds", []float64{.00002, .00005, .0001, .0002, .0005, .001, .0025, .005, .01, .025})
 	logDropped  = metrics.NewCounter("portcullis_policy_log_dropped_total")
 	shadowDrops = metrics.NewCounter("portcullis_policy_shadow_dropped_total")
 )

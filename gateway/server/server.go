@@ -100,6 +100,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 		return nil, err
 	}
 	g.watchVault()
+	g.meter.Build(o.Version)
 	g.budgets.Gauges(g.meter.Gauge)
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets})
 	g.openStreams()

@@ -1,0 +1,82 @@
+package obs
+
+import "strings"
+
+// family is what the page says of the metrics of one name.
+type family struct{ kind, help string }
+
+// families are the metrics of the gateway. A test compares the table with the
+// sources: a metric that is not in it has no help and no type that can be trusted,
+// because the library counts what goes up and down with counters too.
+func families() map[string]family {
+	return map[string]family{
+		"http_requests_total":                            {"counter", "HTTP requests by method, route pattern and status."},
+		"http_request_duration_seconds":                  {"histogram", "Time to the end of the answer, by method, route pattern and status."},
+		"http_requests_in_progress":                      {"gauge", "HTTP requests that are being answered, streams included."},
+		"http_requests_with_correlation_total":           {"counter", "HTTP requests that came with an X-Correlation-Id."},
+		"portcullis_build_info":                          {"gauge", "1, with the version of the gateway and of Go as labels."},
+		"portcullis_calls_total":                         {"counter", "Calls of operations by operation, transport and code."},
+		"portcullis_call_duration_seconds":               {"histogram", "Time of a call from its arguments to its encoded result, by operation."},
+		"portcullis_auth_accepted_total":                 {"counter", "Credentials that were accepted, by method."},
+		"portcullis_auth_refused_total":                  {"counter", "Credentials that were refused, by the rule that they broke."},
+		"portcullis_auth_limited_total":                  {"counter", "Requests that were refused because their address had presented too many bad credentials."},
+		"portcullis_auth_reloads_total":                  {"counter", "Files of keys, certificates and the deny list that were read again."},
+		"portcullis_auth_reload_failures_total":          {"counter", "Files of keys, certificates and the deny list that could not be read again."},
+		"portcullis_auth_api_key_last_used_seconds":      {"gauge", "When an API key was last used, as Unix time."},
+		"portcullis_policy_decisions_total":              {"counter", "Decisions, by whether they were evaluated or cached."},
+		"portcullis_policy_evaluation_seconds":           {"histogram", "Time of an evaluation of the policy."},
+		"portcullis_policy_failures_total":               {"counter", "Evaluations that gave no usable decision; each denied its call."},
+		"portcullis_policy_reloads_total":                {"counter", "Loads of the policy by result."},
+		"portcullis_policy_log_dropped_total":            {"counter", "Lines of the decision log that could not be written."},
+		"portcullis_policy_shadow_reloads_total":         {"counter", "Loads of the shadow policy by result."},
+		"portcullis_policy_shadow_total":                 {"counter", "Shadow decisions by how they differ from the enforced one."},
+		"portcullis_policy_shadow_dropped_total":         {"counter", "Calls that the shadow policy was too slow for."},
+		"portcullis_policy_dry_run_total":                {"counter", "Denials of rules in dry run, which were not enforced, by rule."},
+		"portcullis_audit_failures_total":                {"counter", "Records of evidence that could not be written; each refused its call or lost an outcome."},
+		"portcullis_audit_tap_records_total":             {"counter", "Records of Vault's audit devices that were read for change events."},
+		"portcullis_vault_requests":                      {"gauge", "Requests to Vault that are under way."},
+		"portcullis_vault_waiting":                       {"gauge", "Calls that wait for a place among the requests to Vault."},
+		"portcullis_vault_away":                          {"gauge", "1 while the circuit breaker holds calls away from Vault."},
+		"portcullis_vault_notifications_total":           {"counter", "Notifications of Vault's event stream."},
+		"portcullis_vault_notifications_malformed_total": {"counter", "Notifications of Vault's event stream that could not be read."},
+		"portcullis_transform_reloads_total":             {"counter", "Loads of the WASM manifest by result."},
+		"portcullis_transform_calls_total":               {"counter", "Calls of transforms by module, hook and result."},
+		"portcullis_transform_fuel_total":                {"counter", "Fuel that transforms have used, by module."},
+		"portcullis_transform_quarantines_total":         {"counter", "Quarantines of transforms, for one caller or for all, by module."},
+		"portcullis_event_streams":                       {"gauge", "Event streams that are open."},
+		"portcullis_event_streams_cut_off_total":         {"counter", "Event streams that were ended because their reader did not read."},
+		"portcullis_events_total":                        {"counter", "Change events by kind."},
+		"portcullis_mcp_sessions":                        {"gauge", "MCP sessions of the protocol versions that have sessions."},
+		"portcullis_mcp_panics_total":                    {"counter", "Panics in MCP methods; each failed its own message."},
+		"portcullis_budget_refused_total":                {"counter", "Refusals because a budget was used up, by budget and scope."},
+		"portcullis_budget_used":                         {"gauge", "What is held of a budget, in the budget's unit."},
+		"portcullis_budget_limit":                        {"gauge", "What may be held of a budget by all together."},
+	}
+}
+
+// Documented reports whether the page explains a metric of ours.
+func Documented(name string) bool {
+	_, ok := families()[name]
+	return ok
+}
+
+// familyOf is what the page says of a name, for the metrics of the runtime and the
+// process by their form (https://prometheus.io/docs/practices/naming/).
+func familyOf(name string) family {
+	if f, ok := families()[name]; ok {
+		return f
+	}
+	kind := "gauge"
+	switch {
+	case strings.HasSuffix(name, "_total"):
+		kind = "counter"
+	case name == "go_gc_duration_seconds":
+		kind = "summary"
+	case name == "go_gc_pauses_seconds", name == "go_sched_latencies_seconds":
+		kind = "histogram"
+	}
+	if strings.HasPrefix(name, "process_") {
+		return family{kind, "Of the process, as the kernel tells it."}
+	}
+	return family{kind, "Of the Go runtime, see the package runtime/metrics."}
+}
