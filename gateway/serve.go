@@ -28,13 +28,14 @@ func (serveCmd) Help() string {
 func (s serveCmd) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := load(ctx, config.Source{File: s.File, WorkingDir: true})
+	from := config.Source{File: s.File, WorkingDir: true}
+	c, err := load(ctx, from)
 	if err != nil {
 		return err
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // from now on a hangup does not end the process
-	g, err := server.New(ctx, c, server.Options{Stdout: os.Stdout, Stderr: os.Stderr, Hangups: hangups, Version: version})
+	g, err := server.New(ctx, c, server.Options{Stdout: os.Stdout, Stderr: os.Stderr, Hangups: hangups, Reread: func() (config.Config, error) { return config.Load(from) }, Version: version})
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}

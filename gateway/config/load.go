@@ -95,7 +95,7 @@ func environment() map[string]any {
 func keys() map[string]bool {
 	t, out := reflect.TypeFor[Config](), map[string]bool{}
 	for i := range t.NumField() {
-		if tag := t.Field(i).Tag.Get("cfg"); tag != "-" {
+		if tag := t.Field(i).Tag.Get("cfg"); tag != "-" && tag != "" {
 			out[tag] = true
 		}
 	}
@@ -126,4 +126,16 @@ func (c *Config) decode(k *koanf.Koanf) []error {
 		}
 	}
 	return problems
+}
+
+// Changed names the keys whose values differ, in the order in which they are declared.
+func Changed(a, b Config) []string {
+	va, vb, t := reflect.ValueOf(a), reflect.ValueOf(b), reflect.TypeFor[Config]()
+	var names []string
+	for i := range t.NumField() {
+		if tag := t.Field(i).Tag.Get("cfg"); tag != "-" && tag != "" && !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+			names = append(names, tag)
+		}
+	}
+	return names
 }

@@ -19,7 +19,7 @@ import (
 // LogConfig says where logs go.
 type LogConfig struct {
 	Dir    string // directory of the files, "-" for none
-	Level  slog.Level
+	Level  slog.Leveler
 	Stderr *os.File
 	// Filter sees every line before it is written. It appends what is written to dst,
 	// and tells whether anything is. It must not keep the slices. Optional.

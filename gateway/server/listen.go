@@ -14,21 +14,6 @@ import (
 	"portcullis/gateway/edge"
 )
 
-// reloadOnHangup looks at the files at once when the operator says so. What cannot
-// be loaded changes nothing; the log and the status say why.
-func (g *Server) reloadOnHangup(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-g.options.Hangups:
-			_ = g.policy.Reload(ctx)
-			_ = g.policy.ReloadShadow(ctx)
-			_ = g.transforms.Reload(ctx)
-		}
-	}
-}
-
 // gcPercent lets the heap grow to three times of what is in use. The gateway's own
 // heap is small, and at Go's default the collector takes about a tenth of a
 // decision's time.

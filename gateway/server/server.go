@@ -41,6 +41,8 @@ type Options struct {
 	Stderr *os.File
 	// Hangups delivers SIGHUP; nil where nobody sends any.
 	Hangups <-chan os.Signal
+	// Reread reads the configuration again, on SIGHUP; nil where there is none to read.
+	Reread func() (config.Config, error)
 	// Version is what the gateway says of itself to MCP clients.
 	Version string
 }
@@ -49,6 +51,7 @@ type Options struct {
 type Server struct {
 	options    Options
 	cfg        config.Config
+	level      slog.LevelVar // of every log; SIGHUP changes it
 	logs       *obs.Logs
 	meter      *obs.Meter
 	health     *obs.Health
@@ -74,7 +77,8 @@ type Server struct {
 // error names every problem at once.
 func New(ctx context.Context, c config.Config, o Options) (g *Server, err error) {
 	g = &Server{options: o, cfg: c, meter: obs.NewMeter(), budgets: budget.New(c.Limits), floor: native.New()}
-	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: level(c.LogLevel), Stderr: o.Stderr, Filter: g.redactLog}); err != nil {
+	g.level.Set(level(c.LogLevel))
+	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: &g.level, Stderr: o.Stderr, Filter: g.redactLog}); err != nil {
 		return nil, err
 	}
 	g.audit = audit.Open(audit.Config{Path: c.AuditFile, Group: c.AuditSync == "group", Filter: g.redactEvidence})
