@@ -55,7 +55,8 @@ type reply struct {
 	KeyVersion int     `json:"key_version"`
 	Error      string  `json:"error"`
 
-	err *itemError
+	err     *itemError
+	refused *call.Error // by Vault, nil for not
 }
 
 // batchReply is what Vault answers to a batch: a result for each item, in their order,
@@ -101,7 +102,8 @@ func (j job) run(ctx context.Context) ([]reply, error) {
 	for n, i := range sent {
 		replies[i] = got[n]
 		if got[n].Error != "" {
-			replies[i].err = &itemError{call.InvalidRequest, "Vault refused the item as invalid"}
+			replies[i].refused = vault.ItemError(got[n].Error, j.items[i].fields)
+			replies[i].err = &itemError{replies[i].refused.Code, replies[i].refused.Msg}
 		}
 	}
 	return replies, nil
@@ -142,8 +144,10 @@ func (j job) single(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if e := replies[0].err; e != nil {
-		return reply{}, &call.Error{Code: e.Code, Msg: e.Message, Err: errors.New(replies[0].Error)}
+	if r := replies[0]; r.refused != nil {
+		return reply{}, r.refused
+	} else if r.err != nil {
+		return reply{}, call.Errorf(r.err.Code, "%s", r.err.Message)
 	}
 	return replies[0], nil
 }

@@ -11,14 +11,17 @@ import (
 )
 
 // cacheBytes bounds what the read cache holds.
-const cacheBytes = 32 << 20
+const (
+	cacheBytes = 32 << 20
+	cacheCount = 32 << 10
+)
 
 // newCache returns nil, which is no cache, unless answers shall be kept.
 func newCache(ttl time.Duration) *readcache.Cache {
 	if ttl <= 0 {
 		return nil
 	}
-	return &readcache.Cache{TTL: ttl, MaxBytes: cacheBytes}
+	return &readcache.Cache{TTL: ttl, MaxBytes: cacheBytes, MaxCount: cacheCount}
 }
 
 // CacheUse says what the read cache had to do with an answer.

@@ -35,11 +35,11 @@ func mapError(f failure) error {
 	if spoke = spoke || emptyNotFound(f); !spoke && (re.RawError || re.Errors == nil) {
 		return notVault(f, re)
 	}
-	cause := fmt.Errorf("vault answered %d: %s", re.StatusCode, clip(strings.Join(re.Errors, "; ")))
 	texts := strings.Join(re.Errors, "\n")
+	cause := fmt.Errorf("vault answered %d: %s", re.StatusCode, unsent(clip(texts), f.req.body))
 	switch re.StatusCode {
 	case http.StatusBadRequest:
-		return badRequest(texts, data, cause)
+		return refusedByVault(texts, data, cause)
 	case http.StatusForbidden:
 		if strings.Contains(texts, "invalid token") {
 			return call.Wrap(call.VaultAuth, "Vault no longer accepts the gateway", cause)
@@ -49,6 +49,10 @@ func mapError(f failure) error {
 		}
 		return call.Wrap(call.Forbidden, "denied by Vault's policy", cause)
 	case http.StatusNotFound:
+		if e := explain(texts); e != nil && e.Code == call.VaultError { // no such mount
+			e.Err = cause
+			return e
+		}
 		return &NotFoundError{Body: data}
 	case http.StatusMethodNotAllowed:
 		return call.Wrap(call.InvalidRequest, "Vault does not support this operation here", cause)
@@ -65,7 +69,7 @@ func mapError(f failure) error {
 		if strings.Contains(texts, "active cluster node not found") { // of a standby, while no node leads
 			return retryLater(call.VaultUnavailable, "Vault is not available", f.resp, cause)
 		}
-		return call.Wrap(call.VaultError, "Vault error", cause)
+		return failedInVault(texts, data, cause)
 	case http.StatusServiceUnavailable:
 		return retryLater(call.VaultUnavailable, "Vault is not available", f.resp, cause)
 	default:
@@ -73,16 +77,34 @@ func mapError(f failure) error {
 	}
 }
 
-func badRequest(texts string, data []byte, cause error) error {
+// refusedByVault maps a status of 400: Vault refuses the request, or something behind
+// it has failed.
+func refusedByVault(texts string, data []byte, cause error) error {
 	switch {
-	case strings.Contains(texts, "lease not found"):
-		return call.Wrap(call.NotFound, "not found", cause)
 	case strings.Contains(texts, "check-and-set parameter required"):
 		return call.Wrap(call.CASRequired, "the secret can only be written with cas", cause)
 	case strings.Contains(texts, "check-and-set"):
 		return call.Wrap(call.CASMismatch, "cas does not match the current version", cause)
 	}
-	err := call.Wrap(call.InvalidRequest, "Vault refused the request as invalid", cause)
+	err := explain(texts)
+	if err == nil {
+		err = call.Errorf(call.InvalidRequest, "Vault refused the request as invalid")
+	}
+	err.Err = errors.Join(err.Err, cause)
+	if data != nil {
+		return &RefusedError{Body: data, err: err}
+	}
+	return err
+}
+
+// failedInVault maps a status of 500, which Vault answers with for mistakes of the
+// caller's as well.
+func failedInVault(texts string, data []byte, cause error) error {
+	err := explain(texts)
+	if err == nil {
+		err = call.Errorf(call.VaultError, "Vault error")
+	}
+	err.Err = errors.Join(err.Err, cause)
 	if data != nil {
 		return &RefusedError{Body: data, err: err}
 	}
@@ -109,7 +131,7 @@ func (*NotFoundError) Error() string { return "vault answered 404" }
 // Unwrap makes it a call.Error for everybody who does not look closer.
 func (*NotFoundError) Unwrap() error { return call.Errorf(call.NotFound, "not found") }
 
-// RefusedError is Vault's 400 to a batch of which every item is bad. Body is the
+// RefusedError is Vault's 400 or 500 to a batch of which every item is bad. Body is the
 // reply's data, which says so for each.
 type RefusedError struct {
 	Body []byte

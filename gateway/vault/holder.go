@@ -73,9 +73,11 @@ type holder struct {
 	purses  map[string]*purse // by the names of their policies
 	subject string            // text of the policy
 	killed  bool
-	leases  bool      // there may be some in the book
-	noted   int       // leases that were put there
-	read    time.Time // when the book was read
+	// reserved are the places of leases that are being made, oldest first.
+	reserved []*reservation
+	leases   bool      // there may be some in the book
+	noted    int       // leases that were put there
+	read     time.Time // when the book was read
 
 	writing sync.Mutex        // makes writes of policies one at a time, and guards the field below
 	written map[string]string // what Vault is known to hold, by name

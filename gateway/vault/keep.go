@@ -106,30 +106,6 @@ func (c *Client) keepTokens(ctx context.Context, h *holder) error {
 	return errors.Join(problems...)
 }
 
-// room holds a caller to the number of leases that it may hold.
-func (c *Client) room(ctx context.Context, caller *call.Caller) error {
-	if c.book.Mount == "" {
-		return nil
-	}
-	page := c.leases(caller.Key())
-	names, err := page.names(ctx)
-	if err != nil {
-		return err
-	}
-	n := len(names)
-	if n >= c.guard.Max { // some may have expired
-		held, err := page.notes(ctx)
-		if err != nil {
-			return err
-		}
-		n = len(held)
-	}
-	if n >= c.guard.Max {
-		return call.Errorf(call.LeaseQuota, "you hold as many leases as you may")
-	}
-	return nil
-}
-
 // held is the public form of a note about a lease.
 func (n note) held() Held {
 	return Held{ID: n.Lease, Role: n.Role, Issued: time.Unix(n.Issued, 0).UTC(), Expires: time.Unix(n.Expires, 0).UTC()}

@@ -40,6 +40,9 @@ type Held struct {
 // revoked, so that nothing lives that nobody owns.
 func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error) {
 	s.holder.adopted()
+	s.holder.noting(s.place, noteName(l.ID))
+	defer s.holder.release(s.place)
+	ctx = context.WithoutCancel(ctx) // the lease is there, whoever has left
 	limit := s.grant.Terms().MaxTTL
 	l, err := s.shorten(ctx, l, limit)
 	if err == nil {
@@ -48,7 +51,8 @@ func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error
 		}
 		err = call.Wrap(call.VaultError, "the lease cannot be noted, so it is not given out", err)
 	}
-	if rerr := s.Discard(context.WithoutCancel(ctx), l.ID); rerr != nil {
+	s.holder.noting(s.place, "")
+	if rerr := s.Discard(ctx, l.ID); rerr != nil {
 		e := call.AsError(err)
 		return l, &call.Error{Code: e.Code, Msg: e.Msg, Err: errors.Join(err, rerr)}
 	}

@@ -133,6 +133,8 @@ func verdict(err error) breaker.Result {
 	switch e := call.AsError(err); {
 	case e == nil:
 		return breaker.OK
+	case errors.Is(err, errAnswered):
+		return breaker.OK
 	case errors.Is(err, errUnanswered):
 		return breaker.Silent
 	case e.Code == call.VaultUnavailable:

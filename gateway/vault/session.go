@@ -19,7 +19,8 @@ type Session struct {
 	cell   *credential.Cell
 	wraps  bool // what Vault answers is wrapped
 	use    CacheUse
-	warned []string // what Vault has warned of
+	place  *reservation // of the lease that is being made, until it is noted
+	warned []string     // what Vault has warned of
 }
 
 // Open opens a session for a grant. A void grant is refused, and so is one that
@@ -74,12 +75,19 @@ func (s *Session) Query(ctx context.Context, path string, body any, out Reply) e
 }
 
 // Mint is Get for what makes a credential with a lease although it is a GET. It is
-// never sent twice, and refused when the caller holds as many leases as it may.
+// never sent twice, and refused when the caller holds as many leases as it may. Adopt
+// must follow.
 func (s *Session) Mint(ctx context.Context, path string, out Reply) error {
-	if err := s.client.room(ctx, s.Caller()); err != nil {
+	place, err := s.client.reserve(ctx, s.holder)
+	if err != nil {
 		return err
 	}
-	return s.issue(ctx, request{method: get, path: path, mints: true, leases: true}, out)
+	err = s.issue(ctx, request{method: get, path: path, mints: true, leases: true}, out)
+	s.place = place
+	if err != nil && !call.Is(err, call.OutcomeUnknown) { // else there may be a lease: the place is taken until it is sure
+		s.holder.release(place)
+	}
+	return err
 }
 
 // MintOnce is Put for what makes a credential with a lease that ends with its first

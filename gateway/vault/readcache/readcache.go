@@ -14,10 +14,12 @@ import (
 type Cache struct {
 	TTL      time.Duration
 	MaxBytes int // of all answers together
+	MaxCount int // of answers, 0 for no bound: an answer takes memory beside its bytes
 
 	mu     sync.Mutex // guards the fields below
 	kept   map[place]map[Key]answer
 	bytes  int
+	count  int
 	writes uint64 // how many there were
 }
 
@@ -70,7 +72,7 @@ func (c *Cache) Put(q Question, body []byte) {
 	}
 	c.drop(q.key)
 	for p := range c.kept {
-		if c.bytes+len(body) <= c.MaxBytes {
+		if c.bytes+len(body) <= c.MaxBytes && (c.MaxCount <= 0 || c.count < c.MaxCount) {
 			break
 		}
 		c.forget(p)
@@ -84,6 +86,7 @@ func (c *Cache) Put(q Question, body []byte) {
 	}
 	c.kept[p][q.key] = answer{body, time.Now()}
 	c.bytes += len(body)
+	c.count++
 }
 
 // Written drops everything about a resource. It is called before a write is sent
@@ -100,6 +103,7 @@ func (c *Cache) drop(k Key) {
 	p := k.place()
 	if a, ok := c.kept[p][k]; ok {
 		c.bytes -= len(a.body)
+		c.count--
 		delete(c.kept[p], k)
 	}
 	if len(c.kept[p]) == 0 {
@@ -111,6 +115,7 @@ func (c *Cache) drop(k Key) {
 func (c *Cache) forget(p place) {
 	for _, a := range c.kept[p] {
 		c.bytes -= len(a.body)
+		c.count--
 	}
 	delete(c.kept, p)
 }

@@ -77,3 +77,22 @@ func ExampleCache() {
 	// answer
 	// ""
 }
+
+// TestCountIsBounded: answers without a byte take memory as well.
+func TestCountIsBounded(t *testing.T) {
+	c := &readcache.Cache{TTL: time.Minute, MaxBytes: 1 << 20, MaxCount: 10}
+	kept := 0
+	for i := range 100 {
+		k := readcache.Key{Caller: fmt.Sprint(i), Of: call.Resource{Mount: fmt.Sprint(i)}}
+		_, _, question := c.Get(k)
+		c.Put(question, []byte{})
+	}
+	for i := range 100 {
+		if body, _, _ := c.Get(readcache.Key{Caller: fmt.Sprint(i), Of: call.Resource{Mount: fmt.Sprint(i)}}); body != nil {
+			kept++
+		}
+	}
+	if kept != 10 {
+		t.Errorf("%d answers are kept, want 10", kept)
+	}
+}
