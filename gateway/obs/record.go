@@ -50,6 +50,9 @@ func faults(rec *op.Record) []slog.Attr {
 	if rec.Outcome.Version > 0 {
 		as = append(as, slog.Int("version", rec.Outcome.Version))
 	}
+	if len(rec.Warnings) > 0 {
+		as = append(as, slog.Any("warnings", rec.Warnings))
+	}
 	if rec.Err != nil && rec.Err.Err != nil {
 		as = append(as, slog.String("cause", rec.Err.Err.Error()))
 	}

@@ -129,6 +129,24 @@ var maskOptions = json.JoinOptions(json.WithMarshalers(mask()), json.Determinist
 // EncodeMasked is Encode without secret values: keys stay, values do not.
 func EncodeMasked(out any) ([]byte, error) { return json.Marshal(out, maskOptions) }
 
+// WithWarnings is a result, a JSON object, with what Vault has warned of beside it.
+// Without a warning it is the result itself.
+func WithWarnings(body []byte, warnings []string) ([]byte, error) {
+	end := bytes.LastIndexByte(body, '}')
+	if len(warnings) == 0 || end < 0 {
+		return body, nil
+	}
+	raw, err := json.Marshal(warnings)
+	if err != nil {
+		return nil, err
+	}
+	out := append(make([]byte, 0, len(body)+len(raw)+16), bytes.TrimRight(body[:end], " \n\t")...)
+	if out[len(out)-1] != '{' {
+		out = append(out, ',')
+	}
+	return append(append(append(out, `"warnings":`...), raw...), '}'), nil
+}
+
 // Encode returns an operation's output as JSON with its secrets in the clear. It
 // is the one place where secrets become bytes.
 func Encode(out any) ([]byte, error) { return json.Marshal(out, replyOptions) }

@@ -89,6 +89,9 @@ type Target[In any] interface {
 // wrong, which a test of the catalogue shows.
 func New[In, Out any, P Target[In]](s Spec, run func(context.Context, *vault.Session, In) (Out, error)) *Op {
 	in, out := schemaFor[In](), schemaFor[Out]()
+	if s.Mount != "" {
+		warn(out)
+	}
 	if err := s.constrain(in); err != nil {
 		panic(fmt.Sprintf("operation %s: %v", s.Name, err))
 	}

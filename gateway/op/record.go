@@ -37,7 +37,8 @@ type Record struct {
 	Err      *call.Error // nil for success
 	Outcome  Outcome
 	Cache    vault.CacheUse
-	Bytes    int // length of the result
+	Warnings []string // Vault's, beside the result
+	Bytes    int      // length of the result
 	Steps    []Step
 
 	Intent     bool // the intent is on record

@@ -25,6 +25,17 @@ func schemaFor[T any]() *jsonschema.Schema {
 	return s
 }
 
+// warn adds to a result what Vault warns of beside it, see WithWarnings.
+func warn(out *jsonschema.Schema) {
+	out.Properties["warnings"] = &jsonschema.Schema{
+		Type: "array", Items: &jsonschema.Schema{Type: "string"},
+		Description: "what Vault warns of, absent when it does not",
+	}
+	if out.PropertyOrder != nil {
+		out.PropertyOrder = append(out.PropertyOrder, "warnings")
+	}
+}
+
 // dropNull takes "null" out of lists and maps: a nil one is encoded as empty.
 func dropNull(s *jsonschema.Schema) {
 	if i := slices.Index(s.Types, "null"); i >= 0 && !slices.Contains(s.Types, "integer") {

@@ -188,14 +188,18 @@ type renewIn struct {
 }
 
 type renewOut struct {
-	OK            bool `json:"ok" jsonschema:"always true"`
-	LeaseDuration int  `json:"lease_duration" jsonschema:"how long the lease lives from now on, in seconds"`
-	Renewable     bool `json:"renewable" jsonschema:"whether it can be renewed again"`
+	OK            bool   `json:"ok" jsonschema:"always true"`
+	LeaseDuration int    `json:"lease_duration" jsonschema:"how long the lease lives from now on, in seconds"`
+	Renewable     bool   `json:"renewable" jsonschema:"whether it can be renewed again"`
+	Expires       string `json:"expires" jsonschema:"when the lease ends unless it is renewed again, RFC 3339"`
 }
 
 func renewLease(ctx context.Context, s *vault.Session, in renewIn) (renewOut, error) {
 	l, err := s.Renew(ctx, in.LeaseID.Reveal(), in.Increment)
-	return renewOut{err == nil, l.Duration, l.Renewable}, err
+	if err != nil {
+		return renewOut{}, err
+	}
+	return renewOut{true, l.Duration, l.Renewable, l.Expires()}, nil
 }
 
 func revokeLease(ctx context.Context, s *vault.Session, in lease) (okOut, error) {

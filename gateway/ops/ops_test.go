@@ -125,6 +125,43 @@ func (r *rig) as(ctx context.Context, c *call.Caller, terms call.Terms, name, ar
 	return result, json.Unmarshal(raw, &result)
 }
 
+// warned is as of agent's that has to succeed, with what was warned of.
+func (r *rig) warned(t *testing.T, terms call.Terms, name, args string) (map[string]any, []string) {
+	t.Helper()
+	b, err := r.catalogue.Bind(&op.Request{Op: name, Args: []byte(args), Caller: caller("agent")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms.Op, terms.Resource = name, b.Resource
+	s, err := r.client.Open(t.Context(), call.Mint(caller("agent"), terms))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := b.Run(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := op.Encode(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err = op.WithWarnings(raw, s.Warnings()); err != nil {
+		t.Fatal(err)
+	}
+	var result map[string]any
+	if err := json.Unmarshal(raw, &result); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := r.catalogue.Get(name).Out.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(result); err != nil {
+		t.Errorf("the result does not follow its schema: %v", err)
+	}
+	return result, s.Warnings()
+}
+
 // must is do that has to succeed.
 func (r *rig) must(t *testing.T, name, args string) map[string]any {
 	t.Helper()

@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -197,6 +198,10 @@ func checkOptions(m map[string]string) error {
 type certificateOut struct {
 	Certificate  string `json:"certificate" jsonschema:"the certificate, in the form of an OpenSSH -cert.pub file"`
 	SerialNumber string `json:"serial_number" jsonschema:"its serial number in hex"`
+	Serial       string `json:"serial" jsonschema:"the same in decimal, as sshd logs it"`
+	KeyID        string `json:"key_id" jsonschema:"name of the certificate in the server's log; it begins with who you are, where the role allows that"`
+	Expires      string `json:"expires" jsonschema:"when the certificate ends, RFC 3339"`
+	TTL          int    `json:"ttl" jsonschema:"how long it is valid from now on, in seconds"`
 }
 
 // Facts implements op.Reporter.
@@ -206,19 +211,28 @@ func (o certificateOut) Facts() op.Outcome { return op.Outcome{Serial: o.SerialN
 // longer than the grant allows: a certificate cannot be taken back, so one that is
 // valid for too long is not delivered.
 func sshSign(ctx context.Context, s *vault.Session, in signKeyIn) (certificateOut, error) {
-	limit := s.Grant().Terms().MaxTTL
+	limit, asked := s.Grant().Terms().MaxTTL, in.life
 	if limit > 0 && in.life > 0 {
 		in.life = min(in.life, limit)
 	}
-	out, err := in.sign(ctx, s)
-	if err != nil || limit == 0 || !outlives(out.Certificate, limit) {
-		return out, err
+	c, err := in.sign(ctx, s)
+	if err != nil {
+		return certificateOut{}, err
 	}
-	in.life = limit
-	if out, err = in.sign(ctx, s); err == nil && outlives(out.Certificate, limit) {
-		return certificateOut{}, call.Errorf(call.Forbidden, "the certificate cannot be made as short as the policy asks")
+	if limit > 0 && c.outlives(limit) {
+		in.life = limit
+		if c, err = in.sign(ctx, s); err != nil {
+			return certificateOut{}, err
+		}
+		if c.outlives(limit) {
+			return certificateOut{}, call.Errorf(call.Forbidden, "the certificate cannot be made as short as the policy asks")
+		}
 	}
-	return out, err
+	out := c.result(time.Now())
+	if granted := time.Duration(out.TTL) * time.Second; asked > granted+clockSkew {
+		s.Warn(fmt.Sprintf("the certificate is valid for %d seconds, not for %d as asked", out.TTL, int(asked/time.Second)))
+	}
+	return out, nil
 }
 
 // signReply is what Vault answers with a certificate.
@@ -230,11 +244,34 @@ type signReply struct {
 // Complete implements vault.Reply.
 func (r *signReply) Complete() bool { return r.SignedKey != "" && r.SerialNumber != "" }
 
-func (in *signKeyIn) sign(ctx context.Context, s *vault.Session) (certificateOut, error) {
+// sign asks for a certificate that says in its key id who the caller is. Where the role
+// does not allow that, Vault has made none, and one that does not say it is asked for.
+func (in *signKeyIn) sign(ctx context.Context, s *vault.Session) (certificate, error) {
+	var reply signReply
+	body := in.body()
+	body["key_id"] = keyID(s.Caller(), string(in.KeyID))
+	err := s.Put(ctx, "sign/"+string(in.Role), body, &reply)
+	if errors.Is(err, vault.ErrKeyID) && in.KeyID == "" {
+		s.Warn("the role does not allow key ids, so the certificate does not say who you are; an administrator can set allow_user_key_ids")
+		delete(body, "key_id")
+		err = s.Put(ctx, "sign/"+string(in.Role), body, &reply)
+	}
+	if err != nil {
+		return certificate{}, err
+	}
+	return parseCertificate(reply)
+}
+
+// keyID is the caller, with the tenant if there is one, and behind a blank, which is in
+// neither, what the caller wants to add.
+func keyID(c *call.Caller, more string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(c.Key(), "/")+" "+more, " ")
+}
+
+// body is what Vault is sent beside the key id.
+func (in *signKeyIn) body() map[string]any {
 	body := map[string]any{"public_key": in.PublicKey}
-	for name, v := range map[string]string{
-		"cert_type": in.CertType, "valid_principals": string(in.ValidPrincipals), "key_id": string(in.KeyID),
-	} {
+	for name, v := range map[string]string{"cert_type": in.CertType, "valid_principals": string(in.ValidPrincipals)} {
 		if v != "" {
 			body[name] = v
 		}
@@ -248,9 +285,7 @@ func (in *signKeyIn) sign(ctx context.Context, s *vault.Session) (certificateOut
 	if in.Extensions != nil {
 		body["extensions"] = in.Extensions
 	}
-	var reply signReply
-	err := s.Put(ctx, "sign/"+string(in.Role), body, &reply)
-	return certificateOut{strings.TrimSpace(reply.SignedKey), reply.SerialNumber}, err
+	return body
 }
 
 type publicKeyOut struct {

@@ -1,6 +1,8 @@
 package ops_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +30,7 @@ func TestSign(t *testing.T) {
 	r := newRig(t)
 	cert := certificate(t, r.must(t, "ssh.sign", `{"role":"ca","public_key":"`+opstest.PublicKey+`","valid_principals":"dev,ops","ttl":"300",
 		"key_id":"agent-7","extensions":{"permit-pty":""}}`))
-	if cert.CertType != gossh.UserCert || len(cert.ValidPrincipals) != 2 || cert.KeyId != "agent-7" || len(cert.Extensions) != 1 {
+	if cert.CertType != gossh.UserCert || len(cert.ValidPrincipals) != 2 || cert.KeyId != "agent agent-7" || len(cert.Extensions) != 1 {
 		t.Errorf("got %+v", cert)
 	}
 	if l := life(cert); l > 5*time.Minute {
@@ -37,6 +39,68 @@ func TestSign(t *testing.T) {
 	cert = certificate(t, r.must(t, "ssh.sign", `{"role":"ca","public_key":"`+opstest.PublicKey+`","cert_type":"host","valid_principals":"host.example"}`))
 	if cert.CertType != gossh.HostCert {
 		t.Errorf("got a certificate of type %d, want one for hosts", cert.CertType)
+	}
+}
+
+// TestCertificatesNameTheCaller: the key id, which sshd logs, says who the certificate was
+// made for, whatever the caller adds; where the role does not allow that, the answer says so.
+func TestCertificatesNameTheCaller(t *testing.T) {
+	r := newRig(t)
+	r.admin(t, "ssh/roles/unnamed", `{"key_type":"ca","allow_user_certificates":true,"allowed_users":"*","ttl":"5m"}`)
+	acme := caller("ci")
+	acme.Tenant = "acme"
+	for name, tc := range map[string]struct {
+		who        *call.Caller
+		role, more string
+		want       string
+	}{
+		"nothing added": {caller("agent"), "ca", ``, "agent"},
+		"something":     {caller("agent"), "ca", `,"key_id":"deploy-17"`, "agent deploy-17"},
+		"another name":  {caller("agent"), "ca", `,"key_id":"root"`, "agent root"},
+		"a tenant":      {acme, "ca", ``, "acme/ci"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := r.as(t.Context(), tc.who, call.Terms{}, "ssh.sign", `{"role":"`+tc.role+`","public_key":"`+opstest.PublicKey+`","valid_principals":"dev"`+tc.more+`}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cert := certificate(t, out)
+			if cert.KeyId != tc.want || out["key_id"] != tc.want {
+				t.Errorf("got %q and %v, want %q", cert.KeyId, out["key_id"], tc.want)
+			}
+			if out["serial"] != fmt.Sprint(cert.Serial) || out["serial_number"] != fmt.Sprintf("%016x", cert.Serial) {
+				t.Errorf("serial %v and %v, want %d", out["serial"], out["serial_number"], cert.Serial)
+			}
+			end := time.Unix(int64(cert.ValidBefore), 0).UTC().Format(time.RFC3339)
+			if ttl, _ := out["ttl"].(float64); out["expires"] != end || ttl <= 0 || ttl > 1800 {
+				t.Errorf("expires %v, ttl %v, want %s", out["expires"], out["ttl"], end)
+			}
+		})
+	}
+	args := `{"role":"unnamed","public_key":"` + opstest.PublicKey + `","valid_principals":"dev"`
+	out, warnings := r.warned(t, call.Terms{}, "ssh.sign", args+`}`)
+	if id := certificate(t, out).KeyId; strings.HasPrefix(id, "agent") || !strings.Contains(fmt.Sprint(warnings), "allow_user_key_ids") {
+		t.Errorf("a role without key ids: got %q, warned of %q", id, warnings)
+	}
+	_, err := r.do(t.Context(), "ssh.sign", args+`,"key_id":"x"}`)
+	wantCode(t, err, call.InvalidRequest)
+}
+
+// TestCutLivesAreSaid: whoever gets less than was asked for is told so.
+func TestCutLivesAreSaid(t *testing.T) {
+	r, _ := newDatabaseRig(t)
+	_, warnings := r.warned(t, call.Terms{MaxTTL: time.Minute}, "ssh.sign", `{"role":"ca","public_key":"`+opstest.PublicKey+`","valid_principals":"dev","ttl":"2h"}`)
+	if !strings.Contains(fmt.Sprint(warnings), "not for 7200 as asked") {
+		t.Errorf("certificate: warned of %q", warnings)
+	}
+	lease := r.must(t, "db.issue_creds", `{"role":"readonly"}`)["lease_id"]
+	out, warnings := r.warned(t, call.Terms{}, "db.renew", fmt.Sprintf(`{"lease_id":%q,"increment":99999999}`, lease))
+	if !strings.Contains(fmt.Sprint(warnings), "max_ttl") || out["expires"] == nil {
+		t.Errorf("Vault's own cap: got %v, warned of %q", out, warnings)
+	}
+	_, warnings = r.warned(t, call.Terms{MaxTTL: time.Hour}, "db.renew", fmt.Sprintf(`{"lease_id":%q,"increment":7200}`, lease))
+	if !strings.Contains(fmt.Sprint(warnings), "not for 7200 as asked") {
+		t.Errorf("the policy's cap: warned of %q", warnings)
 	}
 }
 
@@ -63,7 +127,6 @@ func TestSSHRefuses(t *testing.T) {
 		"not an address":  {"ssh.otp", `{"role":"otp","ip":"host"}`},
 		"zone":            {"ssh.otp", `{"role":"otp","ip":"fe80::1%eth0"}`},
 		"port":            {"ssh.otp", `{"role":"otp","ip":"127.0.0.1","port":70000}`},
-		"unknown role":    {"ssh.otp", `{"role":"none","ip":"127.0.0.1"}`},
 		"not a key":       {"ssh.sign", `{"role":"ca","public_key":"x"}`},
 		"two lines":       {"ssh.sign", `{"role":"ca","public_key":"` + opstest.PublicKey + `\n` + opstest.PublicKey + `"}`},
 		"ttl":             {"ssh.sign", `{"role":"ca","public_key":"` + opstest.PublicKey + `","ttl":"soon"}`},

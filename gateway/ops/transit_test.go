@@ -132,7 +132,6 @@ func TestTransitRefuses(t *testing.T) {
 		{"empty batch", "transit.sign", `{"key":"mcp","items":[]}`},
 		{"too many items", "transit.encrypt", `{"key":"mcp","items":[` + strings.Repeat("{},", 1000) + `{}]}`},
 		{"not base64", "transit.encrypt", `{"key":"mcp","plaintext":"?"}`},
-		{"unknown key", "transit.decrypt", `{"key":"none","ciphertext":"vault:v1:aGk="}`},
 		{"tampered", "transit.decrypt", `{"key":"mcp","ciphertext":"vault:v1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`},
 		{"signature and hmac", "transit.verify", `{"key":"mcp","input":"aGk=","hmac":"vault:v1:x","signature":"vault:v1:x"}`},
 		{"no signature", "transit.verify", `{"key":"mcp","input":"aGk="}`},
@@ -162,7 +161,7 @@ func TestNoKeyIsMade(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.do(t.Context(), "transit.encrypt", args)
-			wantCode(t, err, call.InvalidRequest)
+			wantCode(t, err, call.NotFound)
 			if status, err := r.vault.Send(t.Context(), "GET", "transit/keys/made", ""); err != nil || status != 404 {
 				t.Errorf("the key: status %d, %v, want 404", status, err)
 			}

@@ -30,7 +30,7 @@ func runBound(ctx context.Context, rec *op.Record, s *vault.Session, finish Fini
 		s.WrapAnswer()
 	}
 	out, err := rec.Bound.Run(ctx, s)
-	rec.Cache = s.Cached()
+	rec.Cache, rec.Warnings = s.Cached(), s.Warnings()
 	if w, ok := errors.AsType[*vault.Wrapped](err); ok {
 		return w, nil
 	}

@@ -169,11 +169,17 @@ func (p *Pipeline) prepare(rec *op.Record) (f Finish, err error) {
 			return Finish{}, err
 		}
 	}
+	planned := p.Plan == nil
+	defer func() {
+		if !planned { // it has failed, or panicked
+			release()
+		}
+	}()
 	if p.Plan != nil {
 		if f, err = p.Plan(rec.Bound, &rec.Decision); err != nil {
-			release()
 			return Finish{}, err
 		}
+		planned = true
 	}
 	f.release = release
 	return f, nil
@@ -205,6 +211,9 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 		p.Learn(out)
 	}
 	body, err := deliver(ctx, rec, s, result{out, finish})
+	if err == nil {
+		body, err = op.WithWarnings(body, rec.Warnings)
+	}
 	rec.Mark(op.StageTransform)
 	if err == nil {
 		rec.Outcome = op.Facts(out)

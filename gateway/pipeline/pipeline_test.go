@@ -230,3 +230,27 @@ func TestHeldPlaceIsGivenBack(t *testing.T) {
 		t.Errorf("got %v after %v, want a refusal before the act", err, b.steps)
 	}
 }
+
+// TestPlacesAreGivenBack: whatever ends a call gives its caller's place back, once.
+func TestPlacesAreGivenBack(t *testing.T) {
+	for name, plan := range map[string]func(*op.Bound, *op.Decision) (pipeline.Finish, error){
+		"done":    func(*op.Bound, *op.Decision) (pipeline.Finish, error) { return pipeline.Finish{}, nil },
+		"refused": func(*op.Bound, *op.Decision) (pipeline.Finish, error) { return pipeline.Finish{}, errors.New(canary) },
+		"panics":  func(*op.Bound, *op.Decision) (pipeline.Finish, error) { panic(canary) },
+		"no plan": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			held, released := 0, 0
+			b.Plan = plan
+			b.Hold = func(*op.Bound, *op.Decision) (func(), error) {
+				held++
+				return func() { released++ }, nil
+			}
+			_, _ = b.do(t, "")
+			if held != 1 || released != 1 {
+				t.Errorf("held %d times, given back %d times", held, released)
+			}
+		})
+	}
+}

@@ -66,6 +66,9 @@ func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op) listed {
 		return l
 	}
 	l = e.list(ctx, s, document.FactsOfList(c, o, now))
+	if ctx.Err() != nil {
+		return l // the caller has left: the answer is no answer for others
+	}
 	l.second = now.Unix()
 	s.lists.mu.Lock()
 	defer s.lists.mu.Unlock()

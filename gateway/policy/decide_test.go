@@ -345,3 +345,16 @@ func ExampleEngine_Decide() {
 	// kv.read true  [read]
 	// kv.delete false insufficient_scope [delete]
 }
+
+// TestListsOfWhoLeaves: a list that was not made because its caller had left is not kept
+// for the caller's next request.
+func TestListsOfWhoLeaves(t *testing.T) {
+	e := open(t, policy.Config{Dir: dev, Now: at})
+	read := catalogue(t).Get("kv.read")
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	_ = e.Callable(ctx, agent(t), read)
+	if !e.Callable(t.Context(), agent(t), read) {
+		t.Error("what was not worked out is kept")
+	}
+}

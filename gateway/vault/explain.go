@@ -134,8 +134,11 @@ func explain(text string) *call.Error {
 			msg = strings.Replace(msg, "{}", found[1], 1)
 		}
 		err := call.Errorf(e.code, "%s", msg)
-		if e.code == call.VaultUnavailable {
+		switch {
+		case e.code == call.VaultUnavailable:
 			err.RetryAfter, err.Err = time.Second, errAnswered
+		case e.has == keyIDRefused:
+			err.Err = ErrKeyID
 		}
 		return err
 	}
@@ -144,6 +147,9 @@ func explain(text string) *call.Error {
 
 // errAnswered marks a failure of something behind Vault: Vault itself has answered.
 var errAnswered = errors.New("vault has answered")
+
+// ErrKeyID says that an SSH role lets nobody choose a key id (allow_user_key_ids).
+var ErrKeyID = errors.New("the role does not allow key ids")
 
 // ItemError is what is wrong with one item of a batch, from Vault's text about it. sent
 // is what the item was sent with; nothing of it gets into the error's cause.

@@ -26,7 +26,7 @@ func (c *Client) look(ctx context.Context, h *holder, n note) error {
 		}
 		return nil
 	}
-	l, err := c.renewLease(ctx, h.key, n.Lease, int(life))
+	l, _, err := c.renewLease(ctx, h.key, n.Lease, int(life))
 	if call.Is(err, call.NotFound) {
 		return page.drop(ctx, n)
 	}

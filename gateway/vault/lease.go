@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"portcullis/gateway/call"
@@ -103,7 +104,10 @@ func (s *Session) Renew(ctx context.Context, id string, increment int) (Lease, e
 		return Lease{}, err
 	}
 	if left > 0 {
-		increment = min(increment, int(left/time.Second))
+		if secs := int(left / time.Second); increment > secs {
+			s.Warn(fmt.Sprintf("the policy lets the lease live for %d seconds more, not for %d as asked", secs, increment))
+			increment = secs
+		}
 	}
 	l, err := s.renew(ctx, id, increment)
 	if call.Is(err, call.NotFound) {
@@ -172,7 +176,9 @@ func (s *Session) renew(ctx context.Context, id string, increment int) (Lease, e
 	if !s.mine(id) {
 		return Lease{}, call.Errorf(call.NotFound, "not found")
 	}
-	return s.client.renewLease(ctx, s.Caller().Key(), id, increment)
+	l, warnings, err := s.client.renewLease(ctx, s.Caller().Key(), id, increment)
+	s.heed(warnings, nil)
+	return l, err
 }
 
 // mine reports whether a lease is one of the granted mount.
@@ -185,14 +191,14 @@ func (s *Session) mine(id string) bool {
 // renewLease prolongs a lease (sys/leases/renew, Vault API). Like all that is
 // about leases it is done with the gateway's own token: whose a lease is, the book
 // says, not Vault.
-func (c *Client) renewLease(ctx context.Context, key, id string, increment int) (l Lease, err error) {
+func (c *Client) renewLease(ctx context.Context, key, id string, increment int) (l Lease, warnings []string, err error) {
 	raw, err := json.Marshal(map[string]any{"lease_id": id, "increment": increment})
 	if err != nil {
-		return l, err
+		return l, nil, err
 	}
 	a := wantLease()
 	err = c.asGateway(ctx, request{method: put, path: "sys/leases/renew", body: raw, caller: key}, a)
-	return a.Lease, err
+	return a.Lease, a.Warnings, err
 }
 
 // endLease revokes a lease and returns when what it was for is gone

@@ -20,7 +20,7 @@ type Session struct {
 	wraps  bool // what Vault answers is wrapped
 	use    CacheUse
 	place  *reservation // of the lease that is being made, until it is noted
-	warned []string     // what Vault has warned of
+	warned []string     // see Warnings
 }
 
 // Open opens a session for a grant. A void grant is refused, and so is one that
@@ -201,6 +201,6 @@ func (s *Session) asCaller(ctx context.Context, r request, a *answer) error {
 			err = s.client.send(ctx, cell, r, a) // Vault has done nothing
 		}
 	}
-	s.warned = append(s.warned, a.Warnings...)
+	s.heed(a.Warnings, r.body)
 	return err
 }
