@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +25,8 @@ type stdioCmd struct {
 	KeyFile   string `name:"api-key-file" help:"File that holds an API key." type:"path" placeholder:"FILE"`
 	TokenFile string `name:"token-file" help:"File that holds a bearer token; it is read again for each message." type:"path" placeholder:"FILE"`
 	File      string `name:"config" help:"Configuration file, when the gateway runs in this process." type:"path" placeholder:"FILE"`
+	Toolsets  string `help:"Show the tools of these engines alone, separated by commas." placeholder:"kv,transit"`
+	ReadOnly  bool   `name:"readonly" help:"Show only tools that change nothing."`
 }
 
 // Help is the end of the command's help.
@@ -31,6 +34,7 @@ func (stdioCmd) Help() string {
 	return "The credential comes from one of the files, or from PORTCULLIS_API_KEY. Why a message " +
 		"could not be carried is its answer, and on stderr; when none could be, the exit code is 1.\n\n" + examples(
 		"portcullis stdio --url http://127.0.0.1:8089 --api-key-file key.txt",
+		"portcullis stdio --url http://127.0.0.1:8089 --api-key-file key.txt --toolsets kv --readonly",
 		"VAULT_ADDR=http://127.0.0.1:8200 portcullis stdio --config portcullis.toml --api-key-file key.txt",
 	)
 }
@@ -45,7 +49,7 @@ func (s stdioCmd) Run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, func() { _ = os.Stdin.Close() }) // ends the reading, which nothing else does
+	signal.Ignore(syscall.SIGPIPE) // a client that reads no more ends the serving, and not the process in its middle
 	if s.URL != "" {
 		return s.remote(ctx)
 	}
@@ -59,6 +63,7 @@ func (s stdioCmd) remote(ctx context.Context) error {
 	var said report
 	r := &mcp.Remote{
 		URL: endpoint(s.URL), Out: os.Stdout, Sign: s.sign, Credential: s.source(), Took: said.took,
+		Header: mcp.View{Toolsets: []string{s.Toolsets}, ReadOnly: s.ReadOnly}.Header(),
 		// A redirect would carry the credential to a place that nobody named.
 		Client: &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
@@ -117,17 +122,27 @@ func (s stdioCmd) here(ctx context.Context) error {
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
+	view, err := mcp.ParseView(s.Toolsets, strconv.FormatBool(s.ReadOnly), g.MCP().Toolsets())
+	if err != nil {
+		return usageError{fmt.Errorf("--toolsets: %w", err)}
+	}
 	background, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() { defer close(done); g.Run(background) }()
 	var said report
-	st := &mcp.Stdio{Server: g.MCP(), Out: os.Stdout, Who: func() (*call.Caller, error) { return s.known(g, &said) }}
+	st := &mcp.Stdio{Server: g.MCP(), View: view, Out: os.Stdout, Who: func() (*call.Caller, error) { return s.known(g, &said) }}
 	err = said.last(ended(ctx, st.Serve(ctx, os.Stdin)))
 	stop()
 	<-done
 	g.EndStreams()
-	return errors.Join(err, g.Close(context.WithoutCancel(ctx)))
+	last, end := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer end()
+	return errors.Join(err, g.Close(last))
 }
+
+// closeTimeout is how long the gateway in this process may take to give its Vault token
+// back: the client waits for the process to end.
+const closeTimeout = 3 * time.Second
 
 // who authenticates like a request over loopback would be.
 func (s stdioCmd) who(g *server.Server) (*call.Caller, error) {

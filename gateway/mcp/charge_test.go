@@ -68,7 +68,7 @@ func answered(t *testing.T, r *http.Response) string {
 func TestEveryMethodIsChargedOnce(t *testing.T) {
 	l, c := charged(t, 100)
 	id := l.open(t)
-	for _, tc := range []struct{ message, want string }{
+	for i, tc := range []struct{ message, want string }{
 		{`"id":1,"method":"ping"`, ""},
 		{`"method":"notifications/initialized"`, ""},
 		{`"id":1,"method":"tools/list"`, "mcp.tools_list list"},
@@ -89,7 +89,8 @@ func TestEveryMethodIsChargedOnce(t *testing.T) {
 		{`"id":1,"Method":"ping"`, "mcp.unknown bad"},
 	} {
 		before := len(c.taken())
-		l.send(t, http.MethodPost, `{"jsonrpc":"2.0",`+tc.message+`}`, "Mcp-Session-Id", id)
+		message := strings.Replace(tc.message, `"id":1,`, fmt.Sprintf(`"id":%d,`, 10+i), 1) // the last may not have ended yet
+		l.send(t, http.MethodPost, `{"jsonrpc":"2.0",`+message+`}`, "Mcp-Session-Id", id)
 		if got := strings.Join(c.taken()[before:], ", "); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.message, got, tc.want)
 		}

@@ -74,7 +74,6 @@ type inputSchema struct {
 	Maximum     *float64               `json:"maximum,omitempty"`
 	MinItems    *int                   `json:"minItems,omitempty"`
 	MaxItems    *int                   `json:"maxItems,omitempty"`
-	Default     jsontext.Value         `json:"default,omitempty"`
 }
 
 // portable says of a schema what can be said in those words. What is left out is
@@ -82,7 +81,10 @@ type inputSchema struct {
 func portable(s *jsonschema.Schema) inputSchema {
 	p := inputSchema{
 		Type: oneType(s), Description: s.Description, Required: s.Required,
-		Minimum: s.Minimum, Maximum: s.Maximum, MinItems: s.MinItems, MaxItems: s.MaxItems, Default: jsontext.Value(s.Default),
+		Minimum: s.Minimum, Maximum: s.Maximum, MinItems: s.MinItems, MaxItems: s.MaxItems,
+	}
+	if s.Default != nil {
+		p.Description += "; default " + string(s.Default)
 	}
 	if p.Type == "string" {
 		p.Enum = s.Enum

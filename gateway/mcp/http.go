@@ -159,7 +159,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	if ex.session != nil {
 		done, f := ex.session.begin(ex.msg.id, cancel)
 		if f != nil {
-			s.writeFault(w, ex.msg.id, f)
+			s.refuse(w, r, ex, f)
 			return
 		}
 		defer done()

@@ -134,7 +134,7 @@ func (s *idScanner) next(c byte) {
 	case c == '}' || c == ']':
 		s.depth--
 		s.reading = false
-	default:
+	case s.reading:
 		s.keep(c)
 	}
 }

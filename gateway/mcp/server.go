@@ -126,6 +126,9 @@ func (s *Server) provide(all []Provider) {
 	}
 }
 
+// Toolsets are the names by which a client asks for a view of this server.
+func (s *Server) Toolsets() []string { return s.toolsets }
+
 // Toolsets are the names by which a view is asked for: the engines of a catalogue,
 // sorted.
 func Toolsets(c *op.Catalogue) (out []string) {

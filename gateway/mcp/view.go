@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -50,6 +51,14 @@ func ParseView(toolsets, readOnly string, known []string) (v View, err error) {
 	return v, nil
 }
 
+// Header asks for the view over HTTP.
+func (v View) Header() http.Header {
+	h := http.Header{}
+	h.Set(headerToolsets, strings.Join(v.Toolsets, ","))
+	h.Set(headerReadOnly, strconv.FormatBool(v.ReadOnly))
+	return h
+}
+
 // shows reports whether an operation is in the view.
 func (v View) shows(o *op.Op) bool {
 	return (len(v.Toolsets) == 0 || slices.Contains(v.Toolsets, o.Engine)) && (!v.ReadOnly || o.ReadOnly())
@@ -59,13 +68,17 @@ func (v View) shows(o *op.Op) bool {
 func (s *Server) viewOf(r *http.Request) (View, *Fault) {
 	q := r.URL.Query()
 	toolsets := slices.Concat(q[queryToolsets], r.Header.Values(headerToolsets))
-	readOnly := ""
-	for _, v := range slices.Concat(q[queryReadOnly], r.Header.Values(headerReadOnly)) {
+	asked := r.Header.Values(headerReadOnly)
+	for _, v := range q[queryReadOnly] {
 		if v == "" {
 			v = "1" // ?readonly alone asks for it as well
 		}
+		asked = append(asked, v)
+	}
+	readOnly := ""
+	for _, v := range asked { // one that asks for it is enough, and one that is wrong is told
 		if readOnly == "" || isFalse(readOnly) {
-			readOnly = v
+			readOnly = cmp.Or(v, readOnly)
 		}
 	}
 	v, err := ParseView(strings.Join(toolsets, ","), readOnly, s.toolsets)
