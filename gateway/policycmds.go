@@ -28,6 +28,15 @@ type policyCmd struct {
 	Bench   policyBenchCmd   `cmd:"" help:"Measure decisions."`
 	Build   policyBuildCmd   `cmd:"" help:"Write a policy as a signed archive."`
 	Inspect policyInspectCmd `cmd:"" help:"Print what a policy reads, its rules and its tiers."`
+
+	Reach    policyReachCmd    `cmd:"" help:"Print who can do what, at the most."`
+	Diff     policyDiffCmd     `cmd:"" help:"Say what a change of a policy lets through or holds back."`
+	Tighten  policyTightenCmd  `cmd:"" help:"Write a policy with the grants alone that recorded calls used."`
+	Coverage policyCoverageCmd `cmd:"" help:"Print the grants and rules that no recorded call used."`
+	New      policyNewCmd      `cmd:"" help:"Write a first rule of a team, with its tests."`
+	Fmt      policyFmtCmd      `cmd:"" help:"Format the Rego of a policy."`
+	Rules    policyRulesCmd    `cmd:"" help:"List the rules of a policy, with titles, owners and tests."`
+	Schema   policySchemaCmd   `cmd:"" help:"Print the JSON schema of the input or of the data, for editors."`
 }
 
 // Help is the end of the command's help.
@@ -39,9 +48,31 @@ func (policyCmd) Help() string {
 	)
 }
 
-// policyFlags name the policy that a command is about.
+// policyFlags name the policy that a command is about, and how it answers.
 type policyFlags struct {
-	Dir       string `arg:"" optional:"" env:"POLICY_DIR" help:"Directory, file or signed archive; the embedded policy alone when absent."`
+	Dir string `arg:"" optional:"" env:"POLICY_DIR" help:"Directory, file or signed archive; the embedded policy alone when absent."`
+	keyFlags
+	formatFlags
+}
+
+// formatFlags say in which form a command answers.
+type formatFlags struct {
+	JSON  bool `name:"json" xor:"format" help:"Answer in JSON."`
+	SARIF bool `name:"sarif" xor:"format" help:"Answer in SARIF 2.1.0, as code scanning reads it."`
+}
+
+func (f formatFlags) format() policycmd.Format {
+	switch {
+	case f.JSON:
+		return policycmd.JSON
+	case f.SARIF:
+		return policycmd.SARIF
+	}
+	return policycmd.Text
+}
+
+// keyFlags name the key of signed archives.
+type keyFlags struct {
 	KeyID     string `env:"POLICY_KEY_ID" help:"Key id that a signed archive must name." placeholder:"ID"`
 	KeyFile   string `env:"POLICY_KEY_FILE" help:"PEM file of the key." type:"path" placeholder:"FILE"`
 	Algorithm string `env:"POLICY_KEY_ALGORITHM" help:"ES256, EdDSA or RS256." enum:"ES256,EdDSA,RS256" default:"ES256"`
@@ -53,7 +84,7 @@ func (f policyFlags) policy() (policycmd.Policy, error) {
 		return policycmd.Policy{}, usageError{err}
 	}
 	catalogue, err := ops.New(server.Mounts(config.Default()))
-	return policycmd.Policy{Dir: f.Dir, Keys: keys, Catalogue: catalogue, Out: os.Stdout, Progress: os.Stderr}, err
+	return policycmd.Policy{Dir: f.Dir, Keys: keys, Catalogue: catalogue, Format: f.format(), Out: os.Stdout, Progress: os.Stderr}, err
 }
 
 // manifestFlag names the operator's modules, which a policy may ask for.
@@ -81,17 +112,26 @@ func (f *policyFlags) question(input string) string {
 	return input
 }
 
-// run does something with the policy. What was found has been printed.
+// run does something with the policy. What was found has been printed, and ends the
+// command with 1; what cannot be read ends it with 2.
 func (f policyFlags) run(do func(context.Context, policycmd.Policy) error) error {
 	p, err := f.policy()
 	if err != nil {
 		return err
 	}
 	server.TuneGC() // as in the gateway
-	if err = do(context.Background(), p); errors.Is(err, policycmd.ErrFound) {
+	return exitOf(do(context.Background(), p))
+}
+
+// exitOf tells a finding from what keeps a command from its work.
+func exitOf(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, policycmd.ErrFound):
 		return foundError{err}
 	}
-	return err
+	return usageError{err}
 }
 
 // foundError ends a command with exit code 1 and no further word.
@@ -102,7 +142,11 @@ func readInput(file string) ([]byte, error) {
 	if file == "-" {
 		return io.ReadAll(os.Stdin)
 	}
-	return os.ReadFile(file)
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return raw, nil
 }
 
 type policyCheckCmd struct {
@@ -217,7 +261,8 @@ func (c policyExplainCmd) input() ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	return policycmd.Find(f, c.ID)
+	line, err := policycmd.Find(f, c.ID)
+	return line, exitOf(err)
 }
 
 type policyReplayCmd struct {
@@ -295,7 +340,7 @@ func (c policyBuildCmd) Run() error {
 	if o.Sequence == 0 {
 		o.Sequence = time.Now().Unix()
 	}
-	source := policyFlags{Dir: c.Dir, Algorithm: c.Algorithm}
+	source := policyFlags{Dir: c.Dir, keyFlags: keyFlags{Algorithm: c.Algorithm}, formatFlags: c.formatFlags}
 	err = source.run(func(ctx context.Context, p policycmd.Policy) error {
 		p, err := c.know(p)
 		if err != nil {

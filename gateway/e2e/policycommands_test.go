@@ -42,6 +42,21 @@ func TestPolicyCommands(t *testing.T) {
 		{[]string{"test", filepath.Join(fixtures, "policy-good"), "--coverage", "--threshold", "100"}, "", 0, "payments.rego: 100.0%"},
 		{[]string{"test", dev, "--threshold", "101"}, "", 2, "--threshold"},
 		{[]string{"test", dev, "--run", "("}, "", 2, "--run"},
+		{[]string{"check", filepath.Join(fixtures, "policy-bad", "misspelt"), "--sarif"}, "", 1, `"version": "2.1.0"`},
+		{[]string{"check", filepath.Join(dir, "none")}, "", 2, "none"},
+		{[]string{"eval", dev, filepath.Join(dir, "none.json")}, "", 2, "none.json"},
+		{[]string{"replay", filepath.Join(dir, "none"), log}, "", 2, "none"},
+		{[]string{"reach", dev, "--who", "agent_api", "--json"}, "", 0, `"bound": "upper"`},
+		{[]string{"diff", dev, dev}, "", 0, "0 changes widen"},
+		{[]string{"diff", masked, dev}, "", 1, "widens: "},
+		{[]string{"diff", filepath.Join(dir, "none"), dev}, "", 2, "none"},
+		{[]string{"tighten", dev, log, "--out", filepath.Join(dir, "out")}, "", 2, "no allowed call"},
+		{[]string{"coverage", dev, log}, "", 0, "unused: the grant"},
+		{[]string{"new", filepath.Join(dir, "new"), "--team", "payments"}, "", 0, "payments_test.rego"},
+		{[]string{"fmt", filepath.Join(dir, "new"), "--check"}, "", 0, ""},
+		{[]string{"rules", filepath.Join(dir, "new")}, "", 0, "payments.no_destroy"},
+		{[]string{"schema", "data"}, "", 0, `"additionalProperties": false`},
+		{[]string{"schema", "nothing"}, "", 2, "input"},
 	} {
 		out, code := portcullis(t, []string{"POLICY_DIR=" + tt.dir}, append([]string{"policy"}, tt.args...)...)
 		if code != tt.code || !strings.Contains(out, tt.want) {

@@ -12,9 +12,9 @@ import (
 
 // Rule is a rule of a team that emits something, by its id.
 type Rule struct {
-	ID   string
-	File string
-	Line int
+	ID   string `json:"id"`
+	File string `json:"file"`
+	Line int    `json:"line"`
 }
 
 // linter looks at the team's modules of one program.

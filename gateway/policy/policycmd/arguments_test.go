@@ -184,3 +184,5 @@ func TestShadowLinesAreLeftOut(t *testing.T) {
 		t.Errorf("%v: %s", err, line)
 	}
 }
+
+func policyConfig() policy.Config { return policy.Config{} }

@@ -31,10 +31,7 @@ func (p Policy) Build(ctx context.Context, archive io.Writer, o BuildOptions) er
 		return err
 	}
 	if err := r.Findings.Err(); err != nil {
-		for _, f := range r.Findings {
-			fmt.Fprintln(p.Out, f)
-		}
-		return ErrFound
+		return p.found(checked{Findings: r.Findings})
 	}
 	raw, err := bundle.Sign(team, o.Sequence, o.KeyID, o.Key)
 	if err != nil {
@@ -43,6 +40,16 @@ func (p Policy) Build(ctx context.Context, archive io.Writer, o BuildOptions) er
 	if _, err := archive.Write(raw); err != nil {
 		return fmt.Errorf("write the archive: %w", err)
 	}
-	_, err = fmt.Fprintf(p.Out, "signed by %s: revision %s, sequence %d, %d bytes\n", o.KeyID, prog.Revision, o.Sequence, len(raw))
-	return err
+	b := built{o.KeyID, prog.Revision, o.Sequence, len(raw)}
+	return p.emit(output{value: b, text: func(w io.Writer) {
+		line(w, "signed by %s: revision %s, sequence %d, %d bytes", b.KeyID, b.Revision, b.Sequence, b.Bytes)
+	}})
+}
+
+// built is the JSON form of Build.
+type built struct {
+	KeyID    string `json:"key_id"`
+	Revision string `json:"revision"`
+	Sequence int64  `json:"sequence"`
+	Bytes    int    `json:"bytes"`
 }

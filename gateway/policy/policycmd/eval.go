@@ -11,6 +11,7 @@ import (
 
 	"portcullis/gateway/policy"
 	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/program"
 )
 
 // evalTimeout bounds an evaluation for a person, who can wait longer than a call.
@@ -40,9 +41,19 @@ func (p Policy) Eval(ctx context.Context, input []byte) error {
 	if out.Obligations.Transforms == nil {
 		out.Obligations.Transforms = []document.Transform{}
 	}
-	enc := json.NewEncoder(p.Out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	if p.Format == Text {
+		return encode(p.Out, out) // what the gateway would get, as it is
+	}
+	return p.emit(output{value: out, results: refusals(prog, out)})
+}
+
+// refusals are the reasons against a call, where the rules stand.
+func refusals(prog *program.Program, out document.Output) (list []result) {
+	for _, r := range out.Reasons {
+		at := placeOf(prog, r.Rule)
+		list = append(list, result{rule: r.Rule, level: "note", msg: r.Code + ": " + r.Msg, file: at.file, line: at.line})
+	}
+	return list
 }
 
 // Find returns the record of a decision from a decision log.

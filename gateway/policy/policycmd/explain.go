@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -11,6 +12,34 @@ import (
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
+
+// Explained is the JSON form of Explain.
+type Explained struct {
+	Allow     bool      `json:"allow"`
+	Principal string    `json:"principal"`
+	Op        string    `json:"op"`
+	Path      string    `json:"path"`
+	Answers   []Answer  `json:"answers"`          // what was recorded first, then what the policy says where it differs
+	Hidden    []string  `json:"hidden,omitempty"` // fields that the policy reads and the record hides
+	Remedies  []string  `json:"remedies"`         // changes that would allow the call
+	Search    *searched `json:"search,omitempty"` // what was tried when no change would
+	Trace     []string  `json:"trace,omitempty"`
+}
+
+// Answer is what a revision of a policy says of a call.
+type Answer struct {
+	Revision string   `json:"revision"`
+	Recorded bool     `json:"recorded"`
+	Allow    bool     `json:"allow"`
+	Reasons  []placed `json:"reasons"`
+	output   document.Output
+}
+
+// placed is a reason and where its rule stands.
+type placed struct {
+	document.Reason
+	At string `json:"at"`
+}
 
 // Explain writes why an input, or the input of a record, is answered as it is:
 // which rules speak, where they are, and the smallest changes that would allow it.
@@ -25,52 +54,84 @@ func (p Policy) Explain(ctx context.Context, input []byte, trace bool) error {
 	if err != nil {
 		return err
 	}
-	out, err := p.explained(ctx, prog, q)
-	if err != nil {
+	x := Explained{Principal: q.in.Principal.ID, Op: q.in.Action.Op, Path: q.in.Resource.Path, Remedies: []string{}}
+	if err := x.answer(ctx, prog, q); err != nil {
 		return err
 	}
-	if !out.Allow {
-		if err := p.remedies(ctx, prog, q); err != nil {
+	last := x.Answers[len(x.Answers)-1]
+	if x.Allow = last.Allow; !x.Allow {
+		if err := p.remedies(ctx, prog, q, &x); err != nil {
 			return err
 		}
 	}
-	if !trace {
+	if trace {
+		if x.Trace, err = prog.Trace(ctx, &q.in); err != nil {
+			return err
+		}
+	}
+	return p.emit(output{value: x, results: refusals(prog, last.output), text: func(w io.Writer) { x.write(w, prog.Revision) }})
+}
+
+// answer finds what was recorded and what the policy answers.
+func (x *Explained) answer(ctx context.Context, prog *program.Program, q question) error {
+	out, err := prog.Decide(ctx, &q.in, evalTimeout)
+	if q.rec == nil {
+		x.add(prog, out, prog.Revision, false)
+		return err
+	}
+	recorded := q.output()
+	x.Hidden = q.hidden(prog)
+	if q.answered(prog) {
+		x.Hidden = nil
+		x.add(prog, recorded, prog.Revision, false)
 		return nil
 	}
-	steps, err := prog.Trace(ctx, &q.in)
-	fmt.Fprintln(p.Out, strings.Join(append([]string{"\nwhat did not hold:"}, steps...), "\n"))
+	if err == nil && len(x.Hidden) == 0 && sameAnswer(out, recorded) {
+		x.add(prog, recorded, prog.Revision, false)
+		return nil
+	}
+	x.add(prog, recorded, q.rec.Revision, true)
+	if len(x.Hidden) > 0 {
+		return nil
+	}
+	x.add(prog, out, prog.Revision, false)
 	return err
 }
 
-// explained writes the verdict of a question, and returns the answer that it is about.
-func (p Policy) explained(ctx context.Context, prog *program.Program, q question) (document.Output, error) {
-	out, err := prog.Decide(ctx, &q.in, evalTimeout)
-	if q.rec == nil && err != nil {
-		return out, err
+func (x *Explained) add(prog *program.Program, out document.Output, revision string, recorded bool) {
+	a := Answer{Revision: revision, Recorded: recorded, Allow: out.Allow, Reasons: []placed{}, output: out}
+	for _, r := range out.Reasons {
+		a.Reasons = append(a.Reasons, placed{r, placeOf(prog, r.Rule).String()})
 	}
-	if q.rec == nil {
-		p.verdict(prog, q.in, out, prog.Revision)
-		return out, nil
+	x.Answers = append(x.Answers, a)
+}
+
+func (x Explained) write(w io.Writer, revision string) {
+	for _, a := range x.Answers {
+		recorded := ""
+		if a.Recorded {
+			recorded = ", as recorded"
+		}
+		line(w, "%s: %s %s %q, revision %s%s", verdictOf(a.Allow), x.Principal, x.Op, x.Path, a.Revision, recorded)
+		if a.Allow {
+			line(w, "  below %q, scopes %v, tier %s, delivered %s", a.output.PathPrefix, a.output.RequiredScopes, a.output.Tier, a.output.Obligations.Deliver)
+		}
+		for _, r := range a.Reasons {
+			line(w, "  %s: %s (for %s)\n    rule %s at %s", r.Code, r.Msg, r.Audience, r.Rule, r.At)
+		}
 	}
-	recorded := q.output()
-	hidden := q.hidden(prog)
-	same := q.answered(prog) || err == nil && len(hidden) == 0 && sameAnswer(out, recorded)
-	if same {
-		p.verdict(prog, q.in, recorded, prog.Revision)
-	} else {
-		p.verdict(prog, q.in, recorded, q.rec.Revision+", as recorded")
+	if len(x.Hidden) > 0 {
+		line(w, "the record lacks or hides %s, which the policy of revision %s reads, so its own answer is not known", strings.Join(x.Hidden, ", "), revision)
 	}
-	switch {
-	case same:
-		return recorded, nil
-	case len(hidden) > 0:
-		fmt.Fprintf(p.Out, "the record lacks or hides %s, which the policy of revision %s reads, so its own answer is not known\n", strings.Join(hidden, ", "), prog.Revision)
-		return recorded, nil
-	case err != nil:
-		return out, err
+	if len(x.Remedies) > 0 {
+		line(w, "it would be allowed with:\n  %s", strings.Join(x.Remedies, "\n  "))
 	}
-	p.verdict(prog, q.in, out, prog.Revision)
-	return out, nil
+	if x.Search != nil {
+		x.Search.write(w)
+	}
+	if x.Trace != nil {
+		line(w, "\nwhat did not hold:\n%s", strings.Join(x.Trace, "\n"))
+	}
 }
 
 // sameAnswer reports whether two answers allow the same, or deny for the same reasons.
@@ -87,30 +148,32 @@ func rulesOf(out document.Output) (ids []string) {
 	return slices.Compact(ids)
 }
 
-func (p Policy) verdict(prog *program.Program, in document.Input, out document.Output, revision string) {
-	fmt.Fprintf(p.Out, "%s: %s %s %q, revision %s\n", verdictOf(out.Allow), in.Principal.ID, in.Action.Op, in.Resource.Path, revision)
-	if out.Allow {
-		fmt.Fprintf(p.Out, "  below %q, scopes %v, tier %s, delivered %s\n",
-			out.PathPrefix, out.RequiredScopes, out.Tier, out.Obligations.Deliver)
-	}
-	for _, r := range out.Reasons {
-		fmt.Fprintf(p.Out, "  %s: %s (for %s)\n", r.Code, r.Msg, r.Audience)
-		fmt.Fprintf(p.Out, "    rule %s at %s\n", r.Rule, ruleAt(prog, r.Rule))
-	}
+// place is where a rule stands.
+type place struct {
+	file string
+	line int
 }
 
-// ruleAt is the place of a rule by its id.
-func ruleAt(prog *program.Program, id string) string {
+// String is the place as compilers write it, "?" for none.
+func (p place) String() string {
+	if p.file == "" {
+		return "?"
+	}
+	return fmt.Sprintf("%s:%d", p.file, p.line)
+}
+
+// placeOf is the place of a rule by its id.
+func placeOf(prog *program.Program, id string) place {
 	for _, m := range prog.Modules() {
 		for _, r := range m.Rules {
 			for _, a := range r.Annotations {
 				if a.Custom["id"] == id {
-					return fmt.Sprintf("%s:%d", r.Location.File, r.Location.Row)
+					return place{r.Location.File, r.Location.Row}
 				}
 			}
 		}
 	}
-	return "?"
+	return place{}
 }
 
 // granting is the policy with a grant of the resource to the caller, and how that would

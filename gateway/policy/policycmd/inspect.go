@@ -2,7 +2,7 @@ package policycmd
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +11,7 @@ import (
 
 	"portcullis/gateway/policy/bench"
 	"portcullis/gateway/policy/lint"
+	"portcullis/gateway/policy/program"
 )
 
 // Inspect writes what a policy is made of: what it reads, whether its decisions
@@ -20,26 +21,53 @@ func (p Policy) Inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.Out, "revision   %s\n", prog.Revision)
-	fmt.Fprintf(p.Out, "reads      %s\n", strings.Join(prog.Reads().Paths(), "\n           "))
-	cacheable, because := prog.Cacheable()
-	if cacheable {
-		because = "until a grant or the credential ends"
+	i := inspected{Revision: prog.Revision, Reads: prog.Reads().Paths()}
+	i.Cacheable, i.Because = prog.Cacheable()
+	if i.Cacheable {
+		i.Because = "until a grant or the credential ends"
 	}
-	fmt.Fprintf(p.Out, "cacheable  %v, %s\n", cacheable, because)
-	found, rules := lint.Check(prog, p.Catalogue.All())
-	for _, r := range rules {
-		fmt.Fprintf(p.Out, "rule       %s at %s:%d\n", r.ID, r.File, r.Line)
-	}
-	for _, f := range found {
-		fmt.Fprintf(p.Out, "finding    %s:%d %s\n", f.File, f.Line, f.Check)
-	}
-	t := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
+	i.Findings, i.Rules = lint.Check(prog, p.Catalogue.All())
 	for _, name := range slices.Sorted(maps.Keys(prog.Tiers)) {
-		tier := prog.Tiers[name]
-		fmt.Fprintf(t, "tier\t%s\t%d in %v\tburst %d\t%d costs\n", name, tier.Requests, tier.Window, tier.Burst, len(tier.Costs))
+		t := prog.Tiers[name]
+		i.Tiers = append(i.Tiers, inspectedTier{name, t.Requests, t.Window.Seconds(), t.Burst, len(t.Costs)})
 	}
-	return t.Flush()
+	return p.emit(output{value: i, text: i.write, results: findings(i.Findings)})
+}
+
+// inspected is the JSON form of Inspect.
+type inspected struct {
+	Revision  string           `json:"revision"`
+	Reads     []string         `json:"reads"`
+	Cacheable bool             `json:"cacheable"`
+	Because   string           `json:"because"`
+	Rules     []lint.Rule      `json:"rules"`
+	Findings  program.Findings `json:"findings"`
+	Tiers     []inspectedTier  `json:"tiers"`
+}
+
+type inspectedTier struct {
+	Name     string  `json:"name"`
+	Requests int     `json:"requests"`
+	WindowS  float64 `json:"window_s"`
+	Burst    int     `json:"burst"`
+	Costs    int     `json:"costs"` // operations that cost more than one request
+}
+
+func (i inspected) write(w io.Writer) {
+	line(w, "revision   %s", i.Revision)
+	line(w, "reads      %s", strings.Join(i.Reads, "\n           "))
+	line(w, "cacheable  %v, %s", i.Cacheable, i.Because)
+	for _, r := range i.Rules {
+		line(w, "rule       %s at %s:%d", r.ID, r.File, r.Line)
+	}
+	for _, f := range i.Findings {
+		line(w, "finding    %s:%d %s", f.File, f.Line, f.Check)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, tier := range i.Tiers {
+		line(t, "tier\t%s\t%d in %v\tburst %d\t%d costs", tier.Name, tier.Requests, time.Duration(tier.WindowS*float64(time.Second)), tier.Burst, tier.Costs)
+	}
+	_ = t.Flush() // errors are kept by the writer below
 }
 
 // Bench measures decisions, and writes each case with its ratio to the naive way.
@@ -52,6 +80,9 @@ func (p Policy) Bench(ctx context.Context, scratch string, rounds int, round tim
 	results, err := bench.Run(ctx, bench.Options{Rounds: rounds, Round: round}, cases...)
 	if err != nil {
 		return err
+	}
+	if p.Format != Text {
+		return p.emit(output{value: map[string]any{"cases": results}})
 	}
 	return bench.Print(p.Out, results)
 }

@@ -3,7 +3,6 @@ package policycmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"portcullis/gateway/op"
@@ -24,6 +23,7 @@ type Policy struct {
 	// Transform and Manifest are those of check.Options.
 	Transform func(op, name string, args map[string]any) error
 	Manifest  bool
+	Format    Format // of what is written
 	Out       io.Writer
 	Progress  io.Writer // says what takes long; nil for nobody
 }
@@ -52,13 +52,24 @@ func (p Policy) compile(ctx context.Context) (*program.Program, error) {
 	return program.Compile(ctx, core, team)
 }
 
+// checked is the JSON form of Check.
+type checked struct {
+	OK       bool              `json:"ok"`
+	Revision string            `json:"revision"`
+	Rules    int               `json:"rules"`
+	Tests    int               `json:"tests"`
+	Inputs   int               `json:"inputs"` // that were tried
+	Findings []program.Finding `json:"findings"`
+}
+
 // Check does what the gateway does before it makes a policy active, and writes
 // every finding with its file, its line and its cure.
 func (p Policy) Check(ctx context.Context) error {
+	c := checked{Findings: []program.Finding{}}
 	core, team, err := p.load()
 	if f, ok := errors.AsType[*bundle.Fault](err); ok {
-		fmt.Fprintln(p.Out, check.Unreadable(f))
-		return ErrFound
+		c.Findings = append(c.Findings, check.Unreadable(f))
+		return p.found(c)
 	}
 	if err != nil {
 		return err
@@ -67,13 +78,26 @@ func (p Policy) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range r.Findings {
-		fmt.Fprintln(p.Out, f)
+	c.Findings = append(c.Findings, r.Findings...)
+	c.Rules, c.Tests, c.Inputs = len(r.Rules), len(r.Tests.Results), r.Suite.Inputs
+	if r.Findings.Err() == nil {
+		c.OK, c.Revision = true, prog.Revision
 	}
-	if r.Findings.Err() != nil {
+	return p.found(c)
+}
+
+// found writes what a check found.
+func (p Policy) found(c checked) error {
+	err := p.emit(output{value: c, results: findings(c.Findings), text: func(w io.Writer) {
+		for _, f := range c.Findings {
+			line(w, "%s", f)
+		}
+		if c.OK {
+			line(w, "fine: revision %s, %d rules of teams, %d tests, %d inputs tried", c.Revision, c.Rules, c.Tests, c.Inputs)
+		}
+	}})
+	if err == nil && !c.OK {
 		return ErrFound
 	}
-	_, err = fmt.Fprintf(p.Out, "fine: revision %s, %d rules of teams, %d tests, %d inputs tried\n",
-		prog.Revision, len(r.Rules), len(r.Tests.Results), r.Suite.Inputs)
 	return err
 }

@@ -2,8 +2,7 @@ package policycmd
 
 import (
 	"context"
-	"fmt"
-	"maps"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -39,8 +38,8 @@ type search struct {
 }
 
 // remedies tries every change of one field that the rules read, then of two, and
-// writes those that would allow the call, or what was tried.
-func (p Policy) remedies(ctx context.Context, prog *program.Program, q question) error {
+// notes those that would allow the call, or what was tried.
+func (p Policy) remedies(ctx context.Context, prog *program.Program, q question, x *Explained) error {
 	s := &search{prog: prog, in: q.in, hidden: q.hidden(prog), until: time.Now().Add(maxSearch)}
 	list := p.remediesOf(prog, q.in)
 	granting, grant, err := p.granting(ctx, q.in)
@@ -51,44 +50,52 @@ func (p Policy) remedies(ctx context.Context, prog *program.Program, q question)
 		s.granting = granting
 		list = append(list, remedy{name: grant})
 	}
-	found := s.find(ctx, list)
-	if len(found) > 0 {
-		fmt.Fprintln(p.Out, "it would be allowed with:")
-		for _, f := range found {
-			fmt.Fprintln(p.Out, "  "+f)
-		}
-		return nil
+	if x.Remedies = append(x.Remedies, s.find(ctx, list)...); len(x.Remedies) == 0 {
+		x.Search = s.looked(prog, list)
 	}
-	fmt.Fprintln(p.Out, "no change of one or two things that was tried would allow it")
-	p.looked(prog, list, s)
 	return nil
 }
 
-// looked writes which fields were changed, and what was not looked at.
-func (p Policy) looked(prog *program.Program, list []remedy, s *search) {
-	tried := map[string]bool{}
+// searched is what was tried in vain, and what was not.
+type searched struct {
+	Tried     []string `json:"tried"`               // fields
+	Untried   []string `json:"not_tried,omitempty"` // fields that the rules read
+	Unknown   []string `json:"not_known,omitempty"` // fields that the log hides
+	Tries     int      `json:"tries"`
+	Exhausted bool     `json:"exhausted"` // not every pair was tried
+}
+
+// looked says which fields were changed, and what was not looked at.
+func (s *search) looked(prog *program.Program, list []remedy) *searched {
+	out := &searched{Unknown: s.hidden, Tries: s.tries, Exhausted: s.over()}
 	for _, r := range list {
 		if r.field != "" {
-			tried[r.field] = true
+			out.Tried = append(out.Tried, r.field)
 		}
 	}
-	fmt.Fprintln(p.Out, "  tried: "+strings.Join(slices.Sorted(maps.Keys(tried)), ", "))
-	var not []string
+	slices.Sort(out.Tried)
+	out.Tried = slices.Compact(out.Tried)
 	for _, f := range leavesRead(prog.TeamReads(), s.in) {
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(tried)), func(t string) bool { return document.Within(f, t) || document.Within(t, f) }) {
-			not = append(not, f)
+		if !slices.ContainsFunc(out.Tried, func(t string) bool { return document.Within(f, t) || document.Within(t, f) }) {
+			out.Untried = append(out.Untried, f)
 		}
 	}
-	if len(not) > 0 {
-		fmt.Fprintln(p.Out, "  not tried, although the rules read them: "+strings.Join(not, ", "))
+	return out
+}
+
+func (s searched) write(w io.Writer) {
+	line(w, "no change of one or two things that was tried would allow it")
+	line(w, "  tried: %s", strings.Join(s.Tried, ", "))
+	if len(s.Untried) > 0 {
+		line(w, "  not tried, although the rules read them: %s", strings.Join(s.Untried, ", "))
 	}
-	if len(s.hidden) > 0 {
-		fmt.Fprintln(p.Out, "  not known, because the log hides them, and so not kept as they were: "+strings.Join(s.hidden, ", "))
+	if len(s.Unknown) > 0 {
+		line(w, "  not known, because the log hides them, and so not kept as they were: %s", strings.Join(s.Unknown, ", "))
 	}
-	if s.over() {
-		fmt.Fprintf(p.Out, "  the search ended after %d tries; not every pair was tried\n", s.tries)
+	if s.Exhausted {
+		line(w, "  the search ended after %d tries; not every pair was tried", s.Tries)
 	}
-	fmt.Fprintln(p.Out, "  not tried: more than two changes, and values that neither the rules nor the data spell out")
+	line(w, "  not tried: more than two changes, and values that neither the rules nor the data spell out")
 }
 
 func (s *search) over() bool { return s.tries >= maxTries || time.Now().After(s.until) }

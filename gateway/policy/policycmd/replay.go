@@ -3,6 +3,7 @@ package policycmd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -20,12 +21,13 @@ import (
 
 // Replayed counts what became of recorded decisions.
 type Replayed struct {
-	Decisions     int // that were replayed
-	Flips         int // whose answer is another one
-	Changed       int // that are allowed still, on other terms
-	Limited       int // that the tiers would have limited
-	NotReplayable int // the policy reads what the log hides or lacks
-	Undecided     int // recorded without an answer of the policy, as after a timeout
+	Decisions     int      `json:"decisions"`        // that were replayed
+	Flips         int      `json:"flips"`            // whose answer is another one
+	Changed       int      `json:"changed_terms"`    // that are allowed still, on other terms
+	Limited       int      `json:"limited"`          // that the tiers would have limited
+	NotReplayable int      `json:"not_replayable"`   // the policy reads what the log hides or lacks
+	Undecided     int      `json:"undecided"`        // recorded without an answer of the policy, as after a timeout
+	Hidden        []string `json:"hidden,omitempty"` // fields that made decisions not replayable
 }
 
 // Replay decides recorded decisions once more, with this policy, and writes a
@@ -37,25 +39,16 @@ func (p Policy) Replay(ctx context.Context, log io.Reader) (Replayed, error) {
 	if err != nil {
 		return r, err
 	}
-	t := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "decision\ttime\tcaller\toperation\tresource\twas\twould be\twhy")
 	buckets, unknown, tell, seen := buckets{}, map[string]int{}, p.progress("decisions read"), 0
+	rows := []replayedRow{}
 	err = records(log, func(line []byte, rec policy.Record) error {
 		seen++
 		tell(seen, 0)
-		return r.one(ctx, prog, replayed{line, rec, t, buckets, unknown})
+		return r.one(ctx, prog, replayed{line, rec, &rows, buckets, unknown})
 	})
-	if err := t.Flush(); err != nil {
-		return r, err
-	}
-	fmt.Fprintf(p.Out, "%d decisions replayed: %d flip, %d change their terms, %d would be limited; %d not replayable, %d undecided\n",
-		r.Decisions, r.Flips, r.Changed, r.Limited, r.NotReplayable, r.Undecided)
-	if r.NotReplayable > 0 {
-		fmt.Fprintf(p.Out, "not replayable: the log hides %s; name the arguments below unmasked in the data, or take the fields out of masks, to record them from then on\n",
-			strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
-	}
-	if err != nil {
-		return r, err
+	r.Hidden = slices.Sorted(maps.Keys(unknown))
+	if werr := p.emit(r.output(rows)); werr != nil || err != nil {
+		return r, errors.Join(werr, err)
 	}
 	if r.Flips > 0 {
 		return r, ErrFound
@@ -63,11 +56,52 @@ func (p Policy) Replay(ctx context.Context, log io.Reader) (Replayed, error) {
 	return r, nil
 }
 
+// replayedRow is a call whose answer flips or that its tier would have limited.
+type replayedRow struct {
+	ID     string `json:"id"`
+	Time   string `json:"time"`
+	Caller string `json:"caller"`
+	Op     string `json:"op"`
+	Path   string `json:"path"`
+	Was    string `json:"was"`
+	Would  string `json:"would_be"`
+	Why    string `json:"why"`
+}
+
+func (r Replayed) output(rows []replayedRow) output {
+	o := output{value: struct {
+		Replayed
+		Calls []replayedRow `json:"calls"`
+	}{r, rows}}
+	o.text = func(w io.Writer) {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		line(t, "decision\ttime\tcaller\toperation\tresource\twas\twould be\twhy")
+		for _, x := range rows {
+			line(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", x.ID, x.Time, x.Caller, x.Op, x.Path, x.Was, x.Would, x.Why)
+		}
+		_ = t.Flush() // errors are kept by the writer below
+		line(w, "%d decisions replayed: %d flip, %d change their terms, %d would be limited; %d not replayable, %d undecided",
+			r.Decisions, r.Flips, r.Changed, r.Limited, r.NotReplayable, r.Undecided)
+		if r.NotReplayable > 0 {
+			line(w, "not replayable: the log hides %s; name the arguments below unmasked in the data, or take the fields out of masks, to record them from then on",
+				strings.Join(r.Hidden, ", "))
+		}
+	}
+	for _, x := range rows {
+		level := "error"
+		if x.Would == "limited" {
+			level = "warning"
+		}
+		o.results = append(o.results, result{rule: "replay", level: level, msg: fmt.Sprintf("%s: %s %s %q was %s and would be %s: %s", x.ID, x.Caller, x.Op, x.Path, x.Was, x.Would, x.Why)})
+	}
+	return o
+}
+
 // replayed is one recorded decision and where to write what became of it.
 type replayed struct {
 	line    []byte
 	rec     policy.Record
-	table   io.Writer
+	rows    *[]replayedRow
 	buckets buckets
 	unknown map[string]int // calls by a field that the policy reads and the log hides
 }
@@ -131,8 +165,10 @@ func otherTerms(now, then document.Obligations) bool {
 }
 
 func (x replayed) row(in document.Input, was, would, why string) {
-	fmt.Fprintf(x.table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.rec.ID, x.rec.Time.UTC().Format(time.RFC3339),
-		x.rec.Caller, in.Action.Op, in.Resource.Path, was, would, why)
+	*x.rows = append(*x.rows, replayedRow{
+		ID: x.rec.ID, Time: x.rec.Time.UTC().Format(time.RFC3339), Caller: x.rec.Caller, Op: in.Action.Op, Path: in.Resource.Path,
+		Was: was, Would: would, Why: why,
+	})
 }
 
 func verdictOf(allow bool) string {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/tester"
 
@@ -47,35 +49,154 @@ func (p Policy) Test(ctx context.Context, o TestOptions) error {
 	if o.Run != "" && len(r.Results) == 0 {
 		return fmt.Errorf("no test is called %s", o.Run)
 	}
-	bad := p.results(r)
-	bad = p.coverage(r, bundles, o) || bad
+	t, err := newTested(ctx, prog, r, bundles)
+	if err != nil {
+		return err
+	}
+	t.coverage(r, bundles, o)
 	if o.JUnit != nil {
-		if err := junit(o.JUnit, r); err != nil {
+		if err := junit(o.JUnit, t); err != nil {
 			return err
 		}
 	}
 	if o.Conformance {
-		failed, err := p.conformance(ctx, core, prog)
-		if err != nil {
+		if err := p.conformance(ctx, core, prog, &t); err != nil {
 			return err
 		}
-		bad = bad || failed
 	}
-	if bad {
+	if err := p.emit(output{value: t, text: t.write, results: t.results()}); err != nil {
+		return err
+	}
+	if t.Failed > 0 || t.Percent < o.Threshold || program.Findings(t.Findings).Err() != nil {
 		return ErrFound
 	}
 	return nil
 }
 
-// results writes each test that failed, and how many there were.
-func (p Policy) results(r regotest.Report) (bad bool) {
-	for _, t := range r.Results {
-		if !t.Pass() || t.Skip {
-			fmt.Fprintf(p.Out, "FAIL %s:%d %s %s\n", t.Location.File, t.Location.Row, t.Name, outcome(t))
+// tested is the JSON form of Test.
+type tested struct {
+	Tests       []ranTest         `json:"tests"`
+	Failed      int               `json:"failed"`
+	Percent     float64           `json:"covered_percent"`
+	Lines       int               `json:"lines"`
+	NotCovered  []place           `json:"-"`
+	Uncovered   []string          `json:"not_covered"`
+	Files       []coveredFile     `json:"files,omitempty"`
+	Threshold   float64           `json:"threshold,omitempty"`
+	Findings    []program.Finding `json:"findings"`
+	Conformance *conformed        `json:"conformance,omitempty"`
+}
+
+// ranTest is a test and, when it failed, what it expected.
+type ranTest struct {
+	Name     string  `json:"name"`
+	Package  string  `json:"package"`
+	File     string  `json:"file"`
+	Line     int     `json:"line"`
+	Pass     bool    `json:"pass"`
+	Seconds  float64 `json:"seconds"`
+	Why      string  `json:"why,omitempty"`
+	Expr     string  `json:"expression,omitempty"`
+	Expected string  `json:"expected,omitempty"`
+	Got      string  `json:"got,omitempty"`
+}
+
+type coveredFile struct {
+	Name    string  `json:"name"`
+	Percent float64 `json:"percent"`
+}
+
+type conformed struct {
+	Inputs int            `json:"inputs"`
+	Checks map[string]int `json:"checks"`
+}
+
+func newTested(ctx context.Context, prog *program.Program, r regotest.Report, bundles []*bundle.Bundle) (tested, error) {
+	t := tested{Tests: []ranTest{}, Failed: r.Failed(), Uncovered: []string{}, Findings: []program.Finding{}}
+	var failed []string
+	for _, x := range r.Results {
+		ran := ranTest{Name: x.Name, Package: x.Package, File: x.Location.File, Line: x.Location.Row, Pass: x.Pass() && !x.Skip, Seconds: x.Duration.Seconds()}
+		if !ran.Pass {
+			ran.Why = outcome(x)
+			failed = append(failed, regexp.QuoteMeta(x.Name))
+		}
+		t.Tests = append(t.Tests, ran)
+	}
+	if len(failed) == 0 {
+		return t, nil
+	}
+	traced, err := regotest.Traced(ctx, prog, strings.Join(failed, "|"), bundles...)
+	for _, x := range traced {
+		for i := range t.Tests {
+			if ran := &t.Tests[i]; !ran.Pass && ran.File == x.Location.File && ran.Line == x.Location.Row {
+				ran.compared(x)
+			}
 		}
 	}
-	fmt.Fprintf(p.Out, "%d tests, %d failed\n", len(r.Results), r.Failed())
-	return r.Failed() > 0
+	return t, err
+}
+
+// compared adds what the failing expression expected.
+func (r *ranTest) compared(x *tester.Result) {
+	why, found := regotest.WhyNot(x)
+	if !found {
+		return
+	}
+	r.Line, r.Expr, r.Expected, r.Got = why.Line, why.Expr, why.Expected, why.Got
+}
+
+func (t tested) write(w io.Writer) {
+	for _, x := range t.Tests {
+		if x.Pass {
+			continue
+		}
+		line(w, "FAIL %s:%d %s %s", x.File, x.Line, x.Name, x.Why)
+		if x.Expr != "" {
+			line(w, "    %s", x.Expr)
+		}
+		if x.Expected != "" {
+			line(w, "    expected %s, got %s", x.Expected, x.Got)
+		}
+	}
+	line(w, "%d tests, %d failed", len(t.Tests), t.Failed)
+	for _, u := range t.Uncovered {
+		line(w, "%s: not covered", u)
+	}
+	for _, f := range t.Files {
+		line(w, "%s: %.1f%%", f.Name, f.Percent)
+	}
+	line(w, "%.1f%% of %d lines are covered", t.Percent, t.Lines)
+	if t.Percent < t.Threshold {
+		line(w, "which is below the threshold of %v%%", t.Threshold)
+	}
+	for _, f := range t.Findings {
+		line(w, "%s", f)
+	}
+	if c := t.Conformance; c != nil {
+		checks := ""
+		for _, name := range slices.Sorted(maps.Keys(c.Checks)) {
+			checks += fmt.Sprintf(" %s %d", name, c.Checks[name])
+		}
+		line(w, "conformance: %d inputs;%s", c.Inputs, checks)
+	}
+}
+
+func (t tested) results() []result {
+	out := findings(t.Findings)
+	for _, x := range t.Tests {
+		if x.Pass {
+			continue
+		}
+		msg := x.Name + " " + x.Why
+		if x.Expected != "" {
+			msg += ": " + x.Expr + ": expected " + x.Expected + ", got " + x.Got
+		}
+		out = append(out, result{rule: "test", level: "error", msg: msg, file: x.File, line: x.Line})
+	}
+	for _, p := range t.NotCovered {
+		out = append(out, result{rule: "coverage", level: "note", msg: "no test reaches this", file: p.file, line: p.line})
+	}
+	return out
 }
 
 func outcome(t *tester.Result) string {
@@ -88,9 +209,9 @@ func outcome(t *tester.Result) string {
 	return "does not hold"
 }
 
-// coverage writes the lines that no test reaches.
-func (p Policy) coverage(r regotest.Report, bundles []*bundle.Bundle, o TestOptions) (bad bool) {
-	covered, all := 0, 0
+// coverage finds the lines that no test reaches.
+func (t *tested) coverage(r regotest.Report, bundles []*bundle.Bundle, o TestOptions) {
+	covered := 0
 	for _, b := range bundles {
 		for _, f := range b.Rules {
 			report := r.Coverage.Files[b.Title(f.Name)]
@@ -98,43 +219,32 @@ func (p Policy) coverage(r regotest.Report, bundles []*bundle.Bundle, o TestOpti
 				continue
 			}
 			covered += report.CoveredLines
-			all += report.CoveredLines + report.NotCoveredLines
+			t.Lines += report.CoveredLines + report.NotCoveredLines
 			for _, n := range report.NotCovered {
-				fmt.Fprintf(p.Out, "%s:%d: not covered\n", b.Title(f.Name), n.Start.Row)
+				at := place{b.Title(f.Name), n.Start.Row}
+				t.NotCovered, t.Uncovered = append(t.NotCovered, at), append(t.Uncovered, at.String())
 			}
 			if o.Coverage {
-				fmt.Fprintf(p.Out, "%s: %.1f%%\n", b.Title(f.Name), report.Coverage)
+				t.Files = append(t.Files, coveredFile{b.Title(f.Name), report.Coverage})
 			}
 		}
 	}
-	percent := 100.0
-	if all > 0 {
-		percent = 100 * float64(covered) / float64(all)
+	t.Percent, t.Threshold = 100, o.Threshold
+	if t.Lines > 0 {
+		t.Percent = 100 * float64(covered) / float64(t.Lines)
 	}
-	fmt.Fprintf(p.Out, "%.1f%% of %d lines are covered\n", percent, all)
-	if percent < o.Threshold {
-		fmt.Fprintf(p.Out, "which is below the threshold of %v%%\n", o.Threshold)
-	}
-	return percent < o.Threshold
 }
 
 // conformance runs the whole suite and the lints.
-func (p Policy) conformance(ctx context.Context, core *bundle.Bundle, prog *program.Program) (bad bool, err error) {
+func (p Policy) conformance(ctx context.Context, core *bundle.Bundle, prog *program.Program, t *tested) error {
 	found, rules := lint.Check(prog, p.Catalogue.All())
 	r, err := conform.Suite{Core: core, Program: prog, Ops: p.Catalogue.All(), Rules: rules, Pairs: true, Progress: p.progress("inputs tried")}.Run(ctx)
 	if err != nil {
-		return true, err
+		return err
 	}
-	found = append(found, r.Findings...)
-	for _, f := range found {
-		fmt.Fprintln(p.Out, f)
-	}
-	fmt.Fprintf(p.Out, "conformance: %d inputs;", r.Inputs)
-	for _, name := range slices.Sorted(maps.Keys(r.Checks)) {
-		fmt.Fprintf(p.Out, " %s %d", name, r.Checks[name])
-	}
-	fmt.Fprintln(p.Out)
-	return found.Err() != nil, nil
+	t.Findings = append(t.Findings, append(found, r.Findings...)...)
+	t.Conformance = &conformed{r.Inputs, r.Checks}
+	return nil
 }
 
 type testSuite struct {
@@ -157,12 +267,15 @@ type failure struct {
 }
 
 // junit writes the report in the form that CI systems read.
-func junit(w io.Writer, r regotest.Report) error {
-	s := testSuite{Name: "policy", Tests: len(r.Results), Failures: r.Failed()}
-	for _, t := range r.Results {
-		c := testCase{Class: t.Package, Name: t.Name, Seconds: t.Duration.Seconds()}
-		if !t.Pass() || t.Skip {
-			c.Failure = &failure{outcome(t)}
+func junit(w io.Writer, t tested) error {
+	s := testSuite{Name: "policy", Tests: len(t.Tests), Failures: t.Failed}
+	for _, x := range t.Tests {
+		c := testCase{Class: x.Package, Name: x.Name, Seconds: x.Seconds}
+		if !x.Pass {
+			c.Failure = &failure{x.Why}
+			if x.Expected != "" {
+				c.Failure.Message += ": expected " + x.Expected + ", got " + x.Got
+			}
 		}
 		s.Cases = append(s.Cases, c)
 	}

@@ -1,0 +1,63 @@
+package reach
+
+import (
+	"slices"
+	"strings"
+
+	"portcullis/gateway/policy/program"
+)
+
+// Used reports whether a grant is one of those that a call needed: it is the caller's,
+// or of one of its roles, and covers the operation and the resource. Whether it is over
+// does not matter: it was not when the call was allowed.
+func Used(g program.Grant, c Caller, operation, path string) bool {
+	if g.Tenant != c.Tenant || !g.Covers(operation) {
+		return false
+	}
+	if g.Kind == "subjects" && g.Holder != c.Subject || g.Kind == "roles" && !slices.Contains(c.Roles, g.Holder) {
+		return false
+	}
+	name := strings.NewReplacer("{principal}", c.Subject, "{tenant}", c.Tenant).Replace(g.Name)
+	if g.Engine == "kv" {
+		return matches(name, path)
+	}
+	return name == path || wild(name)
+}
+
+// Usage is which grants recorded calls used, and for which operations.
+type Usage struct {
+	grants []program.Grant
+	ops    map[string]map[string]int // calls by place of the grant and operation
+}
+
+// NewUsage begins with no calls.
+func NewUsage(data map[string]any) *Usage {
+	u := &Usage{ops: map[string]map[string]int{}}
+	program.Grants(data, func(g program.Grant) {
+		u.grants = append(u.grants, g)
+		u.ops[g.At()] = map[string]int{}
+	})
+	return u
+}
+
+// Add counts an allowed call. Every grant that covers it counts as used, because each
+// may ask a duty of the call.
+func (u *Usage) Add(c Caller, operation, path string) {
+	for _, g := range u.grants {
+		if Used(g, c, operation, path) {
+			u.ops[g.At()][operation]++
+		}
+	}
+}
+
+// Grants are all grants, in order.
+func (u *Usage) Grants() []program.Grant { return u.grants }
+
+// Ops are the operations that a grant was used for, sorted.
+func (u *Usage) Ops(g program.Grant) (out []string) {
+	for o := range u.ops[g.At()] {
+		out = append(out, o)
+	}
+	slices.Sort(out)
+	return out
+}
