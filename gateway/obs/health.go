@@ -18,9 +18,10 @@ type Health struct {
 	// ready, one that is degraded is only told.
 	Parts map[string]func() Part
 
-	mu      sync.Mutex // guards the fields below; probes within a second share one look at Vault
+	mu      sync.Mutex // guards the fields below
 	checked time.Time
 	vault   Part
+	looking chan struct{} // closed when the look at Vault that is under way has ended, nil when none is
 }
 
 // Part is the state of one part, in public words.
@@ -29,8 +30,14 @@ type Part struct {
 	Detail string `json:"detail"`
 }
 
-// probeEvery bounds how often probes reach Vault.
-const probeEvery = time.Second
+// How long a result stands, how long a look may take, how long a probe waits for one
+// before it takes the last result, and until when that is still one.
+const (
+	probeEvery    = time.Second
+	probeTimeout  = 2 * time.Second
+	probePatience = 900 * time.Millisecond
+	probeStale    = 10 * time.Second
+)
 
 // Healthz answers {"ok": true, "time": ...}, the blank behind the colon included:
 // scripts look for it.
@@ -66,18 +73,53 @@ func (h *Health) Readyz(w http.ResponseWriter, r *http.Request) {
 	writeText(w, status, string(raw))
 }
 
+// look returns the state of Vault. Probes share one look at a time, which belongs to
+// none of them: a probe that is given up ends its own wait, and says nothing about
+// Vault to the others. While a look takes long, its predecessor's result stands.
 func (h *Health) look(ctx context.Context) Part {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	if time.Since(h.checked) < probeEvery {
+		defer h.mu.Unlock()
 		return h.vault
 	}
-	h.vault = Part{OK: true, Detail: "ready"}
-	if err := h.Vault(ctx); err != nil {
-		h.vault = Part{Detail: call.AsError(err).Msg}
+	if h.looking == nil {
+		h.looking = make(chan struct{})
+		go h.check(context.WithoutCancel(ctx), h.looking)
 	}
-	h.checked = time.Now()
+	done := h.looking
+	h.mu.Unlock()
+	patience := time.NewTimer(probePatience)
+	defer patience.Stop()
+	select {
+	case <-done:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	return h.last()
+}
+
+// last is the newest result that is not too old to stand.
+func (h *Health) last() Part {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.checked) > probeStale {
+		return Part{Detail: "Vault has not answered yet"}
+	}
 	return h.vault
+}
+
+// check looks at Vault once.
+func (h *Health) check(ctx context.Context, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	p := Part{OK: true, Detail: "ready"}
+	if err := h.Vault(ctx); err != nil {
+		p = Part{Detail: call.AsError(err).Msg}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.vault, h.checked, h.looking = p, time.Now(), nil
+	close(done)
 }
 
 func now() string { return time.Now().UTC().Format(time.RFC3339) }
