@@ -100,6 +100,12 @@ func (ch *Chain) openDenyList() (err error) {
 // trusted proxy vouches for. It is the zero Addr for a Unix socket.
 func (ch *Chain) SourceIP(r *http.Request) netip.Addr { return ch.trust.Source(r) }
 
+// Trusts reports whether an address is one of the configured proxies.
+func (ch *Chain) Trusts(a netip.Addr) bool { return ch.trust.Contains(a) }
+
+// Scheme returns the scheme that the client used, which a trusted proxy may know.
+func (ch *Chain) Scheme(r *http.Request) string { return ch.trust.Scheme(r) }
+
 // Authenticate returns the caller of a request. It reads headers and the TLS
 // state, never the body, and removes client certificate headers that did not come
 // from a trusted proxy. Errors are *call.Error with the code Unauthenticated,

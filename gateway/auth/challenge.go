@@ -68,11 +68,7 @@ func (ch *Chain) base(r *http.Request) string {
 	if ch.cfg.PublicURL != "" {
 		return strings.TrimRight(ch.cfg.PublicURL, "/")
 	}
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
-	}
-	return scheme + safeHost(r.Host)
+	return ch.trust.Scheme(r) + "://" + safeHost(r.Host)
 }
 
 // safeHost keeps a Host header from meaning anything inside quotes.

@@ -117,6 +117,8 @@ func (c *Config) checkProcess(p *problems) {
 
 // checkBudgets reads BUDGETS. One body of the largest size must always fit.
 func (c *Config) checkBudgets(p *problems) {
+	p.unless(c.MaxConns >= 0 && c.MaxConnsEach >= 0, "MAX_CONNECTIONS and MAX_CONNECTIONS_PER_ADDRESS: must not be negative")
+	p.unless(c.AuditMinFree >= 0, "AUDIT_MIN_FREE_BYTES: must not be negative")
 	var err error
 	c.Limits, err = budget.Defaults().Parse(c.Budgets)
 	p.unless(err == nil, "BUDGETS: %w", err)
@@ -204,6 +206,7 @@ func (c *Config) checkEdge(p *problems) {
 		p.unless(err == nil, "CORS_ALLOW_ORIGINS: %q: %v", o, err)
 		c.CORSOrigins[i] = origin
 	}
+	c.checkNames(p)
 }
 
 // parseOrigin is an origin as browsers send it (RFC 6454, section 6.2): scheme, host

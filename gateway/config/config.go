@@ -116,7 +116,7 @@ type Config struct {
 	TLSClientAuth   string         `cfg:"TLS_CLIENT_AUTH"` // off, request or require
 	TLSCRLFile      string         `cfg:"TLS_CRL_FILE"`
 	TrustedProxies  []netip.Prefix `cfg:"TRUSTED_PROXIES"`
-	AllowedHosts    []string       `cfg:"ALLOWED_HOSTS"` // Host headers that are served, beside the listener's own
+	AllowedHosts    []string       `cfg:"ALLOWED_HOSTS"` // Host headers that are served, beside the listener's own; *.example.com is every name below example.com
 	CORSOrigins     []string       `cfg:"CORS_ALLOW_ORIGINS"`
 	ExposeREST      bool           `cfg:"EXPOSE_REST_ROUTES"`
 	SSEKeepAlive    int            `cfg:"SSE_KEEPALIVE_SECONDS"`
@@ -144,8 +144,11 @@ type Config struct {
 	DecisionLog   string        `cfg:"DECISION_LOG"`      // file with one line a decision; empty for none
 	DecisionKey   call.Secret   `cfg:"DECISION_LOG_KEY"`  // with which masked values are hashed
 	RateEnabled   bool          `cfg:"RATE_LIMIT_ENABLED"`
-	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`       // of the tier "standard",
-	RateWindow    int           `cfg:"RATE_LIMIT_WINDOW_SECONDS"` // in so many seconds
+	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`         // of the tier "standard",
+	RateWindow    int           `cfg:"RATE_LIMIT_WINDOW_SECONDS"`   // in so many seconds
+	MaxConns      int           `cfg:"MAX_CONNECTIONS"`             // of the callers' listener; 0 for three quarters of the open files, at most 20000
+	MaxConnsEach  int           `cfg:"MAX_CONNECTIONS_PER_ADDRESS"` // 0 for half of them; TRUSTED_PROXIES are not held to it
+	AuditMinFree  int64         `cfg:"AUDIT_MIN_FREE_BYTES"`        // what the disk of the evidence must have left, or calls are refused (503); on a small disk a twentieth
 	// What may be held at once, by one caller, from one address and by all, for example
 	// streams=256/0/16000,bytes=32MiB/4MiB/1GiB; README, "Budgets", lists the defaults.
 	Budgets      []string `cfg:"BUDGETS"`
@@ -184,7 +187,7 @@ func Default() Config {
 		MTLSScopes: []string{"read", "write", "delete", "list"}, MTLSKind: "agent",
 		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "underscore",
 		PolicyTimeout: 25 * time.Millisecond, PolicyKeyAlg: "ES256", PolicyStale: 24 * time.Hour,
-		RateEnabled: true, RateRequests: 60, RateWindow: 60,
+		AuditMinFree: 16 << 20, RateEnabled: true, RateRequests: 60, RateWindow: 60,
 		ServiceName: "portcullis",
 	}
 }

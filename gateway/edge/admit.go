@@ -1,11 +1,9 @@
 package edge
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -50,13 +48,13 @@ func traceID(h string) string {
 
 // admit checks what can be checked before routing: Host, Origin and path.
 func (e *Edge) admit(w http.ResponseWriter, r *http.Request) *call.Error {
-	if !e.hostAllowed(r.Host) {
-		return call.Errorf(call.Forbidden, "this Host is not served here")
+	if !e.hostAllowed(r) {
+		return call.Errorf(call.Forbidden, "this Host is not served here; ALLOWED_HOSTS names those that are")
 	}
 	if origins := r.Header.Values("Origin"); strings.Join(origins, "") != "" {
 		origin := origins[0]
 		if len(origins) > 1 || !e.originAllowed(origin, r) {
-			return call.Errorf(call.Forbidden, "this Origin is not allowed")
+			return call.Errorf(call.Forbidden, "this Origin is not allowed; CORS_ALLOW_ORIGINS or PUBLIC_URL must name it")
 		}
 		h := w.Header()
 		h.Add("Vary", "Origin")
@@ -64,37 +62,6 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request) *call.Error {
 		h.Set("Access-Control-Expose-Headers", "X-Request-Id, Mcp-Session-Id, WWW-Authenticate, Retry-After")
 	}
 	return cleanPath(r)
-}
-
-// hostAllowed defends against DNS rebinding: on a loopback listener only loopback
-// names are served, elsewhere the configured ones, or all when none is configured.
-func (e *Edge) hostAllowed(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	name = strings.ToLower(strings.Trim(name, "[]"))
-	if slices.Contains(e.AllowedHosts, name) {
-		return true
-	}
-	if !e.Loopback {
-		return len(e.AllowedHosts) == 0
-	}
-	ip := net.ParseIP(name)
-	return name == "localhost" || (ip != nil && ip.IsLoopback())
-}
-
-// originAllowed compares whole origins (RFC 6454): the configured ones and the
-// server's own.
-func (e *Edge) originAllowed(origin string, r *http.Request) bool {
-	if slices.Contains(e.Origins, origin) {
-		return true
-	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	return origin == scheme+"://"+r.Host
 }
 
 func (e *Edge) preflight(w http.ResponseWriter) {

@@ -5,14 +5,17 @@
 package edge
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/obs"
 )
@@ -24,13 +27,24 @@ type Config struct {
 	Challenge func(r *http.Request, err *call.Error) string
 	// Anonymous reports whether an error of Authenticate means that no credential
 	// was presented.
-	Anonymous    func(error) bool
-	ClientIP     func(*http.Request) string
+	Anonymous func(error) bool
+	ClientIP  func(*http.Request) string
+	// Source is where a request comes from, for the budget of who is not known. Optional.
+	Source func(*http.Request) netip.Addr
+	// Scheme is the scheme that the client used, which a trusted proxy may know; nil
+	// goes by the connection.
+	Scheme func(*http.Request) string
+	// Short says why nothing new is begun, nil when there is nothing to say: the
+	// gateway runs out of memory or of disk. Probes do not ask. Optional.
+	Short        func() error
+	Budgets      *budget.Budgets // of requests and of the bytes of their bodies; nil bounds nothing
 	MaxBody      int64
 	BodyTimeout  time.Duration // for the whole body of a request
+	WriteTimeout time.Duration // in which a client takes 64 KiB of an answer that is no stream, default 20 s
 	Loopback     bool          // the listener is reachable from this machine alone
-	AllowedHosts []string      // Host names served, beside the loopback names of a loopback listener
+	AllowedHosts []string      // Host names served, beside the loopback names of a loopback listener; *.example.com is every name below example.com
 	Origins      []string      // browser origins that may call (CORS)
+	PublicURL    string        // the address under which callers know the gateway, whose origin may call; may be empty
 	Log          *slog.Logger
 	Server       *slog.Logger
 	Meter        *obs.Meter
@@ -40,6 +54,7 @@ type Config struct {
 type Edge struct {
 	Config
 	router *httprouter.Router
+	probes map[string]bool // paths that answer whatever Host is asked for
 }
 
 // Handler serves an authenticated request. r.Body is bounded; the caller's
@@ -48,21 +63,34 @@ type Handler func(w http.ResponseWriter, r *http.Request, c *call.Caller)
 
 // New makes an edge.
 func New(c Config) *Edge {
-	e := &Edge{Config: c, router: httprouter.New()}
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 20*time.Second)
+	e := &Edge{Config: c, router: httprouter.New(), probes: map[string]bool{}}
 	// A redirect would repeat a credential to a path that was not asked for.
 	e.router.RedirectTrailingSlash, e.router.RedirectFixedPath = false, false
-	e.router.GlobalOPTIONS = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	e.router.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e.router.GlobalOPTIONS = e.anonymous(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	e.router.NotFound = e.anonymous(func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, call.Errorf(call.UnknownOperation, "no such route"), "")
 	})
-	e.router.MethodNotAllowed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e.router.MethodNotAllowed = e.anonymous(func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, call.Errorf(call.MethodNotAllowed, "this route does not answer %s", r.Method), "")
 	})
 	return e
 }
 
+// Probe adds a route that says how the gateway is. It answers whoever asks, whatever
+// the Host, and whatever anybody has used up: a balancer's probe names an address of
+// the replica, not the name that callers know.
+func (e *Edge) Probe(pattern string, h http.HandlerFunc) {
+	e.probes[pattern] = true
+	e.public(http.MethodGet, pattern, h)
+}
+
 // Public adds a route that anybody may call; what can be got can be asked for its head.
 func (e *Edge) Public(method, pattern string, h http.HandlerFunc) {
+	e.public(method, pattern, e.anonymous(h))
+}
+
+func (e *Edge) public(method, pattern string, h http.HandlerFunc) {
 	serve := func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 		setRoute(w, pattern)
 		h(w, r)
@@ -82,7 +110,10 @@ func (e *Edge) Handle(method, pattern string, h Handler) {
 			e.refuse(w, r, call.AsError(err))
 			return
 		}
-		r.Body = newBody(w, r, e.MaxBody, e.BodyTimeout)
+		if err := e.seat(w, r, c); err != nil {
+			e.turnAway(w, r, err)
+			return
+		}
 		if r.ContentLength != 0 && (method == http.MethodGet || method == http.MethodDelete) {
 			// Handlers read none, and what is left of one would hold a stream up.
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
@@ -107,6 +138,14 @@ func (e *Edge) Optional(method, pattern string, h Handler) {
 			e.refuse(w, r, call.AsError(err))
 			return
 		}
+		if c == nil {
+			e.anonymous(func(w http.ResponseWriter, r *http.Request) { h(w, r, nil) })(w, r)
+			return
+		}
+		if err := e.seat(w, r, c); err != nil {
+			e.turnAway(w, r, err)
+			return
+		}
 		h(w, r, c)
 	})
 }
@@ -121,6 +160,9 @@ func trimOne(s string) string {
 
 // refuse answers a request whose caller is not known.
 func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
+	if !e.stranger(w, r) {
+		return
+	}
 	if e.Challenge != nil {
 		if v := e.Challenge(r, err); v != "" {
 			w.Header().Set("WWW-Authenticate", v)
@@ -139,7 +181,7 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
 
 // ServeHTTP implements http.Handler.
 func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := &writer{ResponseWriter: rw, start: time.Now()}
+	w := newWriter(rw, r, e.WriteTimeout)
 	e.Meter.InFlight.Inc()
 	e.identify(w, r)
 	defer e.finish(w, r)
@@ -148,11 +190,15 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	if err := e.admit(w, r); err != nil {
-		WriteError(w, err, "")
+		if e.stranger(w, r) {
+			WriteError(w, err, "")
+		}
 		return
 	}
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-		e.preflight(w)
+		if e.stranger(w, r) {
+			e.preflight(w)
+		}
 		return
 	}
 	e.router.ServeHTTP(w, r)
@@ -163,6 +209,7 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 func (e *Edge) finish(w *writer, r *http.Request) {
 	if v := recover(); v != nil {
 		if v == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+			w.release()
 			e.Meter.InFlight.Dec()
 			panic(v)
 		}
@@ -171,6 +218,8 @@ func (e *Edge) finish(w *writer, r *http.Request) {
 			WriteError(w, call.Errorf(call.Internal, "internal error"), "")
 		}
 	}
+	w.flush(r)
+	w.release()
 	e.Meter.InFlight.Dec()
 	d := time.Since(w.start)
 	route := w.route

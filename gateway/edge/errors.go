@@ -82,10 +82,7 @@ type ErrorDetail struct {
 func WriteError(w http.ResponseWriter, err error, decisionID string) {
 	e := call.AsError(err)
 	h := w.Header()
-	wait := e.Wait().Seconds()
-	if wait > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait))))
-	}
+	wait := setRetryAfter(h, e)
 	raw, merr := json.Marshal(ErrorBody{Detail: detail(e), Error: ErrorDetail{
 		Code: e.Code, Message: e.Msg, DecisionID: decisionID, RequestID: h.Get("X-Request-Id"),
 		RetryAfter: math.Ceil(wait*1000) / 1000, Scopes: e.Scopes, Data: e.Data,
@@ -94,6 +91,15 @@ func WriteError(w http.ResponseWriter, err error, decisionID string) {
 		raw = []byte(`{"error":{"code":"internal","message":"internal error"}}`)
 	}
 	WriteJSON(w, Status(e.Code), raw)
+}
+
+// setRetryAfter says when to try again, and returns it in seconds.
+func setRetryAfter(h http.Header, e *call.Error) float64 {
+	wait := e.Wait().Seconds()
+	if wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait))))
+	}
+	return wait
 }
 
 // WriteJSON answers with a JSON text.

@@ -4,31 +4,111 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
 
 	"portcullis/gateway/call"
 )
 
-// writer remembers what was answered.
+// writer remembers what was answered. Every answer that is no stream has a deadline,
+// which each 64 KiB that the client has taken move on: a client that takes nothing
+// holds its answer for so long and no longer. A stream has deadlines of its own.
 type writer struct {
 	http.ResponseWriter
-	start  time.Time
-	status int
-	route  string
+	rc      *http.ResponseController
+	timeout time.Duration
+	start   time.Time
+	rolled  time.Time // when the deadline was moved on
+	status  int
+	route   string
+	stream  bool
+	body    bool // something of a body was written
+
+	mu     sync.Mutex // guards places
+	places []func()   // what the request holds, given back when it has been answered
 }
 
+// newWriter begins an answer. On a connection that is used again the deadline of the
+// answer before is still set, which would cut a stream.
+func newWriter(rw http.ResponseWriter, r *http.Request, timeout time.Duration) *writer {
+	w := &writer{ResponseWriter: rw, rc: http.NewResponseController(rw), timeout: timeout, start: time.Now()}
+	if r.ProtoMajor < 2 {
+		_ = w.rc.SetWriteDeadline(time.Time{}) // not every connection has deadlines
+	}
+	return w
+}
+
+// WriteHeader implements http.ResponseWriter. A stream gives the place of its request
+// back: streams have places of their own.
 func (w *writer) WriteHeader(status int) {
-	if w.status == 0 {
+	if w.status == 0 && status >= 200 {
 		w.status = status
+		if w.stream = strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"); w.stream {
+			w.release()
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *writer) Write(b []byte) (int, error) {
+// piece is what a client has the write timeout for.
+const piece = 64 << 10
+
+func (w *writer) Write(b []byte) (n int, err error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
-	return w.ResponseWriter.Write(b)
+	w.body = true
+	if w.stream {
+		return w.ResponseWriter.Write(b)
+	}
+	for err == nil && n < len(b) {
+		w.roll()
+		var m int
+		m, err = w.ResponseWriter.Write(b[n:min(n+piece, len(b))])
+		n += m
+	}
+	return n, err
+}
+
+// roll moves the deadline on, but not with every small write.
+func (w *writer) roll() {
+	if now := time.Now(); now.Sub(w.rolled) > w.timeout/8 {
+		w.rolled = now
+		_ = w.rc.SetWriteDeadline(now.Add(w.timeout)) // not every connection has deadlines
+	}
+}
+
+// flush puts a deadline to what net/http still has to write. Over HTTP/2 that is
+// waited for here, as long as the request holds its places: a client may have opened
+// no window.
+func (w *writer) flush(r *http.Request) {
+	w.roll()
+	if r.ProtoMajor >= 2 && w.body && !w.stream {
+		_ = w.rc.Flush() // the reader is gone when this fails
+	}
+}
+
+// hold keeps a place until the request has been answered.
+func hold(w http.ResponseWriter, release func()) {
+	ew, ok := w.(*writer)
+	if !ok {
+		release()
+		return
+	}
+	ew.mu.Lock()
+	defer ew.mu.Unlock()
+	ew.places = append(ew.places, release)
+}
+
+func (w *writer) release() {
+	w.mu.Lock()
+	places := w.places
+	w.places = nil
+	w.mu.Unlock()
+	for _, give := range places {
+		give()
+	}
 }
 
 // Unwrap lets http.ResponseController reach flushing and deadlines.
@@ -54,6 +134,9 @@ type body struct {
 	rc      *http.ResponseController
 	timeout time.Duration
 	started bool
+	reserve func(n int64) error // takes room for n more bytes of a body of unknown length
+	got     int64               // bytes read of it
+	room    int64               // bytes that there is room for
 }
 
 // drainTimeout is how long the body of a request may take that has been refused:
@@ -76,15 +159,35 @@ func (b *body) Read(p []byte) (int, error) {
 		b.started = true
 		_ = b.rc.SetReadDeadline(time.Now().Add(b.timeout)) // not every connection has deadlines
 	}
+	p, err := b.within(p)
+	if err != nil {
+		return 0, err
+	}
 	n, err := b.ReadCloser.Read(p)
+	b.got += int64(n)
 	if errors.Is(err, io.EOF) { // after any other error the server drains the rest, which must end as well
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }
 
+// within cuts p to what there is room for, of which it takes a piece more when all is
+// used.
+func (b *body) within(p []byte) ([]byte, error) {
+	if b.reserve == nil {
+		return p, nil
+	}
+	if b.got == b.room {
+		if err := b.reserve(piece); err != nil {
+			return nil, err
+		}
+		b.room += piece
+	}
+	return p[:min(int64(len(p)), b.room-b.got)], nil
+}
+
 // ReadBody reads the whole body of a request that Handle has bounded. Errors are
-// BodyTooLarge and InvalidRequest.
+// BodyTooLarge, InvalidRequest, and those of a budget that has no room for it.
 func ReadBody(r *http.Request) ([]byte, error) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, call.Errorf(call.UnsupportedMediaType, "an encoded body is not accepted")
@@ -92,6 +195,9 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	raw, err := io.ReadAll(r.Body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, call.Errorf(call.BodyTooLarge, "the body is too large")
+	}
+	if full, ok := errors.AsType[*call.Error](err); ok {
+		return nil, full
 	}
 	if err != nil {
 		return nil, call.Errorf(call.InvalidRequest, "the body could not be read completely")

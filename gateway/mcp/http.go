@@ -202,6 +202,9 @@ func readBody(r *http.Request) ([]byte, *Fault) {
 	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the body is too large", status: http.StatusRequestEntityTooLarge}
 	}
+	if full, ok := errors.AsType[*call.Error](err); ok {
+		return nil, streamFault(full) // there is no room for the body
+	}
 	if err != nil {
 		return nil, badRequest(CodeParse, "the body could not be read")
 	}

@@ -2,6 +2,7 @@ package openapi_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -142,4 +143,21 @@ func ExampleNew() {
 	d := openapi.New(c, func(o *op.Op) bool { return o.Name == "self.whoami" })
 	fmt.Println(d.OpenAPI, len(d.Paths))
 	// Output: 3.1.1 1
+}
+
+// TestEverybodysDocumentIsEncodedOnce: who presents no credential costs nothing but
+// the sending.
+func TestEverybodysDocumentIsEncodedOnce(t *testing.T) {
+	h := openapi.Handler(catalogue(t), func(context.Context, *call.Caller, *op.Op) bool {
+		t.Error("an anonymous request looks at the operations")
+		return false
+	})
+	var first string
+	for i := range 10 {
+		w := httptest.NewRecorder()
+		h(w, httptest.NewRequest("GET", "/openapi.json", nil), nil)
+		if first = cmp.Or(first, w.Body.String()); w.Body.String() != first || first == "" {
+			t.Fatalf("answer %d differs", i)
+		}
+	}
 }

@@ -9,11 +9,15 @@ import (
 	"portcullis/gateway/op"
 )
 
-// Handler answers with the document of what the caller can call.
+// Handler answers with the document of what the caller can call. That of nobody known
+// names every operation, so it is encoded once and kept.
 func Handler(c *op.Catalogue, callable func(context.Context, *call.Caller, *op.Op) bool) func(http.ResponseWriter, *http.Request, *call.Caller) {
+	everybodys, failed := New(c, nil).JSON()
 	return func(w http.ResponseWriter, r *http.Request, who *call.Caller) {
-		d := New(c, func(o *op.Op) bool { return callable(r.Context(), who, o) })
-		raw, err := d.JSON()
+		raw, err := everybodys, failed
+		if who != nil {
+			raw, err = New(c, func(o *op.Op) bool { return callable(r.Context(), who, o) }).JSON()
+		}
 		if err != nil {
 			http.Error(w, `{"error":{"code":"internal","message":"internal error"}}`, http.StatusInternalServerError)
 			return

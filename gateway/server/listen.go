@@ -32,7 +32,29 @@ const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 120 * time.Second
 	maxHeader     = 64 << 10
+	writeTimeout  = 20 * time.Second // in which a client takes 64 KiB of an answer, or anything over HTTP/2
 )
+
+// http2Config bounds what one HTTP/2 connection can make the gateway hold. RFC 9113
+// section 6.5.2 recommends at least 100 streams.
+func http2Config() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams: 100, MaxReadFrameSize: 16 << 10,
+		MaxDecoderHeaderTableSize: 4 << 10, MaxEncoderHeaderTableSize: 4 << 10,
+		MaxReceiveBufferPerConnection: 512 << 10, MaxReceiveBufferPerStream: 256 << 10,
+		SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: writeTimeout,
+	}
+}
+
+// protocols are those of both listeners. Without TLS, HTTP/2 is spoken with clients
+// that begin with it (RFC 9113 section 3.3).
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
 
 // Serve listens until ctx ends, and then lets running calls finish.
 func (g *Server) Serve(ctx context.Context) error {
@@ -47,6 +69,7 @@ func (g *Server) Serve(ctx context.Context) error {
 		return err
 	}
 	TuneGC()
+	LimitMemory()
 	background, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan struct{})
@@ -88,15 +111,14 @@ func (s listener) serve() error {
 }
 
 func (g *Server) listen(ctx context.Context) ([]listener, error) {
-	addrs := []struct {
-		addr string
-		edge *edge.Edge
-	}{{g.cfg.Listen(), g.edge}}
+	type place struct {
+		addr  string
+		edge  *edge.Edge
+		conns *conns
+	}
+	addrs := []place{{g.cfg.Listen(), g.edge, g.conns}}
 	if g.cfg.AdminAddr != "" {
-		addrs = append(addrs, struct {
-			addr string
-			edge *edge.Edge
-		}{g.cfg.AdminAddr, g.admin})
+		addrs = append(addrs, place{g.cfg.AdminAddr, g.admin, newConns(adminConns, adminConns/2, nil)})
 	}
 	var servers []listener
 	for i, a := range addrs {
@@ -106,12 +128,12 @@ func (g *Server) listen(ctx context.Context) ([]listener, error) {
 		}
 		s := &http.Server{
 			Handler: a.edge, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-			ErrorLog: g.logs.HTTPErrors(),
+			ErrorLog: g.logs.HTTPErrors(), HTTP2: http2Config(), Protocols: protocols(), ConnState: a.conns.state,
 		}
 		if i == 0 {
 			s.TLSConfig = g.auth.TLSConfig()
 		}
-		servers = append(servers, listener{s, bounded{l}, s.TLSConfig != nil})
+		servers = append(servers, listener{s, a.conns.listen(bounded{l}), s.TLSConfig != nil})
 	}
 	return servers, nil
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -40,15 +39,15 @@ func (g *Server) routes() error {
 	if !g.cfg.ExposeREST {
 		return nil
 	}
-	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.mayList))
+	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.policy.Callable))
 	api := rest.API{Do: g.calls.Do, Challenge: g.challenge, Limits: g.limits}
 	return api.Mount(g.edge, g.ops)
 }
 
 func (g *Server) probes(e *edge.Edge) {
-	e.Public(http.MethodGet, "/healthz", g.health.Healthz)
-	e.Public(http.MethodGet, "/livez", g.health.Livez)
-	e.Public(http.MethodGet, "/readyz", g.health.Readyz)
+	e.Probe("/healthz", g.health.Healthz)
+	e.Probe("/livez", g.health.Livez)
+	e.Probe("/readyz", g.health.Readyz)
 }
 
 func (g *Server) edgeConfig(loopback bool) edge.Config {
@@ -56,8 +55,9 @@ func (g *Server) edgeConfig(loopback bool) edge.Config {
 		Authenticate: g.sse.Authenticate(g.auth.Authenticate), Challenge: g.challenge,
 		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
 		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
-		MaxBody:   g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
-		Loopback: loopback, AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins,
+		Source:    g.auth.SourceIP, Scheme: g.auth.Scheme, Budgets: g.budgets, Short: g.shortage.check,
+		MaxBody: g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
+		Loopback: loopback, AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins, PublicURL: g.cfg.PublicURL,
 		Log: g.logs.Requests, Server: g.logs.Server, Meter: g.meter,
 	}
 }
@@ -70,12 +70,6 @@ func (g *Server) challenge(r *http.Request, err *call.Error) string {
 		resource = "/mcp"
 	}
 	return g.auth.Challenge(r, err, resource)
-}
-
-// mayList reports whether an operation is in the document that a caller gets. Who
-// has not said who it is gets them all: the catalogue is no secret.
-func (g *Server) mayList(ctx context.Context, c *call.Caller, o *op.Op) bool {
-	return c == nil || g.policy.Callable(ctx, c, o)
 }
 
 // limits says what is left in the bucket that a call has charged

@@ -61,6 +61,8 @@ type Server struct {
 	auth       *auth.Chain
 	policy     *policy.Engine
 	budgets    *budget.Budgets
+	shortage   *shortage
+	conns      *conns // of the callers' listener
 	limit      *limit.Limiter
 	floor      *native.Redactor // under every log line
 	transforms *transform.Set
@@ -106,6 +108,8 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.watchVault()
 	g.meter.Build(o.Version)
 	g.budgets.Gauges(g.meter.Gauge)
+	g.boundConnections()
+	g.shortage = newShortage(c.AuditFile, c.AuditMinFree)
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets})
 	g.openStreams()
 	g.calls = g.pipeline()

@@ -67,3 +67,17 @@ func parseHop(s string) (netip.Addr, bool) {
 	ap, err := netip.ParseAddrPort(s)
 	return ap.Addr().Unmap().WithZone(""), err == nil
 }
+
+// Scheme returns the scheme that the client used: that of the connection, or what a
+// trusted proxy says in X-Forwarded-Proto. The proxy nearest to us comes last.
+func (t Trust) Scheme(r *http.Request) string {
+	said := strings.Split(strings.Join(r.Header.Values("X-Forwarded-Proto"), ","), ",")
+	last := strings.ToLower(strings.TrimSpace(said[len(said)-1]))
+	switch {
+	case (last == "http" || last == "https") && t.Contains(Addr(r)):
+		return last
+	case r.TLS != nil:
+		return "https"
+	}
+	return "http"
+}

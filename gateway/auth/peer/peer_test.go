@@ -74,3 +74,28 @@ func Example() {
 	// 192.0.2.10
 	// 198.51.100.7
 }
+
+// TestTheSchemeIsATrustedProxysWord: nobody else is believed about it.
+func TestTheSchemeIsATrustedProxysWord(t *testing.T) {
+	trust := peer.Trust{netip.MustParsePrefix("192.0.2.0/24")}
+	for _, c := range []struct {
+		from  string
+		proto []string
+		want  string
+	}{
+		{"192.0.2.1:1", nil, "http"},
+		{"192.0.2.1:1", []string{"https"}, "https"},
+		{"192.0.2.1:1", []string{"http, HTTPS"}, "https"},
+		{"192.0.2.1:1", []string{"https", "http"}, "http"},
+		{"192.0.2.1:1", []string{"gopher"}, "http"},
+		{"198.51.100.1:1", []string{"https"}, "http"},
+		{"@", []string{"https"}, "http"},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = c.from
+		r.Header["X-Forwarded-Proto"] = c.proto
+		if got := trust.Scheme(r); got != c.want {
+			t.Errorf("%s %q: got %s, want %s", c.from, c.proto, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,284 @@
+package server
+
+import (
+	"container/list"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// conns bounds the connections of one listener: of one address, and in all with a
+// reserve for addresses that have few, which is where probes and administrators come
+// from. A connection on which nothing has been asked yet, or nothing is asked any more,
+// gives way when there are too many.
+type conns struct {
+	Max     int                   // in all
+	Each    int                   // of one address
+	Trusted func(netip.Addr) bool // proxies, whose connections are many callers'
+	now     func() time.Time
+
+	mu    sync.Mutex // guards what follows
+	open  int
+	fresh *list.List // of *conn: no request yet, the oldest first
+	idle  *list.List // of *conn: between two requests
+	peers map[netip.Addr]*peer
+}
+
+// peer is an address with connections.
+type peer struct {
+	open        int
+	fresh, idle *list.List
+}
+
+// conn is a connection and its place among the others. What it is in is guarded by the
+// lock of conns.
+type conn struct {
+	net.Conn
+	all   *conns
+	addr  netip.Addr
+	since time.Time     // in this state
+	here  *list.Element // in fresh or idle of all, nil while a request is served
+	there *list.Element // in those of its peer
+	gone  bool
+}
+
+const (
+	few     = 4   // connections of an address that the reserve is for
+	crowd   = 256 // connections of one address that are fresh, or idle, before they must hurry
+	crowds  = 4 * crowd
+	hurry   = time.Second      // for the first request then
+	dawdle  = 10 * time.Second // for the next one
+	reserve = 16               // one in so many places is in the reserve
+)
+
+func newConns(max, each int, trusted func(netip.Addr) bool) *conns {
+	return &conns{
+		Max: max, Each: each, Trusted: trusted, now: time.Now,
+		fresh: list.New(), idle: list.New(), peers: map[netip.Addr]*peer{},
+	}
+}
+
+// listen returns a listener whose connections are bounded.
+func (cs *conns) listen(l net.Listener) net.Listener { return &within{l, cs} }
+
+type within struct {
+	net.Listener
+	conns *conns
+}
+
+// Accept implements net.Listener. A connection for which there is no room is closed.
+func (w *within) Accept() (net.Conn, error) {
+	for {
+		nc, err := w.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c := w.conns.enter(nc); c != nil {
+			return c, nil
+		}
+		connsRefused.Inc()
+		_ = nc.Close() // there is no room for it
+	}
+}
+
+// enter finds a place for a connection, nil when there is none. Those that give way
+// are closed.
+func (cs *conns) enter(nc net.Conn) *conn {
+	c := &conn{Conn: nc, all: cs, addr: addrOf(nc)}
+	cs.mu.Lock()
+	out, ok := cs.makeRoom(c.addr)
+	if ok {
+		cs.open++
+		cs.peer(c.addr).open++
+		cs.put(c, cs.fresh)
+	}
+	cs.mu.Unlock()
+	for _, old := range out {
+		connsEvicted.Inc()
+		_ = old.Conn.Close() // its reader ends, and Close of conn does nothing more
+	}
+	if !ok {
+		return nil
+	}
+	return c
+}
+
+// makeRoom takes out whoever has been silent for too long, and whoever must give way
+// for one more connection of an address. The lock is held.
+func (cs *conns) makeRoom(a netip.Addr) (out []*conn, ok bool) {
+	p, now := cs.peer(a), cs.now()
+	defer cs.forget(a)
+	out = cs.expire(out, cs.fresh, crowds, now.Add(-hurry))
+	out = cs.expire(out, p.fresh, crowd, now.Add(-hurry))
+	out = cs.expire(out, cs.idle, crowds, now.Add(-dawdle))
+	out = cs.expire(out, p.idle, crowd, now.Add(-dawdle))
+	if p.open >= cs.Each && !cs.trusted(a) {
+		if out, ok = cs.oldest(out, p.fresh, p.idle); !ok {
+			return out, false
+		}
+	}
+	full := cs.Max
+	if p.open >= few {
+		full -= cs.Max / reserve
+	}
+	if cs.open < full {
+		return out, true
+	}
+	return cs.oldest(out, cs.fresh, cs.idle)
+}
+
+func (cs *conns) trusted(a netip.Addr) bool { return cs.Trusted != nil && cs.Trusted(a) }
+
+// expire takes out what has been in a crowded list since before a time. The lock is
+// held.
+func (cs *conns) expire(out []*conn, l *list.List, most int, before time.Time) []*conn {
+	for l.Len() > most {
+		c := l.Front().Value.(*conn)
+		if c.since.After(before) {
+			break
+		}
+		cs.leave(c)
+		out = append(out, c)
+	}
+	return out
+}
+
+// oldest takes out the oldest of the first list that has any. The lock is held.
+func (cs *conns) oldest(out []*conn, lists ...*list.List) ([]*conn, bool) {
+	for _, l := range lists {
+		if l.Len() > 0 {
+			c := l.Front().Value.(*conn)
+			cs.leave(c)
+			return append(out, c), true
+		}
+	}
+	return out, false
+}
+
+// peer returns what is known of an address. The lock is held.
+func (cs *conns) peer(a netip.Addr) *peer {
+	p := cs.peers[a]
+	if p == nil {
+		p = &peer{fresh: list.New(), idle: list.New()}
+		cs.peers[a] = p
+	}
+	return p
+}
+
+// forget drops an address without connections. The lock is held.
+func (cs *conns) forget(a netip.Addr) {
+	if p := cs.peers[a]; p != nil && p.open == 0 {
+		delete(cs.peers, a)
+	}
+}
+
+// put puts a connection at the end of a list of all, and of its peer's like it; nil
+// takes it off both. The lock is held.
+func (cs *conns) put(c *conn, l *list.List) {
+	p := cs.peer(c.addr)
+	if c.here != nil {
+		cs.fresh.Remove(c.here) // of the two lists, only that which it is in removes it
+		cs.idle.Remove(c.here)
+		p.fresh.Remove(c.there)
+		p.idle.Remove(c.there)
+		c.here, c.there = nil, nil
+	}
+	c.since = cs.now()
+	switch l {
+	case cs.fresh:
+		c.here, c.there = l.PushBack(c), p.fresh.PushBack(c)
+	case cs.idle:
+		c.here, c.there = l.PushBack(c), p.idle.PushBack(c)
+	}
+}
+
+// leave gives the place of a connection back. The lock is held.
+func (cs *conns) leave(c *conn) {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	cs.put(c, nil)
+	cs.open--
+	cs.peer(c.addr).open--
+	cs.forget(c.addr)
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.all.mu.Lock()
+	c.all.leave(c)
+	c.all.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// state follows what the HTTP server says of a connection.
+func (cs *conns) state(nc net.Conn, s http.ConnState) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	c, ok := nc.(*conn)
+	if !ok {
+		return
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	switch {
+	case c.gone:
+	case s == http.StateActive:
+		cs.put(c, nil)
+	case s == http.StateIdle:
+		cs.put(c, cs.idle)
+	}
+}
+
+// count is how many connections are open.
+func (cs *conns) count() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.open
+}
+
+// addrOf is the address of a connection's other end; IPv6 is counted by /64.
+func addrOf(nc net.Conn) netip.Addr {
+	ap, err := netip.ParseAddrPort(nc.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	a := ap.Addr().Unmap().WithZone("")
+	if a.Is6() {
+		p, _ := a.Prefix(64) // 64 is in range
+		a = p.Addr()
+	}
+	return a
+}
+
+// Connections that a listener has when nothing is configured: as many as the open
+// files allow and a process can serve, half of them of one address; adminConns on the
+// administrators' listener.
+const (
+	mostConns  = 20_000
+	adminConns = 256
+)
+
+// boundConnections makes the bounds of the callers' listener. A quarter of the open
+// files is left for Vault, logs and administrators.
+func (g *Server) boundConnections() {
+	most := g.cfg.MaxConns
+	if most == 0 {
+		most = mostConns
+		if files := maxFiles(); files > 0 {
+			most = min(most, files*3/4)
+		}
+	}
+	each := g.cfg.MaxConnsEach
+	if each == 0 {
+		each = max(most/2, 1)
+	}
+	g.conns = newConns(most, each, g.auth.Trusts)
+	g.meter.Gauge("portcullis_connections", func() float64 { return float64(g.conns.count()) })
+	g.meter.Gauge("portcullis_connections_limit", func() float64 { return float64(most) })
+}
