@@ -108,6 +108,9 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.PolicyTimeout > 0, "POLICY_TIMEOUT: must be positive")
 	p.unless(c.RateRequests > 0, "RATE_LIMIT_REQUESTS: must be positive")
 	p.unless(c.RateWindow > 0, "RATE_LIMIT_WINDOW_SECONDS: must be positive")
+	if c.RateSet && c.RateEnabled {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("RATE_LIMIT_REQUESTS or RATE_LIMIT_WINDOW_SECONDS is set: callers of the tier standard have %d calls in %d s, whatever the policy's data say", c.RateRequests, c.RateWindow))
+	}
 	c.checkBudgets(p)
 	if c.AdminAddr != "" {
 		_, _, err := net.SplitHostPort(c.AdminAddr)

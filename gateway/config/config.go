@@ -144,8 +144,8 @@ type Config struct {
 	DecisionLog   string        `cfg:"DECISION_LOG"`      // file with one line a decision; empty for none
 	DecisionKey   call.Secret   `cfg:"DECISION_LOG_KEY"`  // with which masked values are hashed
 	RateEnabled   bool          `cfg:"RATE_LIMIT_ENABLED"`
-	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`         // of the tier "standard",
-	RateWindow    int           `cfg:"RATE_LIMIT_WINDOW_SECONDS"`   // in so many seconds
+	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`         // rate and burst of the tier "standard", over what the policy's data say;
+	RateWindow    int           `cfg:"RATE_LIMIT_WINDOW_SECONDS"`   // in so many seconds. Unless one of both is set, the data hold
 	MaxConns      int           `cfg:"MAX_CONNECTIONS"`             // of the callers' listener; 0 for three quarters of the open files, at most 20000
 	MaxConnsEach  int           `cfg:"MAX_CONNECTIONS_PER_ADDRESS"` // 0 for half of them; TRUSTED_PROXIES are not held to it
 	AuditMinFree  int64         `cfg:"AUDIT_MIN_FREE_BYTES"`        // what the disk of the evidence must have left, or calls are refused (503); on a small disk a twentieth
@@ -157,6 +157,9 @@ type Config struct {
 
 	OTLPEndpoint string `cfg:"OTEL_EXPORTER_OTLP_ENDPOINT"`
 	ServiceName  string `cfg:"OTEL_SERVICE_NAME"`
+
+	// RateSet says that RATE_LIMIT_REQUESTS or RATE_LIMIT_WINDOW_SECONDS was set.
+	RateSet bool `cfg:"-"`
 
 	// Limits are the defaults of the budgets with BUDGETS applied.
 	Limits budget.Table `cfg:"-"`

@@ -80,6 +80,23 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestASetRateIsSaid: it wins over the policy's data, which nobody would guess.
+func TestASetRateIsSaid(t *testing.T) {
+	for key, set := range map[string]bool{"RATE_LIMIT_REQUESTS": true, "RATE_LIMIT_WINDOW_SECONDS": true, "LOG_LEVEL": false} {
+		t.Run(key, func(t *testing.T) {
+			base(t)
+			t.Setenv(key, map[bool]string{true: "90", false: "info"}[set])
+			c, err := load("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if said := strings.Contains(strings.Join(c.Warnings, ";"), "tier standard"); c.RateSet != set || said != set {
+				t.Errorf("got set %v, said %v, want %v", c.RateSet, said, set)
+			}
+		})
+	}
+}
+
 // TestEveryProblemAtOnce: a start that fails names all that is wrong, and no value.
 func TestEveryProblemAtOnce(t *testing.T) {
 	base(t)

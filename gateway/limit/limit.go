@@ -92,12 +92,13 @@ func (l *Limiter) tier(name string) (op.Tier, bool) {
 	return l.cfg.Tier(standard)
 }
 
-// cost is what the decision says, else what the tier says of the operation.
+// cost is what the decision says, else what the tier says of the operation and of so
+// many items.
 func cost(t op.Tier, b *op.Bound, d *op.Decision) int {
 	if d.Cost > 0 {
 		return d.Cost
 	}
-	return t.Cost(b.Op.Name)
+	return t.CostOf(b.Op.Name, b.Items)
 }
 
 func chargeOf(t op.Tier, cost int) Charge {

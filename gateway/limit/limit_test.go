@@ -258,3 +258,29 @@ func BenchmarkTake(b *testing.B) {
 		}
 	}
 }
+
+// TestABatchCostsInProportionToItsItems: ten items cost what a call costs, and the
+// largest batch needs a full bucket at most.
+func TestABatchCostsInProportionToItsItems(t *testing.T) {
+	tier := standard()
+	tier.Costs = map[string]int{"transit.sign": 3}
+	for _, c := range []struct {
+		op          string
+		items, want int // calls that a full bucket lets through
+	}{
+		{"transit.encrypt", 0, 60},
+		{"transit.encrypt", 1, 60},
+		{"transit.encrypt", 10, 60},
+		{"transit.encrypt", 11, 30},
+		{"transit.encrypt", 100, 6},
+		{"transit.encrypt", 1000, 1},
+		{"transit.sign", 10, 20},
+		{"transit.sign", 100, 2},
+	} {
+		b := bound("a", c.op)
+		b.Items = c.items
+		if got := taken(newLimiter(newClock(), tier), b, op.Decision{Tier: "standard"}, 100); got != c.want {
+			t.Errorf("%s of %d items: %d calls pass, want %d", c.op, c.items, got, c.want)
+		}
+	}
+}

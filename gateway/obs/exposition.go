@@ -12,7 +12,8 @@ import (
 
 // expose writes a page of samples with a HELP and a TYPE line before each family, as
 // Prometheus' text format asks (version 0.0.4): the lines of a family stand together.
-func expose(w io.Writer, page []byte) {
+// Families that skip names are left out.
+func expose(w io.Writer, page []byte, skip func(family string) bool) {
 	lines := map[string][]string{}
 	s := bufio.NewScanner(bytes.NewReader(page))
 	for s.Scan() {
@@ -23,6 +24,9 @@ func expose(w io.Writer, page []byte) {
 	}
 	out := bufio.NewWriter(w)
 	for _, name := range slices.Sorted(maps.Keys(lines)) {
+		if skip(name) {
+			continue
+		}
 		f := familyOf(name)
 		fmt.Fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, f.help, name, f.kind)
 		for _, line := range lines[name] {

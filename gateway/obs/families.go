@@ -48,6 +48,10 @@ func families() map[string]family {
 		"portcullis_events_total":                        {"counter", "Change events by kind."},
 		"portcullis_mcp_sessions":                        {"gauge", "MCP sessions of the protocol versions that have sessions."},
 		"portcullis_mcp_panics_total":                    {"counter", "Panics in MCP methods; each failed its own message."},
+		"portcullis_connections":                         {"gauge", "Connections of the callers' listener that are open."},
+		"portcullis_connections_limit":                   {"gauge", "Connections that the callers' listener may have."},
+		"portcullis_connections_refused_total":           {"counter", "Connections that were closed because there was no room for them."},
+		"portcullis_connections_evicted_total":           {"counter", "Connections that were closed because they were silent and others needed the room."},
 		"portcullis_budget_refused_total":                {"counter", "Refusals because a budget was used up, by budget and scope."},
 		"portcullis_budget_used":                         {"gauge", "What is held of a budget, in the budget's unit."},
 		"portcullis_budget_limit":                        {"gauge", "What may be held of a budget by all together."},
@@ -80,3 +84,7 @@ func familyOf(name string) family {
 	}
 	return family{kind, "Of the Go runtime, see the package runtime/metrics."}
 }
+
+// namesCallers reports whether the samples of a family have a label that says who
+// calls, which is nothing for a page that anybody may read.
+func namesCallers(name string) bool { return name == "portcullis_auth_api_key_last_used_seconds" }

@@ -94,11 +94,17 @@ func (m *Meter) Request(method, route string, status int, d time.Duration) {
 func (m *Meter) Gauge(name string, f func() float64) { m.set.NewGauge(name, f) }
 
 // WritePrometheus writes the page in Prometheus' text format.
-func (m *Meter) WritePrometheus(w io.Writer) {
+func (m *Meter) WritePrometheus(w io.Writer) { m.write(w, func(string) bool { return false }) }
+
+// WritePublic writes the page without what names callers, for a listener that anybody
+// reaches.
+func (m *Meter) WritePublic(w io.Writer) { m.write(w, namesCallers) }
+
+func (m *Meter) write(w io.Writer, skip func(family string) bool) {
 	var page bytes.Buffer
 	m.set.WritePrometheus(&page)
 	metrics.WritePrometheus(&page, true)
-	expose(w, page.Bytes())
+	expose(w, page.Bytes(), skip)
 }
 
 // Build registers the version, which dashboards join on.

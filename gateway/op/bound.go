@@ -21,6 +21,8 @@ type Bound struct {
 	Keys     []string // names of the arguments that were given, sorted
 	Bytes    int      // length of the arguments' compact JSON text
 
+	Items int // of a batch, 1 for a call that is none
+
 	// Destructive says that this call removes something that cannot be brought back.
 	Destructive bool
 

@@ -108,7 +108,7 @@ func New[In, Out any, P Target[In]](s Spec, run func(context.Context, *vault.Ses
 		if res.Mount == "" {
 			res.Mount = at.Mount
 		}
-		return Bound{Op: o, Resource: res, Destructive: s.Destructive || destroys(v), input: v, run: func(ctx context.Context, sess *vault.Session) (any, error) {
+		return Bound{Op: o, Resource: res, Items: items(v), Destructive: s.Destructive || destroys(v), input: v, run: func(ctx context.Context, sess *vault.Session) (any, error) {
 			return run(ctx, sess, *v)
 		}}, nil
 	}
@@ -118,6 +118,16 @@ func New[In, Out any, P Target[In]](s Spec, run func(context.Context, *vault.Ses
 // Destroyer is implemented by inputs whose arguments decide whether the call removes
 // something that cannot be brought back.
 type Destroyer interface{ Destroys() bool }
+
+// Batch is implemented by inputs that may hold many items.
+type Batch interface{ BatchLen() int }
+
+func items(in any) int {
+	if b, ok := in.(Batch); ok {
+		return max(b.BatchLen(), 1)
+	}
+	return 1
+}
 
 func destroys(in any) bool {
 	d, ok := in.(Destroyer)

@@ -14,10 +14,24 @@ type Tier struct {
 	Concurrent int            // calls running at once, 0 for no bound
 }
 
+// ItemsPerToken is how many items of a batch one call's cost pays for: a batch costs as
+// often what a call costs as it has begun such a number of items.
+const ItemsPerToken = 10
+
 // Cost is how many tokens a call of the operation takes.
 func (t Tier) Cost(operation string) int {
 	if c, ok := t.Costs[operation]; ok {
 		return c
 	}
 	return 1
+}
+
+// CostOf is how many tokens a call takes with so many items. It never exceeds Burst,
+// as such a call could not be made at all.
+func (t Tier) CostOf(operation string, items int) int {
+	c := t.Cost(operation) * max((items+ItemsPerToken-1)/ItemsPerToken, 1)
+	if t.Burst > 0 {
+		return min(c, max(t.Burst, t.Cost(operation)))
+	}
+	return c
 }

@@ -180,3 +180,14 @@ func oneForm(single bool, name string, items int, given bool) error {
 	}
 	return nil
 }
+
+// BatchLen implements op.Batch, here and below.
+func (in *encryptIn) BatchLen() int { return len(in.Items) }
+
+func (in *decryptIn) BatchLen() int { return len(in.Items) }
+
+func (in *rewrapIn) BatchLen() int { return len(in.Items) }
+
+func (in *signIn) BatchLen() int { return len(in.Items) }
+
+func (in *verifyIn) BatchLen() int { return len(in.Items) }

@@ -17,7 +17,7 @@ type Config struct {
 	Catalogue *op.Catalogue
 
 	// StandardRequests in StandardWindow are rate and burst of the tier standard,
-	// over what the data say. 60 in 60 s.
+	// over what the data say; 0 leaves it to the data.
 	StandardRequests int
 	StandardWindow   time.Duration
 
@@ -50,7 +50,6 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Timeout = either(c.Timeout, 25*time.Millisecond)
-	c.StandardRequests = either(c.StandardRequests, 60)
 	c.StandardWindow = either(c.StandardWindow, time.Minute)
 	c.MaxTTL = either(c.MaxTTL, 24*time.Hour)
 	c.MaxWrapTTL = either(c.MaxWrapTTL, time.Hour)

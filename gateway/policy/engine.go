@@ -92,7 +92,7 @@ func (e *Engine) TierOf(c *call.Caller) string {
 // that decided, so that decision and tier are of one revision.
 func (e *Engine) tier(s *snapshot, name string) (op.Tier, bool) {
 	t, ok := s.Tiers[name]
-	if name == StandardTier {
+	if name == StandardTier && e.cfg.StandardRequests > 0 {
 		t.Name, ok = name, true
 		t.Requests, t.Burst, t.Window = e.cfg.StandardRequests, e.cfg.StandardRequests, e.cfg.StandardWindow
 	}

@@ -27,6 +27,10 @@ func (g *Server) routes() error {
 	g.probes(g.admin)
 	g.admin.Public(http.MethodGet, "/metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		if g.cfg.AdminAddr == "" {
+			g.meter.WritePublic(w) // anybody who reaches the callers' listener may ask
+			return
+		}
 		g.meter.WritePrometheus(w)
 	})
 	if err := g.mountMCP(); err != nil {

@@ -54,11 +54,15 @@ func PolicyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Con
 	if err != nil {
 		log.Error("the policy's key cannot be read: no archive will be accepted", "cause", err)
 	}
+	requests, window := 0, time.Duration(0) // the data hold
+	if c.RateSet {
+		requests, window = c.RateRequests, time.Duration(c.RateWindow)*time.Second
+	}
 	return policy.Config{
 		Dir: c.PolicyDir, Keys: keys, Timeout: c.PolicyTimeout, Catalogue: o, Logger: log,
 		Shadow: c.PolicyShadow, LastGood: c.PolicyBackup, MaxStale: c.PolicyStale,
 		LogFile: c.DecisionLog, LogKey: []byte(c.DecisionKey.Reveal()),
-		StandardRequests: c.RateRequests, StandardWindow: time.Duration(c.RateWindow) * time.Second,
+		StandardRequests: requests, StandardWindow: window,
 	}
 }
 
