@@ -106,6 +106,7 @@ func (c *Config) checkProcess(p *problems) {
 	p.oneOf("POLICY_KEY_ALGORITHM", c.PolicyKeyAlg, "ES256", "EdDSA", "RS256")
 	p.unless((c.PolicyKeyID == "") == (c.PolicyKeyFile == ""), "POLICY_KEY_ID and POLICY_KEY_FILE: both or neither must be set")
 	p.unless(c.PolicyTimeout > 0, "POLICY_TIMEOUT: must be positive")
+	p.url("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint)
 	p.unless(c.RateRequests > 0, "RATE_LIMIT_REQUESTS: must be positive")
 	p.unless(c.RateWindow > 0, "RATE_LIMIT_WINDOW_SECONDS: must be positive")
 	if c.RateSet && c.RateEnabled {

@@ -155,8 +155,13 @@ type Config struct {
 	WASMManifest string   `cfg:"WASM_MANIFEST"`
 	WASMCacheDir string   `cfg:"WASM_CACHE_DIR"` // compiled modules, mode 0700; empty for none
 
-	OTLPEndpoint string `cfg:"OTEL_EXPORTER_OTLP_ENDPOINT"`
-	ServiceName  string `cfg:"OTEL_SERVICE_NAME"`
+	// Traces, with the names that OpenTelemetry gives its own settings
+	OTLPEndpoint   string      `cfg:"OTEL_EXPORTER_OTLP_ENDPOINT"` // base URL of a collector (http/protobuf), for example http://127.0.0.1:4318; empty for no traces
+	OTLPHeaders    call.Secret `cfg:"OTEL_EXPORTER_OTLP_HEADERS"`  // name=value,...; may hold a credential of the collector
+	TraceSampler   string      `cfg:"OTEL_TRACES_SAMPLER"`         // default parentbased_always_on
+	TraceSampleArg string      `cfg:"OTEL_TRACES_SAMPLER_ARG"`     // ratio, 0 to 1
+	ServiceName    string      `cfg:"OTEL_SERVICE_NAME"`
+	TraceResource  []string    `cfg:"OTEL_RESOURCE_ATTRIBUTES"` // key=value,...
 
 	// RateSet says that RATE_LIMIT_REQUESTS or RATE_LIMIT_WINDOW_SECONDS was set.
 	RateSet bool `cfg:"-"`

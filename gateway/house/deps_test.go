@@ -46,6 +46,7 @@ var only = map[string]string{
 	"github.com/julienschmidt/httprouter": "edge",
 	"github.com/lestrrat-go/jwx":          "auth",
 	"github.com/lmittmann/tint":           "obs",
+	"go.opentelemetry.io":                 "obs",
 	"github.com/alecthomas/kong":          "main",
 }
 

@@ -11,11 +11,13 @@ import (
 type Recorder struct {
 	Log   *slog.Logger
 	Meter *Meter
+	Trace *Tracer
 }
 
 // Record logs and counts a call that has ended.
 func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 	r.Meter.Call(rec)
+	traceID := r.Trace.Call(rec)
 	level := slog.LevelInfo
 	if rec.Panicked || rec.AuditLost || rec.UndoFailed {
 		level = slog.LevelError
@@ -37,6 +39,9 @@ func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 		if t := rec.Times[i]; t > 0 {
 			attrs = append(attrs, slog.Int64(name+"_us", t.Microseconds()))
 		}
+	}
+	if traceID != "" {
+		attrs = append(attrs, slog.String("trace_id", traceID))
 	}
 	attrs = append(attrs, faults(rec)...)
 	r.Log.LogAttrs(ctx, level, "call", attrs...)

@@ -41,7 +41,23 @@ type Request struct {
 	Deliver   call.Deliver // what the caller asks for: never looser than what the policy says
 	WrapTTL   time.Duration
 	Time      time.Time // when it came in; the policy sees this time
+	Trace     Trace     // where the call belongs in a distributed trace
 	Bad       error     // why the transport cannot read the call; it is refused with that, and on record
+}
+
+// Trace is what a transport knows of the trace that a call belongs to. All of it is
+// what the caller says, and nothing is decided by it.
+type Trace struct {
+	Parent string // traceparent (W3C Trace Context, section 3.2), empty for none
+	State  string // tracestate
+	Link   string // traceparent of the HTTP request, where Parent came with the message inside it
+
+	// Of an MCP message; empty elsewhere.
+	Method   string
+	Protocol string
+	Session  string
+	ID       string // JSON-RPC request id
+	URI      string // of a resource
 }
 
 // Reason is why a decision is what it is.

@@ -101,7 +101,10 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 		edge.WriteError(w, err, "")
 		return
 	}
-	q := &op.Request{ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: o.Name, Caller: c}
+	q := &op.Request{
+		ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: o.Name, Caller: c,
+		Trace: op.Trace{Parent: r.Header.Get("Traceparent"), State: r.Header.Get("Tracestate")},
+	}
 	if q.Args, q.Bad = arguments(r, o, path); q.Bad == nil {
 		q.Deliver, q.WrapTTL, q.Bad = delivery(r.Header)
 	}

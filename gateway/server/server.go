@@ -54,6 +54,7 @@ type Server struct {
 	level      slog.LevelVar // of every log; SIGHUP changes it
 	logs       *obs.Logs
 	meter      *obs.Meter
+	tracer     *obs.Tracer // nil without a collector
 	health     *obs.Health
 	audit      *audit.Log
 	vault      *vault.Client
@@ -92,7 +93,8 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	if g.results, err = resultsOf(g.ops); err != nil {
 		return nil, err
 	}
-	var problems [4]error
+	var problems [5]error
+	g.tracer, problems[4] = obs.NewTracer(ctx, traceConfig(c, o.Version), g.logs.Server)
 	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Known: Known(g.ops), Floor: g.floor, Log: g.logs.Server})
 	pc := PolicyConfig(c, g.ops, g.logs.Server)
 	pc.Transform = g.nameable
@@ -139,7 +141,7 @@ func (g *Server) pipeline() *pipeline.Pipeline {
 		Learn:   func(out any) { op.Secrets(out, g.floor.Learn) },
 		Undo:    ops.Undo,
 		Publish: g.events.Record,
-		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter}.Record,
+		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter, Trace: g.tracer}.Record,
 	}
 }
 
@@ -200,6 +202,9 @@ func (g *Server) EndStreams() { g.events.Close() }
 func (g *Server) Close(ctx context.Context) error {
 	if err := g.vault.Close(ctx); err != nil {
 		g.logs.Server.Warn("the gateway's Vault token was not given back; it ends by itself", "cause", err)
+	}
+	if err := g.tracer.Close(ctx); err != nil {
+		g.logs.Server.Warn("the last traces could not be sent", "cause", err)
 	}
 	err := errors.Join(g.policy.Close(), g.audit.Close(), g.logs.Close())
 	g.transforms.Close()

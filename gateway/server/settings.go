@@ -12,6 +12,7 @@ import (
 	"portcullis/gateway/auth/token"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
+	"portcullis/gateway/obs"
 	"portcullis/gateway/op"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
@@ -123,4 +124,15 @@ func PolicyKeys(id, file, algorithm string) (bundle.Keys, error) {
 		return nil, err
 	}
 	return bundle.Keys{id: {PEM: string(pem), Algorithm: algorithm}}, nil
+}
+
+func traceConfig(c config.Config, version string) obs.TraceConfig {
+	var headers []string
+	if h := c.OTLPHeaders.Reveal(); h != "" {
+		headers = strings.Split(h, ",")
+	}
+	return obs.TraceConfig{
+		Endpoint: c.OTLPEndpoint, Headers: headers, Sampler: c.TraceSampler, SamplerArg: c.TraceSampleArg,
+		Service: c.ServiceName, Attributes: c.TraceResource, Version: version,
+	}
 }
