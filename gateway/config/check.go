@@ -105,6 +105,7 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT: must be positive")
 	p.oneOf("POLICY_KEY_ALGORITHM", c.PolicyKeyAlg, "ES256", "EdDSA", "RS256")
 	p.unless((c.PolicyKeyID == "") == (c.PolicyKeyFile == ""), "POLICY_KEY_ID and POLICY_KEY_FILE: both or neither must be set")
+	c.checkPolicyURL(p)
 	p.unless(c.PolicyTimeout > 0, "POLICY_TIMEOUT: must be positive")
 	p.url("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint)
 	p.unless(c.RateRequests > 0, "RATE_LIMIT_REQUESTS: must be positive")
@@ -132,6 +133,27 @@ func (c *Config) checkBudgets(p *problems) {
 			*share = max(*share, c.MaxBodyBytes)
 		}
 	}
+}
+
+// checkPolicyURL wants a bundle service to be the only source, to give signed archives,
+// and to be told its token over an encrypted connection.
+func (c *Config) checkPolicyURL(p *problems) {
+	p.unless((c.PolicyCert == "") == (c.PolicyCertKey == ""), "POLICY_URL_CERT and POLICY_URL_KEY: both or neither must be set")
+	p.unless(c.PolicyEvery >= time.Second, "POLICY_URL_INTERVAL: less than 1s")
+	if c.PolicyURL == "" {
+		return
+	}
+	p.url("POLICY_URL", c.PolicyURL)
+	p.unless(c.PolicyDir == "", "POLICY_URL and POLICY_DIR: only one of them can be where the policy comes from")
+	p.unless(c.PolicyKeyID != "", "POLICY_URL: needs POLICY_KEY_ID and POLICY_KEY_FILE, because only signed archives are taken from a service")
+	u, err := url.Parse(c.PolicyURL)
+	if err != nil {
+		return // told of above
+	}
+	p.unless(u.User == nil, "POLICY_URL: holds a user name or password; put a token into POLICY_URL_TOKEN_FILE")
+	ip, _ := netip.ParseAddr(u.Hostname())
+	local := u.Hostname() == "localhost" || ip.IsLoopback()
+	p.unless(c.PolicyToken == "" || u.Scheme == "https" || local, "POLICY_URL_TOKEN_FILE: the token would be sent unencrypted; use https")
 }
 
 func (c *Config) checkVault(p *problems) {

@@ -133,10 +133,17 @@ type Config struct {
 	OAuthDocs          string `cfg:"OAUTH_RESOURCE_DOCS"`
 
 	// What is decided
-	PolicyDir     string        `cfg:"POLICY_DIR"`
-	PolicyKeyID   string        `cfg:"POLICY_KEY_ID"`        // key id that a signed archive must name
-	PolicyKeyFile string        `cfg:"POLICY_KEY_FILE"`      // its public key, PEM
-	PolicyKeyAlg  string        `cfg:"POLICY_KEY_ALGORITHM"` // ES256, EdDSA or RS256
+	PolicyDir     string `cfg:"POLICY_DIR"`
+	PolicyKeyID   string `cfg:"POLICY_KEY_ID"`        // key id that a signed archive must name
+	PolicyKeyFile string `cfg:"POLICY_KEY_FILE"`      // its public key, PEM
+	PolicyKeyAlg  string `cfg:"POLICY_KEY_ALGORITHM"` // ES256, EdDSA or RS256
+	// PolicyURL is a signed archive at an HTTP(S) bundle service, in the place of POLICY_DIR.
+	PolicyURL     string        `cfg:"POLICY_URL"`
+	PolicyEvery   time.Duration `cfg:"POLICY_URL_INTERVAL"`   // how often the service is asked
+	PolicyToken   string        `cfg:"POLICY_URL_TOKEN_FILE"` // file with the bearer token, read at every fetch
+	PolicyCA      string        `cfg:"POLICY_URL_CA"`         // PEM of the service's authority; empty for those of the system
+	PolicyCert    string        `cfg:"POLICY_URL_CERT"`       // PEM of the gateway's certificate for the service
+	PolicyCertKey string        `cfg:"POLICY_URL_KEY"`        // and its private key
 	PolicyTimeout time.Duration `cfg:"POLICY_TIMEOUT"`
 	PolicyShadow  string        `cfg:"POLICY_SHADOW_DIR"` // a candidate that is evaluated beside POLICY_DIR and never enforced
 	PolicyBackup  string        `cfg:"POLICY_LAST_GOOD"`  // file that keeps the last good policy over a restart
@@ -194,7 +201,7 @@ func Default() Config {
 		MTLSHeader: "x-ssl-client-s-dn", MTLSVerifyHeader: "x-ssl-client-verify", MTLSCNPrefix: "CN=", MTLSSubjectFrom: "cn",
 		MTLSScopes: []string{"read", "write", "delete", "list"}, MTLSKind: "agent",
 		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "underscore",
-		PolicyTimeout: 25 * time.Millisecond, PolicyKeyAlg: "ES256", PolicyStale: 24 * time.Hour,
+		PolicyTimeout: 25 * time.Millisecond, PolicyKeyAlg: "ES256", PolicyStale: 24 * time.Hour, PolicyEvery: 30 * time.Second,
 		AuditMinFree: 16 << 20, RateEnabled: true, RateRequests: 60, RateWindow: 60,
 		ServiceName: "portcullis",
 	}

@@ -277,3 +277,36 @@ func TestMisspelledKeysAreNamed(t *testing.T) {
 		t.Errorf("in a file: got %v", err)
 	}
 }
+
+// A bundle service is the only source of the policy, gives signed archives, and is told
+// its token over TLS alone.
+func TestTheBundleServiceIsConfiguredAsAWhole(t *testing.T) {
+	key := map[string]string{"POLICY_URL": "https://bundles.example/p.tar.gz", "POLICY_KEY_ID": "k", "POLICY_KEY_FILE": "k.pem"}
+	for name, tt := range map[string]struct {
+		env  map[string]string
+		want string // empty for none
+	}{
+		"alone":            {nil, ""},
+		"with a directory": {map[string]string{"POLICY_DIR": "p"}, "POLICY_URL and POLICY_DIR"},
+		"without a key":    {map[string]string{"POLICY_KEY_ID": "", "POLICY_KEY_FILE": ""}, "needs POLICY_KEY_ID"},
+		"no URL":           {map[string]string{"POLICY_URL": "bundles"}, "not an http or https URL"},
+		"a password":       {map[string]string{"POLICY_URL": "https://u:p@bundles.example/x"}, "POLICY_URL_TOKEN_FILE"},
+		"a token in plain": {map[string]string{"POLICY_URL": "http://bundles.example/x", "POLICY_URL_TOKEN_FILE": "t"}, "unencrypted"},
+		"on the loopback":  {map[string]string{"POLICY_URL": "http://127.0.0.1/x", "POLICY_URL_TOKEN_FILE": "t"}, ""},
+		"half a pair":      {map[string]string{"POLICY_URL_CERT": "c.pem"}, "POLICY_URL_CERT and POLICY_URL_KEY"},
+		"too often":        {map[string]string{"POLICY_URL_INTERVAL": "10ms"}, "POLICY_URL_INTERVAL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base(t)
+			for _, env := range []map[string]string{key, tt.env} {
+				for k, v := range env {
+					t.Setenv(k, v)
+				}
+			}
+			_, err := load("")
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/remote"
 )
 
 // Config says what an engine decides with. Catalogue must be set; every other zero
@@ -13,6 +14,7 @@ import (
 type Config struct {
 	Dir       string        // POLICY_DIR: directory, file or signed archive; empty for the embedded policy alone
 	Keys      bundle.Keys   // public keys of signed archives, by key id
+	Remote    remote.Config // bundle service, in the place of Dir; without a URL there is none
 	Timeout   time.Duration // of one decision, 25 ms
 	Catalogue *op.Catalogue
 
@@ -31,6 +33,7 @@ type Config struct {
 	Transform func(op, name string, args map[string]any) error
 
 	Poll     time.Duration // how often Watch looks for a change, 2 s
+	Interval time.Duration // how often it asks the bundle service, 30 s
 	LastGood string        // file that keeps the last good policy over a restart; empty for none
 	// MaxStale is how long the last good policy serves beside a newer one that was
 	// refused. After that everything is denied. 24 h; negative for ever.
@@ -54,6 +57,7 @@ func (c Config) withDefaults() Config {
 	c.MaxTTL = either(c.MaxTTL, 24*time.Hour)
 	c.MaxWrapTTL = either(c.MaxWrapTTL, time.Hour)
 	c.Poll = either(c.Poll, 2*time.Second)
+	c.Interval = either(c.Interval, 30*time.Second)
 	c.MaxStale = either(c.MaxStale, 24*time.Hour)
 	c.CacheSize = either(c.CacheSize, 1<<16)
 	c.Keep = either(c.Keep, 4096)

@@ -15,6 +15,7 @@ import (
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
+	"portcullis/gateway/policy/remote"
 )
 
 // StandardTier is charged when nothing names a tier.
@@ -28,6 +29,7 @@ type Engine struct {
 	refused atomic.Pointer[refusal] // why the newest policy is not the active one, nil when it is
 	log     *journal
 	shadow  *shadow
+	remote  *remote.Source // nil for files; guarded by reload
 
 	scratch *sync.Pool    // of scratch
 	turns   chan struct{} // holds one entry for each evaluation that runs
@@ -65,8 +67,13 @@ func Open(c Config) (*Engine, error) {
 	if e.log, err = newJournal(e.cfg); err != nil {
 		return nil, err
 	}
+	if c.Remote.URL != "" {
+		if e.remote, err = remote.New(c.Remote); err != nil {
+			return nil, errors.Join(err, e.log.close())
+		}
+	}
 	ctx := context.Background()
-	if err := e.Reload(ctx); err != nil {
+	if err := e.first(ctx); err != nil {
 		if rerr := e.restore(ctx); rerr != nil {
 			return nil, errors.Join(err, rerr, e.log.close())
 		}
@@ -76,6 +83,29 @@ func Open(c Config) (*Engine, error) {
 	}
 	return e, nil
 }
+
+// first loads the policy for the first time. Files that git is changing are waited for.
+func (e *Engine) first(ctx context.Context) error {
+	err := e.Reload(ctx)
+	for range gitPatience {
+		if !errors.Is(err, bundle.ErrBusy) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(gitEvery):
+		}
+		err = e.Reload(ctx)
+	}
+	return err
+}
+
+// How often, and how many times, the start looks whether git is done: 3 s in all.
+const (
+	gitEvery    = 300 * time.Millisecond
+	gitPatience = 10
+)
 
 // Close writes what is left of the decision log.
 func (e *Engine) Close() error { return e.log.close() }

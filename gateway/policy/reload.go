@@ -16,18 +16,25 @@ import (
 
 // Watch looks for a changed policy, and for a changed shadow, until the context ends.
 // A change is taken when it was the same at two looks, so that files that are still
-// being written, of which some may be missing, are not taken for the policy.
+// being written, of which some may be missing, are not taken for the policy. A bundle
+// service gives whole archives, so one look is enough.
 func (e *Engine) Watch(ctx context.Context) {
-	t := time.NewTicker(e.cfg.Poll)
+	t, service := time.NewTicker(e.cfg.Poll), time.NewTicker(e.cfg.Interval)
 	defer t.Stop()
+	defer service.Stop()
 	active, candidate := settled{}, settled{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-service.C:
+			if e.remote != nil {
+				_ = e.Reload(ctx) // logged and counted, and in Status
+			}
+			continue
 		case <-t.C:
 		}
-		if active.at(e.look(e.read(e.cfg.Dir))) {
+		if e.remote == nil && active.at(e.look(e.read(e.cfg.Dir))) {
 			_ = e.Reload(ctx) // logged and counted, and in Status
 		}
 		if e.shadow != nil && candidate.at(e.look(e.readShadow())) {
@@ -60,7 +67,7 @@ func (e *Engine) look(team *bundle.Bundle, err error) string {
 func (e *Engine) Reload(ctx context.Context) error {
 	e.reload.Lock()
 	defer e.reload.Unlock()
-	team, err := e.read(e.cfg.Dir)
+	team, err := e.source(ctx)
 	if err != nil {
 		return e.refuse("", err)
 	}
@@ -79,20 +86,44 @@ func (e *Engine) Reload(ctx context.Context) error {
 	return nil
 }
 
-// read reads a source. An archive that is older than the active one is refused:
-// whoever can replay an old one could bring a withdrawn grant back.
+// source reads the policy from where it is configured to come from.
+func (e *Engine) source(ctx context.Context) (*bundle.Bundle, error) {
+	if e.remote == nil {
+		return e.read(e.cfg.Dir)
+	}
+	team, err := e.remote.Fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return team, e.older(team, e.remote.Place())
+}
+
+// older refuses an archive that is older than the active one: whoever can replay an old
+// one could bring a withdrawn grant back.
+func (e *Engine) older(team *bundle.Bundle, place string) error {
+	if team.Sequence < e.newest() {
+		return fmt.Errorf("policy %s: its sequence %d is below %d, which was active", place, team.Sequence, e.newest())
+	}
+	return nil
+}
+
+// read reads files, unless git is changing them. An archive that is older than the
+// active one is refused.
 func (e *Engine) read(dir string) (*bundle.Bundle, error) {
 	if dir == "" {
 		return nil, nil
+	}
+	if err := bundle.Settled(dir); err != nil {
+		return nil, err
 	}
 	team, err := bundle.Read(dir, e.cfg.Keys)
 	if err != nil {
 		return nil, err
 	}
-	if team.Sequence < e.newest() && bundle.Signed(dir) {
-		return nil, fmt.Errorf("policy %s: its sequence %d is below %d, which was active", dir, team.Sequence, e.newest())
+	if bundle.Signed(dir) {
+		return team, e.older(team, dir)
 	}
-	return team, nil
+	return team, bundle.Settled(dir) // nor did git begin meanwhile
 }
 
 // newest is the sequence of the archive that is active, or that was before a

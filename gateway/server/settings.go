@@ -17,6 +17,7 @@ import (
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/remote"
 	"portcullis/gateway/vault"
 )
 
@@ -61,6 +62,9 @@ func PolicyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Con
 	}
 	return policy.Config{
 		Dir: c.PolicyDir, Keys: keys, Timeout: c.PolicyTimeout, Catalogue: o, Logger: log,
+		Remote: remote.Config{
+			URL: c.PolicyURL, TokenFile: c.PolicyToken, CA: c.PolicyCA, Cert: c.PolicyCert, Key: c.PolicyCertKey, Keys: keys,
+		}, Interval: c.PolicyEvery,
 		Shadow: c.PolicyShadow, LastGood: c.PolicyBackup, MaxStale: c.PolicyStale,
 		LogFile: c.DecisionLog, LogKey: []byte(c.DecisionKey.Reveal()),
 		StandardRequests: requests, StandardWindow: window,

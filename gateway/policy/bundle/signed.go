@@ -38,13 +38,33 @@ func Signed(path string) bool { return strings.HasSuffix(path, ".tar.gz") }
 // key's id and with its algorithm, be whole, say what it owns, and have a revision.
 func readSigned(path string, keys Keys) (*Bundle, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("a signed archive needs a verification key")
+		return nil, errNoKey
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) > MaxFile {
+	return unseal(raw, keys)
+}
+
+var errNoKey = errors.New("a signed archive needs a verification key")
+
+// Archive reads a signed archive that came from a place that is no file.
+func Archive(raw []byte, place string, keys Keys) (*Bundle, error) {
+	b, err := unseal(raw, keys)
+	if err != nil {
+		return nil, err
+	}
+	b.Place = place
+	b.Rules, b.Tests = slices.DeleteFunc(b.Rules, embedded), slices.DeleteFunc(b.Tests, embedded)
+	return b, nil
+}
+
+func unseal(raw []byte, keys Keys) (*Bundle, error) {
+	switch {
+	case len(keys) == 0:
+		return nil, errNoKey
+	case len(raw) > MaxFile:
 		return nil, fmt.Errorf("larger than %d bytes", MaxFile)
 	}
 	var problems []error
