@@ -9,7 +9,7 @@ import (
 )
 
 type keysCmd struct {
-	New keysNewCmd `cmd:"" help:"Make an API key, keep its hash and print it once."`
+	New keysNewCmd `cmd:"" help:"Make an API key, keep its hash and print it once, alone on standard output."`
 }
 
 // Help is the end of the command's help.
@@ -18,7 +18,7 @@ func (keysCmd) Help() string {
 }
 
 type keysNewCmd struct {
-	File    string        `help:"Keys file to add the hash to (API_KEYS_FILE); without it the entry is printed." type:"path" env:"API_KEYS_FILE" placeholder:"FILE"`
+	File    string        `help:"Keys file to add the hash to (API_KEYS_FILE); without it the entry is printed to standard error." type:"path" env:"API_KEYS_FILE" placeholder:"FILE"`
 	Subject string        `required:"" help:"Who calls with the key."`
 	ID      string        `help:"Name of the key in logs, metrics and the deny list; the subject when absent." placeholder:"ID"`
 	Kind    string        `help:"agent, human or service." enum:"agent,human,service" default:"agent"`
@@ -35,6 +35,7 @@ func (keysNewCmd) Help() string {
 	return "The gateway reads the file again when it changes.\n\n" + examples(
 		"portcullis keys new --file keys.yaml --subject billing-bot",
 		"portcullis keys new --file keys.yaml --subject ci --scope read --scope list --expires 720h",
+		"portcullis keys new --file keys.yaml --subject ci > ci.key",
 	)
 }
 
@@ -47,12 +48,12 @@ func (k keysNewCmd) Run() error {
 	if k.Expires > 0 {
 		e.Expires = time.Now().UTC().Add(k.Expires).Truncate(time.Second)
 	}
-	return apikey.Mint(os.Stdout, k.File, e)
+	return apikey.Mint(os.Stdout, os.Stderr, k.File, e)
 }
 
 type revokeCmd struct {
 	File       string        `name:"deny-list" required:"" help:"Deny list to write (DENY_LIST_FILE)." type:"path" env:"DENY_LIST_FILE" placeholder:"FILE"`
-	Subject    string        `help:"Everybody of this name."`
+	Subject    string        `help:"Everybody of this name, as whoami says it: subject or raw_subject."`
 	Tenant     string        `help:"Narrows --subject to one tenant."`
 	KeyID      string        `help:"An API key's id, or the kid of a signing key."`
 	TokenID    string        `help:"A token's jti."`

@@ -91,6 +91,9 @@ func (v vaultPolicyCmd) check() error {
 // caller is the subject as it would be authenticated.
 func (v vaultPolicyCmd) caller(cfg config.Config) (*call.Caller, error) {
 	c := &call.Caller{Subject: v.Subject, Tenant: v.Tenant, Roles: v.Role, Method: call.APIKey}
+	if _, err := call.ParseSubject(v.Subject); err != nil {
+		c.Subject, c.RawSubject = principal.Segment(v.Subject), v.Subject // as the issuer says it
+	}
 	var err error
 	if v.Prefix != "" {
 		if c.Prefix, err = call.ParsePath(v.Prefix); err != nil {

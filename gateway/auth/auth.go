@@ -9,13 +9,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"portcullis/gateway/auth/apikey"
 	"portcullis/gateway/auth/cert"
 	"portcullis/gateway/auth/deny"
 	"portcullis/gateway/auth/dpop"
-	"portcullis/gateway/auth/keyset"
 	"portcullis/gateway/auth/peer"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/auth/token"
@@ -32,10 +32,12 @@ type Chain struct {
 	denied   *deny.List
 	keys     *apikey.Store   // nil when the method is off
 	tokens   *token.Verifier // nil when the method is off
-	issuer   *keyset.Source  // nil when no published keys are used
+	keySets  []keySet        // of the issuers that publish keys
 	proofs   *dpop.Checker
 	tls      *cert.Server // nil for a listener without TLS
 	certs    certNames
+	owners   *owners       // nil when names are shared
+	checking chan struct{} // the places of those who check credentials for suspect addresses
 	now      func() time.Time
 	changed  notice
 	health   health
@@ -45,6 +47,7 @@ type Chain struct {
 // lists every problem.
 func New(cfg Config) (*Chain, error) {
 	ch := &Chain{cfg: cfg, log: cfg.Log, trust: cfg.TrustedProxies, proofs: dpop.New(cfg.ProofSeen), now: time.Now}
+	ch.checking = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	if ch.log == nil {
 		ch.log = slog.New(slog.DiscardHandler)
 	}
@@ -63,6 +66,7 @@ func New(cfg Config) (*Chain, error) {
 		{"JWT", ch.openTokens},
 		{"TLS", ch.openTLS},
 		{"mTLS", ch.openCertNames},
+		{"SUBJECT_BINDING", ch.openOwners},
 		{"deny list", ch.openDenyList},
 		{"PUBLIC_URL", ch.checkPublicURL},
 	} {
@@ -84,11 +88,15 @@ func (ch *Chain) openKeys() error {
 		JSON: ch.cfg.APIKeys.JSON.Reveal(), File: ch.cfg.APIKeys.File,
 		Base: ch.cfg.DefaultPrefix, Loopback: ch.cfg.Loopback,
 	})
-	for _, w := range warnings {
-		ch.log.Warn("weak API key", "detail", w)
-	}
+	ch.warn("weak API key", warnings)
 	ch.keys = keys
 	return err
+}
+
+func (ch *Chain) warn(what string, details []string) {
+	for _, d := range details {
+		ch.log.Warn(what, "detail", d)
+	}
 }
 
 func (ch *Chain) openDenyList() (err error) {
@@ -109,35 +117,39 @@ func (ch *Chain) Scheme(r *http.Request) string { return ch.trust.Scheme(r) }
 // Authenticate returns the caller of a request. It reads headers and the TLS
 // state, never the body, and removes client certificate headers that did not come
 // from a trusted proxy. Errors are *call.Error with the code Unauthenticated,
-// AmbiguousCredentials or RateLimited. The rule that was broken is in Err, for the
-// log; nothing of the credential is.
+// AmbiguousCredentials, RateLimited or Overloaded. The rule that was broken is in
+// Err, for the log; nothing of the credential is. A credential that is good passes,
+// whatever others have presented from the same address.
 func (ch *Chain) Authenticate(r *http.Request) (*call.Caller, error) {
 	now, src := ch.now(), ch.SourceIP(r)
 	ch.strip(r)
-	if wait := ch.failures.Blocked(src, now); wait > 0 {
-		limited.Inc()
-		return nil, &call.Error{
-			Code: call.RateLimited, Msg: "too many refused credentials from this address",
-			Err: rule.Limited, RetryAfter: wait,
-		}
-	}
-	c, err := ch.identify(r, now)
+	wait := ch.failures.Blocked(src, now)
+	c, err := ch.identify(r, now, wait > 0)
 	if err != nil {
-		return nil, ch.refuse(src, err)
+		return nil, ch.refuse(src, wait, err)
 	}
 	ch.refreshDenied(now)
 	if err := ch.denied.Check(c, now); err != nil {
-		return nil, ch.refuse(src, err)
+		return nil, ch.refuse(src, wait, err)
 	}
 	accepted(c.Method).Inc()
 	c.SourceIP = src
 	return c, nil
 }
 
+// presence is a credential in its circumstances.
+type presence struct {
+	credential
+	holder  *call.Caller // whom the client certificate names, nil for none
+	now     time.Time
+	suspect bool // the address has presented many bad ones
+}
+
 // identify finds the one credential and verifies it. A client certificate may
-// accompany a key or a token, and is verified then as well; alone it is the
-// credential. The caller is a copy of its own.
-func (ch *Chain) identify(r *http.Request, now time.Time) (*call.Caller, error) {
+// accompany a key or a token: it is verified then as well and noted on the caller,
+// but the key or the token says who that is. Alone it is the credential. The caller
+// is a copy of its own.
+func (ch *Chain) identify(r *http.Request, now time.Time, suspect bool) (*call.Caller, error) {
 	cred, err := presented(r)
 	if err != nil {
 		return nil, err
@@ -146,18 +158,11 @@ func (ch *Chain) identify(r *http.Request, now time.Time) (*call.Caller, error) 
 	if err != nil {
 		return nil, err
 	}
-	var shared *call.Caller
-	switch {
-	case cred.method == call.APIKey:
-		shared, err = ch.byKey(cred.value, now)
-	case cred.method == call.JWT:
-		shared, err = ch.byToken(r, cred, holder)
-	case holder != nil:
-		shared = holder
-	default:
-		err = rule.NoCredential
-	}
+	shared, source, err := ch.caller(r, presence{cred, holder, now, suspect})
 	if err != nil {
+		return nil, err
+	}
+	if err := ch.owners.check(shared.Key(), source); err != nil {
 		return nil, err
 	}
 	own := *shared
@@ -167,6 +172,20 @@ func (ch *Chain) identify(r *http.Request, now time.Time) (*call.Caller, error) 
 	return &own, nil
 }
 
+// caller returns whom a credential names, and who vouches for that.
+func (ch *Chain) caller(r *http.Request, p presence) (*call.Caller, string, error) {
+	switch {
+	case p.method == call.APIKey || ch.byBearer(p.credential):
+		c, err := ch.byKey(p.value, p.now)
+		return c, sourceKeys, err
+	case p.method == call.JWT:
+		return ch.byToken(r, p)
+	case p.holder != nil:
+		return p.holder, sourceCerts, nil
+	}
+	return nil, "", rule.NoCredential
+}
+
 func (ch *Chain) byKey(value string, now time.Time) (*call.Caller, error) {
 	if ch.keys == nil {
 		return nil, fmt.Errorf("%w: API keys", rule.MethodOff)
@@ -174,18 +193,30 @@ func (ch *Chain) byKey(value string, now time.Time) (*call.Caller, error) {
 	return ch.keys.Lookup(value, now)
 }
 
-// refuse turns a broken rule into the answer. All bad credentials answer alike. A
-// request without a credential is not a failed attempt: clients of OAuth begin
-// with one.
-func (ch *Chain) refuse(src netip.Addr, err error) error {
+// refuse turns a broken rule into the answer. A request without a credential is not
+// a failed attempt: clients of OAuth begin with one. From an address that has to
+// wait, bad ones are told so and nothing else.
+func (ch *Chain) refuse(src netip.Addr, wait time.Duration, err error) error {
 	broken := rule.Of(err)
 	refused(broken).Inc()
-	if broken == rule.NoCredential {
+	switch broken {
+	case rule.NoCredential:
 		return call.Wrap(call.Unauthenticated, "authentication is required", err)
+	case rule.ProofFlood:
+		return &call.Error{Code: call.RateLimited, Msg: "too many DPoP proofs of this caller", Err: err, RetryAfter: dpop.Age}
+	case rule.ProofStore:
+		return call.Wrap(call.Overloaded, "the DPoP proof cannot be checked now", err)
+	}
+	if wait > 0 {
+		limited.Inc()
+		return &call.Error{
+			Code: call.RateLimited, Msg: "too many refused credentials from this address",
+			Err: fmt.Errorf("%w: %w", rule.Limited, err), RetryAfter: wait,
+		}
 	}
 	ch.failures.Add(src, ch.now())
 	if broken == rule.Ambiguous {
-		return call.Wrap(call.AmbiguousCredentials, "more than one credential was presented", err)
+		return call.Wrap(call.AmbiguousCredentials, "more than one credential was presented; send X-API-Key or Authorization, once", err)
 	}
-	return call.Wrap(call.Unauthenticated, "the credential is not valid", err)
+	return call.Wrap(call.Unauthenticated, "the credential is not valid: "+broken.Word(), err)
 }

@@ -162,7 +162,7 @@ func (ch *Chain) native(r *http.Request, now time.Time) (*call.Caller, error) {
 	if c.Tenant, c.Subject, err = cert.Name(leaf, ch.certs.from, ch.certs.ids); err != nil {
 		return nil, err
 	}
-	if err := principal.Check(c, ch.cfg.DefaultPrefix); err != nil {
+	if err := principal.CheckNamed(c, ch.cfg.DefaultPrefix); err != nil {
 		return nil, err
 	}
 	ch.certs.known.Add(fp, known{c, r.TLS.PeerCertificates})
@@ -205,7 +205,7 @@ func (ch *Chain) reported(r *http.Request) (*call.Caller, error) {
 	if c.Subject, err = cert.DNValue(name, ch.certs.attribute); err != nil {
 		return nil, err
 	}
-	return c, principal.Check(c, ch.cfg.DefaultPrefix)
+	return c, principal.CheckNamed(c, ch.cfg.DefaultPrefix)
 }
 
 func (ch *Chain) certCaller() *call.Caller {

@@ -13,7 +13,8 @@ import (
 // 401, or with 403 for a missing scope (RFC 6750 section 3, RFC 9449 section 7.1,
 // RFC 9728 section 5.1); it is empty for other errors. Resource is the path whose
 // metadata document applies, "/mcp", or empty for the document of the whole
-// gateway.
+// gateway. Only a gateway with an authorization server names the document, because
+// clients begin to log in where they see it.
 func (ch *Chain) Challenge(r *http.Request, err *call.Error, resource string) string {
 	if err == nil {
 		return ""
@@ -29,11 +30,17 @@ func (ch *Chain) Challenge(r *http.Request, err *call.Error, resource string) st
 	default:
 		return ""
 	}
-	meta := `resource_metadata="` + ch.metadataURL(r, resource) + `"`
-	if isProofFault(err) {
-		return "DPoP " + meta + `, error="invalid_dpop_proof", algs="` + strings.Join(proofAlgorithms(), " ") + `"`
+	params := `realm="portcullis"`
+	if ch.authorizationServer() != "" {
+		params = `resource_metadata="` + ch.metadataURL(r, resource) + `"`
 	}
-	return "Bearer " + meta + fault
+	switch {
+	case isProofFault(err):
+		return "DPoP " + params + `, error="invalid_dpop_proof", algs="` + strings.Join(proofAlgorithms(), " ") + `"`
+	case ch.tokens == nil && ch.authorizationServer() == "":
+		return "ApiKey " + params + fault
+	}
+	return "Bearer " + params + fault
 }
 
 // tokenFault is empty when no credential came: RFC 6750 section 3.1 has no error
@@ -42,7 +49,7 @@ func tokenFault(err error) string {
 	if errors.Is(err, rule.NoCredential) {
 		return ""
 	}
-	return `, error="invalid_token"`
+	return `, error="invalid_token", error_description="` + rule.Of(err).Word() + `"`
 }
 
 // scopeParam asks for the scopes that are missing. Scopes that could break out of

@@ -34,6 +34,10 @@ type Config struct {
 	// FailuresPerMinute (AUTH_FAILURES_PER_MINUTE, 300) bounds the refused
 	// credentials of one source address. Negative for no bound.
 	FailuresPerMinute int
+	// SharedSubjects (SUBJECT_BINDING=shared) lets credentials of every kind and of
+	// every issuer be the same caller when they name the same subject. Otherwise a
+	// name belongs to one of them; see owners.
+	SharedSubjects bool
 
 	APIKeys APIKeys
 	JWT     JWT
@@ -52,7 +56,7 @@ type Config struct {
 	ProofSeen func(id string, until time.Time) (seen bool, err error)
 }
 
-// APIKeys configures the X-API-Key header.
+// APIKeys configures the X-API-Key header, and "Authorization: Bearer" with a key.
 type APIKeys struct {
 	Enabled bool        // AUTH_API_KEY_ENABLED, default true
 	JSON    call.Secret // API_KEYS_JSON: {"key":"subject"}, all four scopes
@@ -73,13 +77,32 @@ type JWT struct {
 	StaleFor   time.Duration // JWT_JWKS_STALE_SECONDS, default 3600: how long keys are used when they cannot be fetched
 	RequireKID bool          // JWT_REQUIRE_KID
 
-	Issuer       string        // JWT_ISSUER
+	Issuers      []string      // JWT_ISSUER, comma separated: names of one issuer, whose subjects are the same callers
 	Audiences    []string      // JWT_AUDIENCE, comma separated: one of them must be in aud
 	AnyIssuer    bool          // JWT_VALIDATE_ISSUER=false
 	AnyAudience  bool          // JWT_VALIDATE_AUDIENCE=false
 	ClockSkew    time.Duration // JWT_CLOCK_SKEW_SECONDS, default 30, at most 300
 	Claims       token.Claims  // which claim is what
 	TrustDomains []string      // JWT_TRUST_DOMAINS: "domain" or "domain=tenant", for SPIFFE ids as subjects
+
+	More []Issuer // the [[issuers]] of the configuration file, beside the one of the fields above
+}
+
+// Issuer is one entry of [[issuers]]: who may vouch for callers beside the issuer of
+// the JWT_* keys. Keys come from one of JWKSFile, JWKSURL and Discovery.
+type Issuer struct {
+	Names        []string // issuer: values of iss, of one issuer whose subjects are the same callers
+	JWKSFile     string   // jwks_file
+	JWKSURL      string   // jwks_url
+	Discovery    bool     // discovery
+	Audiences    []string // audience
+	RequireKID   bool
+	Claims       token.Claims // subject, tenant, roles_claim, default_scopes, scope_map, kind
+	TrustDomains []string     // trust_domains
+	AnyIssuer    bool
+	AnyAudience  bool
+	secret       call.Secret
+	source       string // what the entry is called as an owner of names
 }
 
 // MTLS configures identities from client certificates: those of the native

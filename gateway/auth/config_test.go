@@ -38,12 +38,14 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		"a PEM block as the secret": {func(c *auth.Config) {
 			c.JWT.Secret = call.Secret("-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOC")
 		}, "a public key is no secret"},
-		"a short secret":            {func(c *auth.Config) { c.JWT.Secret = "short" }, "shorter than 32"},
-		"no issuer":                 {func(c *auth.Config) { c.JWT.Issuer = "" }, "no issuer"},
-		"no audience":               {func(c *auth.Config) { c.JWT.Audiences, c.PublicURL = nil, "" }, "no audience"},
-		"a long skew":               {func(c *auth.Config) { c.JWT.ClockSkew = 1e12 }, "clock skew"},
-		"keys over http":            {func(c *auth.Config) { c.JWT.JWKSFile, c.JWT.JWKSURL = "", "http://issuer.test/jwks" }, "want https"},
-		"discovery over http":       {func(c *auth.Config) { c.JWT.JWKSFile, c.JWT.Discovery, c.JWT.Issuer = "", true, "http://issuer.test" }, "want https"},
+		"a short secret": {func(c *auth.Config) { c.JWT.Secret = "short" }, "shorter than 32"},
+		"no issuer":      {func(c *auth.Config) { c.JWT.Issuers = nil }, "no issuer"},
+		"no audience":    {func(c *auth.Config) { c.JWT.Audiences, c.PublicURL = nil, "" }, "no audience"},
+		"a long skew":    {func(c *auth.Config) { c.JWT.ClockSkew = 1e12 }, "clock skew"},
+		"keys over http": {func(c *auth.Config) { c.JWT.JWKSFile, c.JWT.JWKSURL = "", "http://issuer.test/jwks" }, "want https"},
+		"discovery over http": {func(c *auth.Config) {
+			c.JWT.JWKSFile, c.JWT.Discovery, c.JWT.Issuers = "", true, []string{"http://issuer.test"}
+		}, "want https"},
 		"discovery of no address":   {func(c *auth.Config) { c.JWT.JWKSFile, c.JWT.Discovery = "", true }, "not an address"},
 		"no key file":               {func(c *auth.Config) { c.JWT.JWKSFile = "/nonexistent/jwks.json" }, "no such file"},
 		"certificates without TLS":  {func(c *auth.Config) { c.TLS.CertFile, c.TLS.KeyFile = "", "" }, "needs TLS_CERT_FILE"},

@@ -104,7 +104,7 @@ func (w *world) certificates() (rows []forged) {
 			{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "robot"}, {Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "victim"},
 		}
 	}))
-	for _, cn := range []string{"../victim", "robot,CN=victim", "a/b", "a b", "*.test"} {
+	for _, cn := range []string{"../victim", "robot,CN=victim", "a/b", "a b", "*.test", "a..b"} {
 		row(fmt.Sprintf("named %q", cn), rule.UnsafeName, named(cn))
 	}
 	return rows
@@ -174,9 +174,11 @@ func (w *world) mixtures() []forged {
 		{"mixed: two tokens", rule.Ambiguous, w.get(bearer(w.good(nil)), bearer(w.good(nil)))},
 		{"mixed: two keys", rule.Ambiguous, w.get(key, key)},
 		{"mixed: bad key, good certificate", rule.UnknownKey, w.get(header("X-API-Key", "wrong-wrong-wrong-wrong-wrong"), with(w.client))},
-		{"mixed: bad token, good certificate", rule.Compact, w.get(bearer("x"), with(w.client))},
+		{"mixed: a bearer that is nothing, good certificate", rule.UnknownKey, w.get(bearer("x"), with(w.client))},
+		{"mixed: bad token, good certificate", rule.Compact, w.get(bearer("x.y.z"), with(w.client))},
+		{"mixed: bad token, good report", rule.Compact, w.get(bearer("eyJ.x"), report)},
 		{"mixed: empty key, good certificate", rule.UnknownKey, w.get(header("X-API-Key", ""), with(w.client))},
-		{"mixed: bad token, good report", rule.Compact, w.get(bearer("x"), report)},
+		{"mixed: a bearer that is nothing, good report", rule.UnknownKey, w.get(bearer("x"), report)},
 		{"mixed: good key, revoked certificate", rule.CertRevoked, w.get(key, with(w.revoked))},
 		{"mixed: good token, foreign certificate", rule.CertChain, w.get(bearer(w.good(nil)), with(w.otherCA.Client("robot", nil)))},
 		{"mixed: good key, failed report", rule.CertVerify, w.get(key, from(proxy), header("X-SSL-Client-Verify", "FAILED:x"))},

@@ -195,8 +195,8 @@ func (w *world) shapes() []forged {
 		"shape: no payload":      h + ".." + s,
 	})
 	rows = append(rows, w.tokens(rule.TooLarge, map[string]string{
-		"size: a large claim":     w.good(map[string]any{"x": strings.Repeat("x", 9000)}),
-		"size: a large signature": h + "." + p + "." + strings.Repeat("A", 9000),
+		"size: a large claim":     w.good(map[string]any{"x": strings.Repeat("x", 65<<10)}),
+		"size: a large signature": h + "." + p + "." + strings.Repeat("A", 65<<10),
 	})...)
 	return append(rows, w.tokens(rule.PayloadJSON, map[string]string{
 		"payload: sub twice":      w.es.SignText(`{"alg":"ES256","kid":"es"}`, strings.Replace(claims(nil), "{", `{"sub":"victim",`, 1)),
@@ -295,12 +295,6 @@ func (w *world) names() (rows []forged) {
 }
 
 func (w *world) subjects() (rows []forged) {
-	for _, sub := range []string{
-		"../victim", "..", ".", ".hidden", "a/b", "/a", "a/", `a\b`, "a%2fb", "a b", " a", "a\n", "a\x00b", "*", "+", "{{identity.entity.name}}", "a:b", "a,b", "~acme",
-		"\u0430gent", "a\u202eb", strings.Repeat("a", 129),
-	} {
-		rows = append(rows, forged{fmt.Sprintf("sub: %.30q", sub), rule.UnsafeName, w.get(bearer(w.good(map[string]any{"sub": sub})))})
-	}
 	rows = append(rows, w.tokens(rule.NoSubject, map[string]string{
 		"sub: missing": w.good(map[string]any{"sub": nil}), "sub: empty": w.good(map[string]any{"sub": ""}),
 	})...)
@@ -320,10 +314,9 @@ func (w *world) lists() (rows []forged) {
 		claim string
 		value any
 	}{
-		{"roles: unsafe", rule.UnsafeName, "roles", []string{"../admin"}},
 		{"roles: an object", rule.ClaimType, "roles", map[string]any{"admin": true}},
 		{"roles: numbers", rule.ClaimType, "roles", []int{0}},
-		{"roles: too many", rule.UnsafeName, "roles", slices.Repeat([]string{"r"}, 65)},
+		{"roles: too many", rule.TooMany, "roles", numbered(2049)},
 		{"scope: a quote", rule.BadScope, "scope", `read "write`},
 		{"scope: two spaces", rule.BadScope, "scope", "read  write"},
 		{"scope: a number", rule.ClaimType, "scope", 15},
@@ -331,14 +324,21 @@ func (w *world) lists() (rows []forged) {
 		{"scopes: null in a list", rule.ClaimType, "scopes", []any{nil}},
 		{"act: a string", rule.BadActor, "act", "admin"},
 		{"act: without sub", rule.BadActor, "act", map[string]any{"client_id": "x"}},
-		{"act: unsafe", rule.BadActor, "act", map[string]any{"sub": "../victim"}},
-		{"act: unsafe further down", rule.BadActor, "act", map[string]any{"sub": "a", "act": map[string]any{"sub": "b/c"}}},
+		{"act: empty", rule.BadActor, "act", map[string]any{"sub": ""}},
+		{"act: empty further down", rule.BadActor, "act", map[string]any{"sub": "a", "act": map[string]any{"sub": ""}}},
 		{"act: too long a chain", rule.BadActor, "act", deep},
 		{"jti: a number", rule.ClaimType, "jti", 7},
 	} {
 		rows = append(rows, forged{r.name, r.rule, w.get(bearer(w.good(map[string]any{r.claim: r.value})))})
 	}
 	return rows
+}
+
+func numbered(n int) (out []string) {
+	for i := range n {
+		out = append(out, fmt.Sprint("r", i))
+	}
+	return out
 }
 
 func (w *world) confirmations() []forged {

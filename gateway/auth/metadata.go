@@ -51,33 +51,37 @@ type resource struct {
 }
 
 // ServeResourceMetadata answers at MetadataPath, with or without the path of a
-// resource behind it.
+// resource behind it. Without an authorization server there is no document: it would
+// send clients on a search for one.
 func (ch *Chain) ServeResourceMetadata(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, MetadataPath), "/")
-	if !slices.Contains(resourcePaths(), path) {
+	issuer := ch.authorizationServer()
+	if issuer == "" || !slices.Contains(resourcePaths(), path) {
 		http.NotFound(w, r)
 		return
 	}
 	doc := resource{
-		Resource: ch.base(r) + path, Scopes: principal.AllScopes(), Methods: []string{"header"},
+		Resource: ch.base(r) + path, Servers: []string{issuer}, Scopes: principal.AllScopes(), Methods: []string{"header"},
 		ProofAlgs: proofAlgorithms(), CertBound: ch.tls != nil && ch.tls.Asks(), Documentation: ch.cfg.OAuth.Docs,
 	}
 	if path == "" && ch.cfg.OAuth.Resource != "" {
 		doc.Resource = ch.cfg.OAuth.Resource
 	}
-	if s := ch.authorizationServer(); s != "" {
-		doc.Servers = []string{s}
-	}
 	serveJSON(w, doc)
 }
 
-// authorizationServer is who gives tokens for this gateway, if that has an address.
+// authorizationServer is who gives tokens for this gateway, empty when nobody does
+// to whom a client could be sent: OAUTH_ISSUER, else the JWT_ISSUER whose tokens are
+// verified when that is an address. The [[issuers]] of the file are not asked, since
+// most of them give tokens to workloads alone.
 func (ch *Chain) authorizationServer() string {
-	if ch.cfg.OAuth.Issuer != "" {
+	if ch.cfg.OAuth.Issuer != "" || ch.tokens == nil {
 		return ch.cfg.OAuth.Issuer
 	}
-	if strings.HasPrefix(ch.cfg.JWT.Issuer, "https://") || strings.HasPrefix(ch.cfg.JWT.Issuer, "http://") {
-		return ch.cfg.JWT.Issuer
+	for _, name := range ch.cfg.JWT.Issuers {
+		if strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "http://") {
+			return name
+		}
 	}
 	return ""
 }

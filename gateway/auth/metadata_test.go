@@ -64,7 +64,9 @@ func TestServerMetadata(t *testing.T) {
 }
 
 func TestChallenges(t *testing.T) {
-	ch := open(t, devConfig(t)) // no PUBLIC_URL: the address is the request's
+	cfg := devConfig(t) // no PUBLIC_URL: the address is the request's
+	cfg.OAuth.Issuer = "https://issuer.test"
+	ch := open(t, cfg)
 	meta := `resource_metadata="http://gw.test/.well-known/oauth-protected-resource`
 	for name, c := range map[string]struct {
 		err      *call.Error
@@ -87,5 +89,32 @@ func TestChallenges(t *testing.T) {
 	r.Host = `evil", error="x`
 	if got, want := ch.Challenge(r, &call.Error{Code: call.InsufficientScope}, ""), `Bearer resource_metadata="http://localhost/.well-known/oauth-protected-resource", error="insufficient_scope"`; got != want {
 		t.Errorf("a Host header that breaks out: got %s", got)
+	}
+}
+
+// TestNobodyIsSentToLogInWhereNobodyCan: without an authorization server neither the
+// challenge nor a document says that there is one to be searched for.
+func TestNobodyIsSentToLogInWhereNobodyCan(t *testing.T) {
+	keys := devConfig(t)
+	tokens := devConfig(t)
+	tokens.JWT = auth.JWT{Enabled: true, Secret: "obviously-fake-obviously-fake-obviously", Issuers: []string{"mcp-auth"}, Audiences: []string{"a"}}
+	for name, c := range map[string]struct {
+		cfg    auth.Config
+		header string
+		want   string
+	}{
+		"wrong key":           {keys, "X-API-Key: wrong", `ApiKey realm="portcullis", error="invalid_token", error_description="unknown key"`},
+		"wrong key as bearer": {keys, "Authorization: Bearer wrong", `ApiKey realm="portcullis", error="invalid_token", error_description="unknown key"`},
+		"nothing":             {keys, "X: y", `ApiKey realm="portcullis"`},
+		"nothing, tokens":     {tokens, "X: y", `Bearer realm="portcullis"`},
+	} {
+		ch, r := open(t, c.cfg), request(c.header)
+		_, err := ch.Authenticate(r)
+		if got := ch.Challenge(r, call.AsError(err), "/mcp"); got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+		if code, _ := fetch(t, ch.ServeResourceMetadata, "http://gw.test"+auth.MetadataPath+"/mcp"); code != http.StatusNotFound {
+			t.Errorf("%s: the document: got %d, want 404", name, code)
+		}
 	}
 }

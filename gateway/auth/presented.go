@@ -5,18 +5,24 @@ import (
 	"net/http"
 	"strings"
 
+	"portcullis/gateway/auth/jose"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
 )
 
-// maxHeader bounds a credential in a header, in bytes.
-const maxHeader = 16 << 10
+// maxKey bounds an API key in a header, maxAuthorization the whole of the other
+// header, in bytes: a token and its scheme.
+const (
+	maxKey           = 16 << 10
+	maxAuthorization = jose.MaxBytes + 16
+)
 
 // credential is what a request presents, before anything about it is believed.
 type credential struct {
 	method call.Method // empty for none
 	value  string
 	dpop   bool // the DPoP scheme of RFC 9449 section 7.1
+	bearer bool // the Bearer scheme, by which API keys come as well
 }
 
 // presented finds the one credential in the headers. Two of them, even equal
@@ -36,7 +42,7 @@ func presented(r *http.Request) (credential, error) {
 }
 
 func apiKey(v string) (credential, error) {
-	if strings.TrimSpace(v) == "" || len(v) > maxHeader {
+	if strings.TrimSpace(v) == "" || len(v) > maxKey {
 		return credential{}, fmt.Errorf("%w: blank or too long", rule.UnknownKey)
 	}
 	return credential{method: call.APIKey, value: v}, nil
@@ -46,7 +52,7 @@ func apiKey(v string) (credential, error) {
 // scheme is compared without case. The token is taken as it is: what is no base64url
 // is refused when it is read.
 func authorization(v string) (credential, error) {
-	if len(v) > maxHeader {
+	if len(v) > maxAuthorization {
 		return credential{}, rule.TooLarge
 	}
 	scheme, tok, ok := strings.Cut(v, " ")
@@ -57,5 +63,16 @@ func authorization(v string) (credential, error) {
 	if tok == "" || strings.IndexByte(tok, ' ') >= 0 {
 		return credential{}, fmt.Errorf("%w: not one token", rule.Scheme)
 	}
-	return credential{method: call.JWT, value: tok, dpop: dpop}, nil
+	return credential{method: call.JWT, value: tok, dpop: dpop, bearer: !dpop}, nil
+}
+
+// byBearer reports whether a bearer is an API key, because many clients can send no
+// other header: what cannot be a JWT is one, and so is what one of the keys is. A
+// JWT begins as its JSON header does in base64url and has three parts (RFC 7515
+// section 7.1); a broken one is refused as a token.
+func (ch *Chain) byBearer(c credential) bool {
+	if !c.bearer || ch.keys == nil || len(c.value) > maxKey || strings.HasPrefix(strings.TrimLeft(c.value, `"`), "eyJ") {
+		return false
+	}
+	return strings.Count(c.value, ".") != 2 || ch.keys.Has(c.value)
 }

@@ -120,7 +120,7 @@ func TestKeysRotateWhileClientsCall(t *testing.T) {
 	t.Cleanup(issuer.Close)
 	ch := open(t, auth.Config{
 		DefaultPrefix: path(t, "mcp"),
-		JWT:           auth.JWT{Enabled: true, JWKSURL: issuer.JWKSURL(), Issuer: "mcp-auth", Audiences: []string{"mcp-agents"}},
+		JWT:           auth.JWT{Enabled: true, JWKSURL: issuer.JWKSURL(), Issuers: []string{"mcp-auth"}, Audiences: []string{"mcp-agents"}},
 	})
 	var token atomic.Value
 	token.Store(first.Sign(authtest.Claims("bot", nil)))

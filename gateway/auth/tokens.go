@@ -2,11 +2,14 @@ package auth
 
 import (
 	"cmp"
+	"context"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,56 +30,106 @@ const (
 
 // openTokens makes the verifier when there is something to verify with.
 func (ch *Chain) openTokens() error {
-	j := ch.cfg.JWT
-	if !j.Enabled {
+	if !ch.cfg.JWT.Enabled {
 		return nil
 	}
-	if err := ch.openIssuer(); err != nil {
+	o := token.Options{
+		ClockSkew: cmp.Or(ch.cfg.JWT.ClockSkew, defaultSkew), Base: ch.cfg.DefaultPrefix, Loopback: ch.cfg.Loopback,
+	}
+	var errs []error
+	for _, e := range ch.issuers() {
+		i, err := ch.openIssuer(e)
+		o.Issuers, errs = append(o.Issuers, i), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil || len(o.Issuers) == 0 {
 		return err
 	}
-	if ch.issuer == nil && j.Secret == "" {
-		return nil
-	}
-	v, warnings, err := token.New(token.Options{
-		Secret: []byte(j.Secret.Reveal()), Keys: ch.issuer, RequireKID: j.RequireKID,
-		Issuer: j.Issuer, Audiences: ch.audiences(), AnyIssuer: j.AnyIssuer, AnyAudience: j.AnyAudience,
-		ClockSkew: cmp.Or(j.ClockSkew, defaultSkew), Claims: j.Claims, TrustDomains: j.TrustDomains,
-		Base: ch.cfg.DefaultPrefix, Loopback: ch.cfg.Loopback,
-	})
-	for _, w := range warnings {
-		ch.log.Warn("weak JWT configuration", "detail", w)
-	}
+	v, warnings, err := token.New(o)
+	ch.warn("weak JWT configuration", warnings)
 	ch.tokens = v
 	return err
 }
 
-// openIssuer makes the source of published keys, if one is configured. A file
-// comes before an address, an address before discovery.
-func (ch *Chain) openIssuer() (err error) {
+// issuers are all entries: the one of the JWT_* keys first, when there is something
+// to verify its tokens with. Discovery finds the keys of one name, so an entry with
+// several becomes several.
+func (ch *Chain) issuers() (out []Issuer) {
 	j := ch.cfg.JWT
+	all := j.More
+	if j.Secret != "" || j.JWKSFile != "" || j.JWKSURL != "" || j.Discovery {
+		all = append([]Issuer{{
+			Names: j.Issuers, JWKSFile: j.JWKSFile, JWKSURL: j.JWKSURL, Discovery: j.Discovery, Audiences: j.Audiences,
+			RequireKID: j.RequireKID, Claims: j.Claims, TrustDomains: j.TrustDomains,
+			AnyIssuer: j.AnyIssuer, AnyAudience: j.AnyAudience, secret: j.Secret,
+		}}, all...)
+	}
+	for _, e := range all {
+		e.source = "issuer " + strings.Join(slices.Concat(e.Names, e.TrustDomains), ", ")
+		if !e.Discovery || e.JWKSFile != "" || e.JWKSURL != "" || len(e.Names) < 2 {
+			out = append(out, e)
+			continue
+		}
+		for n, name := range e.Names {
+			one := e
+			one.Names, one.AnyIssuer = []string{name}, e.AnyIssuer && n == 0
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// openIssuer makes what the verifier wants to know of an entry.
+func (ch *Chain) openIssuer(e Issuer) (token.Issuer, error) {
+	keys, err := ch.openKeySet(e)
+	if err != nil {
+		err = fmt.Errorf("issuer %s: %w", strings.Join(e.Names, ", "), err)
+	}
+	return token.Issuer{
+		Names: e.Names, Secret: []byte(e.secret.Reveal()), Keys: keys, RequireKID: e.RequireKID,
+		Audiences: ch.audiences(e.Audiences), AnyIssuer: e.AnyIssuer, AnyAudience: e.AnyAudience,
+		Claims: e.Claims, TrustDomains: e.TrustDomains, Source: e.source,
+	}, err
+}
+
+// openKeySet makes the source of published keys, if one is configured. A file comes
+// before an address, an address before discovery.
+func (ch *Chain) openKeySet(e Issuer) (*keyset.Source, error) {
+	j, name := ch.cfg.JWT, "keys of "+strings.Join(e.Names, ", ")
 	o := keyset.Options{
 		CacheFor: max(leastCache, cmp.Or(j.CacheFor, defaultCache)), StaleFor: cmp.Or(j.StaleFor, defaultStale),
 		Client: ch.cfg.HTTPClient,
-		Report: func(changed bool, err error) { ch.note("key set", func() (bool, error) { return changed, err }) },
+		Report: func(changed bool, err error) { ch.note(name, func() (bool, error) { return changed, err }) },
 	}
 	switch {
-	case j.JWKSFile != "":
-		o.File = j.JWKSFile
-	case j.JWKSURL != "":
-		o.URL = j.JWKSURL
-	case j.Discovery:
-		o.Issuer = j.Issuer
+	case e.JWKSFile != "":
+		o.File = e.JWKSFile
+	case e.JWKSURL != "":
+		o.URL = e.JWKSURL
+	case e.Discovery:
+		o.Issuer = strings.Join(e.Names, "")
+		o.Discover = true
+	case e.secret != "":
+		return nil, nil
 	default:
-		return nil
+		return nil, errors.New("no keys: give jwks_url, jwks_file or discovery = true")
 	}
-	ch.issuer, err = keyset.New(o)
-	return err
+	s, err := keyset.New(o)
+	if err == nil {
+		ch.keySets = append(ch.keySets, keySet{name, s})
+	}
+	return s, err
+}
+
+// keySet is a source of an issuer's keys and its name in messages.
+type keySet struct {
+	name string
+	*keyset.Source
 }
 
 // audiences are the names by which a token may mean this gateway: the configured
 // ones, the resource indicator and the addresses in the metadata documents.
-func (ch *Chain) audiences() []string {
-	out := append([]string(nil), ch.cfg.JWT.Audiences...)
+func (ch *Chain) audiences(configured []string) []string {
+	out := append([]string(nil), configured...)
 	if r := ch.cfg.OAuth.Resource; r != "" {
 		out = append(out, r)
 	}
@@ -88,30 +141,50 @@ func (ch *Chain) audiences() []string {
 	return out
 }
 
-// byToken verifies a token and what it is bound to.
-func (ch *Chain) byToken(r *http.Request, cred credential, holder *call.Caller) (*call.Caller, error) {
+// byToken verifies a token and what it is bound to, and says who vouched for it.
+func (ch *Chain) byToken(r *http.Request, p presence) (*call.Caller, string, error) {
 	if ch.tokens == nil {
-		return nil, fmt.Errorf("%w: JWT", rule.MethodOff)
+		return nil, "", fmt.Errorf("%w: JWT", rule.MethodOff)
 	}
-	now := ch.now()
-	v, err := ch.tokens.Verify(r.Context(), cred.value, now)
+	v, err := ch.verified(r.Context(), p)
 	if err != nil {
+		return nil, "", err
+	}
+	if v.X5T != "" && !holds(p.holder, v.X5T) {
+		return nil, "", rule.CertBound
+	}
+	return v.Caller, v.Source(), ch.checkBinding(r, p, v)
+}
+
+// verified returns what a token says. One that is known costs a hash; for a new one
+// an address that has presented many bad ones gets a share of the processors alone.
+func (ch *Chain) verified(ctx context.Context, p presence) (*token.Verified, error) {
+	if v := ch.tokens.Known(p.value, p.now); v != nil {
+		return v, nil
+	}
+	if !p.suspect {
+		return ch.tokens.VerifyNew(ctx, p.value, p.now, keyset.Patient)
+	}
+	if err := ch.enter(ctx); err != nil {
 		return nil, err
 	}
-	if v.X5T != "" && !holds(holder, v.X5T) {
-		return nil, rule.CertBound
-	}
+	defer ch.leave()
+	return ch.tokens.VerifyNew(ctx, p.value, p.now, keyset.Frugal)
+}
+
+// checkBinding holds a token that is bound to a key to its proof.
+func (ch *Chain) checkBinding(r *http.Request, p presence, v *token.Verified) error {
 	switch {
-	case v.JKT == "" && cred.dpop:
-		return nil, rule.Unbound
+	case v.JKT == "" && p.dpop:
+		return rule.Unbound
 	case v.JKT == "":
-		return v.Caller, nil
-	case !cred.dpop:
-		return nil, rule.KeyBound
+		return nil
+	case !p.dpop:
+		return rule.KeyBound
 	}
-	p := dpop.FromHTTP(r, ch.base(r))
-	p.Token, p.JKT = cred.value, v.JKT
-	return v.Caller, ch.proofs.Check(p, now)
+	d := dpop.FromHTTP(r, ch.base(r))
+	d.Token, d.JKT, d.Owner = p.value, v.JKT, v.Caller.Key()
+	return ch.proofs.Check(d, p.now)
 }
 
 // holds reports whether the caller's certificate is the one with the hash (RFC

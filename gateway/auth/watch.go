@@ -105,8 +105,8 @@ func (ch *Chain) Revoke(e deny.Entry) error {
 // Run does the background work until ctx ends: it looks at files, fetches keys
 // and forgets what is over.
 func (ch *Chain) Run(ctx context.Context) {
-	if ch.issuer != nil {
-		go ch.issuer.Run(ctx)
+	for _, s := range ch.keySets {
+		go s.Run(ctx)
 	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -126,8 +126,10 @@ func (ch *Chain) Reload() {
 	if ch.keys != nil {
 		ch.note("API keys", ch.keys.Reload)
 	}
-	if ch.issuer != nil {
-		ch.note("key set file", ch.issuer.Reload)
+	for _, s := range ch.keySets {
+		if s.FromFile() {
+			ch.note(s.name, s.Reload)
+		}
 	}
 	if ch.tls != nil {
 		ch.note("TLS files", ch.tls.Reload)

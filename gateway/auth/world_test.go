@@ -83,14 +83,15 @@ func (w *world) config() auth.Config {
 		},
 		JWT: auth.JWT{
 			Enabled: true, Secret: call.Secret(w.hs.Private.([]byte)), JWKSFile: w.file("jwks.json", keys),
-			Issuer: "mcp-auth", Audiences: []string{"mcp-agents"},
+			Issuers: []string{"mcp-auth"}, Audiences: []string{"mcp-agents"},
 		},
 		TLS: cert.Listener{
 			CertFile: w.file("tls.crt", chain), KeyFile: w.file("tls.key", key), ClientAuth: "request",
 			ClientCAFile: w.file("ca.crt", w.ca.PEM()), CRLFile: w.file("crl.pem", w.ca.CRL(time.Hour, w.revoked)),
 		},
-		MTLS: auth.MTLS{Headers: true},
-		Log:  slog.New(slog.DiscardHandler),
+		MTLS:  auth.MTLS{Headers: true},
+		OAuth: auth.OAuth{Issuer: "https://issuer.test"},
+		Log:   slog.New(slog.DiscardHandler),
 	}
 }
 

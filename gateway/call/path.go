@@ -150,7 +150,7 @@ type Name string
 
 var (
 	nameRE    = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
-	subjectRE = regexp.MustCompile(`^[\w@-][\w.@-]*$`)
+	subjectRE = regexp.MustCompile(`^[\w@-][\w.@~-]*$`)
 )
 
 // MaxName bounds names, subjects, tenants and roles, in bytes.
@@ -170,12 +170,13 @@ func (n *Name) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// ParseSubject checks that s can name a principal, tenant or role: one safe
-// segment of 1 to 128 letters, digits, "_", "-", "." or "@" without a leading
-// dot. It becomes part of Vault paths and policy names, so nothing else may pass.
+// ParseSubject checks that s can name a principal or a tenant: one safe segment of
+// 1 to 128 letters, digits, "_", "-", ".", "@" or "~", without a dot or a "~" in
+// front and without two dots in a row, which Vault refuses in every path. It becomes
+// part of Vault paths and policy names, so nothing else may pass.
 func ParseSubject(s string) (string, error) {
-	if len(s) > MaxName || !subjectRE.MatchString(s) {
-		return "", Errorf(InvalidRequest, "not a safe name of 1 to %d letters, digits, '_', '-', '.' or '@'", MaxName)
+	if len(s) > MaxName || !subjectRE.MatchString(s) || strings.Contains(s, "..") {
+		return "", Errorf(InvalidRequest, "not a safe name of 1 to %d letters, digits, '_', '-', '.', '@' or '~', without '..'", MaxName)
 	}
 	return s, nil
 }

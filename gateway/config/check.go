@@ -205,6 +205,9 @@ func (c *Config) checkVaultLogin(p *problems) {
 }
 
 func (c *Config) checkCallers(p *problems) {
+	p.oneOf("SUBJECT_BINDING", c.SubjectBinding, "bound", "shared")
+	c.JWTDefaultScopes = words(c.JWTDefaultScopes)
+	c.checkIssuers(p)
 	p.unless(c.JWKSCacheSeconds >= 30, "JWT_JWKS_CACHE_SECONDS: less than 30")
 	p.url("JWT_JWKS_URL", c.JWKSURL)
 	p.url("PUBLIC_URL", c.PublicURL)
@@ -213,7 +216,7 @@ func (c *Config) checkCallers(p *problems) {
 	p.oneOf("JWT_SUBJECT_FORMAT", c.JWTSubjectFormat, "plain", "spiffe")
 	p.oneOf("MTLS_SUBJECT_FROM", c.MTLSSubjectFrom, "cn", "dns", "spiffe")
 	p.oneOf("MTLS_KIND", c.MTLSKind, "agent", "human", "service")
-	jwt := c.JWTEnabled && (c.JWTSecret != "" || c.JWKSURL != "" || c.JWKSFile != "" || c.JWTDiscovery)
+	jwt := c.JWTEnabled && (c.JWTSecret != "" || c.plainKeys() || len(c.Issuers) > 0)
 	keys := c.APIKeyEnabled && (c.APIKeysJSON != "" || c.APIKeysFile != "")
 	if !jwt && !keys && !c.MTLSEnabled && c.TLSClientAuth == "off" {
 		c.Warnings = append(c.Warnings, "no API key, JWT key or client CA is configured: every caller will be refused")

@@ -83,7 +83,7 @@ type Config struct {
 	JWKSCacheSeconds int         `cfg:"JWT_JWKS_CACHE_SECONDS"`
 	JWKSStaleSeconds int         `cfg:"JWT_JWKS_STALE_SECONDS"` // how long keys are used when they cannot be fetched
 	JWTRequireKID    bool        `cfg:"JWT_REQUIRE_KID"`
-	JWTIssuer        string      `cfg:"JWT_ISSUER"`
+	JWTIssuer        []string    `cfg:"JWT_ISSUER"`   // names of one issuer, whose subjects are the same callers
 	JWTAudience      []string    `cfg:"JWT_AUDIENCE"` // one of them must be in aud
 	JWTCheckIssuer   bool        `cfg:"JWT_VALIDATE_ISSUER"`
 	JWTCheckAudience bool        `cfg:"JWT_VALIDATE_AUDIENCE"`
@@ -96,8 +96,14 @@ type Config struct {
 	JWTKindClaim     string      `cfg:"JWT_KIND_CLAIM"`
 	JWTScopeClaims   []string    `cfg:"JWT_SCOPE_CLAIMS"`
 	JWTTrustDomains  []string    `cfg:"JWT_TRUST_DOMAINS"` // domain, or domain=tenant
+	// Scopes of a token that names none of read, write, delete and list
+	JWTDefaultScopes []string `cfg:"JWT_DEFAULT_SCOPES"`
 	// Claims that the policy sees, each in its own JSON type: name, or name=/json/pointer
 	JWTClaimsToPolicy []string `cfg:"JWT_CLAIMS_TO_POLICY"`
+	// More issuers, each with its own keys and meaning of claims: [[issuers]] in the file
+	Issuers []Issuer `cfg:"ISSUERS"`
+	// bound: a subject belongs to API keys, to one issuer or to certificates; shared: whoever names it is that caller
+	SubjectBinding string `cfg:"SUBJECT_BINDING"`
 
 	MTLSEnabled      bool     `cfg:"AUTH_MTLS_ENABLED"` // believe the two headers below, from TRUSTED_PROXIES alone
 	MTLSHeader       string   `cfg:"MTLS_IDENTITY_HEADER"`
@@ -184,6 +190,9 @@ type Config struct {
 	offline bool // no credential for Vault is needed
 }
 
+// defaultIssuer is that of the tokens of the service that this one replaces.
+const defaultIssuer = "mcp-auth"
+
 // Default returns the values of everything that is not set.
 func Default() Config {
 	return Config{
@@ -195,9 +204,9 @@ func Default() Config {
 		ChildTokenRole: "mcp-gateway", LeaseTokenRole: "mcp-gateway-lease",
 		LeaseMax: 100, LeaseRenew: true, LeaseIdle: time.Hour,
 		APIKeyEnabled: true, JWTEnabled: true,
-		JWTIssuer: "mcp-auth", JWTAudience: []string{"mcp-agents"}, JWTCheckIssuer: true, JWTCheckAudience: true,
+		JWTIssuer: []string{defaultIssuer}, JWTAudience: []string{"mcp-agents"}, JWTCheckIssuer: true, JWTCheckAudience: true,
 		JWKSCacheSeconds: 300, JWKSStaleSeconds: 3600, JWTSkewSeconds: 30,
-		JWTSubjectClaim: "sub", JWTSubjectFormat: "plain", JWTRolesClaim: "roles", JWTScopeClaims: []string{"scope", "scopes"},
+		JWTSubjectClaim: "sub", JWTSubjectFormat: "plain", JWTRolesClaim: "roles", JWTScopeClaims: []string{"scope", "scopes", "scp"}, SubjectBinding: "bound",
 		MTLSHeader: "x-ssl-client-s-dn", MTLSVerifyHeader: "x-ssl-client-verify", MTLSCNPrefix: "CN=", MTLSSubjectFrom: "cn",
 		MTLSScopes: []string{"read", "write", "delete", "list"}, MTLSKind: "agent",
 		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "underscore",

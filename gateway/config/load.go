@@ -113,15 +113,11 @@ func (c *Config) decode(k *koanf.Koanf) []error {
 		if tag == "-" || !there {
 			continue
 		}
-		dec, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-			Result: v.Field(i).Addr().Interface(), WeaklyTypedInput: true, ZeroFields: true,
-			DecodeHook: mapstructure.ComposeDecodeHookFunc(trim, jsonText, seconds, commaList,
-				mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc()),
-		})
-		if err == nil {
-			err = dec.Decode(raw)
+		if issuers, ok := v.Field(i).Addr().Interface().(*[]Issuer); ok {
+			problems = append(problems, decodeIssuers(issuers, raw)...)
+			continue
 		}
-		if err != nil {
+		if err := decodeOne(v.Field(i), raw); err != nil {
 			// The value may be a secret, so it is not repeated.
 			problems = append(problems, fmt.Errorf("%s: not a %s", tag, kindName(t.Field(i).Type)))
 		}
@@ -139,4 +135,17 @@ func Changed(a, b Config) []string {
 		}
 	}
 	return names
+}
+
+// decodeOne writes one value into a field.
+func decodeOne(field reflect.Value, raw any) error {
+	dec, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		Result: field.Addr().Interface(), WeaklyTypedInput: true, ZeroFields: true,
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(trim, jsonText, seconds, commaList,
+			mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc()),
+	})
+	if err != nil {
+		return err
+	}
+	return dec.Decode(raw)
 }

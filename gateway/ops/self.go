@@ -36,14 +36,17 @@ type nothing struct{}
 func (*nothing) Target(op.At) (call.Resource, error) { return call.Resource{}, nil }
 
 type whoamiOut struct {
-	Subject         string   `json:"subject" jsonschema:"who you are"`
+	Subject         string   `json:"subject" jsonschema:"who you are here, as one segment of a path"`
+	RawSubject      string   `json:"raw_subject" jsonschema:"who you are to your issuer; the subject is made of it"`
 	Kind            string   `json:"kind" jsonschema:"agent, human or service"`
 	Tenant          string   `json:"tenant" jsonschema:"your tenant, empty for none"`
 	Issuer          string   `json:"issuer" jsonschema:"who vouches for you, empty for API keys"`
-	Roles           []string `json:"roles" jsonschema:"your roles"`
+	Roles           []string `json:"roles" jsonschema:"your roles, as your credential says them"`
+	Groups          []string `json:"groups" jsonschema:"your groups, as your credential says them"`
 	Scopes          []string `json:"scopes" jsonschema:"your scopes"`
 	OnBehalfOf      string   `json:"on_behalf_of" jsonschema:"who acts in your name, empty for nobody"`
-	AuthMethod      string   `json:"auth_method" jsonschema:"api_key, jwt or mtls"`
+	AuthMethod      string   `json:"auth_method" jsonschema:"what says who you are: api_key, jwt or mtls"`
+	Certificate     string   `json:"certificate" jsonschema:"SHA-256 of your client certificate in hex, empty for none; beside a key or a token it does not say who you are"`
 	VaultPathPrefix string   `json:"vault_path_prefix" jsonschema:"where your own secrets live"`
 }
 
@@ -51,8 +54,9 @@ func whoami(_ context.Context, s *vault.Session, _ nothing) (whoamiOut, error) {
 	c := s.Caller()
 	out := whoamiOut{
 		Subject: c.Subject, Kind: c.Kind, Tenant: c.Tenant, Issuer: c.Issuer,
+		RawSubject: c.RawSubject, Groups: slices.Concat([]string{}, c.Groups),
 		Roles: slices.Concat([]string{}, c.Roles), Scopes: slices.Concat([]string{}, c.Scopes),
-		AuthMethod: string(c.Method), VaultPathPrefix: c.Prefix.String(),
+		AuthMethod: string(c.Method), Certificate: c.CertFP, VaultPathPrefix: c.Prefix.String(),
 	}
 	if c.OnBehalfOf != nil {
 		out.OnBehalfOf = c.OnBehalfOf.Subject

@@ -31,7 +31,7 @@ func TuneGC() {
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 120 * time.Second
-	maxHeader     = 64 << 10
+	maxHeader     = 96 << 10         // a token of 64 KiB and other headers beside it
 	writeTimeout  = 20 * time.Second // in which a client takes 64 KiB of an answer, or anything over HTTP/2
 )
 
@@ -127,7 +127,7 @@ func (g *Server) listen(ctx context.Context) ([]listener, error) {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
 		s := &http.Server{
-			Handler: a.edge, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+			Handler: g.auth.Unpipelined(a.edge), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 			ErrorLog: g.logs.HTTPErrors(), HTTP2: http2Config(), Protocols: protocols(), ConnState: a.conns.state,
 		}
 		if i == 0 {

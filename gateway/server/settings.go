@@ -81,8 +81,9 @@ func authConfig(c config.Config, log *slog.Logger) auth.Config {
 	return auth.Config{
 		DefaultPrefix: BasePrefix(c), Loopback: c.Loopback(), PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies,
 		DenyListFile: c.DenyListFile, FailuresPerMinute: c.AuthFailures, Log: log,
-		APIKeys: auth.APIKeys{Enabled: c.APIKeyEnabled, JSON: c.APIKeysJSON, File: c.APIKeysFile},
-		JWT:     jwtConfig(c),
+		SharedSubjects: c.SubjectBinding == "shared",
+		APIKeys:        auth.APIKeys{Enabled: c.APIKeyEnabled, JSON: c.APIKeysJSON, File: c.APIKeysFile},
+		JWT:            jwtConfig(c),
 		TLS: cert.Listener{
 			CertFile: c.TLSCertFile, KeyFile: c.TLSKeyFile, ClientCAFile: c.TLSClientCAFile,
 			ClientAuth: c.TLSClientAuth, CRLFile: c.TLSCRLFile,
@@ -103,15 +104,35 @@ func jwtConfig(c config.Config) auth.JWT {
 	return auth.JWT{
 		Enabled: c.JWTEnabled, Secret: c.JWTSecret, JWKSFile: c.JWKSFile, JWKSURL: c.JWKSURL, Discovery: c.JWTDiscovery,
 		CacheFor: time.Duration(c.JWKSCacheSeconds) * time.Second, StaleFor: time.Duration(c.JWKSStaleSeconds) * time.Second,
-		RequireKID: c.JWTRequireKID, Issuer: c.JWTIssuer, Audiences: c.JWTAudience,
+		RequireKID: c.JWTRequireKID, Issuers: c.JWTIssuer, Audiences: c.JWTAudience,
 		AnyIssuer: !c.JWTCheckIssuer, AnyAudience: !c.JWTCheckAudience,
 		ClockSkew: time.Duration(c.JWTSkewSeconds) * time.Second, TrustDomains: c.JWTTrustDomains,
 		Claims: token.Claims{
 			Subject: c.JWTSubjectClaim, SPIFFE: c.JWTSubjectFormat == "spiffe", Under: c.JWTSPIFFEPath, Tenant: c.JWTTenantClaim,
 			Roles: c.JWTRolesClaim, Kind: c.JWTKindClaim, Scopes: c.JWTScopeClaims,
-			Pass: c.JWTClaimsToPolicy,
+			Pass: c.JWTClaimsToPolicy, DefaultScopes: c.JWTDefaultScopes,
 		},
+		More: moreIssuers(c.Issuers),
 	}
+}
+
+func moreIssuers(entries []config.Issuer) (out []auth.Issuer) {
+	for _, i := range entries {
+		template, fixed := i.Tenant, ""
+		if !strings.Contains(i.Tenant, "{") {
+			template, fixed = "", i.Tenant
+		}
+		out = append(out, auth.Issuer{
+			Names: i.Names, JWKSURL: i.JWKSURL, JWKSFile: i.JWKSFile, Discovery: i.Discovery,
+			Audiences: i.Audience, RequireKID: i.KeyIDs, TrustDomains: i.TrustDomains,
+			Claims: token.Claims{
+				Subject: i.Subject, SPIFFE: i.SubjectFormat == "spiffe", Under: i.SPIFFEPath, Tenant: template, FixedTenant: fixed,
+				Roles: i.RolesClaim, Groups: i.GroupsClaim, Kind: i.KindClaim, Default: i.Kind,
+				Scopes: i.ScopeClaims, DefaultScopes: i.DefaultScopes, ScopeMap: i.ScopeMap, Pass: i.ClaimsToPolicy,
+			},
+		})
+	}
+	return out
 }
 
 // PolicyKeys reads the key of signed archives, which has an id and a file; without

@@ -18,15 +18,16 @@ import (
 
 // PolicyName is the name of a caller's policy in Vault: the prefix and the
 // subject. Vault writes policy names in lower case, and subjects are not unique
-// across tenants, so what such a name would lose is added behind characters that
-// no subject has; two callers never share a policy.
+// across tenants, so what such a name would lose is added as a hash behind "~". A name
+// that has a "~" of its own gets one too, so none can look like another and its hash;
+// two callers never share a policy.
 func PolicyName(prefix, callerKey string) string {
 	tenant, subject, _ := strings.Cut(callerKey, "/")
 	name := subject
 	if tenant != "" {
 		name = tenant + ":" + subject
 	}
-	if lower := strings.ToLower(name); lower != name {
+	if lower := strings.ToLower(name); lower != name || strings.Contains(name, "~") {
 		sum := sha256.Sum256([]byte(name))
 		name = lower + "~" + hex.EncodeToString(sum[:8])
 	}
@@ -60,12 +61,16 @@ func (p Policies) Texts(subject string) map[string]string {
 func SubjectOf(prefix, name string) (tenant, subject string, ok bool) {
 	name, ok = strings.CutPrefix(name, prefix)
 	name, _, _ = strings.Cut(name, OwnMark)
+	if end := strings.LastIndexByte(name, '~'); end >= 0 {
+		sum := sha256.Sum256([]byte(name[:end]))
+		ok = ok && name[end+1:] == hex.EncodeToString(sum[:8]) // else there were capitals, and which cannot be told
+		name = name[:end]
+	}
 	tenant, subject, with := strings.Cut(name, ":")
 	if !with {
 		tenant, subject = "", tenant
 	}
-	ok = ok && subject != "" && !strings.Contains(name, "~") // what stood before that cannot be told
-	return tenant, subject, ok
+	return tenant, subject, ok && subject != ""
 }
 
 // names are the policies of a credential's tokens, none when it may do nothing.

@@ -37,6 +37,9 @@ func TestPolicyName(t *testing.T) {
 		"/App":        "mcp-agent-app~0c12bce0dc4b11ef",
 		"Acme/app":    "mcp-agent-acme:app~",
 		"/a@example.": "mcp-agent-a@example.",
+		// What looks like the name of App and its hash is another subject's.
+		"/app~0c12bce0dc4b11ef": "mcp-agent-app~0c12bce0dc4b11ef~",
+		"/repo~3aacme":          "mcp-agent-repo~",
 	}
 	seen := map[string]string{}
 	for key, want := range cases {

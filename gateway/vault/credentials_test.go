@@ -142,6 +142,20 @@ func TestPolicyOfNothing(t *testing.T) {
 	}
 }
 
+// TestSubjectOfAMappedName: a subject with "~" of its own is told from one whose
+// capitals are lost.
+func TestSubjectOfAMappedName(t *testing.T) {
+	for _, key := range []string{"/repo~3aacme", "acme/repo~3aacme", "/a~~0123", "/_~-~2e"} {
+		tenant, subject, ok := vault.SubjectOf("mcp-agent-", vault.PolicyName("mcp-agent-", key))
+		if !ok || tenant+"/"+subject != key {
+			t.Errorf("%s: got %s/%s, %v", key, tenant, subject, ok)
+		}
+	}
+	if _, _, ok := vault.SubjectOf("mcp-agent-", vault.PolicyName("mcp-agent-", "/Repo~3aacme")); ok {
+		t.Error("capitals were told")
+	}
+}
+
 func TestSubjectOf(t *testing.T) {
 	for name, want := range map[string]string{
 		"mcp-agent-app": "/app", "mcp-agent-acme:app": "acme/app", "mcp-agent-app+0123": "/app",

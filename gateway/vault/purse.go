@@ -40,8 +40,9 @@ func credentialOf(c *call.Caller) string {
 	for a := c.OnBehalfOf; a != nil; a = a.Next {
 		parts = append(parts, a.Kind, a.Subject)
 	}
-	parts = append(parts, "")
+	parts = append(parts, "", strconv.Itoa(len(c.Roles)))
 	parts = append(parts, slices.Sorted(slices.Values(c.Roles))...)
+	parts = append(parts, slices.Sorted(slices.Values(c.Groups))...)
 	var b strings.Builder
 	for _, p := range parts {
 		b.WriteString(strconv.Itoa(len(p)))

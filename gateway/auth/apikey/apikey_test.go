@@ -27,12 +27,41 @@ func open(t *testing.T, o apikey.Options) *apikey.Store {
 // mint makes a key and returns it.
 func mint(t *testing.T, file string, e apikey.Entry) string {
 	t.Helper()
-	var out bytes.Buffer
-	if err := apikey.Mint(&out, file, e); err != nil {
+	var out, notes bytes.Buffer
+	if err := apikey.Mint(&out, &notes, file, e); err != nil {
 		t.Fatal(err)
 	}
-	secret, _, _ := strings.Cut(out.String(), "\n")
+	secret, more, _ := strings.Cut(out.String(), "\n")
+	if more != "" || strings.Contains(notes.String(), secret) || !strings.Contains(notes.String(), "shown once") {
+		t.Errorf("got %d bytes behind the key, and the notes %q", len(more), notes.String())
+	}
 	return secret
+}
+
+// TestAMintedKeySaysWhenItWasMade: to the policy; one without the field is of unknown
+// age.
+func TestAMintedKeySaysWhenItWasMade(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys.yaml")
+	secret := mint(t, file, apikey.Entry{Subject: "a"})
+	c, err := open(t, apikey.Options{File: file}).Lookup(secret, time.Now())
+	if err != nil || time.Since(c.Created) > time.Hour || c.Created.IsZero() {
+		t.Errorf("got %v, %v", c, err)
+	}
+	old, err := open(t, apikey.Options{JSON: `{"one-key-of-the-agent-000001":"a"}`}).Lookup("one-key-of-the-agent-000001", time.Now())
+	if err != nil || !old.Created.IsZero() {
+		t.Errorf("got %v, %v", old, err)
+	}
+}
+
+// TestNamesThatAnOperatorGivesArePlain: none equals the mapped name of a token's
+// subject, and none is refused by Vault later on.
+func TestNamesThatAnOperatorGivesArePlain(t *testing.T) {
+	for _, subject := range []string{"a~3ab", "a..b", "a:b", "..", "a/b"} {
+		raw := fmt.Sprintf(`{"one-key-of-the-agent-000001":%q}`, subject)
+		if _, _, err := apikey.Open(apikey.Options{JSON: raw}); !errors.Is(err, rule.UnsafeName) {
+			t.Errorf("%s: got %v", subject, err)
+		}
+	}
 }
 
 func TestMintedKeyIsKnownByItsHashAlone(t *testing.T) {
@@ -80,7 +109,7 @@ func TestMintKeepsWhatIsInTheFile(t *testing.T) {
 			if want := 1 + strings.Count(old, "one"); s.Len() != want {
 				t.Errorf("got %d keys, want %d", s.Len(), want)
 			}
-			if err := apikey.Mint(&bytes.Buffer{}, file, apikey.Entry{Subject: "b"}); err == nil {
+			if err := apikey.Mint(&bytes.Buffer{}, &bytes.Buffer{}, file, apikey.Entry{Subject: "b"}); err == nil {
 				t.Error("a second key with the same id was made")
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -23,9 +24,11 @@ import (
 const Mark = "pck_"
 
 // Mint makes a key for an entry, adds the entry to a keys file and prints the key
-// to out, once. With an empty file it prints the entry as well, for somebody else
-// to add. An empty id becomes the subject; absent scopes become all four.
-func Mint(out io.Writer, file string, e Entry) error {
+// alone to out, once, so that `> key.txt` holds nothing else. What people want to
+// know goes to notes; with an empty file that is the entry as well, for somebody else
+// to add. An empty id becomes the subject; absent scopes become all four; the time is
+// noted as the key's creation.
+func Mint(out, notes io.Writer, file string, e Entry) error {
 	secret, hash, err := newSecret()
 	if err != nil {
 		return err
@@ -37,17 +40,24 @@ func Mint(out io.Writer, file string, e Entry) error {
 	if e.Scopes == nil {
 		e.Scopes = principal.AllScopes()
 	}
+	if e.Created.IsZero() {
+		e.Created = time.Now().UTC().Truncate(time.Second)
+	}
 	if _, err := e.key(call.Path{}); err != nil {
 		return err
 	}
+	note := fmt.Sprintf("%s has its hash.\n", file)
 	if file == "" {
-		return printEntry(out, secret, e)
+		note, err = asFile(e)
+	} else {
+		err = add(file, e)
 	}
-	if err := add(file, e); err != nil {
+	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%s\nThis is the key of %s (id %s). It is shown once and kept nowhere; %s has its hash.\n", secret, e.Subject, e.ID, file)
-	return err
+	_, err = fmt.Fprintln(out, secret)
+	_, noteErr := fmt.Fprintf(notes, "This is the key of %s (id %s). It is shown once and kept nowhere; %s", e.Subject, e.ID, note)
+	return errors.Join(err, noteErr)
 }
 
 func newSecret() (secret, hash string, err error) {
@@ -60,13 +70,10 @@ func newSecret() (secret, hash string, err error) {
 	return secret, "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
-func printEntry(out io.Writer, secret string, e Entry) error {
+// asFile is an entry as it has to stand in a keys file, with a word in front.
+func asFile(e Entry) (string, error) {
 	text, err := yaml.Marshal(File{Keys: []Entry{e}})
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "%s\nThis is the key of %s (id %s). It is shown once and kept nowhere. API_KEYS_FILE needs:\n\n%s", secret, e.Subject, e.ID, text)
-	return err
+	return fmt.Sprintf("API_KEYS_FILE needs:\n\n%s", text), err
 }
 
 // add appends an entry to a file. The file's comments stay; it is replaced as a

@@ -42,7 +42,7 @@ func parseJSON(o Options) (keys []*key, warnings []string, err error) {
 			id = fmt.Sprintf("%s.%d", id, n)
 		}
 		c := &call.Caller{Subject: e.subject, Scopes: principal.AllScopes(), Method: call.APIKey, KeyID: id}
-		if err := principal.Check(c, o.Base); err != nil {
+		if err := principal.CheckNamed(c, o.Base); err != nil {
 			errs = append(errs, fmt.Errorf("subject %q: %w", e.subject, err))
 		}
 		keys = append(keys, &key{id: id, hash: e.hash, caller: c})
@@ -148,7 +148,7 @@ func (e Entry) key(base call.Path) (*key, error) {
 			return nil, fmt.Errorf("prefix: %w", err)
 		}
 	}
-	if err := principal.Check(c, base); err != nil {
+	if err := principal.CheckNamed(c, base); err != nil {
 		return nil, err
 	}
 	return &key{id: e.ID, hash: hash, caller: c}, nil

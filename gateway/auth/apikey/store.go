@@ -34,6 +34,7 @@ type Store struct {
 type table struct {
 	byHash map[[sha256.Size]byte]*key
 	byID   map[string]*key
+	owned  map[string]bool // the principals, by Caller.Key
 }
 
 type key struct {
@@ -88,7 +89,7 @@ func (s *Store) Reload() (bool, error) {
 
 // put makes the table of the fixed keys and those of the file.
 func (s *Store) put(more []*key) error {
-	t := &table{map[[sha256.Size]byte]*key{}, map[string]*key{}}
+	t := &table{map[[sha256.Size]byte]*key{}, map[string]*key{}, map[string]bool{}}
 	for _, k := range append(slices.Clone(s.fixed), more...) {
 		if o := t.byHash[k.hash]; o != nil {
 			return fmt.Errorf("keys %s and %s are the same key", o.id, k.id)
@@ -97,19 +98,16 @@ func (s *Store) put(more []*key) error {
 			return fmt.Errorf("key id %s is used twice", k.id)
 		}
 		k.used = metrics.GetOrCreateGauge("portcullis_auth_api_key_last_used_seconds{key="+strconv.Quote(k.id)+"}", nil)
-		t.byHash[k.hash], t.byID[k.id] = k, k
+		t.byHash[k.hash], t.byID[k.id], t.owned[k.caller.Key()] = k, k, true
 	}
 	s.keys.Store(t)
 	return nil
 }
 
 // Lookup returns the caller of a key. The caller is shared: copy it to change it.
-// The key is found by its hash, and the hash compared in constant time, so the
-// time taken says nothing about keys that exist.
 func (s *Store) Lookup(presented string, now time.Time) (*call.Caller, error) {
-	h := sha256.Sum256([]byte(presented))
-	k := s.keys.Load().byHash[h]
-	if k == nil || subtle.ConstantTimeCompare(k.hash[:], h[:]) != 1 {
+	k := s.find(presented)
+	if k == nil {
 		return nil, rule.UnknownKey
 	}
 	if k.expired(now) {
@@ -118,6 +116,23 @@ func (s *Store) Lookup(presented string, now time.Time) (*call.Caller, error) {
 	k.used.Set(float64(now.Unix()))
 	return k.caller, nil
 }
+
+// Has reports whether a text is one of the keys, expired or not.
+func (s *Store) Has(presented string) bool { return s.find(presented) != nil }
+
+// find returns a key by its hash, and compares that in constant time, so the time
+// taken says nothing about keys that exist.
+func (s *Store) find(presented string) *key {
+	h := sha256.Sum256([]byte(presented))
+	k := s.keys.Load().byHash[h]
+	if k == nil || subtle.ConstantTimeCompare(k.hash[:], h[:]) != 1 {
+		return nil
+	}
+	return k
+}
+
+// Owns reports whether a key of the store names the principal.
+func (s *Store) Owns(principal string) bool { return s.keys.Load().owned[principal] }
 
 // Valid reports whether the key that a caller came with is still good for the
 // same caller.

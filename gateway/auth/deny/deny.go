@@ -110,7 +110,7 @@ func (l *List) Add(e Entry) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held = append(l.held, e)
+	l.held = append(l.held, e.mapped())
 	l.rebuild()
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"portcullis/gateway/auth/principal"
 	"portcullis/gateway/call"
 )
 
@@ -46,15 +47,18 @@ func (e Entry) check() error {
 	if len(e.names()) == 0 {
 		return errors.New("names no subject, key_id, token_id or cert_serial")
 	}
-	for what, s := range map[string]string{"subject": e.Subject, "tenant": e.Tenant} {
-		if s == "" {
-			continue
-		}
-		if _, err := call.ParseSubject(s); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
+	return nil
+}
+
+// mapped gives subject and tenant the form that callers have: an entry may name them
+// as the issuer does.
+func (e Entry) mapped() Entry {
+	for _, s := range []*string{&e.Subject, &e.Tenant} {
+		if _, err := call.ParseSubject(*s); err != nil && *s != "" {
+			*s = principal.Segment(*s)
 		}
 	}
-	return nil
+	return e
 }
 
 // parse reads the lines. The entries of good lines are returned beside an error
@@ -77,7 +81,7 @@ func parse(data []byte) ([]Entry, error) {
 			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
 			continue
 		}
-		entries = append(entries, e)
+		entries = append(entries, e.mapped())
 	}
 	return entries, errors.Join(errs...)
 }
@@ -88,7 +92,7 @@ func Append(path string, e Entry) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	line, err := json.Marshal(e)
+	line, err := json.Marshal(e.mapped())
 	if err != nil {
 		return err
 	}

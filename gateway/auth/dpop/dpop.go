@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -26,22 +25,16 @@ const (
 	Ahead = 10 * time.Second
 )
 
-// maxProofs bounds the proofs that are remembered. When it is reached proofs are
-// refused, because a forgotten one could be used again.
-const maxProofs = 1 << 17
-
 // Checker checks proofs. It is safe for concurrent use.
 type Checker struct {
-	seen func(id string, until time.Time) (bool, error)
+	own    *memory
+	shared func(id string, until time.Time) (bool, error) // nil for none
 }
 
-// New makes a checker. Seen remembers proofs and reports whether it knew one
-// already; nil for a memory of this process.
+// New makes a checker. Seen remembers proofs for all replicas and reports whether it
+// knew one already; nil for a memory of this process alone.
 func New(seen func(id string, until time.Time) (bool, error)) *Checker {
-	if seen == nil {
-		seen = (&memory{now: time.Now}).seen
-	}
-	return &Checker{seen}
+	return &Checker{&memory{now: time.Now}, seen}
 }
 
 // Request is what a proof has to be made for.
@@ -51,6 +44,7 @@ type Request struct {
 	URL    string // as the caller knows it, without query
 	Token  string
 	JKT    string // thumbprint that the token is bound to
+	Owner  string // the caller, by whom proofs are bounded
 }
 
 // FromHTTP takes what concerns a proof from a request. Base is the gateway's
@@ -75,11 +69,20 @@ func (c *Checker) Check(r Request, now time.Time) error {
 	if made.Before(now.Add(-Age)) || made.After(now.Add(Ahead)) {
 		return rule.ProofTime
 	}
-	known, err := c.seen(r.JKT+"."+jti, made.Add(Age))
-	if err != nil {
-		return fmt.Errorf("%w: %w", rule.ProofReplay, err)
+	return c.once(r, jti, made.Add(Age))
+}
+
+// once refuses a proof that was used before. The memory of this process is asked
+// even when replicas share another one: it bounds what one caller can write there.
+func (c *Checker) once(r Request, jti string, until time.Time) error {
+	id := r.JKT + "." + jti
+	if err := c.own.note(r.Owner, id); err != nil || c.shared == nil {
+		return err
 	}
-	if known {
+	switch known, err := c.shared(id, until); {
+	case err != nil:
+		return fmt.Errorf("%w: %w", rule.ProofStore, err)
+	case known:
 		return rule.ProofReplay
 	}
 	return nil
@@ -164,34 +167,4 @@ func path(u *url.URL) string {
 		return p
 	}
 	return "/"
-}
-
-// memory remembers proofs until they are too old to be used. It keeps two
-// generations, so that forgetting costs nothing.
-type memory struct {
-	now func() time.Time
-
-	mu         sync.Mutex // guards the rest
-	young, old map[string]struct{}
-	turn       time.Time // when young becomes old
-}
-
-func (m *memory) seen(id string, _ time.Time) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := m.now()
-	if m.young == nil || !now.Before(m.turn) {
-		m.young, m.old = map[string]struct{}{}, m.young
-		m.turn = now.Add(Age + Ahead)
-	}
-	_, a := m.young[id]
-	_, b := m.old[id]
-	if a || b {
-		return true, nil
-	}
-	if len(m.young) >= maxProofs {
-		return false, fmt.Errorf("%d proofs are remembered already", maxProofs)
-	}
-	m.young[id] = struct{}{}
-	return false, nil
 }

@@ -67,8 +67,30 @@ func TestAProofIsUsedOnceHoweverLongItIsFresh(t *testing.T) {
 
 func TestASharedMemoryThatFailsRefuses(t *testing.T) {
 	c := dpop.New(func(string, time.Time) (bool, error) { return false, errors.New("store away") })
-	if err := c.Check(request(authtest.NewKey("ES256", ""), "token", nil), time.Now()); !errors.Is(err, rule.ProofReplay) {
+	if err := c.Check(request(authtest.NewKey("ES256", ""), "token", nil), time.Now()); !errors.Is(err, rule.ProofStore) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestAFullMemoryOfProofsIsSharedEvenly: many that flood together do not use up what
+// another caller needs.
+func TestAFullMemoryOfProofsIsSharedEvenly(t *testing.T) {
+	c := dpop.New(nil)
+	refused := 0
+	for flooder := range 20 {
+		for i := range 9000 {
+			if err := c.Note(fmt.Sprint("flooder", flooder), fmt.Sprint(flooder, " ", i)); errors.Is(err, rule.ProofFlood) {
+				refused++
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("nobody was refused")
+	}
+	for i := range 2000 {
+		if err := c.Note("usual", fmt.Sprint(i)); err != nil {
+			t.Fatalf("proof %d of another caller: %v", i, err)
+		}
 	}
 }
 

@@ -92,11 +92,11 @@ func discover(ctx context.Context, c *http.Client, issuer string) (string, error
 		Issuer  string `json:"issuer"`
 		JWKSURI string `json:"jwks_uri"`
 	}
-	if err := json.Unmarshal(data, &doc); err != nil {
+	if err := json.Unmarshal(trimBOM(data), &doc); err != nil {
 		return "", errors.New("the discovery document is not JSON")
 	}
 	if doc.Issuer != issuer {
-		return "", fmt.Errorf("the discovery document is of issuer %q", doc.Issuer)
+		return "", fmt.Errorf("the discovery document is of issuer %q, not of %q: configure the issuer exactly as the document writes it", doc.Issuer, issuer)
 	}
 	if err := CheckURL(doc.JWKSURI); err != nil {
 		return "", fmt.Errorf("jwks_uri: %w", err)

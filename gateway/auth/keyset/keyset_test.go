@@ -72,14 +72,14 @@ func TestAnUnknownKeyIsFetched(t *testing.T) {
 	old, next := authtest.NewKey("ES256", "old"), authtest.NewKey("ES256", "next")
 	i := issuer(t, old)
 	s := source(t, keyset.Options{URL: i.JWKSURL()})
-	if _, _, err := s.Find(t.Context(), token(t, old)); err != nil {
+	if _, _, err := s.Verify(t.Context(), token(t, old), keyset.Patient); err != nil {
 		t.Fatal(err)
 	}
 	i.Publish(next)
-	if _, _, err := s.Find(t.Context(), token(t, next)); err != nil {
+	if _, _, err := s.Verify(t.Context(), token(t, next), keyset.Patient); err != nil {
 		t.Errorf("the new key: %v", err)
 	}
-	if _, _, err := s.Find(t.Context(), token(t, old)); !errors.Is(err, rule.KeyID) {
+	if _, _, err := s.Verify(t.Context(), token(t, old), keyset.Patient); !errors.Is(err, rule.KeyID) {
 		t.Errorf("the old key after its removal: got %v", err)
 	}
 }
@@ -88,11 +88,11 @@ func TestDiscovery(t *testing.T) {
 	k := authtest.NewKey("ES256", "k")
 	i := issuer(t, k)
 	s := source(t, keyset.Options{Issuer: i.URL})
-	if _, _, err := s.Find(t.Context(), token(t, k)); err != nil {
+	if _, _, err := s.Verify(t.Context(), token(t, k), keyset.Patient); err != nil {
 		t.Error(err)
 	}
 	other := source(t, keyset.Options{Issuer: i.URL + "/"}) // not the name that the document gives
-	if _, _, err := other.Find(t.Context(), token(t, k)); !errors.Is(err, rule.KeyID) {
+	if _, _, err := other.Verify(t.Context(), token(t, k), keyset.Patient); !errors.Is(err, rule.KeyID) {
 		t.Errorf("another issuer's document: got %v", err)
 	}
 }
@@ -114,7 +114,7 @@ func TestAStormOfUnknownKeysIsOneFetch(t *testing.T) {
 		forger.KID = fmt.Sprintf("made-up-%d", n)
 		tok := token(t, forger)
 		wg.Go(func() {
-			if _, _, err := s.Find(t.Context(), tok); !errors.Is(err, rule.KeyID) {
+			if _, _, err := s.Verify(t.Context(), tok, keyset.Patient); !errors.Is(err, rule.KeyID) {
 				t.Errorf("got %v, want %s", err, rule.KeyID)
 			}
 		})
@@ -159,7 +159,7 @@ func TestAnIssuerInTrouble(t *testing.T) {
 			i.Answer(answer)
 			now.add(60 * time.Minute)
 			s.Refresh(t.Context())
-			if _, _, err := s.Find(t.Context(), token(t, k)); err != nil {
+			if _, _, err := s.Verify(t.Context(), token(t, k), keyset.Patient); err != nil {
 				t.Errorf("within the time: %v", err)
 			}
 			now.add(2 * time.Minute)
@@ -167,7 +167,7 @@ func TestAnIssuerInTrouble(t *testing.T) {
 				t.Error("after the time the keys still count")
 			}
 			i.Answer(nil)
-			if _, _, err := s.Find(t.Context(), token(t, k)); err != nil {
+			if _, _, err := s.Verify(t.Context(), token(t, k), keyset.Patient); err != nil {
 				t.Errorf("with the issuer back: %v", err)
 			}
 		})
@@ -194,14 +194,14 @@ func TestASlowIssuerKeepsNobodyWaiting(t *testing.T) {
 		s.Refresh(t.Context())
 		slow.Store(true)
 		start := time.Now()
-		if _, _, err := s.Find(t.Context(), unknown); !errors.Is(err, rule.KeyID) {
+		if _, _, err := s.Verify(t.Context(), unknown, keyset.Patient); !errors.Is(err, rule.KeyID) {
 			t.Errorf("an unknown key: got %v", err)
 		}
 		if d := time.Since(start); d != keyset.Patience || d >= time.Second {
 			t.Errorf("it took %v, want %v", d, keyset.Patience)
 		}
 		start = time.Now()
-		if _, _, err := s.Find(t.Context(), known); err != nil || time.Since(start) != 0 {
+		if _, _, err := s.Verify(t.Context(), known, keyset.Patient); err != nil || time.Since(start) != 0 {
 			t.Errorf("a known key while a fetch hangs: %v after %v", err, time.Since(start))
 		}
 		<-time.After(time.Minute) // the fetch gives up
@@ -224,7 +224,7 @@ func TestUnknownKeysInARowAreFewFetches(t *testing.T) {
 		s.Refresh(t.Context())
 		start := time.Now()
 		for range 21 {
-			if _, _, err := s.Find(t.Context(), tok); !errors.Is(err, rule.KeyID) {
+			if _, _, err := s.Verify(t.Context(), tok, keyset.Patient); !errors.Is(err, rule.KeyID) {
 				t.Fatalf("got %v", err)
 			}
 		}
@@ -240,7 +240,7 @@ func TestAKeyIDThatMeansTwoKeysMeansNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k, err := set.Find(token(t, a)); !errors.Is(err, rule.KeyID) {
+	if k, err := set.Verify(token(t, a)); !errors.Is(err, rule.KeyID) {
 		t.Errorf("got %v, %v", k, err)
 	}
 }
@@ -312,14 +312,14 @@ func TestFileIsReadAgain(t *testing.T) {
 	if _, err := s.Reload(); err == nil {
 		t.Error("a broken file was accepted")
 	}
-	if _, _, err := s.Find(t.Context(), token(t, old)); err != nil {
+	if _, _, err := s.Verify(t.Context(), token(t, old), keyset.Patient); err != nil {
 		t.Errorf("after a broken file: %v", err)
 	}
 	write(authtest.JWKS(next))
 	if changed, err := s.Reload(); err != nil || !changed {
 		t.Errorf("got %v, %v", changed, err)
 	}
-	if _, _, err := s.Find(t.Context(), token(t, old)); !errors.Is(err, rule.KeyID) {
+	if _, _, err := s.Verify(t.Context(), token(t, old), keyset.Patient); !errors.Is(err, rule.KeyID) {
 		t.Errorf("the old key after its removal: got %v", err)
 	}
 	if _, err := keyset.New(keyset.Options{File: path + ".none"}); err == nil {

@@ -3,6 +3,7 @@
 package keyset
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func Parse(data []byte) (*Set, []string, error) {
 	var doc struct {
 		Keys *[]jsontext.Value `json:"keys"`
 	}
-	if err := json.Unmarshal(data, &doc); err != nil || doc.Keys == nil {
+	if err := json.Unmarshal(trimBOM(data), &doc); err != nil || doc.Keys == nil {
 		return nil, nil, errors.New("not a JSON web key set")
 	}
 	if len(*doc.Keys) > maxKeys {
@@ -56,6 +57,10 @@ func Parse(data []byte) (*Set, []string, error) {
 	return s, left, nil
 }
 
+// trimBOM takes a byte order mark away, which RFC 8259 section 8.1 lets a reader
+// ignore. Some tools write one in front of every file.
+func trimBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) }
+
 // digest is the same for the same keys, in whatever order and form they come: a
 // set that differs in nothing but these has not changed.
 func digest(keys []*jose.Key) [sha256.Size]byte {
@@ -67,10 +72,35 @@ func digest(keys []*jose.Key) [sha256.Size]byte {
 	return sha256.Sum256([]byte(strings.Join(names, "\n")))
 }
 
-// Find returns the one key for a token: the one with its key id, or, when it has
-// none, the only one that fits its algorithm. Errors are rules; rule.KeyID says
-// that a newer set might know the key.
-func (s *Set) Find(t *jose.Token) (*jose.Key, error) {
+// errUnnamed says that none of the keys without an id made a signature: a newer set
+// might have the one that did.
+var errUnnamed = errors.New("made by none of the keys without an id")
+
+// maxUnnamed bounds the keys without an id that are tried for one token.
+const maxUnnamed = 8
+
+// Verify checks the signature of a token and returns the key that made it. Errors
+// are rules; rule.KeyID says that a newer set might know the key.
+func (s *Set) Verify(t *jose.Token) (*jose.Key, error) {
+	k, err := s.named(t)
+	if err == nil {
+		return k, t.Verify(k)
+	}
+	unnamed := s.unnamed(t)
+	if len(unnamed) == 0 || !errors.Is(err, rule.KeyID) {
+		return nil, err
+	}
+	for _, k := range unnamed {
+		if t.Verify(k) == nil {
+			return k, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %w", rule.Signature, errUnnamed)
+}
+
+// named returns the one key for a token: the one with its key id, or, when it has
+// none, the only one that fits its algorithm.
+func (s *Set) named(t *jose.Token) (*jose.Key, error) {
 	var fits []*jose.Key
 	known := false
 	var misfit error
@@ -93,7 +123,22 @@ func (s *Set) Find(t *jose.Token) (*jose.Key, error) {
 	case known && t.HasKID:
 		return nil, misfit
 	}
-	return nil, fmt.Errorf("%w: no such key", rule.KeyID)
+	return nil, fmt.Errorf("%w: no such key among %d", rule.KeyID, len(s.keys))
+}
+
+// unnamed are the keys that a token can mean although it does not name them: a key
+// id is a hint (RFC 7515 section 4.1.4), and a set may have no ids at all. In a set
+// with ids, a token's id names its key and nothing else.
+func (s *Set) unnamed(t *jose.Token) (fits []*jose.Key) {
+	for _, k := range s.keys {
+		if k.KID != "" {
+			return nil
+		}
+		if k.Fits(t.Alg) == nil && len(fits) < maxUnnamed {
+			fits = append(fits, k)
+		}
+	}
+	return fits
 }
 
 // Has reports whether a key of that name is in the set.

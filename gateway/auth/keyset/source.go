@@ -22,6 +22,8 @@ const (
 	// Pause lies between two fetches that unknown keys cause and that bring nothing
 	// new, however many come.
 	Pause = 500 * time.Millisecond
+	// FrugalPause is Pause for addresses that have presented many bad tokens.
+	FrugalPause = 10 * time.Second
 	// maxAsks bounds the waits of one call.
 	maxAsks = 3
 	// retry lies between two fetches in the background while they go wrong.
@@ -32,7 +34,8 @@ const (
 type Options struct {
 	File     string
 	URL      string
-	Issuer   string // keys are found by discovery
+	Issuer   string // keys are found by discovery,
+	Discover bool   // which says so even when the issuer is empty
 	CacheFor time.Duration
 	StaleFor time.Duration
 	Client   *http.Client
@@ -51,6 +54,8 @@ type Source struct {
 	set   atomic.Pointer[Set]
 	good  atomic.Int64 // when the set was last confirmed, in unix nanoseconds
 	empty *Set         // stands in for a set that is too old
+
+	failed atomic.Pointer[error] // why the last fetch brought nothing, nil when it did not fail
 
 	mu     sync.Mutex // guards flight and asked
 	flight *flight    // the fetch that is under way, else nil
@@ -86,7 +91,7 @@ func New(o Options) (*Source, error) {
 	case o.URL != "":
 		s.fetch = func(ctx context.Context) ([]byte, error) { return get(ctx, o.Client, o.URL) }
 		return s, CheckURL(o.URL)
-	case o.Issuer != "":
+	case o.Issuer != "" || o.Discover:
 		s.fetch = s.discovered
 		return s, CheckURL(o.Issuer)
 	}
@@ -110,28 +115,54 @@ func (s *Source) Current(now time.Time) *Set {
 	return s.set.Load()
 }
 
-// Find returns the key for a token and the set that it is in. A key that is not
-// known is looked for at the issuer, once for any number of calls that ask
-// together.
-func (s *Source) Find(ctx context.Context, t *jose.Token) (*jose.Key, *Set, error) {
+// Effort says how much looking for a key that is not known is worth.
+type Effort int
+
+// The efforts.
+const (
+	// Patient looks for the key at the issuer, and waits for that.
+	Patient Effort = iota
+	// Frugal is for an address that has presented many bad tokens: the issuer is
+	// asked once in FrugalPause at most, and the call does not wait for the answer.
+	Frugal
+)
+
+// Verify checks the signature of a token and returns the key that made it, with the
+// set that the key is in. A key that is not known is looked for at the issuer, once
+// for any number of calls that ask together.
+func (s *Source) Verify(ctx context.Context, t *jose.Token, effort Effort) (*jose.Key, *Set, error) {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	again := s.fetch != nil
 	for asked := 0; ; asked++ {
 		set := s.Current(s.o.Now())
-		k, err := set.Find(t)
-		if !again || asked == maxAsks || !errors.Is(err, rule.KeyID) {
-			return k, set, err
+		k, err := set.Verify(t)
+		if err == nil || !again || asked == maxAsks || !unknown(err) {
+			return k, set, s.explain(err)
 		}
-		again = s.ask(ctx)
+		again = s.ask(ctx, effort)
 	}
+}
+
+// unknown reports whether another set of keys could verify what this one cannot.
+func unknown(err error) bool { return errors.Is(err, rule.KeyID) || errors.Is(err, errUnnamed) }
+
+// explain adds to the lack of a key why the issuer's keys could not be fetched.
+func (s *Source) explain(err error) error {
+	if why := s.failed.Load(); err != nil && why != nil && unknown(err) {
+		return fmt.Errorf("%w; the issuer's keys could not be fetched: %w", err, *why)
+	}
+	return err
 }
 
 // ask waits for a fetch and reports whether another may bring more: this one may
 // have begun before the issuer had the key. After one that an unknown key caused
 // and that brought nothing, more would be what a storm is made of.
-func (s *Source) ask(ctx context.Context) (again bool) {
-	f, wait := s.join()
+func (s *Source) ask(ctx context.Context, effort Effort) (again bool) {
+	f, wait := s.join(effort)
+	if effort == Frugal {
+		return false
+	}
 	if f == nil {
 		select {
 		case <-time.After(wait):
@@ -150,13 +181,17 @@ func (s *Source) ask(ctx context.Context) (again bool) {
 
 // join returns the fetch that is under way, or starts one, or says how long to
 // wait before one may start.
-func (s *Source) join() (*flight, time.Duration) {
+func (s *Source) join(effort Effort) (*flight, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flight != nil {
 		return s.flight, 0
 	}
-	if wait := Pause - time.Since(s.asked); wait > 0 {
+	pause := Pause
+	if effort == Frugal {
+		pause = FrugalPause
+	}
+	if wait := pause - time.Since(s.asked); wait > 0 {
 		return nil, wait
 	}
 	s.asked = time.Now()
@@ -186,10 +221,14 @@ func (s *Source) start(asked bool) *flight {
 // refresh fetches the keys. An error leaves those that are known.
 func (s *Source) refresh(ctx context.Context) (bool, error) {
 	data, err := s.fetch(ctx)
-	if err != nil {
-		return false, err
+	changed := false
+	if err == nil {
+		changed, err = s.put(data)
 	}
-	return s.put(data)
+	if s.failed.Store(nil); err != nil {
+		s.failed.Store(&err)
+	}
+	return changed, err
 }
 
 func (s *Source) put(data []byte) (bool, error) {
@@ -204,6 +243,9 @@ func (s *Source) put(data []byte) (bool, error) {
 	s.set.Store(next)
 	return true, nil
 }
+
+// FromFile reports whether the keys are read from a file.
+func (s *Source) FromFile() bool { return s.file != nil }
 
 // Reload reads the file again if it has changed. It does nothing for keys that
 // are fetched.

@@ -1,24 +1,30 @@
-// Package principal turns what a credential says into names: only safe ones pass,
-// and two identities never become one. Subjects, tenants and roles end up in
-// Vault paths and policy names, so everything that could mean something there is
-// refused at authentication.
+// Package principal turns what a credential says into names, and two identities
+// never become one. Subjects and tenants end up in Vault paths and policy names, so
+// each is one safe segment. Roles and groups are for the policy alone and may be any
+// text.
 package principal
 
 import (
 	"fmt"
+	"slices"
 
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
 )
 
-// MaxScopes and MaxRoles bound what one credential may carry.
+// Bounds of what one credential may carry. MaxRoles is for roles and for groups;
+// MaxListBytes is for both and the scopes together, in bytes.
 const (
-	MaxScopes = 64
-	MaxRoles  = 64
+	MaxScopes    = 256
+	MaxRoles     = 2048
+	MaxListBytes = 64 << 10
 )
 
 // AllScopes are the scopes that the gateway's own operations know.
 func AllScopes() []string { return []string{"read", "write", "delete", "list"} }
+
+// Ours reports whether a scope is one of them.
+func Ours(scope string) bool { return slices.Contains(AllScopes(), scope) }
 
 // Check holds a caller to the rules of names and sets its prefix when it has none.
 func Check(c *call.Caller, base call.Path) error {
@@ -48,17 +54,33 @@ func Check(c *call.Caller, base call.Path) error {
 	return nil
 }
 
+// CheckNamed is Check for names that an operator or a CA gives: they must be plain,
+// so that none equals the mapped name of somebody else.
+func CheckNamed(c *call.Caller, base call.Path) error {
+	if !Plain(c.Subject) {
+		return fmt.Errorf("%w: subject: want 1 to %d letters, digits, '_', '-', '@' or single dots", rule.UnsafeName, call.MaxName)
+	}
+	if c.Tenant != "" && !Plain(c.Tenant) {
+		return fmt.Errorf("%w: tenant", rule.UnsafeName)
+	}
+	return Check(c, base)
+}
+
 // ValidKind reports whether k is a kind of caller.
 func ValidKind(k string) bool { return k == "agent" || k == "human" || k == "service" }
 
 func checkLists(c *call.Caller) error {
-	if len(c.Roles) > MaxRoles || len(c.Scopes) > MaxScopes {
-		return fmt.Errorf("%w: too many roles or scopes", rule.UnsafeName)
+	if len(c.Roles) > MaxRoles || len(c.Groups) > MaxRoles || len(c.Scopes) > MaxScopes {
+		return fmt.Errorf("%w: more than %d roles or groups, or %d scopes", rule.TooMany, MaxRoles, MaxScopes)
 	}
-	for _, r := range c.Roles {
-		if _, err := call.ParseSubject(r); err != nil {
-			return fmt.Errorf("%w: role", rule.UnsafeName)
+	size := 0
+	for _, list := range [][]string{c.Roles, c.Groups, c.Scopes} {
+		for _, s := range list {
+			size += len(s)
 		}
+	}
+	if size > MaxListBytes {
+		return fmt.Errorf("%w: roles, groups and scopes of more than %d bytes", rule.TooMany, MaxListBytes)
 	}
 	for _, s := range c.Scopes {
 		if !ValidScope(s) {

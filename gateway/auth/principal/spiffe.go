@@ -41,8 +41,8 @@ func NewSPIFFE(under string, domains []string) (SPIFFE, error) {
 	return m, errors.Join(errs...)
 }
 
-// Parse returns the tenant and the subject of an id (SPIFFE-ID section 2). The
-// names still have to pass Check.
+// Parse returns the tenant and the subject of an id (SPIFFE-ID section 2), both as
+// they stand in it.
 func (m SPIFFE) Parse(id string) (tenant, subject string, err error) {
 	rest, ok := strings.CutPrefix(id, "spiffe://")
 	if !ok || len(id) > 2048 {
@@ -62,6 +62,9 @@ func (m SPIFFE) Parse(id string) (tenant, subject string, err error) {
 	}
 	if path == "" || strings.ContainsAny(path, "/?#%") {
 		return "", "", fmt.Errorf("%w: want one segment below the configured path", rule.SPIFFE)
+	}
+	if !Plain(tenant) || !Plain(path) {
+		return "", "", fmt.Errorf("%w: trust domain or last segment", rule.UnsafeName)
 	}
 	return tenant, path, nil
 }

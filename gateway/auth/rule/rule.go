@@ -1,8 +1,11 @@
 // Package rule names every rule that a credential can break. A refusal always
-// says which one, for the log and the tests; the caller never learns it.
+// says which one, for the log and the tests; the caller learns the Word of it.
 package rule
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // Rule is one reason to refuse a credential. It is an error, so that a cause is
 // added with fmt.Errorf("%w: ...", rule.X) and found with errors.Is.
@@ -14,6 +17,35 @@ func (r Rule) Error() string { return string(r) }
 func Of(err error) Rule {
 	r, _ := errors.AsType[Rule](err)
 	return r
+}
+
+// Word says to whoever presented the credential what to mend, in a word or two. It
+// helps nobody who forges: what a token claims is judged only when its signature is
+// good, and of a certificate or an unknown name no more is said than its kind.
+func (r Rule) Word() string {
+	for prefix, word := range words() {
+		if string(r) == prefix || strings.HasSuffix(prefix, ".") && strings.HasPrefix(string(r), prefix) {
+			return word
+		}
+	}
+	return ""
+}
+
+// words has a word for each rule, or for all rules that begin with a text that ends
+// in a dot. No rule has two.
+func words() map[string]string {
+	return map[string]string{
+		string(Ambiguous): "more than one credential", string(Scheme): "scheme", string(MethodOff): "method not accepted here",
+		string(Denied): "revoked", string(UnsafeName): "subject", string(SPIFFE): "subject", string(Taken): "subject taken",
+		string(BadScope): "scope", string(BadActor): "actor", string(BadKind): "kind", string(TooMany): "too many roles, groups or scopes",
+		string(UnknownKey): "unknown key", string(ExpiredKey): "expired",
+		string(TooLarge): "too large", string(Compact): "malformed", string(HeaderJSON): "malformed", string(PayloadJSON): "malformed",
+		string(Algorithm): "algorithm", string(KeyMismatch): "algorithm", string(Embedded): "embedded key", string(Critical): "critical header",
+		string(Type): "token type", string(KeyID): "unknown key", string(Signature): "signature",
+		string(NoExpiry): "no expiry", string(Expired): "expired", string(NotYet): "not yet valid", string(IssuedLater): "not yet valid",
+		string(Issuer): "issuer", string(Audience): "audience", string(NoSubject): "subject", string(ClaimType): "claim type", string(ClaimSize): "claim size",
+		"cnf.": "binding", "dpop.": "proof", "cert.": "certificate",
+	}
 }
 
 // Rules of presenting a credential.
@@ -28,7 +60,9 @@ const (
 
 // Rules of identities.
 const (
-	UnsafeName Rule = "name.unsafe" // subjects, tenants and roles become path segments: one safe segment only
+	UnsafeName Rule = "name.unsafe" // subjects and tenants become path segments: one safe segment only
+	TooMany    Rule = "name.many"   // roles, groups and scopes are bounded
+	Taken      Rule = "name.taken"  // the name belongs to another kind of credential or another issuer
 	SPIFFE     Rule = "name.spiffe" // SPIFFE-ID section 2: scheme, trust domain, path, nothing else
 	BadScope   Rule = "name.scope"  // RFC 6749 section 3.3: printable ASCII without quote and backslash
 	BadActor   Rule = "name.actor"  // RFC 8693 section 4.1: act is an object that names a subject
@@ -81,6 +115,8 @@ const (
 	ProofTime    Rule = "dpop.iat"
 	ProofToken   Rule = "dpop.ath"
 	ProofReplay  Rule = "dpop.jti"
+	ProofFlood   Rule = "dpop.flood" // one holder has made more proofs than are remembered of it
+	ProofStore   Rule = "dpop.store" // what remembers proofs for all replicas does not answer
 )
 
 // Rules of client certificates (RFC 5280, RFC 4514, RFC 6125).

@@ -14,67 +14,83 @@ import (
 const maxActors = 8
 
 // caller maps claims to a principal.
-func (v *Verifier) caller(b body) (*call.Caller, error) {
-	m := v.o.Claims
+func (i *issuer) caller(b body) (*call.Caller, error) {
+	m := i.Claims
 	c := &call.Caller{Method: call.JWT}
-	if err := v.identity(c, b); err != nil {
+	err := i.identity(c, b)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	if c.Kind, err = b.text(m.Kind); err != nil {
+	if c.Roles, err = b.names(m.Roles); err != nil {
 		return nil, err
 	}
-	if c.Roles, err = b.words(m.Roles, whole); err != nil {
+	if c.Groups, err = b.names(m.Groups); err != nil {
 		return nil, err
 	}
-	if c.Scopes, err = scopes(b, m.Scopes); err != nil {
+	if c.Scopes, err = i.scopes(b); err != nil {
 		return nil, err
 	}
-	for name, to := range map[string]*string{"iss": &c.Issuer, "jti": &c.TokenID} {
+	for name, to := range map[string]*string{"iss": &c.Issuer, "jti": &c.TokenID, m.Kind: &c.Kind} {
 		if *to, err = b.text(name); err != nil {
 			return nil, err
 		}
 	}
+	if c.Kind == "" {
+		c.Kind = m.Default
+	}
 	if act, ok := b["act"]; ok {
-		if c.OnBehalfOf, err = v.actor(act, c.Tenant, maxActors); err != nil {
+		if c.OnBehalfOf, err = i.actor(act, c.Tenant, maxActors); err != nil {
 			return nil, err
 		}
 	}
-	if c.Claims, err = pass(v.pass, b); err != nil {
+	if c.Claims, err = pass(i.pass, b); err != nil {
 		return nil, err
 	}
-	return c, principal.Check(c, v.o.Base)
+	return c, principal.Check(c, i.base)
 }
 
 // identity sets subject and tenant.
-func (v *Verifier) identity(c *call.Caller, b body) error {
-	m := v.o.Claims
-	sub, err := b.text(m.Subject)
-	if err != nil {
+func (i *issuer) identity(c *call.Caller, b body) (err error) {
+	if i.Claims.SPIFFE {
+		if c.RawSubject, err = b.text(i.Claims.Subject); err != nil {
+			return err
+		}
+		if c.RawSubject == "" {
+			return rule.NoSubject
+		}
+		c.Tenant, c.Subject, err = i.spiffe.Parse(c.RawSubject)
 		return err
 	}
-	if sub == "" {
-		return rule.NoSubject
-	}
-	if m.SPIFFE {
-		c.Tenant, c.Subject, err = v.spiffe.Parse(sub)
+	if c.RawSubject, err = i.subject.expand(b); err != nil {
 		return err
 	}
-	c.Subject = sub
-	if m.Tenant == "" {
+	c.Subject = principal.Segment(c.RawSubject)
+	if c.Tenant = i.Claims.FixedTenant; i.tenant == nil {
 		return nil
 	}
-	if c.Tenant, err = b.text(m.Tenant); err == nil && c.Tenant == "" {
-		err = fmt.Errorf("%w: no tenant", rule.UnsafeName)
+	tenant, err := i.tenant.expand(b)
+	if err != nil {
+		return fmt.Errorf("%w: no tenant: %v", rule.UnsafeName, err)
 	}
-	return err
+	c.Tenant = principal.Segment(tenant)
+	return nil
 }
 
 // scopes unites the scope claims: a string of words (RFC 6749 section 3.3), a
-// list, or both. Missing ones are no scopes.
-func scopes(b body, names []string) ([]string, error) {
-	out := []string{}
-	for _, name := range names {
+// list, or both. Missing ones are no scopes. Foreign names add those of the
+// gateway that they are mapped to; a token that then names none of the gateway's
+// has the default ones.
+func (i *issuer) scopes(b body) ([]string, error) {
+	out, seen := []string{}, map[string]bool{}
+	add := func(words []string) {
+		for _, w := range words {
+			if !seen[w] {
+				seen[w] = true
+				out = append(out, w)
+			}
+		}
+	}
+	for _, name := range i.Claims.Scopes {
 		words, err := b.words(name, func(s string) []string {
 			if s == "" {
 				return nil
@@ -84,48 +100,46 @@ func scopes(b body, names []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, w := range words {
-			if !slices.Contains(out, w) {
-				out = append(out, w)
-			}
-		}
+		add(words)
+	}
+	for _, w := range slices.Clone(out) {
+		add(i.Claims.ScopeMap[w])
+	}
+	if !slices.ContainsFunc(out, principal.Ours) {
+		add(i.Claims.DefaultScopes)
 	}
 	return out, nil
 }
 
 // actor reads the chain of those who act for the subject (RFC 8693 section 4.1).
-func (v *Verifier) actor(act any, tenant string, left int) (*call.Actor, error) {
+func (i *issuer) actor(act any, tenant string, left int) (*call.Actor, error) {
 	m, ok := act.(map[string]any)
-	sub, named := m["sub"].(string)
-	if !ok || !named || left == 0 {
+	raw, named := m["sub"].(string)
+	if !ok || !named || raw == "" || left == 0 {
 		return nil, rule.BadActor
 	}
-	raw := sub
-	if v.o.Claims.SPIFFE {
-		t, s, err := v.spiffe.Parse(sub)
+	a := &call.Actor{Subject: principal.Segment(raw), RawSubject: raw, Kind: i.actorKind(m)}
+	a.Issuer, _ = m["iss"].(string)
+	if i.Claims.SPIFFE {
+		t, s, err := i.spiffe.Parse(raw)
 		if err != nil || t != tenant {
 			return nil, fmt.Errorf("%w: not a SPIFFE id of the same trust domain", rule.BadActor)
 		}
-		sub = s
+		a.Subject = s
 	}
-	if _, err := call.ParseSubject(sub); err != nil {
-		return nil, fmt.Errorf("%w: not a safe name", rule.BadActor)
-	}
-	a := &call.Actor{Subject: sub, RawSubject: raw, Kind: v.actorKind(m)}
-	a.Issuer, _ = m["iss"].(string)
 	next, more := m["act"]
 	if !more {
 		return a, nil
 	}
 	var err error
-	a.Next, err = v.actor(next, tenant, left-1)
+	a.Next, err = i.actor(next, tenant, left-1)
 	return a, err
 }
 
 // actorKind is what the actor's own kind claim says, agent when it says nothing
 // that the gateway knows.
-func (v *Verifier) actorKind(act body) string {
-	if k, err := act.text(v.o.Claims.Kind); err == nil && principal.ValidKind(k) {
+func (i *issuer) actorKind(act body) string {
+	if k, err := act.text(i.Claims.Kind); err == nil && principal.ValidKind(k) {
 		return k
 	}
 	return "agent"

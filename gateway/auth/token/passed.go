@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"portcullis/gateway/auth/jose"
 	"portcullis/gateway/auth/rule"
 )
 
@@ -62,11 +63,33 @@ func pass(chosen []passed, b body) (map[string]any, error) {
 		if out == nil {
 			out = map[string]any{}
 		}
-		out[p.name] = v
+		out[p.name] = plain(v)
 	}
 	raw, err := json.Marshal(out)
 	if err != nil || len(raw) > maxPassedBytes {
 		return nil, fmt.Errorf("%w: more than %d bytes for the policy", rule.ClaimSize, maxPassedBytes)
 	}
 	return out, nil
+}
+
+// plain gives a claim JSON types alone: a whole number that float64 would round is
+// its text.
+func plain(v any) any {
+	switch v := v.(type) {
+	case jose.Digits:
+		return string(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = plain(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = plain(e)
+		}
+		return out
+	}
+	return v
 }

@@ -15,7 +15,7 @@ import (
 // TestChosenClaimsReachThePolicyInTheirOwnTypes: and nothing that was not chosen.
 func TestChosenClaimsReachThePolicyInTheirOwnTypes(t *testing.T) {
 	k := authtest.NewKey("HS256", "")
-	v := verifier(t, k, func(o *token.Options) {
+	v := verifier(t, k, func(o *token.Issuer) {
 		o.Claims.Pass = []string{"amr", "auth_time", "groups=/realm_access/roles", "nothing", "mfa", "none"}
 	})
 	got, err := v.Verify(t.Context(), k.Sign(authtest.Claims("bot", map[string]any{
@@ -39,7 +39,7 @@ func TestChosenClaimsReachThePolicyInTheirOwnTypes(t *testing.T) {
 
 func TestClaimsForThePolicyAreBounded(t *testing.T) {
 	k := authtest.NewKey("HS256", "")
-	v := verifier(t, k, func(o *token.Options) { o.Claims.Pass = []string{"groups"} })
+	v := verifier(t, k, func(o *token.Issuer) { o.Claims.Pass = []string{"groups"} })
 	for n, want := range map[int]error{10: nil, 3000: rule.ClaimSize} {
 		groups := strings.Split(strings.Repeat("g,", n), ",")
 		for i := range groups {
@@ -54,8 +54,8 @@ func TestClaimsForThePolicyAreBounded(t *testing.T) {
 
 func TestASettingForPassedClaimsThatCannotWorkIsRefused(t *testing.T) {
 	for _, entries := range [][]string{{"a", "a=/b"}, {"a="}, {"=/b"}, {"a b"}, {"1"}, strings.Split(strings.Repeat("a,", 40), ",")} {
-		o := token.Options{Secret: make([]byte, 32), Issuer: "i", Audiences: []string{"a"}, Claims: token.Claims{Pass: entries}}
-		if _, _, err := token.New(o); err == nil || !strings.Contains(err.Error(), "JWT_CLAIMS_TO_POLICY") {
+		i := token.Issuer{Secret: make([]byte, 32), Names: []string{"i"}, Audiences: []string{"a"}, Claims: token.Claims{Pass: entries}}
+		if _, _, err := token.New(token.Options{Issuers: []token.Issuer{i}}); err == nil || !strings.Contains(err.Error(), "JWT_CLAIMS_TO_POLICY") {
 			t.Errorf("%q: got %v", entries, err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestASettingForPassedClaimsThatCannotWorkIsRefused(t *testing.T) {
 // called it.
 func TestActorsKeepTheirKinds(t *testing.T) {
 	k := authtest.NewKey("HS256", "")
-	v := verifier(t, k, func(o *token.Options) { o.Claims.Kind = "kind" })
+	v := verifier(t, k, func(o *token.Issuer) { o.Claims.Kind = "kind" })
 	got, err := v.Verify(t.Context(), k.Sign(authtest.Claims("person", map[string]any{
 		"kind": "human", "act": map[string]any{
 			"sub": "tool", "kind": "service", "iss": "https://idp.test",

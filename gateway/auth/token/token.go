@@ -11,45 +11,26 @@ import (
 	"strings"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"portcullis/gateway/auth/jose"
 	"portcullis/gateway/auth/keyset"
-	"portcullis/gateway/auth/principal"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
 )
 
-// remembered bounds the tokens that are remembered.
-const remembered = 1 << 14
-
-// minSecret is the shortest HMAC secret on a listener that others can reach, in
-// bytes (RFC 7518 section 3.2).
-const minSecret = 32
-
 // Options are what a verifier goes by.
 type Options struct {
-	Secret       []byte         // of the HMAC algorithms, empty for none
-	Keys         *keyset.Source // of all other algorithms, nil for none
-	RequireKID   bool
-	Issuer       string
-	Audiences    []string // empty with AnyAudience only
-	AnyIssuer    bool
-	AnyAudience  bool
-	ClockSkew    time.Duration
-	Claims       Claims
-	TrustDomains []string
-	Base         call.Path
-	Loopback     bool // short secrets are accepted
+	Issuers   []Issuer
+	ClockSkew time.Duration
+	Base      call.Path // default prefix of callers
+	Loopback  bool      // short secrets are accepted
 }
 
 // Verifier verifies tokens. It is safe for concurrent use.
 type Verifier struct {
-	o      Options
-	secret *jose.Key
-	spiffe principal.SPIFFE
-	pass   []passed
-	cache  *lru.Cache[[sha256.Size]byte, *Verified]
+	byName   map[string]*issuer
+	byDomain map[string]*issuer // of SPIFFE ids in tokens without iss
+	any      *issuer            // takes what no other issuer is named for, nil for none
+	known    *memory
 }
 
 // Verified is what a good token says. It is immutable.
@@ -58,72 +39,130 @@ type Verified struct {
 	JKT    string // RFC 9449 section 6: thumbprint of the key that must prove itself, else empty
 	X5T    string // RFC 8705 section 3.1: hash of the certificate that must be there, else empty
 
-	set *keyset.Set // the keys that it was verified with, nil for the secret
+	issuer *issuer
+	set    *keyset.Set // the keys that it was verified with, nil for the secret
 }
+
+// Source says who vouched, as the issuer's entry has it.
+func (o *Verified) Source() string { return o.issuer.Source }
 
 // New checks the options; the error lists every problem. Warnings are for the
 // operator.
 func New(o Options) (v *Verifier, warnings []string, err error) {
-	o.Claims = o.Claims.withDefaults()
-	v = &Verifier{o: o}
+	v = &Verifier{byName: map[string]*issuer{}, byDomain: map[string]*issuer{}, known: newMemory()}
 	var errs []error
-	if len(o.Secret) > 0 {
-		warn, err := checkSecret(o.Secret, o.Loopback)
-		warnings, errs = append(warnings, warn...), append(errs, err)
-		v.secret = jose.Secret(o.Secret)
-	}
-	if o.Issuer == "" && !o.AnyIssuer {
-		errs = append(errs, errors.New("no issuer is configured"))
-	}
-	if len(o.Audiences) == 0 && !o.AnyAudience {
-		errs = append(errs, errors.New("no audience is configured"))
-	}
 	if o.ClockSkew < 0 || o.ClockSkew > 5*time.Minute {
 		errs = append(errs, errors.New("the clock skew must be 0 to 300 seconds"))
 	}
-	if o.AnyIssuer || o.AnyAudience {
-		warnings = append(warnings, "tokens of other issuers or for other audiences are accepted")
+	for n, i := range o.Issuers {
+		is, warn, err := newIssuer(i, o)
+		if err == nil {
+			err = v.add(is)
+		}
+		if err != nil && len(o.Issuers) > 1 {
+			err = fmt.Errorf("issuer %d (%s): %w", n+1, strings.Join(i.Names, ", "), err)
+		}
+		warnings, errs = append(warnings, warn...), append(errs, err)
 	}
-	spiffe, err := principal.NewSPIFFE(o.Claims.Under, o.TrustDomains)
-	v.spiffe = spiffe
-	chosen, passErr := parsePassed(o.Claims.Pass)
-	v.pass = chosen
-	cache, cacheErr := lru.New[[sha256.Size]byte, *Verified](remembered)
-	v.cache = cache
-	return v, warnings, errors.Join(append(errs, o.Claims.check(), err, passErr, cacheErr)...)
+	return v, warnings, errors.Join(errs...)
 }
 
-func checkSecret(s []byte, loopback bool) (warnings []string, err error) {
-	if strings.Contains(string(s), "-----BEGIN") {
-		return nil, errors.New("the HMAC secret is a PEM block; a public key is no secret")
+// add enters an issuer under everything that its tokens can name it by.
+func (v *Verifier) add(i *issuer) error {
+	for _, name := range i.Names {
+		if v.byName[name] != nil {
+			return fmt.Errorf("%q is the issuer of two entries, so its tokens could mean either", name)
+		}
+		v.byName[name] = i
 	}
-	if len(s) >= minSecret {
-		return nil, nil
+	if i.AnyIssuer {
+		if v.any != nil {
+			return errors.New("two entries take the tokens of any issuer")
+		}
+		v.any = i
 	}
-	if loopback {
-		return []string{fmt.Sprintf("the HMAC secret is shorter than %d bytes; only a loopback listener accepts it", minSecret)}, nil
+	if len(i.Names) > 0 || !i.Claims.SPIFFE {
+		return nil
 	}
-	return nil, fmt.Errorf("the HMAC secret is shorter than %d bytes, which only a loopback listener accepts", minSecret)
+	for domain := range i.spiffe.Tenants {
+		if v.byDomain[domain] != nil {
+			return fmt.Errorf("the trust domain %q is in two entries", domain)
+		}
+		v.byDomain[domain] = i
+	}
+	return nil
 }
 
 // Verify returns what a token says when it is good. Errors are rules.
 func (v *Verifier) Verify(ctx context.Context, raw string, now time.Time) (*Verified, error) {
+	if k := v.Known(raw, now); k != nil {
+		return k, nil
+	}
+	return v.VerifyNew(ctx, raw, now, keyset.Patient)
+}
+
+// Known returns what a token says that was verified before and would be again, nil
+// when there is no such token. It costs a hash.
+func (v *Verifier) Known(raw string, now time.Time) *Verified {
 	if len(raw) > jose.MaxBytes {
-		return nil, rule.TooLarge
+		return nil
 	}
 	sum := digest(raw)
-	if known, ok := v.cache.Get(sum); ok {
-		if v.stands(known, now) {
-			return known, nil
-		}
-		v.cache.Remove(sum)
+	k := v.known.get(sum)
+	if k == nil || v.stands(k, now) {
+		return k
 	}
-	fresh, err := v.verify(ctx, raw, now)
+	v.known.remove(sum)
+	return nil
+}
+
+// VerifyNew is Verify for a token that is not known. Effort says how much looking
+// for its key is worth.
+func (v *Verifier) VerifyNew(ctx context.Context, raw string, now time.Time, effort keyset.Effort) (*Verified, error) {
+	t, err := jose.Parse(raw)
 	if err != nil {
 		return nil, err
 	}
-	v.cache.Add(sum, fresh)
+	if t.Type != "" && t.Type != "jwt" && t.Type != "at+jwt" && t.Type != "jose" {
+		return nil, rule.Type
+	}
+	i, err := v.issuerOf(t.Claims)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := i.verify(ctx, t, now, effort)
+	if err != nil {
+		return nil, err
+	}
+	v.known.add(digest(raw), fresh, len(raw))
 	return fresh, nil
+}
+
+// issuerOf finds who must have signed a token: whom it names in iss, and for a
+// SPIFFE id without one its trust domain (JWT-SVID section 3).
+func (v *Verifier) issuerOf(b body) (*issuer, error) {
+	iss, named := b["iss"].(string)
+	if i := v.byName[iss]; named && i != nil {
+		return i, nil
+	}
+	if _, there := b["iss"]; !there {
+		sub, _ := b["sub"].(string)
+		domain, _, _ := strings.Cut(strings.TrimPrefix(sub, "spiffe://"), "/")
+		if i := v.byDomain[domain]; i != nil {
+			return i, nil
+		}
+	}
+	if v.any != nil {
+		return v.any, nil
+	}
+	return nil, fmt.Errorf("%w: not one of %d%s", rule.Issuer, len(v.byName), almost(v.names(), []string{iss}))
+}
+
+func (v *Verifier) names() (out []string) {
+	for name := range v.byName {
+		out = append(out, name)
+	}
+	return out
 }
 
 // digest is the SHA-256 of a token. Usual ones are copied to the stack, which is
@@ -135,72 +174,7 @@ func digest(raw string) [sha256.Size]byte {
 
 // stands reports whether what was verified before would be verified again.
 func (v *Verifier) stands(k *Verified, now time.Time) bool {
-	return now.Before(k.Caller.Expires) && (k.set == nil || k.set == v.o.Keys.Current(now))
-}
-
-func (v *Verifier) verify(ctx context.Context, raw string, now time.Time) (*Verified, error) {
-	t, err := jose.Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	if t.Type != "" && t.Type != "jwt" && t.Type != "at+jwt" {
-		return nil, rule.Type
-	}
-	if v.o.RequireKID && !t.HasKID {
-		return nil, fmt.Errorf("%w: missing", rule.KeyID)
-	}
-	key, set, err := v.key(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.Verify(key); err != nil {
-		return nil, err
-	}
-	out, err := v.read(t.Claims, now)
-	if err != nil {
-		return nil, err
-	}
-	out.Caller.KeyID, out.set = key.Name(), set
-	return out, nil
-}
-
-// key returns the key for a token's algorithm. The secret serves the HMAC
-// algorithms and nothing else, the published keys all others.
-func (v *Verifier) key(ctx context.Context, t *jose.Token) (*jose.Key, *keyset.Set, error) {
-	if jose.Symmetric(t.Alg) {
-		if v.secret == nil {
-			return nil, nil, fmt.Errorf("%w: no secret is configured", rule.Algorithm)
-		}
-		return v.secret, nil, nil
-	}
-	if v.o.Keys == nil {
-		return nil, nil, fmt.Errorf("%w: no key set is configured", rule.Algorithm)
-	}
-	return v.o.Keys.Find(ctx, t)
-}
-
-// read holds the claims of a verified token to the rules.
-func (v *Verifier) read(b body, now time.Time) (*Verified, error) {
-	issued, expires, err := b.dates(now, v.o.ClockSkew)
-	if err != nil {
-		return nil, err
-	}
-	iss, ok := b["iss"].(string)
-	if !v.o.AnyIssuer && (!ok || iss != v.o.Issuer) {
-		return nil, rule.Issuer
-	}
-	if !v.o.AnyAudience {
-		if err := b.audience(v.o.Audiences); err != nil {
-			return nil, err
-		}
-	}
-	c, err := v.caller(b)
-	if err != nil {
-		return nil, err
-	}
-	c.AuthTime, c.ProvedAt, c.Expires = issued, b.proved(), expires
-	out := &Verified{Caller: c}
-	return out, out.confirm(b)
+	return now.Before(k.Caller.Expires) && (k.set == nil || k.set == k.issuer.Keys.Current(now))
 }
 
 // confirm reads what the token is bound to (RFC 7800 section 3.1). A member that
@@ -231,10 +205,29 @@ func (o *Verified) confirm(b body) error {
 }
 
 // Valid reports whether the key that a caller's token was signed with is still
-// one of the issuer's.
+// one of its issuer's.
 func (v *Verifier) Valid(c *call.Caller, now time.Time) error {
-	if c.KeyID == "" || v.o.Keys == nil || v.o.Keys.Current(now).Has(c.KeyID) {
+	if c.KeyID == "" {
 		return nil
 	}
+	for _, i := range v.candidates(c.Issuer) {
+		if i.has(c.KeyID, now) {
+			return nil
+		}
+	}
 	return fmt.Errorf("%w: its key is gone", rule.KeyID)
+}
+
+// candidates are the issuers that can have vouched for a caller.
+func (v *Verifier) candidates(name string) (out []*issuer) {
+	if i := v.byName[name]; i != nil {
+		return []*issuer{i}
+	}
+	for _, i := range v.byDomain {
+		out = append(out, i)
+	}
+	if v.any != nil {
+		out = append(out, v.any)
+	}
+	return out
 }

@@ -12,13 +12,13 @@ import (
 	"portcullis/gateway/auth/token"
 )
 
-func verifier(t testing.TB, k authtest.Key, change func(*token.Options)) *token.Verifier {
+func verifier(t testing.TB, k authtest.Key, change func(*token.Issuer)) *token.Verifier {
 	t.Helper()
-	o := token.Options{Secret: k.Private.([]byte), Issuer: "mcp-auth", Audiences: []string{"mcp-agents"}, ClockSkew: 30 * time.Second}
+	i := token.Issuer{Secret: k.Private.([]byte), Names: []string{"mcp-auth"}, Audiences: []string{"mcp-agents"}}
 	if change != nil {
-		change(&o)
+		change(&i)
 	}
-	v, _, err := token.New(o)
+	v, _, err := token.New(token.Options{Issuers: []token.Issuer{i}, ClockSkew: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,11 +65,11 @@ func TestARememberedTokenEnds(t *testing.T) {
 func TestChecksCanBeSwitchedOff(t *testing.T) {
 	k := authtest.NewKey("HS256", "")
 	tok := k.Sign(authtest.Claims("bot", map[string]any{"iss": "other", "aud": nil}))
-	v := verifier(t, k, func(o *token.Options) { o.AnyIssuer, o.AnyAudience = true, true })
+	v := verifier(t, k, func(o *token.Issuer) { o.AnyIssuer, o.AnyAudience = true, true })
 	if _, err := v.Verify(t.Context(), tok, time.Now()); err != nil {
 		t.Error(err)
 	}
-	v = verifier(t, k, func(o *token.Options) { o.RequireKID = true })
+	v = verifier(t, k, func(o *token.Issuer) { o.RequireKID = true })
 	if _, err := v.Verify(t.Context(), k.Sign(authtest.Claims("bot", nil)), time.Now()); !errors.Is(err, rule.KeyID) {
 		t.Errorf("without the required key id: got %v", err)
 	}
@@ -103,7 +103,9 @@ func FuzzClaims(f *testing.F) {
 
 func Example() {
 	k := authtest.NewKey("HS256", "")
-	v, _, err := token.New(token.Options{Secret: k.Private.([]byte), Issuer: "mcp-auth", Audiences: []string{"mcp-agents"}})
+	v, _, err := token.New(token.Options{Issuers: []token.Issuer{
+		{Secret: k.Private.([]byte), Names: []string{"mcp-auth"}, Audiences: []string{"mcp-agents"}},
+	}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -118,5 +120,5 @@ func Example() {
 	}
 	// Output:
 	// build-bot [read list]
-	// name.unsafe: subject
+	// _~-~2e~2e~2fvictim [read list]
 }
