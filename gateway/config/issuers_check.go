@@ -106,17 +106,21 @@ func (i Issuer) judgeName(name string, warn func(string, ...any)) {
 	if p.unscoped && len(i.DefaultScopes) == 0 && len(i.ScopeMap) == 0 {
 		warn("tokens of %s carry none of the gateway's scopes: without default_scopes (JWT_DEFAULT_SCOPES) every call is refused with insufficient_scope", p.name)
 	}
-	if p.audience != nil {
-		for _, a := range i.Audience {
-			if hint := p.audience(a); hint != "" {
-				warn("audience %s: %s", a, hint)
-			}
-		}
-	}
+	i.judgeAudience(p, warn)
 	if p.noDiscovery != "" && i.Discovery {
 		warn("issuer %s: %s", name, p.noDiscovery)
 	}
 	if p.subject != "" && strings.Trim(cmp.Or(i.Subject, "sub"), "{}") == "sub" {
 		warn("subject: %s", p.subject)
+	}
+}
+
+// judgeAudience warns when none of the audiences can be in a token of the provider.
+func (i Issuer) judgeAudience(p provider, warn func(string, ...any)) {
+	if p.audience == nil || slices.ContainsFunc(i.Audience, func(a string) bool { return p.audience(a) == "" }) {
+		return
+	}
+	for _, a := range i.Audience {
+		warn("audience %s: %s", a, p.audience(a))
 	}
 }

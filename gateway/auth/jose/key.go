@@ -53,6 +53,12 @@ func ParseKey(raw []byte) (*Key, error) {
 	if json.Unmarshal(raw, &dup) != nil {
 		return nil, errors.New("not a JSON object without duplicate names")
 	}
+	if dup["use"] == "jwt-svid" { // SPIFFE trust bundles, section 4.2.2: a key for JWT-SVIDs
+		delete(dup, "use")
+		if raw, _ = json.Marshal(dup); len(raw) == 0 {
+			return nil, errors.New("not a JSON web key")
+		}
+	}
 	k, err := jwk.ParseKey(raw)
 	if err != nil {
 		return nil, errors.New("not a JSON web key") // the cause could quote a private key

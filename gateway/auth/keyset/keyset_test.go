@@ -347,3 +347,47 @@ func Example() {
 	// Output:
 	// 1 [key 2: a symmetric key] <nil>
 }
+
+// TestKeySetsAsOthersWriteThem: with a byte order mark, without key ids, and with the
+// use that SPIFFE gives.
+func TestKeySetsAsOthersWriteThem(t *testing.T) {
+	k, other := authtest.NewKey("ES256", "id"), authtest.NewKey("ES256", "")
+	bare := authtest.Key{Alg: "ES256", Private: k.Private}
+	for name, c := range map[string]struct {
+		set  []byte
+		want error
+	}{
+		"byte order mark":        {append([]byte("\xef\xbb\xbf"), authtest.JWKS(k)...), nil},
+		"one key without id":     {authtest.JWKS(bare), nil},
+		"several without ids":    {authtest.JWKS(other, bare), nil},
+		"use of SPIFFE":          {bytes.ReplaceAll(authtest.JWKS(k), []byte(`"sig"`), []byte(`"jwt-svid"`)), nil},
+		"none of several":        {authtest.JWKS(other), rule.Signature},
+		"one without id of some": {authtest.JWKS(bare, authtest.NewKey("ES256", "x")), rule.KeyID},
+	} {
+		set, _, err := keyset.Parse(c.set)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if _, err := set.Verify(token(t, k)); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// TestTheCauseOfMissingKeysIsSaid: by the refusal's cause, which the log shows.
+func TestTheCauseOfMissingKeysIsSaid(t *testing.T) {
+	k := authtest.NewKey("ES256", "id")
+	i := issuer(t, k)
+	for name, c := range map[string]struct {
+		o    keyset.Options
+		want string
+	}{
+		"discovery of another issuer": {keyset.Options{Issuer: i.URL + "/"}, `configure the issuer exactly as the document writes it`},
+		"no key set":                  {keyset.Options{URL: i.URL + "/nothing"}, "status 404"},
+	} {
+		if _, _, err := source(t, c.o).Verify(t.Context(), token(t, k), keyset.Patient); !errors.Is(err, rule.KeyID) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+	}
+}

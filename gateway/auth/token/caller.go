@@ -51,17 +51,11 @@ func (i *issuer) caller(b body) (*call.Caller, error) {
 
 // identity sets subject and tenant.
 func (i *issuer) identity(c *call.Caller, b body) (err error) {
-	if i.Claims.SPIFFE {
-		if c.RawSubject, err = b.text(i.Claims.Subject); err != nil {
-			return err
-		}
-		if c.RawSubject == "" {
-			return rule.NoSubject
-		}
-		c.Tenant, c.Subject, err = i.spiffe.Parse(c.RawSubject)
+	if c.RawSubject, err = i.subject.expand(b); err != nil {
 		return err
 	}
-	if c.RawSubject, err = i.subject.expand(b); err != nil {
+	if i.Claims.SPIFFE {
+		c.Tenant, c.Subject, err = i.spiffe.Parse(c.RawSubject)
 		return err
 	}
 	c.Subject = principal.Segment(c.RawSubject)

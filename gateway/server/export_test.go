@@ -1,0 +1,4 @@
+package server
+
+// AuthConfig is what authentication gets of a configuration.
+var AuthConfig = authConfig
