@@ -35,7 +35,11 @@ func (c configCheckCmd) Run() error {
 	if err := try(context.Background(), cfg); err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
-	for _, w := range cfg.Warnings {
+	found, err := server.CheckVault(context.Background(), cfg)
+	if err != nil {
+		return usageError{fmt.Errorf("configuration:\n%w", err)}
+	}
+	for _, w := range append(cfg.Warnings, found...) {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
 	from := "the environment"

@@ -4,7 +4,7 @@ import "time"
 
 // Resource is what an operation acts on, as the policy sees it and as it runs.
 type Resource struct {
-	Mount   string // the engine's mount, one segment
+	Mount   string // the engine's mount, without slashes at its ends; it may have some inside
 	Path    Path   // path below the mount; key or role for the other engines; empty for the mount itself
 	Version int    // KV version, 0 for the latest
 	Listing bool   // Path is a prefix that is listed: "" and the path itself are both possible

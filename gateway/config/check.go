@@ -170,11 +170,34 @@ func (c *Config) checkVault(p *problems) {
 	p.unless((c.VaultClientCert == "") == (c.VaultClientKey == ""), "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: both or neither must be set")
 	p.unless(isTap(c.VaultAuditTap), "VAULT_AUDIT_TAP: must be file:PATH, unix:PATH or tcp:HOST:PORT with a loopback address, as anybody who reaches it could make events up")
 	p.unless(c.VaultAuditTap == "" || !c.VaultEvents, "VAULT_AUDIT_TAP and VAULT_EVENTS: only one may be set")
-	p.name("KV_MOUNT", c.KVMount)
+	c.checkMounts(p)
+	for _, node := range c.VaultNodes {
+		p.url("VAULT_CLUSTER_ADDRS", node)
+		p.unless(strings.HasPrefix(node, "https:") || !strings.HasPrefix(c.VaultAddr, "https:"), "VAULT_CLUSTER_ADDRS: not https as VAULT_ADDR is; a token never goes from https to http")
+	}
 	_, err := call.ParsePath(c.DefaultPrefix)
 	p.unless(err == nil, "DEFAULT_PREFIX: not a clean path")
 	if c.VaultSkipVerify {
 		c.Warnings = append(c.Warnings, "VAULT_SKIP_VERIFY is on: Vault's certificate is not checked")
+	}
+}
+
+// checkMounts checks where the engines are. A slash at an end is what Vault's own
+// listings have, and means nothing.
+func (c *Config) checkMounts(p *problems) {
+	at := map[string]string{}
+	for _, m := range []struct {
+		key  string
+		path *string
+	}{{"KV_MOUNT", &c.KVMount}, {"TRANSIT_MOUNT", &c.TransitMount}, {"DATABASE_MOUNT", &c.DatabaseMount}, {"SSH_MOUNT", &c.SSHMount}} {
+		*m.path = strings.Trim(strings.TrimSpace(*m.path), "/")
+		_, err := call.ParsePath(*m.path)
+		p.unless(err == nil, "%s: not a clean path, as team/kv is", m.key)
+		p.unless(!strings.HasPrefix(*m.path, "sys/") && !strings.HasPrefix(*m.path, "auth/") && *m.path != "sys", "%s: a path of Vault's own, not of a secrets engine", m.key)
+		if other := at[*m.path]; other != "" {
+			p.unless(false, "%s and %s: both name %s", other, m.key, *m.path)
+		}
+		at[*m.path] = m.key
 	}
 }
 

@@ -54,8 +54,12 @@ type Config struct {
 	VaultClientKey  string        `cfg:"VAULT_CLIENT_KEY"`
 	VaultServerName string        `cfg:"VAULT_TLS_SERVER_NAME"`
 	VaultSkipVerify bool          `cfg:"VAULT_SKIP_VERIFY"`
-	ReadCacheTTL    time.Duration `cfg:"READ_CACHE_TTL"` // secrets are answered from memory for so long, 0 for never
-	KVMount         string        `cfg:"KV_MOUNT"`
+	ReadCacheTTL    time.Duration `cfg:"READ_CACHE_TTL"`      // secrets are answered from memory for so long, 0 for never
+	VaultNodes      []string      `cfg:"VAULT_CLUSTER_ADDRS"` // further addresses of the cluster; the gateway's tokens follow a redirect to them
+	KVMount         string        `cfg:"KV_MOUNT"`            // where the engines are in Vault, slashes included: secret, team/kv
+	TransitMount    string        `cfg:"TRANSIT_MOUNT"`
+	DatabaseMount   string        `cfg:"DATABASE_MOUNT"`
+	SSHMount        string        `cfg:"SSH_MOUNT"`
 	DefaultPrefix   string        `cfg:"DEFAULT_PREFIX"` // callers' secrets live in DEFAULT_PREFIX/<subject>
 
 	ChildTokenEnabled      bool          `cfg:"CHILD_TOKEN_ENABLED"`
@@ -199,7 +203,7 @@ func Default() Config {
 		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", AuditSync: "off",
 		ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
-		KVMount: "secret", DefaultPrefix: "mcp",
+		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", DefaultPrefix: "mcp",
 		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",
 		ChildTokenRole: "mcp-gateway", LeaseTokenRole: "mcp-gateway-lease",
 		LeaseMax: 100, LeaseRenew: true, LeaseIdle: time.Hour,

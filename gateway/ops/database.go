@@ -171,11 +171,12 @@ func (l *lease) Target(at op.At) (call.Resource, error) {
 	if err != nil {
 		return call.Resource{}, &call.Error{Code: call.InvalidRequest, Msg: "argument lease_id: " + call.AsError(err).Msg}
 	}
-	parts := strings.Split(p.String(), "/")
-	if len(parts) != 4 || parts[0] != at.Mount || parts[1] != "creds" {
+	below, ours := strings.CutPrefix(p.String(), at.Mount+"/creds/")
+	of, id, issued := strings.Cut(below, "/")
+	if !ours || !issued || strings.Contains(id, "/") {
 		return call.Resource{}, call.Errorf(call.NotFound, "not found")
 	}
-	name, err := call.ParseName(parts[2])
+	name, err := call.ParseName(of)
 	if err != nil {
 		return call.Resource{}, call.Errorf(call.NotFound, "not found")
 	}

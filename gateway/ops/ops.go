@@ -10,8 +10,8 @@ import (
 	"portcullis/gateway/op"
 )
 
-// Mounts are the mounts of the engines in Vault, one segment each, and what else
-// operations need.
+// Mounts are the mounts of the engines in Vault, clean paths such as secret or team/kv,
+// and what else operations need.
 type Mounts struct {
 	KV, Transit, Database, SSH string
 

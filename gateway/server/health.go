@@ -22,7 +22,7 @@ func (g *Server) policyPart() obs.Part {
 
 // parts are what /readyz reports beside Vault.
 func (g *Server) parts() map[string]func() obs.Part {
-	parts := map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart, "budgets": g.budgetPart}
+	parts := map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart, "budgets": g.budgetPart, "engines": g.enginesPart}
 	if g.cfg.PolicyShadow != "" {
 		parts["policy_shadow"] = g.shadowPart
 	}
@@ -52,6 +52,15 @@ func firstFinding(err string) string {
 
 // maxDetail bounds the text of one part, in bytes.
 const maxDetail = 300
+
+// enginesPart reports secrets engines beside KV that are not what they should be: calls
+// that need them fail, the others do not.
+func (g *Server) enginesPart() obs.Part {
+	if problems := g.vault.Engines(); len(problems) > 0 {
+		return obs.Part{OK: true, Detail: "degraded: " + strings.Join(problems, "; ")}
+	}
+	return obs.Part{OK: true, Detail: "ready"}
+}
 
 func (g *Server) authPart() obs.Part {
 	if err := g.auth.Health(); err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 			RoleID: c.VaultRoleID, SecretID: c.VaultSecretID, SecretIDFile: c.VaultSecretIDFile, SecretIDWrapped: c.VaultSecretIDWrapped,
 			Role: c.VaultAuthRole, JWTFile: c.VaultAuthJWTFile, Mount: c.VaultAuthMount,
 		},
+		Nodes: c.VaultNodes, Mounts: mounts(c), Proxy: http.ProxyFromEnvironment,
 		Load: vault.Load{Total: c.VaultRequests}, Log: log,
 		Children: vault.Children{
 			Enabled: c.ChildTokenEnabled, TTL: c.ChildTokenTTL, PolicyPrefix: c.ChildTokenPolicyPrefix,
@@ -45,9 +47,19 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 	}
 }
 
-// Mounts are where the engines lie in Vault; only KV may lie elsewhere.
+// Mounts are where the engines are in Vault.
 func Mounts(c config.Config) ops.Mounts {
-	return ops.Mounts{KV: c.KVMount, Transit: "transit", Database: "database", SSH: "ssh"}
+	return ops.Mounts{KV: c.KVMount, Transit: c.TransitMount, Database: c.DatabaseMount, SSH: c.SSHMount}
+}
+
+// mounts are the same, to be verified.
+func mounts(c config.Config) []vault.Mount {
+	return []vault.Mount{
+		{Path: c.KVMount, Type: "kv", Setting: "KV_MOUNT"},
+		{Path: c.TransitMount, Type: "transit", Setting: "TRANSIT_MOUNT"},
+		{Path: c.DatabaseMount, Type: "database", Setting: "DATABASE_MOUNT"},
+		{Path: c.SSHMount, Type: "ssh", Setting: "SSH_MOUNT"},
+	}
 }
 
 // PolicyConfig is what the decision point is configured with.

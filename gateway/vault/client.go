@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,13 @@ type Config struct {
 	// default, never. Writes made elsewhere are not seen for that long.
 	CacheTTL time.Duration
 
+	// Mounts are the engines that operations act on; they are verified at the start and
+	// by Ready.
+	Mounts []Mount
+
+	// Proxy says which proxy leads to Vault, nil for none (http.ProxyFromEnvironment).
+	Proxy func(*http.Request) (*url.URL, error)
+
 	Book Book // where the gateway notes whose lease is whose; empty: it can issue none
 
 	Log *slog.Logger // what happens in the background; nil for nowhere
@@ -64,6 +72,8 @@ type Client struct {
 	breaker *breaker.Breaker
 	standby standby
 	nodes   *trusted
+	mounts  []Mount
+	ready   readiness
 	login   Login
 	root    *credential.Cell // the gateway's own token
 	retired sync.WaitGroup   // tokens of the gateway's that are about to be revoked
@@ -92,7 +102,8 @@ func New(c Config) (*Client, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := c.Children.check(); err != nil {
+	c.Login = c.Login.trimmed()
+	if err := errors.Join(c.Children.check(), c.Login.check()); err != nil {
 		return nil, err
 	}
 	tr, err := newTransport(c)
@@ -108,7 +119,7 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	cl := &Client{
-		base: base, nodes: nodes, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), cache: newCache(c.CacheTTL), book: c.Book, log: c.Log,
+		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), cache: newCache(c.CacheTTL), book: c.Book, log: c.Log,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.breaker.Alive = cl.alive
@@ -144,6 +155,7 @@ func (c *Client) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.keepRoot(ctx) })
 	wg.Go(func() { c.watch(ctx) })
+	wg.Go(func() { c.keepVerified(ctx) })
 	wg.Go(func() {
 		for sleep(ctx, dropIdleEvery) {
 			c.http.CloseIdleConnections()
@@ -162,30 +174,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// errNotReady says why Ready is not ready.
-var errNotReady = errors.New("vault is sealed or not initialized")
-
-// Ready reports whether Vault is reachable, unsealed, and accepts the gateway's
-// own token (sys/health, Vault API). The error is for the log; its class is
-// public through call.AsError.
-func (c *Client) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	h, err := c.base.Sys().HealthWithContext(ctx)
-	if err != nil {
-		return unavailable(err)
-	}
-	if h.Sealed || !h.Initialized {
-		return unavailable(errNotReady)
-	}
-	t, err := c.root.Token(ctx)
-	if err == nil && c.refused.Load() {
-		_, err = c.lookUp(ctx, t)
-		return err
-	}
-	return tokenFailed(err)
 }
 
 // Close gives the gateway's own token back, when it was got by logging in. What

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -37,6 +38,27 @@ func (l Login) logsIn() bool { return l.RoleID != "" || l.JWTFile != "" }
 
 // renews reports whether there can be another token when one is refused.
 func (l Login) renews() bool { return l.logsIn() || l.TokenFile != "" }
+
+// trimmed is the login without blanks and line ends around its values, which editors
+// and files leave there.
+func (l Login) trimmed() Login {
+	l.Token, l.SecretID = call.Secret(strings.TrimSpace(l.Token.Reveal())), call.Secret(strings.TrimSpace(l.SecretID.Reveal()))
+	l.RoleID, l.Role, l.Mount = strings.TrimSpace(l.RoleID), strings.TrimSpace(l.Role), strings.Trim(l.Mount, "/ \t\r\n")
+	return l
+}
+
+// check reports a token that cannot be sent as a header (RFC 9110 section 5.5).
+func (l Login) check() error {
+	if !sendable(l.Token.Reveal()) {
+		return errors.New("VAULT_TOKEN: holds a blank, a line end or another character that no token has")
+	}
+	return nil
+}
+
+// sendable reports whether a token has visible ASCII characters only.
+func sendable(token string) bool {
+	return !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+}
 
 // unwrapped remembers what a wrapping token held: it opens once, and a login is
 // needed again and again.
@@ -103,6 +125,9 @@ func (c *Client) logIn(ctx context.Context, u *unwrapped) (credential.Token, err
 		return c.present(ctx, "jwt", map[string]string{"role": l.Role, "jwt": jwt})
 	case l.TokenFile != "":
 		t, err := readSecret(l.TokenFile)
+		if err == nil && !sendable(t) {
+			err = call.Wrap(call.VaultAuth, "the gateway cannot log in to Vault", fmt.Errorf("%s holds something that is no token", l.TokenFile))
+		}
 		return credential.Token{Value: t}, err
 	case l.Token != "":
 		return credential.Token{Value: l.Token.Reveal()}, nil

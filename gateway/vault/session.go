@@ -29,6 +29,9 @@ func (c *Client) Open(ctx context.Context, g call.Grant) (*Session, error) {
 	if !g.Valid() || c.book.holds(g.Terms().Resource) {
 		return nil, call.Errorf(call.Forbidden, "denied by policy")
 	}
+	if err := c.usable(g.Terms().Resource.Mount); err != nil {
+		return nil, err
+	}
 	s := &Session{client: c, grant: g, cell: c.root}
 	if g.Terms().Resource.Mount != "" {
 		s.holder = c.holders.of(g.Caller())

@@ -89,6 +89,7 @@ func newTransport(c Config) (*http.Transport, error) {
 		return nil, err
 	}
 	return &http.Transport{
+		Proxy:               c.Proxy,
 		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:     tc,
 		TLSHandshakeTimeout: dialTimeout,

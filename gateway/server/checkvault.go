@@ -1,0 +1,34 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/config"
+	"portcullis/gateway/vault"
+)
+
+// CheckVault asks Vault whether it has what the configuration says: it accepts the
+// gateway's credential, and the secrets engines are where calls look for them. warnings
+// are what some calls will fail for, or why nothing could be found out; the error is what
+// every call would fail for.
+func CheckVault(ctx context.Context, c config.Config) (warnings []string, err error) {
+	if c.VaultSecretIDWrapped {
+		return []string{"what Vault has was not checked: the wrapped secret id opens only once"}, nil
+	}
+	cl, err := vault.New(vaultConfig(c, slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = cl.Close(ctx) }() // the token ends by itself
+	e := call.AsError(cl.Ready(ctx))
+	switch {
+	case e == nil:
+		return cl.Engines(), nil
+	case e.Code == call.VaultUnavailable, e.Code == call.VaultTimeout:
+		return []string{"what Vault has was not checked: " + e.Msg}, nil
+	}
+	return cl.Engines(), errors.New(e.Msg)
+}

@@ -1,0 +1,200 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// Mount is a secrets engine that operations act on.
+type Mount struct {
+	Path    string // without slashes at its ends; it may have some inside
+	Type    string // kv, transit, database or ssh, as Vault calls it
+	Setting string // the name of the setting that says where it is
+}
+
+// required reports whether the gateway is of no use without the engine.
+func (m Mount) required() bool { return m.Type == "kv" }
+
+// readiness is what was found out last about what calls need.
+type readiness struct {
+	mu     sync.Mutex // guards the fields below
+	at     time.Time
+	token  string            // that it was found out with
+	err    error             // why calls cannot succeed, nil when they can
+	broken map[string]string // mounts that are not what they should be, with what to do
+	absent map[string]string // mounts that are not there, or that the token may not use
+}
+
+// A mount is looked at again after a time, sooner as long as something is wrong.
+const (
+	verifyEvery = time.Minute
+	verifySoon  = 5 * time.Second
+)
+
+// errNotReady says why Ready is not ready.
+var errNotReady = errors.New("vault is sealed or not initialized")
+
+// Ready reports whether Vault is reachable, unsealed, and has what calls need: it
+// accepts the gateway's own token, and the secrets are where the configuration says
+// (sys/health, auth/token/lookup-self, sys/internal/ui/mounts, Vault API). The look is
+// its own: it does not end with whoever asks. The error is for the log; its class and
+// what to do are public through call.AsError.
+func (c *Client) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	h, err := c.base.Sys().HealthWithContext(ctx)
+	if err != nil {
+		return unavailable(err)
+	}
+	if h.Sealed || !h.Initialized {
+		return unavailable(errNotReady)
+	}
+	return c.Verify(ctx)
+}
+
+// Verify is Ready for a Vault that is there.
+func (c *Client) Verify(ctx context.Context) error {
+	t, err := c.root.Token(ctx)
+	if err != nil {
+		return tokenFailed(err)
+	}
+	r := &c.ready
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	again := verifyEvery
+	if r.err != nil || len(r.broken)+len(r.absent) > 0 {
+		again = verifySoon
+	}
+	if r.token == t.Value && time.Since(r.at) < again && !c.refused.Load() {
+		return r.err
+	}
+	switch _, err := c.lookUp(ctx, t); {
+	case call.Is(err, call.VaultAuth):
+		return call.Wrap(call.VaultAuth, "Vault does not accept the gateway's own token: check VAULT_TOKEN, its file or the AppRole", err)
+	case err != nil && !call.Is(err, call.Forbidden): // a valid token need not have the right to look itself up
+		return err
+	}
+	if err := c.verifyMounts(ctx); err != nil {
+		return err
+	}
+	r.at, r.token = time.Now(), t.Value
+	return r.err
+}
+
+// verifyMounts looks at every mount. The caller holds ready's mu.
+func (c *Client) verifyMounts(ctx context.Context) error {
+	broken, absent := map[string]string{}, map[string]string{}
+	var found error
+	for _, m := range c.mounts {
+		what, err := c.inspect(ctx, m)
+		switch {
+		case call.Is(err, call.Forbidden) && c.holders.Enabled:
+			continue // callers' own tokens use it, the gateway's need not
+		case call.Is(err, call.Forbidden):
+			what = m.missing()
+			absent[m.Path] = what
+		case err != nil:
+			return err
+		case what != "":
+			broken[m.Path] = what
+		}
+		if what != "" && m.required() {
+			found = call.Errorf(call.VaultError, "%s", what)
+		}
+	}
+	c.tell(broken, absent)
+	c.ready.broken, c.ready.absent, c.ready.err = broken, absent, found
+	return nil
+}
+
+// tell logs what is wrong with mounts, once. The caller holds ready's mu.
+func (c *Client) tell(found ...map[string]string) {
+	for _, problems := range found {
+		for path, what := range problems {
+			if c.ready.broken[path] != what && c.ready.absent[path] != what {
+				c.log.Warn("a secrets engine is not what the configuration says", "mount", path, "cause", what)
+			}
+		}
+	}
+}
+
+// mountFacts is what Vault says of a mount to whoever may use it.
+type mountFacts struct {
+	Path    string            `json:"path"`
+	Type    string            `json:"type"`
+	Options map[string]string `json:"options"`
+}
+
+// Complete implements Reply.
+func (f *mountFacts) Complete() bool { return f.Path != "" && f.Type != "" }
+
+// inspect says what is wrong with a mount and what to do about it, "" for nothing.
+func (c *Client) inspect(ctx context.Context, m Mount) (string, error) {
+	var f mountFacts
+	err := c.asGateway(ctx, request{method: get, path: "sys/internal/ui/mounts/" + m.Path}, wantData(&f))
+	switch at := strings.Trim(f.Path, "/"); {
+	case err != nil:
+		return "", err
+	case at != m.Path:
+		return fmt.Sprintf("%s: there is no secrets engine at %q, which lies within the one at %q: correct %s", m.Setting, m.Path, at, m.Setting), nil
+	case f.Type != m.Type && (m.Type != "kv" || f.Type != "generic"):
+		return fmt.Sprintf("%s: the secrets engine at %q is of type %s, not %s: correct %s", m.Setting, m.Path, f.Type, m.Type, m.Setting), nil
+	case m.Type == "kv" && f.Options["version"] != "2":
+		return fmt.Sprintf("%s: the secrets engine at %q is KV version 1, and the gateway needs version 2: upgrade it (vault kv enable-versioning %s) or set %s to another one", m.Setting, m.Path, m.Path, m.Setting), nil
+	}
+	return "", nil
+}
+
+// missing says that a mount is not there; Vault does not tell that from one that the
+// token has no right on.
+func (m Mount) missing() string {
+	enable := m.Type
+	if enable == "kv" {
+		enable = "kv-v2"
+	}
+	return fmt.Sprintf("%s: there is no secrets engine at %q, or the gateway's token has no right on it: enable it (vault secrets enable -path=%s %s), correct %s, or give the token a policy (portcullis vault-policy prints one)", m.Setting, m.Path, m.Path, enable, m.Setting)
+}
+
+// Engines are sentences about the mounts that are not what they should be, without those
+// that make the gateway not ready.
+func (c *Client) Engines() (problems []string) {
+	c.ready.mu.Lock()
+	defer c.ready.mu.Unlock()
+	for _, m := range c.mounts {
+		if what := c.ready.broken[m.Path] + c.ready.absent[m.Path]; what != "" && !m.required() {
+			problems = append(problems, what)
+		}
+	}
+	return problems
+}
+
+// usable refuses what would act on a mount that is known to be another than it should
+// be: its answers would look like those of an empty one.
+func (c *Client) usable(mount string) error {
+	c.ready.mu.Lock()
+	defer c.ready.mu.Unlock()
+	if what := c.ready.broken[mount]; what != "" {
+		return call.Errorf(call.VaultError, "%s", what)
+	}
+	return nil
+}
+
+// keepVerified verifies what calls need, from the start on, until ctx ends.
+func (c *Client) keepVerified(ctx context.Context) {
+	for ctx.Err() == nil && len(c.mounts) > 0 {
+		look, cancel := context.WithTimeout(ctx, c.timeout)
+		err := c.Verify(look)
+		cancel()
+		wait := verifyEvery
+		if err != nil {
+			wait = verifySoon
+		}
+		sleep(ctx, wait)
+	}
+}
