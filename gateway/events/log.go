@@ -19,6 +19,9 @@ type Config struct {
 	// Hold takes a place among the streams of a caller, until release is called. Its
 	// error is RateLimited. Optional.
 	Hold func(*call.Caller) (release func(), err error)
+	// Reserve takes room for one more topic of a caller, until release is called. Its
+	// error is RateLimited or Overloaded. Optional.
+	Reserve func(*call.Caller) (release func(), err error)
 	// Revision names the policy in force; streams end when it changes. Optional.
 	Revision func() string
 
@@ -63,6 +66,7 @@ type Log struct {
 	below    map[topicKey]map[*Reader]struct{}
 	owned    map[string]map[*Reader]struct{} // readers by caller that want what concerns the caller alone
 	watchers []func(Event)                   // told of each published event
+	arrived  func(*call.Caller, []Topic)     // told of each subscription
 	closed   bool
 }
 
@@ -143,6 +147,21 @@ func (l *Log) watch(f func(Event)) {
 	l.watchers = append(l.watchers, f)
 }
 
+// onSubscribe registers a function that is told what a caller subscribes to. It must
+// not wait for anything.
+func (l *Log) onSubscribe(f func(*call.Caller, []Topic)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.arrived = f
+}
+
+// subscribes tells of a subscription. The lock is held.
+func (l *Log) subscribes(c *call.Caller, ts []Topic) {
+	if l.arrived != nil && len(ts) > 0 {
+		l.arrived(c, ts)
+	}
+}
+
 // Recent returns the newest events that the caller may hear of, oldest first.
 func (l *Log) Recent(ctx context.Context, c *call.Caller, f Filter, n int) []Event {
 	l.mu.Lock()
@@ -175,6 +194,16 @@ func (l *Log) allows(ctx context.Context, c *call.Caller, e *Event) bool {
 		return true
 	}
 	return l.Allow != nil && l.Allow(ctx, c, *e)
+}
+
+// MayHear decides whether a caller may hear of a topic now, as each of its events will
+// be decided when it is delivered.
+func (l *Log) MayHear(ctx context.Context, c *call.Caller, t Topic) bool {
+	probe := Event{Kind: ResourceChanged, Op: "kv.read", Mount: t.Mount, Path: t.Path}
+	if t.Below {
+		probe.Op = "kv.list"
+	}
+	return l.allows(ctx, c, &probe)
 }
 
 // Close ends every reader, so that the server can stop.

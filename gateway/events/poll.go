@@ -15,7 +15,9 @@ import (
 // Poller finds changes that were made past the gateway. It looks at the metadata
 // of the secrets that somebody has subscribed to, and where a whole subtree is
 // subscribed to it lists the names in it and looks at theirs. However many readers
-// and topics a secret is covered by, it is looked at once in a round.
+// and topics a secret is covered by, it is looked at once in a round. Callers take
+// turns, and each look is made for the caller whose turn it is: one with many topics
+// delays its own, and one that may not see a secret hides it from nobody.
 type Poller struct {
 	Log *Log
 	// Look returns what the metadata of a secret says, as one of its subscribers.
@@ -37,6 +39,9 @@ type Poller struct {
 	told   bool // something else tells of changes
 	rounds int  // begun since told
 	wake   chan struct{}
+	at     map[Topic]time.Time // of the last look
+	news   []arrival           // subscriptions that no look was made for yet
+	last   time.Time           // look
 }
 
 // ownWait is how long a change that a look has found waits for our own word of it.
@@ -87,28 +92,12 @@ func (p *Poller) Run(ctx context.Context) {
 		p.Names = 2000
 	}
 	p.mu.Lock()
-	p.seen, p.wake = map[Topic]*state{}, make(chan struct{}, 1)
+	p.seen, p.at, p.wake = map[Topic]*state{}, map[Topic]time.Time{}, make(chan struct{}, 1)
 	p.mu.Unlock()
 	p.Log.watch(p.own)
+	p.Log.onSubscribe(p.arrive)
 	for p.round(ctx) {
 	}
-}
-
-// round looks once at everything that is subscribed to, spread over the interval.
-// What a look at a subtree finds is looked at in the same round.
-func (p *Poller) round(ctx context.Context) bool {
-	r := &round{Poller: p, work: p.Log.subscribed()}
-	r.queue = slices.Collect(maps.Keys(r.work))
-	r.room = p.Names
-	n := p.begin(len(r.queue))
-	for i := 0; i < len(r.queue); i++ {
-		if !p.rest(ctx, p.step(n)) {
-			return false
-		}
-		r.look(ctx, r.queue[i])
-	}
-	p.forget(r.work)
-	return len(r.queue) > 0 || pause(ctx, jitter(p.Every))
 }
 
 // begin begins a round and returns how many looks it will have, judged by what the
@@ -117,7 +106,7 @@ func (p *Poller) begin(subscribed int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rounds++
-	return max(subscribed, len(p.seen), 1)
+	return min(max(subscribed, len(p.seen), 1), p.most())
 }
 
 // step is the pause before each look of a round of n.
@@ -160,24 +149,6 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// subscribed returns every topic, each with one of its subscribers.
-func (l *Log) subscribed() map[Topic]*call.Caller {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := make(map[Topic]*call.Caller, len(l.exact)+len(l.below))
-	for _, index := range []map[topicKey]map[*Reader]struct{}{l.exact, l.below} {
-		for _, readers := range index {
-			for r := range readers {
-				for _, t := range r.topicsOf() {
-					out[t] = r.caller
-				}
-				break
-			}
-		}
-	}
-	return out
-}
-
 func (r *Reader) topicsOf() []Topic {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -186,15 +157,16 @@ func (r *Reader) topicsOf() []Topic {
 
 // forget drops what the round has not come to: nobody is subscribed to it any more,
 // or it is gone.
-func (p *Poller) forget(work map[Topic]*call.Caller) {
+func (p *Poller) forget(work map[Topic]bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for t, s := range p.seen {
-		if work[t] == nil && !s.fresh {
+		if !work[t] && !s.fresh {
 			delete(p.seen, t)
 		}
 		s.fresh = false
 	}
+	maps.DeleteFunc(p.at, func(t Topic, _ time.Time) bool { return !work[t] })
 }
 
 // own notes a change that is known without looking, so that it is not told twice.
@@ -230,23 +202,15 @@ func (p *Poller) within(t Topic) bool {
 	})
 }
 
-// round is one round of looks.
-type round struct {
-	*Poller
-	work  map[Topic]*call.Caller
-	queue []Topic
-	room  int // how many more names subtrees may bring
-}
-
-func (r *round) look(ctx context.Context, t Topic) {
-	if t.Below {
-		r.list(ctx, t)
-		return
-	}
+// secret looks at a secret for a caller, and reports whether it could.
+func (r *round) secret(ctx context.Context, c *call.Caller, t Topic) bool {
 	heard := r.heard(t)
-	now, err := r.Look(ctx, r.work[t], t)
-	if err != nil || !r.changed(t, now, heard) {
-		return
+	now, err := r.Look(ctx, c, t)
+	if err != nil {
+		return false
+	}
+	if !r.changed(t, now, heard) {
+		return true
 	}
 	// It may be a change of ours that Vault has made and that is not told of yet.
 	time.AfterFunc(ownWait, func() {
@@ -254,6 +218,7 @@ func (r *round) look(ctx context.Context, t Topic) {
 			r.publish(t, now.Version)
 		}
 	})
+	return true
 }
 
 func (p *Poller) publish(t Topic, version int) {
@@ -300,28 +265,30 @@ func (p *Poller) changed(t Topic, now Seen, heard int) bool {
 	return now != was.last
 }
 
-// list looks at the names in a subtree. A name that has come is looked at like one
-// of which nothing is there; one that has gone is told of.
-func (r *round) list(ctx context.Context, t Topic) {
+// list looks at the names in a subtree for a caller, and reports whether it could. A
+// name that has come is looked at like one of which nothing is there; one that has
+// gone is told of.
+func (r *round) list(ctx context.Context, of *turn, t Topic) bool {
 	if r.List == nil {
-		return
+		return true
 	}
-	names, err := r.List(ctx, r.work[t], t)
+	names, err := r.List(ctx, of.caller, t)
 	if err != nil {
-		r.keep(t)
-		return
+		return false
 	}
 	slices.Sort(names)
 	now := map[string]bool{}
 	for _, name := range names {
 		if child, ok := t.child(name); ok {
 			now[name] = true
-			r.add(child, r.work[t])
+			r.add(child, of)
 		}
 	}
+	r.sort(of)
 	for _, gone := range r.entered(t, now) {
 		r.publish(gone, 0)
 	}
+	return true
 }
 
 // child is the topic of a name below a subtree. A name that the gateway does not
@@ -331,24 +298,24 @@ func (t Topic) child(name string) (Topic, bool) {
 	return Topic{Mount: t.Mount, Path: t.Path.Join(p), Below: strings.HasSuffix(name, "/")}, err == nil
 }
 
-// add puts a name on the round's list, when there is room for it.
-func (r *round) add(t Topic, c *call.Caller) {
-	if r.work[t] != nil || r.room == 0 {
+// add puts a name on a caller's list, when there is room for it.
+func (r *round) add(t Topic, of *turn) {
+	if r.work[t] || r.room == 0 {
 		return
 	}
 	r.room--
-	r.work[t] = c
-	r.queue = append(r.queue, t)
+	r.work[t] = true
+	r.put(of, t)
 }
 
-// keep puts what was known below a subtree that cannot be listed now on the list of
-// what is not forgotten.
+// keep puts what is known below a subtree that was not listed on the list of what is
+// not forgotten.
 func (r *round) keep(t Topic) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for known := range r.seen {
-		if known != t && known.Mount == t.Mount && known.Path.Within(t.Path) && r.work[known] == nil {
-			r.work[known] = r.work[t]
+		if known != t && known.Mount == t.Mount && known.Path.Within(t.Path) {
+			r.work[known] = true
 		}
 	}
 }

@@ -30,6 +30,7 @@ type Reader struct {
 
 	mu     sync.Mutex // guards what follows; taken after the log's
 	filter Filter
+	places map[Topic]func() // give back what each topic takes of the caller's
 	queue  []*entry
 	err    error // why it ended
 	missed bool
@@ -55,11 +56,47 @@ func (l *Log) Subscribe(c *call.Caller, scope string, f Filter, after string) (*
 		}
 		r.release = release
 	}
-	if err := l.enter(r, after); err != nil {
+	err := r.reserve(f.Topics...)
+	if err == nil {
+		err = l.enter(r, after)
+	}
+	if err != nil {
 		r.release()
+		r.giveBack()
 		return nil, err
 	}
 	return r, nil
+}
+
+// reserve takes room for topics of a reader. The reader is not shared yet, or its lock
+// is held.
+func (r *Reader) reserve(ts ...Topic) error {
+	if r.log.Reserve == nil {
+		return nil
+	}
+	for _, t := range ts {
+		if r.places[t] != nil {
+			continue
+		}
+		release, err := r.log.Reserve(r.caller)
+		if err != nil {
+			return err
+		}
+		if r.places == nil {
+			r.places = map[Topic]func(){}
+		}
+		r.places[t] = release
+	}
+	return nil
+}
+
+// giveBack gives back what the topics of a reader take. It is not shared, or its lock
+// is held.
+func (r *Reader) giveBack() {
+	for t, release := range r.places {
+		release()
+		delete(r.places, t)
+	}
 }
 
 // enter puts a reader on every way that leads to it.
@@ -84,6 +121,7 @@ func (l *Log) enter(r *Reader, after string) error {
 	for _, t := range r.filter.Topics {
 		l.index(r, t)
 	}
+	l.subscribes(c, r.filter.Topics)
 	r.resume(after)
 	return nil
 }
@@ -277,11 +315,12 @@ func (r *Reader) Add(t Topic) bool {
 	if _, open := l.readers[r]; !open || slices.Contains(r.filter.Topics, t) {
 		return open
 	}
-	if len(r.filter.Topics) >= l.Topics {
+	if len(r.filter.Topics) >= l.Topics || r.reserve(t) != nil {
 		return false
 	}
 	r.filter.Topics = append(slices.Clip(r.filter.Topics), t)
 	l.index(r, t)
+	l.subscribes(r.caller, []Topic{t})
 	return true
 }
 
@@ -297,6 +336,10 @@ func (r *Reader) Remove(t Topic) {
 		return
 	}
 	r.filter.Topics = slices.Delete(slices.Clone(r.filter.Topics), i, i+1)
+	if release := r.places[t]; release != nil {
+		release()
+		delete(r.places, t)
+	}
 	l.unindex(r, t)
 }
 
@@ -316,6 +359,9 @@ func (r *Reader) Close() {
 		delete(l.callers, r.caller.Key())
 	}
 	r.end(ErrClosed)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.giveBack()
 }
 
 // forget takes a reader off every way that leads to it. The log's lock is held.

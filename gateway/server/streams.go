@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
 	"portcullis/gateway/events"
@@ -43,6 +44,7 @@ func (g *Server) openStreams() {
 	g.events = events.New(events.Config{
 		Allow: g.mayHear, Valid: g.auth.Valid,
 		Hold:     func(c *call.Caller) (func(), error) { return g.limit.Hold(c, g.policy.TierOf(c), limit.Stream) },
+		Reserve:  func(c *call.Caller) (func(), error) { return g.budgets.Reserve(budget.Of(c), budget.Topics, 1) },
 		Revision: g.policy.Revision,
 	})
 	g.sse = sse.New(sse.Config{

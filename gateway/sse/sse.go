@@ -2,6 +2,7 @@ package sse
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -41,10 +42,11 @@ func New(c Config) *Server {
 
 // Events answers GET /events: a stream of what changes at and below the caller's
 // prefix, or what the filter names. Query parameters, each may be repeated: path
-// (a full path below the KV mount; one that ends in a slash means all below it)
-// and type (a kind of event, default resource.changed).
+// (relative to the caller's prefix, or a full path below the KV mount; one that ends
+// in a slash means all below it) and type (a kind of event, default resource.changed).
+// A path that the caller may not hear of is refused before anything is subscribed to.
 func (s *Server) Events(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	f, err := s.filter(r.URL.Query(), c)
+	f, err := s.filter(r.Context(), r.URL.Query(), c)
 	if err != nil {
 		s.Error(w, call.AsError(err))
 		return
@@ -123,7 +125,7 @@ func (s *Server) uri(e events.Event) string {
 }
 
 // filter reads a filter from query parameters.
-func (s *Server) filter(q url.Values, c *call.Caller) (events.Filter, error) {
+func (s *Server) filter(ctx context.Context, q url.Values, c *call.Caller) (events.Filter, error) {
 	f := events.Filter{Kinds: []events.Kind{events.ResourceChanged}}
 	if types := q["type"]; len(types) > 0 {
 		f.Kinds = nil
@@ -136,16 +138,52 @@ func (s *Server) filter(q url.Values, c *call.Caller) (events.Filter, error) {
 		}
 	}
 	for _, p := range q["path"] {
-		prefix, err := call.ParsePrefix(p)
+		ts, err := s.topics(ctx, c, p)
 		if err != nil {
 			return f, err
 		}
-		f.Topics = append(f.Topics, events.Topic{Mount: s.KVMount, Path: prefix.Path, Below: p == "" || strings.HasSuffix(p, "/")})
+		f.Topics = append(f.Topics, ts...)
 	}
 	if f.Topics == nil {
 		f.Topics = []events.Topic{{Mount: s.KVMount, Path: c.Prefix, Below: true}}
 	}
 	return f, nil
+}
+
+// topics are what a path means for a caller. One under its prefix is a full path; any
+// other may be relative, as everywhere else, or full: it means what the caller may hear
+// of, and both when it may hear of both.
+func (s *Server) topics(ctx context.Context, c *call.Caller, p string) (ts []events.Topic, err error) {
+	prefix, err := call.ParsePrefix(p)
+	if err != nil {
+		return nil, err
+	}
+	full := events.Topic{Mount: s.KVMount, Path: prefix.Path, Below: p == "" || strings.HasSuffix(p, "/")}
+	candidates := []events.Topic{full}
+	if !full.Path.Within(c.Prefix) {
+		relative := full
+		relative.Path = c.Prefix.Join(full.Path)
+		candidates = append(candidates, relative)
+	}
+	for _, t := range candidates {
+		if s.Log.MayHear(ctx, c, t) {
+			ts = append(ts, t)
+		}
+	}
+	if ts == nil {
+		return nil, call.Errorf(call.Forbidden,
+			"denied by policy: events of this path; give a path relative to your prefix (app, or team/ for all below it) or the full path below the mount (%s)", example(c))
+	}
+	return ts, nil
+}
+
+// example is a full path that a caller could have meant.
+func example(c *call.Caller) string {
+	app, err := call.ParsePath("app")
+	if err != nil {
+		return "app"
+	}
+	return c.Prefix.Join(app).String()
 }
 
 func kind(s string) (events.Kind, bool) {

@@ -230,3 +230,46 @@ func TestNothingLeaks(t *testing.T) {
 		}
 	}
 }
+
+// TestARelativePathIsHeard: a path means the same as in every other route, and its full
+// spelling goes on working.
+func TestARelativePathIsHeard(t *testing.T) {
+	w := newWorld(t)
+	for _, q := range []string{"path=one", "path=mcp/agent/one", "path=team/&path=one"} {
+		b := bufio.NewReader(w.get(t, "GET", "/events?"+q, "X-Subject", "agent").Body)
+		line(t, b, "id: ")
+		w.change("mcp/agent/two")
+		w.change("mcp/agent/one")
+		if got := line(t, b, "data: "); !strings.Contains(got, `"path":"mcp/agent/one"`) {
+			t.Errorf("%s: got %s", q, got)
+		}
+	}
+}
+
+// TestAPathThatMayNotBeHeardIsRefused before anything is subscribed to, as a stream
+// and as a ticket, with what to write instead.
+func TestAPathThatMayNotBeHeardIsRefused(t *testing.T) {
+	asked := 0
+	l := events.New(events.Config{
+		Allow: func(_ context.Context, c *call.Caller, e events.Event) bool {
+			return e.Op == "kv.read" && e.Path.String() == "shared/app"
+		},
+		Hold: func(*call.Caller) (func(), error) { asked++; return func() {}, nil },
+	})
+	s := sse.New(sse.Config{Log: l, KVMount: "secret", Error: func(w http.ResponseWriter, e *call.Error) { http.Error(w, e.Msg, http.StatusForbidden) }})
+	c := &call.Caller{Subject: "agent", Prefix: path("mcp/agent")}
+	for _, q := range []string{"path=mcp/other/app", "path=app", "path=shared/app/", "path=shared/app&path=mcp/other/"} {
+		w := httptest.NewRecorder()
+		s.Events(w, httptest.NewRequest("GET", "/events?"+q, nil), c)
+		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "mcp/agent/app") {
+			t.Errorf("%s: got %d %s, want a refusal that says what to write", q, w.Code, w.Body)
+		}
+		w = httptest.NewRecorder()
+		if s.Ticket(w, httptest.NewRequest("POST", "/events/ticket?"+q, nil), c); w.Code != http.StatusForbidden {
+			t.Errorf("ticket of %s: got %d, want a refusal", q, w.Code)
+		}
+	}
+	if asked != 0 {
+		t.Errorf("%d streams were begun", asked)
+	}
+}

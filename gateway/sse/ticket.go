@@ -40,7 +40,7 @@ type ticket struct {
 func (s *Server) Ticket(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	q := r.URL.Query()
 	q.Del("ticket")
-	if _, err := s.filter(q, c); err != nil {
+	if _, err := s.filter(r.Context(), q, c); err != nil {
 		s.Error(w, call.AsError(err))
 		return
 	}
