@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/program"
@@ -69,7 +70,7 @@ func beyond(list, others []Entry, what string) (out []Change) {
 
 // named: only paths of secrets cover what lies below them.
 func named(a, b Entry) bool {
-	return len(segments(a.Path)) == len(segments(b.Path)) || len(a.Op) > 3 && a.Op[:3] == "kv."
+	return len(segments(a.Path)) == len(segments(b.Path)) || strings.HasPrefix(a.Op, "kv.")
 }
 
 func grantsIn(data map[string]any) map[string]program.Grant {

@@ -1,6 +1,9 @@
 package reach
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A pattern is the name of a grant: a name or path of segments, of which "+" and
 // templates in braces stand for any one segment. A path covers everything below it; a
@@ -20,10 +23,25 @@ func wild(segment string) bool {
 	return segment == "+" || strings.Contains(segment, "{") && strings.Contains(segment, "}")
 }
 
-// covers reports whether every path of pattern b is, or lies below, one of pattern a.
+// exact reports whether a pattern is for paths as long as itself: one with "+" and
+// without a star at its end.
+func exact(s string) bool {
+	return !strings.HasSuffix(s, "*") && slices.Contains(segments(s), "+")
+}
+
+// starred reports whether a pattern is for what lies below it alone.
+func starred(s string) bool { return s == "*" || strings.HasSuffix(s, "/*") }
+
+// covers reports whether every path of pattern b, with what lies below it, is one of
+// pattern a's. It may say no where it is so, never the other way round.
 func covers(a, b string) bool {
 	as, bs := segments(a), segments(b)
-	if len(as) > len(bs) {
+	switch {
+	case a == b:
+		return true
+	case len(as) > len(bs), exact(a) && (!exact(b) || len(as) != len(bs)):
+		return false
+	case starred(a) && len(as) == len(bs) && !starred(b):
 		return false
 	}
 	for i, s := range as {

@@ -1,0 +1,21 @@
+package policy.deny.team_test
+
+import rego.v2
+
+call(agent, key) := {
+	"action": {"engine": "transit"},
+	"principal": {"tenant": "", "on_behalf_of": {"id": agent, "kind": "agent"}},
+	"resource": {"path": key},
+}
+
+test_both_have_it if {
+	count(data.policy.deny.team.deny) == 0 with input as call("copilot", "mcp")
+}
+
+test_the_user_alone_has_it if {
+	count(data.policy.deny.team.deny) == 1 with input as call("copilot", "payroll")
+}
+
+test_nobody_acts if {
+	count(data.policy.deny.team.deny) == 0 with input as {"action": {"engine": "transit"}, "principal": {"on_behalf_of": null}}
+}
