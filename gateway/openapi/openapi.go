@@ -50,16 +50,17 @@ type operation struct {
 	Parameters  []parameter         `json:"parameters,omitempty"`
 	Body        *body               `json:"requestBody,omitempty"`
 	Responses   map[string]response `json:"responses"`
-	Effect      op.Effect           `json:"x-effect"`
+	Effect      op.Effect           `json:"x-effect,omitempty"`
 	Destructive bool                `json:"x-destructive"`
 }
 
 type parameter struct {
-	Name        string             `json:"name"`
-	In          string             `json:"in"`
-	Required    bool               `json:"required"`
-	Description string             `json:"description"`
-	Schema      *jsonschema.Schema `json:"schema"`
+	Ref         string             `json:"$ref,omitempty"`
+	Name        string             `json:"name,omitempty"`
+	In          string             `json:"in,omitempty"`
+	Required    bool               `json:"required,omitempty"`
+	Description string             `json:"description,omitempty"`
+	Schema      *jsonschema.Schema `json:"schema,omitempty"`
 }
 
 type body struct {
@@ -72,13 +73,22 @@ type media struct {
 }
 
 type response struct {
-	Ref         string           `json:"$ref,omitempty"`
-	Description string           `json:"description,omitempty"`
-	Content     map[string]media `json:"content,omitempty"`
+	Ref         string            `json:"$ref,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Headers     map[string]header `json:"headers,omitempty"`
+	Content     map[string]media  `json:"content,omitempty"`
+}
+
+type header struct {
+	Ref         string             `json:"$ref,omitempty"`
+	Description string             `json:"description,omitempty"`
+	Schema      *jsonschema.Schema `json:"schema,omitempty"`
 }
 
 type components struct {
 	Schemas         map[string]*jsonschema.Schema `json:"schemas"`
+	Parameters      map[string]parameter          `json:"parameters"`
+	Headers         map[string]header             `json:"headers"`
 	Responses       map[string]response           `json:"responses"`
 	SecuritySchemes map[string]map[string]string  `json:"securitySchemes"`
 }
@@ -95,12 +105,16 @@ func New(c *op.Catalogue, keep func(*op.Op) bool) Document {
 		if d.Paths[path] == nil {
 			d.Paths[path] = map[string]operation{}
 		}
-		d.Paths[path][strings.ToLower(o.Method)] = describe(o, param)
+		d.Paths[path][lower(o.Method)] = describe(o, param)
 		engines[o.Engine] = true
 	}
+	describeEvents(d.Paths)
+	engines[tagEvents] = true
 	d.Tags = slices.DeleteFunc(d.Tags, func(t tag) bool { return !engines[t.Name] })
 	return d
 }
+
+func lower(method string) string { return strings.ToLower(method) }
 
 // JSON returns the document; equal documents give equal bytes.
 func (d Document) JSON() ([]byte, error) { return json.MarshalIndent(d, "", "  ") }
@@ -137,8 +151,10 @@ func describe(o *op.Op, param string) operation {
 				d.Parameters = append(d.Parameters, newParameter(o, name, "query"))
 			}
 		}
+		d.Parameters = append(d.Parameters, askingHeaders(o)...)
 		return d
 	}
+	d.Parameters = append(d.Parameters, askingHeaders(o)...)
 	if in := without(o.In, param); len(in.Properties) > 0 {
 		d.Body = &body{Required: len(in.Required) > 0, Content: jsonContent(in)}
 	}
@@ -146,7 +162,7 @@ func describe(o *op.Op, param string) operation {
 }
 
 func newParameter(o *op.Op, name, where string) parameter {
-	s := o.In.Properties[name].CloneSchemas()
+	s := open(o.In.Properties[name])
 	p := parameter{Name: name, In: where, Description: s.Description, Schema: s}
 	p.Required = where == "path" || slices.Contains(o.In.Required, name)
 	s.Description = ""
@@ -155,7 +171,7 @@ func newParameter(o *op.Op, name, where string) parameter {
 
 // without is a schema without one of its properties.
 func without(s *jsonschema.Schema, name string) *jsonschema.Schema {
-	s = s.CloneSchemas()
+	s = open(s)
 	delete(s.Properties, name)
 	is := func(n string) bool { return n == name }
 	s.Required = slices.DeleteFunc(slices.Clone(s.Required), is)
@@ -168,20 +184,44 @@ func responses(o *op.Op) map[string]response {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	done := response{Description: "Done.", Content: jsonContent(o.Out)}
+	done := response{Description: "Done.", Headers: headers(answerHeaders()...), Content: jsonContent(open(o.Out))}
 	if status == http.StatusNoContent {
 		done.Content = nil
 	}
-	ref := func(name string) response { return response{Ref: "#/components/responses/" + name} }
-	return map[string]response{
-		strconv.Itoa(status): done,
-		"400":                ref("BadRequest"),
-		"401":                ref("Unauthenticated"),
-		"403":                ref("Denied"),
-		"429":                ref("Limited"),
-		"503":                ref("Unavailable"),
-		"default":            ref("Failed"),
+	out := failures()
+	out[strconv.Itoa(status)] = done
+	return out
+}
+
+// failures are the answers that any call can end in.
+func failures() map[string]response {
+	out := map[string]response{}
+	for status, name := range failureNames() {
+		out[status] = response{Ref: "#/components/responses/" + name}
 	}
+	return out
+}
+
+// open is a copy of a schema in which an object without properties may have any: what
+// a schema does not say, generators take for nothing at all.
+func open(s *jsonschema.Schema) *jsonschema.Schema {
+	s = s.CloneSchemas()
+	openAll(s)
+	return s
+}
+
+func openAll(s *jsonschema.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Type == "object" && len(s.Properties) == 0 && s.AdditionalProperties == nil {
+		s.AdditionalProperties = &jsonschema.Schema{}
+	}
+	for _, p := range s.Properties {
+		openAll(p)
+	}
+	openAll(s.Items)
+	openAll(s.AdditionalProperties)
 }
 
 func jsonContent(s *jsonschema.Schema) map[string]media {

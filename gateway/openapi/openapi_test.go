@@ -113,6 +113,10 @@ func TestComplete(t *testing.T) {
 		if o.Headers != "" {
 			want-- // the gateway fills it
 		}
+		want += 2 // X-Request-Id and X-Correlation-Id
+		if o.Engine != "self" {
+			want += 2 // X-Portcullis-Deliver and X-Vault-Wrap-TTL
+		}
 		if n, ok := found[o.Name]; !ok || n != want {
 			t.Errorf("%s: got %d arguments (described: %v), want %d", o.Name, n, ok, want)
 		}
@@ -135,14 +139,60 @@ func TestHandlerFilters(t *testing.T) {
 	}
 }
 
+// The document of the same rights is encoded once.
+func TestHandlerEncodesOnce(t *testing.T) {
+	all := catalogue(t)
+	h := openapi.Handler(all, func(_ context.Context, c *call.Caller, o *op.Op) bool { return c == nil || o.Engine == "kv" })
+	ask := func(c *call.Caller) func() {
+		return func() {
+			h(httptest.NewRecorder(), httptest.NewRequest("GET", "/openapi.json", nil), c)
+		}
+	}
+	for name, c := range map[string]*call.Caller{"nobody": nil, "a caller": {Subject: "a"}} {
+		ask(c)()
+		if n := testing.AllocsPerRun(20, ask(c)); n > 100 {
+			t.Errorf("%s: %v allocations for a document that is there, want no encoding", name, n)
+		}
+	}
+}
+
+// An object of which the schema says no more may hold anything: generators take it for
+// one that holds nothing otherwise.
+func TestOpenObjects(t *testing.T) {
+	var walk func(where string, v any)
+	walk = func(where string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if v["type"] == "object" && v["properties"] == nil && v["additionalProperties"] != true {
+				if m, ok := v["additionalProperties"].(map[string]any); !ok || m["type"] == nil {
+					t.Errorf("%s is an object that can hold nothing: %v", where, v)
+				}
+			}
+			for k, x := range v {
+				walk(where+"/"+k, x)
+			}
+		case []any:
+			for _, x := range v {
+				walk(where, x)
+			}
+		}
+	}
+	var d any
+	if err := json.Unmarshal(document(t, nil), &d); err != nil {
+		t.Fatal(err)
+	}
+	walk("", d)
+}
+
 func ExampleNew() {
 	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
 	if err != nil {
 		panic(err)
 	}
 	d := openapi.New(c, func(o *op.Op) bool { return o.Name == "self.whoami" })
-	fmt.Println(d.OpenAPI, len(d.Paths))
-	// Output: 3.1.1 1
+	_, there := d.Paths["/whoami"]
+	fmt.Println(d.OpenAPI, there)
+	// Output: 3.1.1 true
 }
 
 // TestEverybodysDocumentIsEncodedOnce: who presents no credential costs nothing but

@@ -22,16 +22,25 @@ func skeleton() Document {
 			{"db", "Database credentials that end."},
 			{"ssh", "One-time passwords and signed certificates."},
 			{"self", "What the gateway knows of you."},
+			{tagEvents, "Changes, as they happen."},
 		},
 		Paths: map[string]map[string]operation{},
 		Components: components{
-			Schemas: map[string]*jsonschema.Schema{"Error": errorSchema()},
+			Schemas:    map[string]*jsonschema.Schema{"Error": errorSchema(), "Event": eventSchema(), "Wrapped": wrappedSchema()},
+			Parameters: parameters(),
+			Headers:    headerTable(),
 			Responses: map[string]response{
 				"BadRequest":      failure("The arguments are not what the schema asks for."),
-				"Unauthenticated": failure("There is no credential, or it is not good."),
-				"Denied":          failure("The policy denies the call."),
-				"Limited":         failure("Too many calls; Retry-After says when to come back."),
-				"Unavailable":     failure("Vault, or a part of the gateway, is away; nothing was done."),
+				"Unauthenticated": failure("There is no credential, or it is not good.", "WWW-Authenticate"),
+				"Denied":          failure("The policy denies the call.", "WWW-Authenticate"),
+				"NotFound":        failure("There is no such secret, key, role or route, or the version is deleted."),
+				"Conflict":        failure("The secret has changed: its current version is not the one that the call names."),
+				"CASRequired":     failure("The secret asks for cas."),
+				"MediaType":       failure("The body must be JSON."),
+				"Limited":         failure("Too many calls.", "Retry-After"),
+				"BadGateway":      failure("Vault, or a transform of the result, has failed."),
+				"Unavailable":     failure("Vault, or a part of the gateway, is away; nothing was done.", "Retry-After"),
+				"Timeout":         failure("Vault did not answer in time; of a change it is not known whether it was made."),
 				"Failed":          failure("The code says what went wrong."),
 			},
 			SecuritySchemes: map[string]map[string]string{
@@ -43,8 +52,20 @@ func skeleton() Document {
 	}
 }
 
-func failure(description string) response {
-	return response{Description: description, Content: jsonContent(&jsonschema.Schema{Ref: "#/components/schemas/Error"})}
+// failureNames are the answers in which any call can end, by status.
+func failureNames() map[string]string {
+	return map[string]string{
+		"400": "BadRequest", "401": "Unauthenticated", "403": "Denied", "404": "NotFound", "409": "Conflict", "415": "MediaType",
+		"428": "CASRequired", "429": "Limited", "502": "BadGateway", "503": "Unavailable", "504": "Timeout", "default": "Failed",
+	}
+}
+
+// failure is an answer with an error, and headers that come with it beside the ids.
+func failure(description string, also ...string) response {
+	return response{
+		Description: description, Headers: headers(append([]string{"X-Request-Id", "X-Correlation-Id"}, also...)...),
+		Content: jsonContent(&jsonschema.Schema{Ref: "#/components/schemas/Error"}),
+	}
 }
 
 // errorSchema is the body of every error, see edge.ErrorBody.

@@ -67,7 +67,9 @@ func command(ctx context.Context, t *testing.T, args []string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(dir, "node_modules", "node", "bin")
-	args = append([]string{filepath.Join(dir, args[0])}, args[1:]...)
+	if !filepath.IsAbs(args[0]) {
+		args = append([]string{filepath.Join(dir, args[0])}, args[1:]...)
+	}
 	c := exec.CommandContext(ctx, filepath.Join(bin, "node"), args...)
 	c.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATH="+bin+":"+os.Getenv("PATH"))
 	return c
@@ -76,11 +78,20 @@ func command(ctx context.Context, t *testing.T, args []string) *exec.Cmd {
 // node runs a program of the clients and returns what it prints.
 func node(t *testing.T, args ...string) []byte {
 	t.Helper()
-	ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	return nodeIn(t, "", args)
+}
+
+// nodeIn runs a program in a directory, where it is; in none it is one of the clients.
+func nodeIn(t *testing.T, dir string, args []string) []byte {
+	t.Helper()
+	ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 	defer stop()
+	if dir != "" {
+		args = append([]string{filepath.Join(dir, args[0])}, args[1:]...)
+	}
 	c := command(ctx, t, args)
 	var stderr bytes.Buffer
-	c.Stderr = &stderr
+	c.Dir, c.Stderr = dir, &stderr
 	out, err := c.Output()
 	if err != nil {
 		t.Fatalf("%v: %v\n%s%s", args, err, out, stderr.String())
