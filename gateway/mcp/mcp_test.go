@@ -137,7 +137,8 @@ func TestPlainJSONRPC(t *testing.T) {
 		{
 			"bad arguments", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"../x"}}}`,
 			`{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"invalid_request: argument path: the path has an empty, '.' or '..' segment` +
-				`\nnext: kv_read takes path (string, required), version (integer)\ndecision_id: d1\nrequest_id: r1"}],` +
+				`\nnext: kv_read takes path (string, required), version (integer). A path is below your own prefix, mcp/agent, which is not part of it, and neither is the mount or data/; ` +
+				`its segments have single slashes between them and none at either end. A resource kv://secret/FULL/PATH is elsewhere\ndecision_id: d1\nrequest_id: r1"}],` +
 				`"structuredContent":{"error":{"code":"invalid_request","message":"argument path: the path has an empty, '.' or '..' segment","decision_id":"d1","request_id":"r1"}},"isError":true}}`,
 		},
 		{

@@ -83,7 +83,7 @@ func (o *operation) call(ctx context.Context, ex *Exchange, args jsontext.Value)
 	if ex.stepUp(err) {
 		return nil, ex.challenge(err)
 	}
-	return toolError(refusal{answer{res.RequestID, res.DecisionID}.wireError(err), o.Op, ex}), nil
+	return toolError(refusal{answer{res.RequestID, res.DecisionID}.wireError(err), ctx, o.Op, ex}), nil
 }
 
 // completed tells the caller's own streams of a call, whatever came of it.

@@ -254,7 +254,7 @@ func TestRefusalsSayEverythingInTheirText(t *testing.T) {
 		"nothing there":          {call.Errorf(call.NotFound, "not found"), []string{"next: kv_list lists what there is", "mcp/agent", "kv://secret/FULL/PATH"}},
 		"deleted":                {call.Errorf(call.Deleted, "deleted"), []string{"kv_undelete", "kv_metadata"}},
 		"changed meanwhile":      {call.Errorf(call.CASMismatch, "changed"), []string{"read the secret again"}},
-		"a wrong argument":       {call.Errorf(call.InvalidRequest, "argument path: missing"), []string{"next: kv_read takes path (string, required), version (integer)"}},
+		"a wrong argument":       {call.Errorf(call.InvalidRequest, "argument path: missing"), []string{"next: kv_read takes path (string, required), version (integer). A path is below your own prefix, mcp/agent"}},
 		"Vault is away":          {call.Errorf(call.VaultUnavailable, "away"), []string{"nothing was done; try again in 1 s"}},
 		"nobody knows":           {call.Errorf(call.OutcomeUnknown, "lost"), []string{"look before you repeat it"}},
 	} {

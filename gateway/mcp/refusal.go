@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
@@ -28,8 +29,9 @@ func toolResult(body []byte) jsontext.Value {
 // refusal is a call that was refused or has failed.
 type refusal struct {
 	wireError
-	op *op.Op
-	ex *Exchange
+	ctx context.Context
+	op  *op.Op
+	ex  *Exchange
 }
 
 // toolError is a failed call as a result. Most clients show a model the text alone, so
@@ -108,7 +110,7 @@ func (r refusal) remedy() string {
 	wait := "try again in " + strconv.Itoa(r.RetryAfter) + " s"
 	switch r.Code {
 	case call.Forbidden:
-		return "do not repeat the call; ask an administrator of the gateway for the right, with the decision_id"
+		return r.granted() + "do not repeat the call; ask an administrator of the gateway for the right, with the decision_id"
 	case call.InsufficientScope:
 		return "get a credential with the scope " + strings.Join(r.Scopes, " ")
 	case call.RateLimited, call.LeaseQuota:
@@ -131,6 +133,15 @@ func (r refusal) remedy() string {
 	return ""
 }
 
+// granted names the keys or roles that the caller may use, for one that has tried
+// another.
+func (r refusal) granted() string {
+	if names := r.ex.names(r.ctx, r.op); len(names) > 0 {
+		return "yours are " + strings.Join(names[:min(len(names), maxNear)], ", ") + "; else "
+	}
+	return ""
+}
+
 // tool is an operation's name as the client knows it.
 func (r refusal) tool(name string) string {
 	if r.ex.server.dotted() {
@@ -144,8 +155,13 @@ func (r refusal) lookFor() string {
 	if r.op.Engine != "kv" {
 		return "check the name"
 	}
-	return r.tool("kv.list") + " lists what there is. A path is below your own prefix, " + r.ex.Caller.Prefix.String() +
-		", which is not part of it, and neither is the mount or data/; kv://" + r.ex.server.KVMount + "/FULL/PATH names a path elsewhere"
+	return r.tool("kv.list") + " lists what there is. " + r.pathForm()
+}
+
+// pathForm says how the path of a secret is written.
+func (r refusal) pathForm() string {
+	return "A path is below your own prefix, " + r.ex.Caller.Prefix.String() + ", which is not part of it, and neither is the mount or data/; " +
+		"its segments have single slashes between them and none at either end. A resource kv://" + r.ex.server.KVMount + "/FULL/PATH is elsewhere"
 }
 
 // usage names the arguments of an operation.
@@ -168,5 +184,9 @@ func (r refusal) usage() string {
 	if len(args) == 0 {
 		return r.tool(r.op.Name) + " takes no arguments"
 	}
-	return r.tool(r.op.Name) + " takes " + strings.Join(args, ", ")
+	s := r.tool(r.op.Name) + " takes " + strings.Join(args, ", ")
+	if r.op.Engine == "kv" && strings.Contains(r.Message, "path") {
+		s += ". " + r.pathForm()
+	}
+	return s
 }

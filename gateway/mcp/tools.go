@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -154,38 +153,4 @@ func listBody(name string, items []jsontext.Value, next string) jsontext.Value {
 		b = append(append(append(b, `,"nextCursor":"`...), next...), '"')
 	}
 	return append(b, '}')
-}
-
-// nearest is the name that a mistaken one comes closest to, empty when none is close:
-// the letters and digits are compared, by the pairs of neighbours that they share.
-func nearest(name string, names []string) string {
-	want := pairs(name)
-	best, most := "", 0.5
-	for _, n := range names {
-		have := pairs(n)
-		shared := 0
-		for _, p := range have {
-			if slices.Contains(want, p) {
-				shared++
-			}
-		}
-		if s := 2 * float64(shared) / float64(len(have)+len(want)+1); s > most {
-			best, most = n, s
-		}
-	}
-	return best
-}
-
-// pairs are the neighbouring letters and digits of a name, of its first bytes alone.
-func pairs(name string) (out []string) {
-	var plain []rune
-	for _, r := range strings.ToLower(name[:min(len(name), 64)]) {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			plain = append(plain, r)
-		}
-	}
-	for i := 1; i < len(plain); i++ {
-		out = append(out, string(plain[i-1:i+1]))
-	}
-	return out
 }
