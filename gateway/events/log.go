@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type Config struct {
 	Revision func() string
 
 	Size      int // events kept for replay, default 4096
+	Share     int // events of one caller among them, default an eighth, at least 64
 	Queue     int // events that wait for one reader before it is cut off, default 256
 	PerCaller int // readers of one caller, default 6,000
 	Readers   int // readers of all callers, default 16,000
@@ -39,6 +41,7 @@ func (c Config) orDefault() Config {
 		}
 	}
 	def(&c.Size, 4096)
+	def(&c.Share, max(c.Size/8, 64))
 	def(&c.Queue, 256)
 	def(&c.PerCaller, 6000)
 	def(&c.Readers, 16000)
@@ -58,8 +61,8 @@ type Log struct {
 	ids ids
 
 	mu       sync.Mutex // guards what follows
-	ring     []*entry   // of length Size; seq s is at s % Size
-	last     uint64     // newest sequence number, 0 for an empty log
+	kept     kept
+	last     uint64 // newest sequence number, 0 for an empty log
 	readers  map[*Reader]struct{}
 	callers  map[string]int // readers by caller
 	exact    map[topicKey]map[*Reader]struct{}
@@ -76,7 +79,7 @@ type topicKey struct{ mount, path string }
 func New(c Config) *Log {
 	c = c.orDefault()
 	return &Log{
-		Config: c, ids: newIDs(), ring: make([]*entry, c.Size),
+		Config: c, ids: newIDs(), kept: newKept(c.Size, c.Share),
 		readers: map[*Reader]struct{}{}, callers: map[string]int{},
 		exact: map[topicKey]map[*Reader]struct{}{}, below: map[topicKey]map[*Reader]struct{}{},
 		owned: map[string]map[*Reader]struct{}{},
@@ -102,7 +105,7 @@ func (l *Log) Publish(e Event) {
 	defer l.mu.Unlock()
 	l.last++
 	en := &entry{Event: e, seq: l.last}
-	l.ring[l.last%uint64(len(l.ring))] = en
+	l.kept.add(en)
 	for _, w := range l.watchers {
 		w(e)
 	}
@@ -129,14 +132,6 @@ func (l *Log) push(rs map[*Reader]struct{}, e *entry) {
 			l.forget(r)
 		}
 	}
-}
-
-// oldest is the first sequence number that is still held. The lock is held.
-func (l *Log) oldest() uint64 {
-	if n := uint64(len(l.ring)); l.last > n {
-		return l.last - n + 1
-	}
-	return 1
 }
 
 // watch registers a function that sees every event as it is published. It must
@@ -166,8 +161,8 @@ func (l *Log) subscribes(c *call.Caller, ts []Topic) {
 func (l *Log) Recent(ctx context.Context, c *call.Caller, f Filter, n int) []Event {
 	l.mu.Lock()
 	var found []*entry
-	for seq := l.last; seq >= l.oldest() && seq > 0; seq-- {
-		if e := l.ring[seq%uint64(len(l.ring))]; f.wants(&e.Event, c) {
+	for _, e := range slices.Backward(l.kept.entries) {
+		if f.wants(&e.Event, c) {
 			found = append(found, e)
 		}
 	}

@@ -141,12 +141,12 @@ func (r *Reader) resume(after string) {
 		return
 	}
 	seq, ok := l.ids.open(after, r.caller.Key(), r.scope)
-	if !ok || seq > l.last || seq+1 < l.oldest() {
+	if !ok || seq > l.last || l.kept.lost(seq, &r.filter, r.caller) {
 		r.missed = true
 		return
 	}
-	for s := seq + 1; s <= l.last; s++ {
-		if e := l.ring[s%uint64(len(l.ring))]; r.filter.wants(&e.Event, r.caller) {
+	for _, e := range l.kept.since(seq) {
+		if r.filter.wants(&e.Event, r.caller) {
 			r.queue = append(r.queue, e)
 		}
 	}
