@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 )
 
 // queue is how many records wait for the disk before they are dropped and counted:
@@ -19,8 +18,8 @@ const queue = 4096
 type journal struct {
 	key []byte
 
-	ring []slot
-	next atomic.Uint64
+	ring   []slot
+	places *shares
 
 	lines chan any
 	done  chan struct{}
@@ -36,7 +35,7 @@ type slot struct {
 }
 
 func newJournal(c Config) (*journal, error) {
-	j := &journal{key: c.LogKey, ring: make([]slot, c.Keep)}
+	j := &journal{key: c.LogKey, ring: make([]slot, c.Keep), places: newShares(c.Keep)}
 	if len(j.key) == 0 {
 		j.key = make([]byte, 32)
 		_, _ = rand.Read(j.key) // never fails (crypto/rand)
@@ -63,9 +62,9 @@ func (j *journal) add(r *record) {
 	}
 }
 
-// keep replaces the oldest record.
+// keep replaces the oldest record, or the caller's own oldest.
 func (j *journal) keep(r *record) {
-	s := &j.ring[j.next.Add(1)%uint64(len(j.ring))]
+	s := &j.ring[j.places.take(r.facts.Caller.Key())]
 	s.mu.Lock()
 	s.rec = *r
 	s.mu.Unlock()
