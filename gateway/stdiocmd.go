@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"portcullis/gateway/audit"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/mcp"
@@ -118,7 +119,10 @@ func (s stdioCmd) here(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := server.New(ctx, c, server.Options{Stderr: os.Stderr, Version: version})
+	if c.AuditFile == audit.Stdout {
+		return usageError{errors.New("AUDIT_FILE: stdout carries the client's messages; name a file")}
+	}
+	g, err := server.New(ctx, c, server.Options{Stderr: os.Stderr, Stdio: true, Version: version})
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}

@@ -1,14 +1,20 @@
 // Package audit is the evidence: an intent line is in the file before an effect,
 // a refusal line before its answer, an outcome line behind it. A line that cannot
 // be written refuses the call.
+//
+// Each line is one JSON object. Its first members chain it to the line before: seq
+// counts from 1, prev is the lower-case hex SHA-256 of that line without its
+// newline, 64 zeros for the first of a chain. A record is built value by value, and
+// a free text is redacted before it is quoted; names, paths, ids and codes are
+// written as they are.
 package audit
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
+	"time"
 
 	"portcullis/gateway/op"
 )
@@ -17,74 +23,139 @@ import (
 // when a method returns, so a killed process loses no line. A file that could not
 // be opened or written is tried again with the next record.
 type Log struct {
-	path   string
-	sync   bool
-	filter func(dst, line []byte) []byte
+	cfg     Config
+	args    *op.ArgumentRecorder
+	spare   sync.Pool // of *entry
+	callers *tally
+	peers   *tally
 
-	mu   sync.Mutex // guards the fields below and keeps lines whole
-	file *os.File
-	size int64  // of the file, to cut off half a line; -1 when it is not a regular file
-	raw  []byte // a record before the filter
-	buf  []byte // what is written
-	seq  uint64
+	mu   sync.Mutex // guards next
+	next *batch     // the records that the next write takes; nil when nobody waits
 
-	syncMu sync.Mutex // held by the one who calls fsync for everybody before it
-	synced uint64
+	turn  sync.Mutex // held by the one that writes; guards chain
+	chain chain
 }
 
 // Config says where the evidence goes.
 type Config struct {
+	// Path is the file, "-" for standard output.
 	Path string
-	// Group lets every record be followed by an fsync that it shares with the records
-	// written meanwhile.
+	// Group lets every write be followed by an fsync.
 	Group bool
-	// Filter sees every line, without its end, before it is written. It appends what is
-	// written to dst and must not keep the slices. Optional.
+	// Redact removes from a free text what must not be kept. Optional.
+	Redact op.Redact
+	// Filter sees every record, a JSON object, before it is written. It appends what is
+	// written to dst and must not keep the slices. What it makes of a record must be a
+	// JSON object with the same names, or the record stays as it was. Optional.
 	Filter func(dst, line []byte) []byte
+	// Segments says when a file is full. The zero value is one file for ever.
+	Segments Segments
+	// Share lets a second process that finds the file in use write beside it, to
+	// NAME.2.jsonl and so on, where each keeps a chain of its own. Otherwise its
+	// records are refused.
+	Share bool
+	// Ended hears of refusals that were counted, when their window has ended. Optional.
+	Ended func(Refusals)
 }
 
 // Open makes a log. The file is opened with the first record; Check tells early
 // whether it can be.
-func Open(c Config) *Log { return &Log{path: c.Path, sync: c.Group, filter: c.Filter} }
+func Open(c Config) *Log {
+	return &Log{
+		cfg: c, args: op.NewArgumentRecorder(c.Redact), chain: newChain(c),
+		callers: newTally(linesPerWindow, maxCallers), peers: newTally(0, maxPeers),
+	}
+}
 
-// Check opens the file, if it is not open, and reports whether that works.
+// Check opens the file, if it is not open, and reports whether that works and
+// whether what was to be written last could be.
 func (l *Log) Check() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.open()
-}
-
-// Close closes the file; the next record opens it again, so Close is also how a
-// rotated file is let go.
-func (l *Log) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.close()
-}
-
-func (l *Log) close() error {
-	if l.file == nil {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	if err := l.chain.ready(time.Now()); err != nil {
+		return err
+	}
+	if l.chain.failed == 0 {
 		return nil
 	}
-	err := l.file.Close()
-	l.file = nil
-	return err
+	return l.chain.write(nil, l.cfg.Group) // says that records were refused, if it can
+}
+
+// Reopen lets the file go, so that the next record opens what has the name then. An
+// operator who has moved the file says so with it.
+func (l *Log) Reopen() error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	return l.chain.reopen()
+}
+
+// Close writes what was only counted and closes the file; the next record opens it
+// again.
+func (l *Log) Close() error {
+	l.flush(time.Now(), true)
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	return l.chain.close()
+}
+
+// Run writes the counts of refusals as their windows end, until ctx ends.
+func (l *Log) Run(ctx context.Context) {
+	t := time.NewTicker(windowLook)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			l.flush(now, false)
+		}
+	}
 }
 
 // Intent records what is about to be done.
-func (l *Log) Intent(r *op.Record) error { return l.write("intent", r) }
+func (l *Log) Intent(r *op.Record) error { return l.record("intent", r) }
 
 // Refusal records a call that is denied, limited or cannot be decided, and one whose
-// arguments do not bind: of those it keeps nothing, because nobody knows what they are.
-func (l *Log) Refusal(r *op.Record) error { return l.write("refusal", r) }
+// arguments do not bind: of those it keeps nothing, because nobody knows what they
+// are. After the first few of a caller, a code and a window it counts, and the count
+// is a line at the end of the window.
+func (l *Log) Refusal(r *op.Record) error {
+	s := subject{key: r.Request.Caller.Key(), caller: r.Request.Caller}
+	if !l.callers.show(s, refusal{code: r.Code(), op: opOf(r)}, time.Now()) {
+		return nil
+	}
+	err := l.record("refusal", r)
+	if err != nil {
+		l.callers.unshow(s, r.Code())
+	}
+	return err
+}
+
+// Unauthenticated counts a request whose sender is not known, by its address, for
+// one line at the end of the window. rule is which rule was broken. It tells whether
+// it is the first of its window.
+func (l *Log) Unauthenticated(addr, code, rule string) (first bool) {
+	return l.peers.count(subject{key: addr, addr: addr}, refusal{code: code, rule: rule}, time.Now())
+}
 
 // Outcome records what came of an intent.
-func (l *Log) Outcome(r *op.Record) error { return l.write("outcome", r) }
+func (l *Log) Outcome(r *op.Record) error { return l.record("outcome", r) }
 
-func (l *Log) write(kind string, r *op.Record) error {
-	f, seq, err := l.appendLine(kind, r)
-	if err == nil && l.sync {
-		err = l.flush(f, seq)
+func (l *Log) record(kind string, r *op.Record) error {
+	return l.put(func(b []byte) ([]byte, error) { return l.appendRecord(b, kind, r) })
+}
+
+// put encodes a record and appends it.
+func (l *Log) put(encode func([]byte) ([]byte, error)) error {
+	e, ok := l.spare.Get().(*entry)
+	if !ok {
+		e = &entry{}
+	}
+	defer l.free(e)
+	var err error
+	if e.body, err = encode(e.body[:0]); err == nil {
+		e.body = l.filtered(e)
+		err = l.append(e)
 	}
 	if err != nil {
 		failures.Inc()
@@ -93,79 +164,29 @@ func (l *Log) write(kind string, r *op.Record) error {
 	return nil
 }
 
-func (l *Log) appendLine(kind string, r *op.Record) (*os.File, uint64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.open(); err != nil {
-		return nil, 0, err
+// filtered is the record after the filter, which may change values but no names.
+func (l *Log) filtered(e *entry) []byte {
+	if l.cfg.Filter == nil {
+		return e.body
 	}
-	var err error
-	if l.raw, err = appendRecord(l.raw[:0], kind, r); err != nil {
-		return nil, 0, err
+	e.other = l.cfg.Filter(e.other[:0], e.body)
+	if string(e.other) == string(e.body) {
+		return e.body
 	}
-	if l.filter != nil {
-		l.buf = l.filter(l.buf[:0], l.raw)
-	} else {
-		l.buf = append(l.buf[:0], l.raw...)
+	if !sameNames(e.body, e.other) {
+		return append(e.body[:len(e.body)-1], `,"redactor":"failed:names"}`...)
 	}
-	l.buf = append(l.buf, '\n')
-	n, err := l.file.Write(l.buf)
-	if err != nil {
-		l.cut(n)
-		return nil, 0, err
-	}
-	if l.size >= 0 {
-		l.size += int64(n)
-	}
-	l.seq++
-	return l.file, l.seq, nil
+	e.body, e.other = e.other, e.body
+	return e.body
 }
 
-// cut removes half a line and lets the file go, so that the next record begins
-// with a look at what is there.
-func (l *Log) cut(n int) {
-	if n > 0 && l.size >= 0 {
-		_ = l.file.Truncate(l.size) // the error that led here is reported
+const keepBuffer = 64 << 10
+
+func (l *Log) free(e *entry) {
+	if cap(e.body) > keepBuffer || cap(e.other) > keepBuffer {
+		return
 	}
-	_ = l.close()
+	l.spare.Put(e)
 }
 
-func (l *Log) open() error {
-	if l.file != nil {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(l.path), 0o750); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	st, err := f.Stat()
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	l.file, l.size = f, -1
-	if st.Mode().IsRegular() {
-		l.size = st.Size()
-	}
-	return nil
-}
-
-// flush makes everything up to seq durable. Those who wait for the lock find that
-// the one before them has done it for them.
-func (l *Log) flush(f *os.File, seq uint64) error {
-	l.syncMu.Lock()
-	defer l.syncMu.Unlock()
-	if l.synced >= seq {
-		return nil
-	}
-	l.mu.Lock()
-	upTo := l.seq
-	l.mu.Unlock()
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	l.synced = upTo
-	return nil
-}
+var errEmpty = errors.New("the audit record is empty")

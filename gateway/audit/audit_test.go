@@ -21,8 +21,9 @@ import (
 )
 
 type in struct {
-	Path call.Path   `json:"path"`
-	Data call.Secret `json:"data,omitempty"`
+	Path call.Path       `json:"path"`
+	Data call.Secret     `json:"data,omitempty"`
+	Note json.RawMessage `json:"note,omitempty"`
 }
 
 func (i *in) Target(op.At) (call.Resource, error) {

@@ -2,5 +2,9 @@ package audit
 
 import "github.com/VictoriaMetrics/metrics"
 
-// failures counts records that could not be written.
-var failures = metrics.NewCounter("portcullis_audit_failures_total")
+var (
+	// failures counts records that could not be written.
+	failures = metrics.NewCounter("portcullis_audit_failures_total")
+	// archiveFailures counts full files that could not be compressed, removed or kept.
+	archiveFailures = metrics.NewCounter("portcullis_audit_archive_failures_total")
+)

@@ -1,35 +1,52 @@
 package audit
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
 
-// appendRecord appends one line, without its end. The fields of an intent and of its outcome are
+// appendRecord appends one record. The fields of an intent and of its outcome are
 // the same but for what came of it.
-func appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) {
-	l := line{b: append(b, '{')}
-	l.str("time", time.Now().UTC().Format(time.RFC3339Nano))
-	l.str("type", kind)
-	l.str("request_id", r.Request.ID)
-	l.str("decision_id", r.Decision.ID)
-	l.str("transport", string(r.Request.Transport))
-	l.caller(r.Request.Caller)
-	l.str("op", r.Request.Op)
+func (l *Log) appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) {
+	n := line{b: append(b, '{')}
+	n.str("time", timestamp())
+	n.str("type", kind)
+	n.str("request_id", r.Request.ID)
+	n.str("decision_id", r.Decision.ID)
+	n.str("transport", string(r.Request.Transport))
+	n.caller(r.Request.Caller)
+	n.str("op", opOf(r))
 	if r.Bound != nil {
-		l.bound(r.Bound)
+		n.bound(r.Bound, l.args)
 	}
-	l.decision(&r.Decision)
+	n.decision(&r.Decision)
 	if kind != "intent" {
-		l.outcome(r)
+		n.outcome(r)
 	}
-	return append(l.b, '}'), l.err
+	return append(n.b, '}'), n.err
 }
+
+// opOf names the operation. A name that is none is the caller's text, and not kept.
+func opOf(r *op.Record) string {
+	if r.Bound != nil {
+		return r.Bound.Op.Name
+	}
+	if name, err := call.ParseName(r.Request.Op); err == nil && len(name) <= maxOp {
+		return r.Request.Op
+	}
+	return "unknown"
+}
+
+// maxOp is the length up to which the name of an operation that was asked for is
+// kept.
+const maxOp = 64
 
 // line appends members to a JSON object; the first error stays.
 type line struct {
@@ -53,8 +70,7 @@ func (l *line) str(k, v string) {
 
 func (l *line) quote(v string) {
 	b, err := jsontext.AppendQuote(l.b, v)
-	if err != nil {
-		// Invalid UTF-8 has been replaced in what was appended.
+	if err != nil { // not UTF-8, which JSON cannot hold
 		b, err = jsontext.AppendQuote(l.b, strconv.QuoteToASCII(v))
 	}
 	if err != nil {
@@ -94,17 +110,15 @@ func (l *line) caller(c *call.Caller) {
 	}
 }
 
-func (l *line) bound(b *op.Bound) {
+func (l *line) bound(b *op.Bound, args *op.ArgumentRecorder) {
 	l.str("effect", string(b.Op.Effect))
 	l.str("mount", b.Resource.Mount)
 	l.str("path", b.Resource.Path.String())
 	l.key("args")
-	args, err := b.Values()
-	if err != nil {
+	var err error
+	if l.b, err = args.Append(l.b, b); err != nil {
 		l.err = err
-		return
 	}
-	l.b = append(l.b, args...)
 }
 
 func (l *line) decision(d *op.Decision) {
@@ -157,4 +171,37 @@ func (l *line) steps(steps []op.Step) {
 		l.b = append(l.b, '}')
 	}
 	l.b = append(l.b, ']')
+}
+
+// sameNames tells whether a filter has left everything alone that says who did what:
+// it may change values, but it cannot speak for somebody else.
+func sameNames(before, after []byte) bool {
+	a, ok := namesOf(before)
+	b, valid := namesOf(after)
+	return ok && valid && a == b
+}
+
+// names are the members that no filter changes.
+type names struct {
+	Time      string `json:"time"`
+	Type      string `json:"type"`
+	RequestID string `json:"request_id"`
+	Decision  string `json:"decision_id"`
+	Transport string `json:"transport"`
+	Subject   string `json:"subject"`
+	Op        string `json:"op"`
+	Mount     string `json:"mount"`
+	Path      string `json:"path"`
+	Allow     bool   `json:"allow"`
+	Code      string `json:"code"`
+	Seq       any    `json:"seq"` // the chain adds it
+	Prev      any    `json:"prev"`
+}
+
+func namesOf(record []byte) (n names, ok bool) {
+	if len(record) < 3 || record[0] != '{' || bytes.IndexByte(record, '\n') >= 0 {
+		return n, false
+	}
+	err := json.Unmarshal(record, &n)
+	return n, err == nil && n.Seq == nil && n.Prev == nil
 }

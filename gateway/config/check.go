@@ -101,6 +101,9 @@ func (c *Config) checkProcess(p *problems) {
 	var l slog.Level
 	p.unless(l.UnmarshalText([]byte(c.LogLevel)) == nil, "LOG_LEVEL: must be debug, info, warn or error")
 	p.oneOf("AUDIT_SYNC", c.AuditSync, "off", "group")
+	p.unless(c.AuditMaxBytes == 0 || c.AuditMaxBytes >= 64<<10, "AUDIT_MAX_BYTES: less than 65536; 0 is for no bound")
+	p.unless(c.AuditMaxAge == 0 || c.AuditMaxAge >= time.Second, "AUDIT_MAX_AGE: less than a second; 0 is for no bound")
+	p.unless(c.AuditKeep >= 0, "AUDIT_KEEP: must not be negative; 0 is for all")
 	p.unless(c.MaxBodyBytes >= 1024, "MAX_BODY_BYTES: less than 1024")
 	p.unless(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT: must be positive")
 	p.oneOf("POLICY_KEY_ALGORITHM", c.PolicyKeyAlg, "ES256", "EdDSA", "RS256")

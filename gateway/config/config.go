@@ -20,8 +20,12 @@ type Config struct {
 	AdminAddr       string        `cfg:"ADMIN_ADDR"`       // host:port for /metrics, away from callers
 	LogLevel        string        `cfg:"LOG_LEVEL"`        // debug, info, warn or error
 	LogDir          string        `cfg:"LOG_DIR"`          // directory of the log files, "-" for the terminal only
-	AuditFile       string        `cfg:"AUDIT_FILE"`       // default: audit.jsonl in LOG_DIR
+	AuditFile       string        `cfg:"AUDIT_FILE"`       // default: audit.jsonl in LOG_DIR; "-" for standard output
 	AuditSync       string        `cfg:"AUDIT_SYNC"`       // off, or group: every record is fsynced, together with its neighbours
+	AuditMaxBytes   int64         `cfg:"AUDIT_MAX_BYTES"`  // a file of evidence with as many bytes is full: it is renamed to audit-<number of its first line>.jsonl; 0 for no bound
+	AuditMaxAge     time.Duration `cfg:"AUDIT_MAX_AGE"`    // so is one whose first line is as old; 0 for no bound
+	AuditKeep       int           `cfg:"AUDIT_KEEP"`       // how many full files stay, 0 for all
+	AuditCompress   bool          `cfg:"AUDIT_COMPRESS"`   // full files are compressed (gzip)
 	ShutdownTimeout time.Duration `cfg:"SHUTDOWN_TIMEOUT"` // how long running calls may finish at shutdown
 	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`   // of a request
 
@@ -200,7 +204,7 @@ const defaultIssuer = "mcp-auth"
 // Default returns the values of everything that is not set.
 func Default() Config {
 	return Config{
-		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", AuditSync: "off",
+		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", AuditSync: "off", AuditMaxBytes: 256 << 20,
 		ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", DefaultPrefix: "mcp",

@@ -39,7 +39,7 @@ func TestAuditPairs(t *testing.T) {
 			if x["type"] != kind || x["op"] != c.tool || x["transport"] != "rest" || y["transport"] != "mcp" {
 				t.Errorf("%s: got %v over %v and %v, want the %s", c.tool, x["type"], x["transport"], y["transport"], kind)
 			}
-			for _, own := range []string{"transport", "time", "request_id", "decision_id", "duration_us"} {
+			for _, own := range []string{"transport", "time", "request_id", "decision_id", "duration_us", "prev"} {
 				if j == 1 && x[own] == nil || y[own] == nil && j == 1 {
 					t.Errorf("%s: the outcome has no %s", c.tool, own)
 				}

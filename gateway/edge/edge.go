@@ -25,6 +25,8 @@ type Config struct {
 	Authenticate func(*http.Request) (*call.Caller, error)
 	// Challenge returns the value of WWW-Authenticate for a refusal, empty for none.
 	Challenge func(r *http.Request, err *call.Error) string
+	// Refused hears of each request that is refused because its sender is not known.
+	Refused func(r *http.Request, err *call.Error, requestID string)
 	// Anonymous reports whether an error of Authenticate means that no credential
 	// was presented.
 	Anonymous func(error) bool
@@ -168,13 +170,9 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
 			w.Header().Set("WWW-Authenticate", v)
 		}
 	}
-	level := slog.LevelWarn
-	if e.Anonymous(err) {
-		level = slog.LevelInfo // clients of OAuth begin without a credential
+	if e.Refused != nil {
+		e.Refused(r, err, w.Header().Get("X-Request-Id"))
 	}
-	e.Server.LogAttrs(r.Context(), level, "authentication refused",
-		slog.String("code", string(err.Code)), slog.String("cause", fmt.Sprint(err.Err)),
-		slog.String("client", e.ClientIP(r)), slog.String("request_id", w.Header().Get("X-Request-Id")))
 	awaitBody(w, r, drainTimeout)
 	WriteError(w, err, "")
 }

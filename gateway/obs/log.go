@@ -8,12 +8,13 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/lmittmann/tint"
-	"gopkg.in/natefinch/lumberjack.v2"
 )
 
 // LogConfig says where logs go.
@@ -21,6 +22,9 @@ type LogConfig struct {
 	Dir    string // directory of the files, "-" for none
 	Level  slog.Leveler
 	Stderr *os.File
+	// Redact removes secrets from the free texts of a record, each before it is quoted.
+	// It appends to dst and must not keep the slices. Optional.
+	Redact func(dst, text []byte) []byte
 	// Filter sees every line before it is written. It appends what is written to dst,
 	// and tells whether anything is. It must not keep the slices. Optional.
 	Filter func(dst, line []byte) ([]byte, bool)
@@ -31,13 +35,13 @@ type Logs struct {
 	Requests  *slog.Logger // one record an HTTP request: requests.log
 	Responses *slog.Logger // one record a call: responses.log
 	Server    *slog.Logger // everything else: server.log and the terminal
-	closers   []io.Closer
+	files     []*buffer
 }
 
 // The files are rotated at 10 MB, five old ones are kept.
 const (
-	maxMegabytes = 10
-	keepFiles    = 5
+	maxBytes  = 10 << 20
+	keepFiles = 5
 )
 
 // NewLogs opens the logs. On a terminal everything is also shown there, in colour;
@@ -52,7 +56,7 @@ func NewLogs(c LogConfig) (*Logs, error) {
 	show := func() slog.Handler { return slog.DiscardHandler }
 	term := slog.Handler(slog.NewJSONHandler(c.filtered(c.Stderr), c.options()))
 	if isTerminal(c.Stderr) {
-		term = tint.NewTextHandler(c.filtered(c.Stderr), &tint.Options{Level: c.Level, TimeFormat: time.TimeOnly})
+		term = tint.NewTextHandler(c.filtered(c.Stderr), &tint.Options{Level: c.Level, TimeFormat: time.TimeOnly, ReplaceAttr: c.replace(nil)})
 	}
 	if isTerminal(c.Stderr) || c.Dir == "-" {
 		show = func() slog.Handler { return term }
@@ -67,17 +71,14 @@ func (l *Logs) open(c LogConfig, name string, also slog.Handler) *slog.Logger {
 	if c.Dir == "-" {
 		return slog.New(also).With("logger", "portcullis."+name)
 	}
-	f := newBuffer(&lumberjack.Logger{Filename: filepath.Join(c.Dir, name+".log"), MaxSize: maxMegabytes, MaxBackups: keepFiles})
-	l.closers = append(l.closers, f)
+	f := newBuffer(&logFile{path: filepath.Join(c.Dir, name+".log"), max: maxBytes, keep: keepFiles})
+	l.files = append(l.files, f)
 	return slog.New(both{slog.NewJSONHandler(c.filtered(f), c.options()), also}).With("logger", "portcullis."+name)
 }
 
 // options name the fields as the logs of this kind always did: ts, lvl, msg.
 func (c LogConfig) options() *slog.HandlerOptions {
-	return &slog.HandlerOptions{Level: c.Level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if len(groups) > 0 {
-			return a
-		}
+	return &slog.HandlerOptions{Level: c.Level, ReplaceAttr: c.replace(func(a slog.Attr) slog.Attr {
 		switch a.Key {
 		case slog.TimeKey:
 			a.Key = "ts"
@@ -86,7 +87,18 @@ func (c LogConfig) options() *slog.HandlerOptions {
 			a.Key = "lvl"
 		}
 		return a
-	}}
+	})}
+}
+
+// replace redacts the values of attributes, and renames those of every record.
+func (c LogConfig) replace(rename func(slog.Attr) slog.Attr) func([]string, slog.Attr) slog.Attr {
+	r := c.redactor()
+	return func(groups []string, a slog.Attr) slog.Attr {
+		if a = r.attr(a); len(groups) > 0 || rename == nil {
+			return a
+		}
+		return rename(a)
+	}
 }
 
 func (c LogConfig) filtered(w io.Writer) io.Writer {
@@ -99,11 +111,14 @@ func (c LogConfig) filtered(w io.Writer) io.Writer {
 // Close closes the files.
 func (l *Logs) Close() error {
 	var errs []error
-	for _, c := range l.closers {
-		errs = append(errs, c.Close())
+	for _, f := range l.files {
+		errs = append(errs, f.Close())
 	}
 	return errors.Join(errs...)
 }
+
+// Reopen lets the files go, so that the next records open what has their names then.
+func (l *Logs) Reopen() error { return l.Close() }
 
 // filterWriter is behind one handler, which writes one line at a time.
 type filterWriter struct {
@@ -151,7 +166,32 @@ func (h both) WithAttrs(as []slog.Attr) slog.Handler {
 }
 func (h both) WithGroup(n string) slog.Handler { return both{h.a.WithGroup(n), h.b.WithGroup(n)} }
 
-// HTTPErrors is where net/http says what it cannot tell a caller.
-func (l *Logs) HTTPErrors() *log.Logger {
-	return slog.NewLogLogger(l.Server.Handler(), slog.LevelWarn)
+// HTTPErrors is where net/http says what it cannot tell a caller. refused hears of
+// connections that ended before a request, which anybody can make as many of as they
+// like, and says whether this one is logged.
+func (l *Logs) HTTPErrors(refused func(addr string) (logged bool)) *log.Logger {
+	return log.New(&serverErrors{l.Server, refused}, "", 0)
+}
+
+type serverErrors struct {
+	log     *slog.Logger
+	refused func(addr string) bool
+}
+
+// Write takes one message, as package log gives it.
+func (s *serverErrors) Write(p []byte) (int, error) {
+	text := strings.TrimSpace(string(p))
+	if rest, ok := strings.CutPrefix(text, "http: TLS handshake error from "); ok {
+		addr, cause, _ := strings.Cut(rest, ": ")
+		if host, _, err := net.SplitHostPort(addr); err == nil {
+			addr = host
+		}
+		if !s.refused(addr) {
+			return len(p), nil
+		}
+		s.log.Warn("TLS handshake failed", "client", addr, "cause", cause)
+		return len(p), nil
+	}
+	s.log.Warn("HTTP server", "cause", strings.TrimPrefix(text, "http: "))
+	return len(p), nil
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"portcullis/gateway/config"
@@ -28,12 +29,20 @@ func (g *Server) reload(ctx context.Context) {
 		}
 		return "in force"
 	}
+	files := errors.Join(g.audit.Reopen(), g.logs.Reopen())
 	policy, transforms := g.policy.Reload(ctx), g.transforms.Reload(ctx)
 	g.auth.Reload()
 	applied, restart := g.reread()
 	g.logs.Server.Info("SIGHUP: everything that can be read again has been",
-		"policy", outcome(policy), "transforms", outcome(transforms), "credentials", outcome(g.auth.Health()),
+		"files", opened(files), "policy", outcome(policy), "transforms", outcome(transforms), "credentials", outcome(g.auth.Health()),
 		"settings_applied", strings.Join(applied, " "), "settings_that_need_a_restart", strings.Join(restart, " "))
+}
+
+func opened(err error) string {
+	if err != nil {
+		return "opened again; closing the old ones failed: " + err.Error()
+	}
+	return "opened again"
 }
 
 // reread reads the configuration again. It returns the names of the keys that have

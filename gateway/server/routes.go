@@ -57,6 +57,7 @@ func (g *Server) probes(e *edge.Edge) {
 func (g *Server) edgeConfig(loopback bool) edge.Config {
 	return edge.Config{
 		Authenticate: g.sse.Authenticate(g.auth.Authenticate), Challenge: g.challenge,
+		Refused:   g.refused,
 		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
 		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
 		Source:    g.auth.SourceIP, Scheme: g.auth.Scheme, Budgets: g.budgets, Short: g.shortage.check,

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -43,6 +42,9 @@ type Options struct {
 	Hangups <-chan os.Signal
 	// Reread reads the configuration again, on SIGHUP; nil where there is none to read.
 	Reread func() (config.Config, error)
+	// Stdio says that stdin and stdout carry the messages of one client: several such
+	// processes may share their files.
+	Stdio bool
 	// Version is what the gateway says of itself to MCP clients.
 	Version string
 }
@@ -81,10 +83,10 @@ type Server struct {
 func New(ctx context.Context, c config.Config, o Options) (g *Server, err error) {
 	g = &Server{options: o, cfg: c, meter: obs.NewMeter(), budgets: budget.New(c.Limits), floor: native.New()}
 	g.level.Set(level(c.LogLevel))
-	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: &g.level, Stderr: o.Stderr, Filter: g.redactLog}); err != nil {
+	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: &g.level, Stderr: o.Stderr, Redact: g.floor.Append, Filter: g.filterLog}); err != nil {
 		return nil, err
 	}
-	g.audit = audit.Open(audit.Config{Path: c.AuditFile, Group: c.AuditSync == "group", Filter: g.redactEvidence})
+	g.audit = audit.Open(g.auditConfig())
 	m := Mounts(c)
 	m.Explain = g.explain
 	if g.ops, err = ops.New(m); err != nil {
@@ -158,6 +160,7 @@ func (g *Server) explain(c *call.Caller, id string) (ops.Explanation, error) {
 func (g *Server) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, part := range []func(context.Context){
+		g.audit.Run,
 		g.auth.Run,
 		g.vault.Run,
 		g.endRevoked,
@@ -176,24 +179,8 @@ func (g *Server) Run(ctx context.Context) {
 // watchEvery is how often files are looked at for changes.
 const watchEvery = 2 * time.Second
 
-// redactLog passes a line of a log through the redactor and the modules of the log
-// hook, which may drop it. Before they are loaded only the start is logged.
-func (g *Server) redactLog(dst, line []byte) ([]byte, bool) {
-	if g.transforms == nil {
-		return append(dst, line...), true
-	}
-	return g.transforms.Line(dst, line)
-}
-
-// redactEvidence is redactLog for records that nothing may drop.
-func (g *Server) redactEvidence(dst, line []byte) []byte { return g.transforms.Record(dst, line) }
-
 // MCP is the MCP transport, for a client that is served without a listener.
 func (g *Server) MCP() *mcp.Server { return g.mcp }
-
-// Authenticate tells whose request it is, as the listener would. Its errors are
-// *call.Error.
-func (g *Server) Authenticate(r *http.Request) (*call.Caller, error) { return g.auth.Authenticate(r) }
 
 // EndStreams ends every stream of events.
 func (g *Server) EndStreams() { g.events.Close() }

@@ -7,11 +7,29 @@ import (
 	"portcullis/gateway/transform/guest"
 )
 
-// Line appends a log record to dst as it may be written, and tells whether it may be:
-// a module can drop a record. The native floor has always been over it; where a module
-// fails, the record says so and stays at the floor.
-func (s *Set) Line(dst, line []byte) ([]byte, bool) {
-	out, err := s.line(dst, line, s.o.Floor.Append)
+// Line appends a record of somebody else's making to dst as it may be written, and
+// tells whether it may be: a module can drop a record. The native floor has always
+// been over it; where a module fails, the record says so and stays at the floor.
+func (s *Set) Line(dst, line []byte) ([]byte, bool) { return s.log(dst, line, s.o.Floor.Append) }
+
+// Log is Line for a record whose values have been under the floor one by one before
+// they were put together. Over a whole record the floor could take its structure for
+// a secret.
+func (s *Set) Log(dst, line []byte) ([]byte, bool) { return s.log(dst, line, asIs) }
+
+// Record is Log for evidence, which no module can drop.
+func (s *Set) Record(dst, line []byte) []byte {
+	out, err := s.line(dst, line, asIs)
+	if f := (*Failure)(nil); errors.As(err, &f) {
+		return append(dst, mark(out[len(dst):], f)...)
+	}
+	return out
+}
+
+func asIs(dst, text []byte) []byte { return append(dst, text...) }
+
+func (s *Set) log(dst, line []byte, under func(dst, text []byte) []byte) ([]byte, bool) {
+	out, err := s.line(dst, line, under)
 	if f := (*Failure)(nil); errors.As(err, &f) {
 		if f.Code == guest.Refused {
 			return dst, false
@@ -19,16 +37,6 @@ func (s *Set) Line(dst, line []byte) ([]byte, bool) {
 		return append(dst, mark(out[len(dst):], f)...), true
 	}
 	return out, true
-}
-
-// Record is Line for evidence, which no module can drop, and in which what was just
-// read from Vault is not looked for: it has names, paths and codes, and no values.
-func (s *Set) Record(dst, line []byte) []byte {
-	out, err := s.line(dst, line, s.o.Floor.AppendEvidence)
-	if f := (*Failure)(nil); errors.As(err, &f) {
-		return append(dst, mark(out[len(dst):], f)...)
-	}
-	return out
 }
 
 // line appends the record after the floor and, without an error, the modules.

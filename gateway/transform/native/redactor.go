@@ -35,6 +35,15 @@ func (r *Redactor) Append(dst, text []byte) []byte {
 // chooses what is learned, and must not be able to choose what evidence leaves out.
 func (r *Redactor) AppendEvidence(dst, text []byte) []byte { return r.scan(dst, text) }
 
+// AppendValue is AppendEvidence for a value that has a name: the name alone can say
+// that the value is a secret.
+func (r *Redactor) AppendValue(dst []byte, name string, text []byte) []byte {
+	if r.names.secret([]byte(name[max(0, len(name)-maxKey):])) && len(text) > 0 {
+		return append(dst, Redacted...)
+	}
+	return r.scan(dst, text)
+}
+
 func (r *Redactor) scan(dst, text []byte) []byte {
 	s := r.walk(dst, text)
 	return append(s.dst, s.text[s.last:]...)

@@ -1,0 +1,189 @@
+package audit
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// lookEvery is how often, at most, a write looks whether the name still leads to
+// the open file.
+const lookEvery = 100 * time.Millisecond
+
+// chain is the file and the place of its last line. It never shortens a file: what
+// a write leaves of a line is ended by a newline, and a record says so.
+type chain struct {
+	cfg  Config
+	file *os.File // nil when it is not open
+	path string   // where it lies, which differs from the configured path for a second process
+	info os.FileInfo
+	size int64 // of the file as far as it was written; what info and size say holds for regular files only
+
+	first uint64    // number of the file's first line
+	born  time.Time // time of that line
+	last  link      // what the next line refers to
+	whole link      // the last line that was written, or found when the first file was opened
+	known bool      // there is such a line
+
+	looked  time.Time // when the name was looked at last
+	tried   time.Time // when the last rotation failed
+	why     string    // why a new file is opened, for the record that says so
+	newline bool      // the file ends inside a line
+	found   [][]byte  // records about what was found at opening, which go before the next one
+	events  [][]byte  // records about what became of a file before
+	failed  int       // records that were refused since the last write
+	buf     []byte
+	old     archive
+}
+
+func newChain(c Config) chain { return chain{cfg: c, old: archive{cfg: c.Segments}} }
+
+// ready opens the file, if it is not the one that has the name, and begins a new
+// one when it is full.
+func (c *chain) ready(now time.Time) error {
+	if c.file != nil && c.info != nil && now.Sub(c.looked) >= lookEvery {
+		c.looked = now
+		c.look()
+	}
+	if c.file == nil {
+		if err := c.open(now); err != nil {
+			return err
+		}
+	}
+	if c.full(now) {
+		return c.rotate(now)
+	}
+	return nil
+}
+
+// look lets the file go when its name leads elsewhere, or when it was shortened.
+func (c *chain) look() {
+	st, err := os.Stat(c.path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		c.leave("moved")
+	case err != nil: // who may not look keeps what is open
+	case !os.SameFile(st, c.info):
+		c.leave("replaced")
+	case st.Size() < c.size:
+		if len(c.events) < 8 {
+			c.events = append(c.events, record("truncated").num("was_bytes", c.size).num("is_bytes", st.Size()).place(c.whole).body())
+		}
+		c.why = "truncated"
+		_ = c.closeFile()
+	}
+}
+
+// leave lets a file go that lost its name. One that has no other name would be lost
+// with it, and is kept as an older segment.
+func (c *chain) leave(why string) {
+	c.why = why
+	if links(c.file) == 0 {
+		c.why = "removed"
+		c.old.rescue(c.file, segmentName(c.path, c.first))
+		c.file = nil
+		return
+	}
+	_ = c.closeFile()
+}
+
+// write appends the records, each in a line, and behind them nothing. Every entry
+// has its own error: a line that is whole in the file is recorded, whatever became
+// of the next one.
+func (c *chain) write(es []*entry, sync bool) error {
+	err := c.ready(time.Now())
+	if err != nil {
+		return c.fail(es, err)
+	}
+	head, ownLast := c.begin()
+	k := ownLast
+	for _, e := range es {
+		c.buf, k = appendLine(c.buf, k, e.body)
+		e.after, e.end = k, len(c.buf)
+	}
+	if len(c.buf) == 0 {
+		return nil
+	}
+	n, err := c.file.Write(c.buf)
+	c.size += int64(n)
+	if err == nil && sync {
+		err = syncFile(c.file)
+	}
+	if n >= head {
+		c.last, c.whole, c.events = ownLast, ownLast, nil
+	}
+	if n > 0 {
+		c.known = n >= head // of half of the log's own records the file knows more
+	}
+	if err != nil {
+		return c.torn(es, n, err)
+	}
+	c.last, c.whole, c.newline, c.failed, c.found = k, k, false, 0, nil
+	if cap(c.buf) > 1<<20 {
+		c.buf = nil
+	}
+	return nil
+}
+
+// begin starts what is written with the log's own records.
+func (c *chain) begin() (head int, k link) {
+	c.buf, k = c.buf[:0], c.last
+	if c.newline {
+		c.buf = append(c.buf, '\n')
+	}
+	for _, own := range [][][]byte{c.events, c.found} {
+		for _, body := range own {
+			c.buf, k = appendLine(c.buf, k, body)
+		}
+	}
+	if c.failed > 0 {
+		c.buf, k = appendLine(c.buf, k, record("resumed").num("refused", int64(c.failed)).body())
+	}
+	return len(c.buf), k
+}
+
+// torn deals with a write of which n bytes are in the file. An error of fsync comes
+// with all of them, and no record counts as written.
+func (c *chain) torn(es []*entry, n int, err error) error {
+	var lost []*entry
+	for _, e := range es {
+		if e.end > n || n == len(c.buf) {
+			lost = append(lost, e)
+		}
+		if e.end <= n {
+			c.last, c.whole = e.after, e.after
+		}
+	}
+	if c.info == nil && n > 0 && c.buf[n-1] != '\n' {
+		c.newline = true // of a file that cannot be read again, this must be remembered
+	}
+	_ = c.closeFile() // the next record begins with a look at what is there
+	return c.fail(lost, err)
+}
+
+func (c *chain) fail(es []*entry, err error) error {
+	c.failed += len(es)
+	for _, e := range es {
+		e.err = err
+	}
+	return err
+}
+
+// say puts a record about what was found before the next one.
+func (c *chain) say(r *ownRecord) { c.found = append(c.found, r.body()) }
+
+func (c *chain) reopen() error {
+	c.why = "moved"
+	return c.closeFile()
+}
+
+func (c *chain) close() error { return errors.Join(c.closeFile(), c.old.wait()) }
+
+func (c *chain) closeFile() error {
+	f := c.file
+	c.file = nil
+	if f == nil || f == os.Stdout {
+		return nil
+	}
+	return f.Close()
+}

@@ -1,0 +1,136 @@
+package audit_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portcullis/gateway/audit"
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+func refused(t *testing.T, subject string, code call.Code) *op.Record {
+	r := record(t, `{"path":"a"}`)
+	r.Request.Caller = &call.Caller{Subject: subject, Method: call.APIKey}
+	r.Err = call.Errorf(code, "no")
+	return r
+}
+
+// TestRefusalsOfOneCallerAreCounted: the first ones have a line each, of the others
+// the count is a line when the window ends, and none is missing in the sum.
+func TestRefusalsOfOneCallerAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		var ended []audit.Refusals
+		l := audit.Open(audit.Config{Path: path, Ended: func(r audit.Refusals) { ended = append(ended, r) }})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); l.Run(ctx) }()
+		limited, bad, other := refused(t, "noisy", call.RateLimited), refused(t, "noisy", call.InvalidRequest), refused(t, "quiet", call.Forbidden)
+		const n = 5000
+		for i := range n {
+			if i%100 == 0 {
+				<-time.After(100 * time.Millisecond)
+			}
+			for _, r := range []*op.Record{limited, bad} {
+				if err := l.Refusal(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := firstOf(l.Refusal(other), l.Intent(limited), l.Outcome(limited)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Minute)
+		stop()
+		<-done
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		all := lines(t, path)
+		single, counted := map[any]int{}, 0
+		for _, m := range all {
+			switch m["type"] {
+			case "refusal":
+				single[m["subject"]]++
+			case "refusals":
+				if m["subject"] != "noisy" || m["codes"] == nil || m["ops"].(map[string]any)["kv.write"] == nil {
+					t.Errorf("got %v", m)
+				}
+				counted += int(m["count"].(float64))
+			}
+		}
+		if single["quiet"] != 1 || single["noisy"]+counted != 2*n || single["noisy"] < 2*20 || len(all) > 300 || len(ended) == 0 {
+			t.Errorf("got %d lines, %v of their own and %d counted, want all of %d in at most 300 lines", len(all), single, counted, 2*n)
+		}
+	})
+}
+
+// TestRefusedSendersAreCounted: one line for each address and window.
+func TestRefusedSendersAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		l := audit.Open(audit.Config{Path: path})
+		first := 0
+		for i := range 900 {
+			if l.Unauthenticated(fmt.Sprintf("192.0.2.%d", i%3), "unauthenticated", "unknown_key") {
+				first++
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		all := lines(t, path)
+		if first != 3 || len(all) != 3 {
+			t.Fatalf("got %d firsts and %v, want one each of three addresses", first, all)
+		}
+		for _, m := range all {
+			if m["type"] != "refusals" || m["count"] != 300.0 || m["source_ip"] == "" || m["rules"].(map[string]any)["unknown_key"] != 300.0 {
+				t.Errorf("got %v", m)
+			}
+		}
+	})
+}
+
+// TestCountsOutliveAFailure: what could not be written is in the next line.
+func TestCountsOutliveAFailure(t *testing.T) {
+	dir := t.TempDir()
+	l := audit.Open(audit.Config{Path: filepath.Join(dir, "audit.jsonl", "is", "no", "directory")})
+	path := filepath.Join(dir, "audit.jsonl")
+	writeFile(t, path)
+	l.Unauthenticated("192.0.2.1", "unauthenticated", "unknown_key")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	removeFile(t, path)
+	l.Unauthenticated("192.0.2.1", "unauthenticated", "unknown_key")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(t, filepath.Join(path, "is", "no", "directory")); len(got) != 1 && len(got) != 2 || got[len(got)-1]["count"] != 2.0 {
+		t.Errorf("got %v, want a count of two", got)
+	}
+}
+
+// TestManyAddressesShareACount: what an outsider chooses does not fill the memory.
+func TestManyAddressesShareACount(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := audit.Open(audit.Config{Path: path})
+	for i := range 20_000 {
+		l.Unauthenticated(fmt.Sprintf("2001:db8::%x", i), "unauthenticated", "unknown_key")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all, sum := lines(t, path), 0
+	for _, m := range all {
+		sum += int(m["count"].(float64))
+	}
+	if len(all) != 1_001 || sum != 20_000 {
+		t.Errorf("got %d lines and a sum of %d", len(all), sum)
+	}
+}

@@ -1,0 +1,156 @@
+package audit
+
+import (
+	"sync"
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// What somebody does who is refused again and again is the same each time, and must
+// not fill the disk: after the first few refusals they are counted.
+const (
+	// linesPerWindow refusals of one caller and one code get a line of their own.
+	linesPerWindow = 20
+	// A window is a second long, and twice as long each time that something was
+	// counted in the one before, up to a minute.
+	firstWindow = time.Second
+	lastWindow  = time.Minute
+	windowLook  = 250 * time.Millisecond
+	// maxCallers and maxPeers are counted at once. With more of them, callers get
+	// their lines, and addresses share one count.
+	maxCallers = 10_000
+	maxPeers   = 1_000
+)
+
+// subject is who is refused: a caller, or an address that nobody is known behind.
+type subject struct {
+	key    string
+	caller *call.Caller
+	addr   string
+}
+
+// refusal is what is counted of one. Its parts come from closed sets.
+type refusal struct{ code, op, rule string }
+
+// tally counts refusals in windows.
+type tally struct {
+	lines int // of each subject and code in a window, before it is counted
+	most  int // subjects
+
+	mu   sync.Mutex // guards open
+	open map[string]*window
+}
+
+// window counts the refusals of one subject.
+type window struct {
+	who     subject
+	began   time.Time
+	length  time.Duration
+	shown   map[string]int // lines of their own, by code
+	counted int
+	codes   map[string]int
+	ops     map[string]int
+	rules   map[string]int
+}
+
+func newTally(lines, most int) *tally {
+	return &tally{lines: lines, most: most, open: map[string]*window{}}
+}
+
+// show tells whether a refusal gets a line of its own; otherwise it is counted.
+func (t *tally) show(s subject, r refusal, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := t.at(s, now)
+	if w == nil || w.shown[r.code] < t.lines {
+		if w != nil {
+			w.shown[r.code]++
+		}
+		return true
+	}
+	w.add(r)
+	return false
+}
+
+// unshow takes a line back that could not be written.
+func (t *tally) unshow(s subject, code string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if w := t.open[s.key]; w != nil && w.shown[code] > 0 {
+		w.shown[code]--
+	}
+}
+
+// count counts a refusal and tells whether it is the first of its window.
+func (t *tally) count(s subject, r refusal, now time.Time) (first bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := t.at(s, now)
+	if w == nil {
+		w = t.at(subject{key: "", addr: "others"}, now)
+	}
+	w.add(r)
+	return w.counted == 1
+}
+
+// at is the subject's window, nil when there are too many.
+func (t *tally) at(s subject, now time.Time) *window {
+	w := t.open[s.key]
+	if w == nil && (len(t.open) < t.most || s.key == "") {
+		w = &window{who: s, began: now, length: firstWindow}
+		w.clear()
+		t.open[s.key] = w
+	}
+	return w
+}
+
+func (w *window) clear() {
+	w.counted = 0
+	w.shown, w.codes, w.ops, w.rules = map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
+}
+
+func (w *window) add(r refusal) {
+	w.counted++
+	for set, name := range map[*map[string]int]string{&w.codes: r.code, &w.ops: r.op, &w.rules: r.rule} {
+		if name != "" {
+			(*set)[name]++
+		}
+	}
+}
+
+// ended takes out the windows that are over, or all of them. What was counted in
+// them is to be written; give back puts it back when it cannot be.
+func (t *tally) ended(now time.Time, all bool) (over []window) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, w := range t.open {
+		if !all && now.Sub(w.began) < w.length {
+			continue
+		}
+		if w.counted == 0 {
+			delete(t.open, key)
+			continue
+		}
+		over = append(over, *w)
+		w.clear()
+		w.began, w.length = now, min(2*w.length, lastWindow)
+	}
+	return over
+}
+
+// giveBack counts again what could not be written.
+func (t *tally) giveBack(lost window) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := t.at(lost.who, lost.began)
+	if w == nil {
+		return
+	}
+	w.began, w.counted = lost.began, w.counted+lost.counted
+	for to, from := range map[*map[string]int]map[string]int{&w.codes: lost.codes, &w.ops: lost.ops, &w.rules: lost.rules} {
+		for name, n := range from {
+			(*to)[name] += n
+		}
+	}
+}
