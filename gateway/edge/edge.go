@@ -230,7 +230,7 @@ func (e *Edge) finish(w *writer, r *http.Request) {
 		slog.String("correlation_id", w.Header().Get("X-Correlation-Id")),
 		slog.String("trace_id", w.Header().Get("X-Trace-Id")),
 		slog.String("client", e.ClientIP(r)), slog.String("method", methodLabel(r.Method)),
-		slog.String("path", route), slog.Int("status", w.code()),
+		obs.Own("path", route), slog.Int("status", w.code()),
 		slog.Float64("duration_ms", float64(d.Microseconds())/1000))
 }
 

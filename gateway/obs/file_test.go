@@ -98,14 +98,14 @@ func TestOurWordsStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Server.Warn("authentication refused", "op", "kv.read", "path", "a/canary", "warning", "no token: every call fails",
+	l.Server.Warn("authentication refused", "op", "kv.read", "path", "a/canary", obs.Own("route_path", "/canary"), "warning", "no token: every call fails",
 		"cause", fmt.Errorf("x: %w", errors.New(`say "canary" to kv.read`)), "list", []string{"canary"}, "data", struct{ A string }{"canary"})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"server.log", "stderr"} {
 		got := read(t, dir, name)
-		for _, want := range []string{`"msg":"authentication refused"`, `"op":"kv.read"`, `"path":"a/canary"`, `no token: every call`, `x: say \"[redacted]\" to [redacted]`, `"list":["[redacted]"]`, `"data":"{A:[redacted]}"`} {
+		for _, want := range []string{`"msg":"authentication refused"`, `"op":"kv.read"`, `"path":"a/[redacted]"`, `"route_path":"/canary"`, `no token: every call`, `x: say \"[redacted]\" to [redacted]`, `"list":["[redacted]"]`, `"data":"{A:[redacted]}"`} {
 			if !strings.Contains(got, want) {
 				t.Errorf("%s lacks %s: %s", name, want, got)
 			}

@@ -14,12 +14,18 @@ func ours() map[string]bool {
 	for _, key := range []string{
 		slog.MessageKey, slog.LevelKey, slog.TimeKey, "ts", "lvl", "logger", "warning", "hint",
 		"op", "code", "transport", "subject", "caller", "request_id", "correlation_id", "trace_id", "decision_id",
-		"mount", "path", "client", "method", "route", "status", "version", "revision", "addr", "rule",
+		"mount", "client", "method", "route", "status", "version", "revision", "addr", "rule",
 	} {
 		all[key] = true
 	}
 	return all
 }
+
+// ownText is a text of ours under a name that can also hold somebody else's.
+type ownText string
+
+// Own is an attribute whose text is ours, whatever its name.
+func Own(key, text string) slog.Attr { return slog.Any(key, ownText(text)) }
 
 // redactor replaces the text of each attribute that could be somebody else's.
 type redactor struct {
@@ -53,6 +59,8 @@ func (r redactor) any(v any) slog.Value {
 	switch v := v.(type) {
 	case nil:
 		return slog.AnyValue(nil)
+	case ownText:
+		return slog.StringValue(string(v))
 	case error:
 		return r.text(v.Error())
 	case []string:
