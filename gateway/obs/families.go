@@ -33,6 +33,7 @@ func families() map[string]family {
 		"portcullis_policy_shadow_dropped_total":         {"counter", "Calls that the shadow policy was too slow for."},
 		"portcullis_policy_dry_run_total":                {"counter", "Denials of rules in dry run, which were not enforced, by rule."},
 		"portcullis_audit_failures_total":                {"counter", "Records of evidence that could not be written; each refused its call or lost an outcome."},
+		"portcullis_audit_archive_failures_total":        {"counter", "Full files of evidence that could not be compressed, removed or kept."},
 		"portcullis_audit_tap_records_total":             {"counter", "Records of Vault's audit devices that were read for change events."},
 		"portcullis_vault_requests":                      {"gauge", "Requests to Vault that are under way."},
 		"portcullis_vault_waiting":                       {"gauge", "Calls that wait for a place among the requests to Vault."},
