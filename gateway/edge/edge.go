@@ -27,6 +27,9 @@ type Config struct {
 	Challenge func(r *http.Request, err *call.Error) string
 	// Refused hears of each request that is refused because its sender is not known.
 	Refused func(r *http.Request, err *call.Error, requestID string)
+	// Missed puts a caller's request on record that leads to no route, and returns what
+	// it is answered with. Optional.
+	Missed func(r *http.Request, c *call.Caller, err *call.Error) *call.Error
 	// Anonymous reports whether an error of Authenticate means that no credential
 	// was presented.
 	Anonymous func(error) bool
@@ -71,10 +74,10 @@ func New(c Config) *Edge {
 	e.router.RedirectTrailingSlash, e.router.RedirectFixedPath = false, false
 	e.router.GlobalOPTIONS = e.anonymous(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	e.router.NotFound = e.anonymous(func(w http.ResponseWriter, r *http.Request) {
-		WriteError(w, call.Errorf(call.UnknownOperation, "no such route"), "")
+		e.miss(w, r, call.Errorf(call.UnknownOperation, "no such route"))
 	})
 	e.router.MethodNotAllowed = e.anonymous(func(w http.ResponseWriter, r *http.Request) {
-		WriteError(w, call.Errorf(call.MethodNotAllowed, "this route does not answer %s", r.Method), "")
+		e.miss(w, r, call.Errorf(call.MethodNotAllowed, "this route does not answer %s", r.Method))
 	})
 	return e
 }
@@ -119,7 +122,7 @@ func (e *Edge) Handle(method, pattern string, h Handler) {
 		if r.ContentLength != 0 && (method == http.MethodGet || method == http.MethodDelete) {
 			// Handlers read none, and what is left of one would hold a stream up.
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
-				WriteError(w, call.Errorf(call.InvalidRequest, "the body could not be read completely"), "")
+				WriteError(w, e.recorded(r, c, call.Errorf(call.InvalidRequest, "the body could not be read completely")), "")
 				return
 			}
 		}
@@ -188,9 +191,14 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	if err := e.admit(w, r); err != nil {
-		if e.stranger(w, r) {
-			WriteError(w, err, "")
+		if !e.stranger(w, r) {
+			return
 		}
+		if err.Code == call.InvalidRequest {
+			e.miss(w, r, err)
+			return
+		}
+		WriteError(w, err, "") // of another Host or Origin, so its credential is none of ours
 		return
 	}
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {

@@ -37,17 +37,22 @@ func (p *Pipeline) Admit(ctx context.Context, r *op.Request) (err error) {
 
 // charge takes a token for a request that is no operation.
 func (p *Pipeline) charge(rec *op.Record) error {
-	defer rec.Mark(op.StageLimit)
-	r := rec.Request
-	b := &op.Bound{Op: &op.Op{Spec: op.Spec{Name: r.Op, Engine: "self", Effect: op.List}}, Caller: r.Caller, Request: r}
-	if err := p.Take(b, &rec.Decision); err != nil {
+	if err := p.take(rec); err != nil {
 		return err
 	}
-	if r.Bad != nil {
-		return r.Bad
+	if rec.Request.Bad != nil {
+		return rec.Request.Bad
 	}
 	rec.Decision.Allow = true
 	return nil
+}
+
+// take takes a token of the caller's bucket where there is no decision.
+func (p *Pipeline) take(rec *op.Record) error {
+	defer rec.Mark(op.StageLimit)
+	r := rec.Request
+	b := &op.Bound{Op: &op.Op{Spec: op.Spec{Name: r.Op, Engine: "self", Effect: op.List}}, Caller: r.Caller, Request: r}
+	return p.Take(b, &rec.Decision)
 }
 
 // record writes the intent and the outcome of a request that is no operation.

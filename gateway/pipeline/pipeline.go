@@ -28,7 +28,7 @@ type Pipeline struct {
 	// Take takes a token from the bucket that the decision names.
 	Take func(*op.Bound, *op.Decision) error
 	// TierOf names the bucket of a caller where there is no decision that names one.
-	// Optional.
+	// Optional; without it, calls that do not bind are not charged.
 	TierOf func(*call.Caller) string
 	// Hold takes a place among the caller's running calls, until release is called.
 	// Optional.
@@ -110,7 +110,7 @@ func (p *Pipeline) panicked(rec *op.Record, v any) error {
 
 func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
 	if err := p.bind(ctx, rec); err != nil {
-		return nil, p.refuse(rec, err)
+		return nil, p.refuse(rec, p.unbound(rec, err))
 	}
 	finish, err := p.admit(ctx, rec)
 	if err != nil {
@@ -143,6 +143,20 @@ func (p *Pipeline) bind(ctx context.Context, rec *op.Record) (err error) {
 		}
 	}
 	rec.Bound, err = p.Ops.Bind(rec.Request)
+	return err
+}
+
+// unbound charges for a call that nobody can decide about, because its arguments do
+// not bind, and returns what it is answered with. Such calls would be free otherwise,
+// and each costs its line of evidence.
+func (p *Pipeline) unbound(rec *op.Record, err error) error {
+	if p.TierOf == nil {
+		return err
+	}
+	rec.Decision.Tier = p.TierOf(rec.Request.Caller)
+	if limited := p.take(rec); limited != nil {
+		return limited
+	}
 	return err
 }
 

@@ -92,6 +92,18 @@ func TestOrder(t *testing.T) {
 	}{
 		{name: "allowed", steps: "decide take intent act outcome publish log"},
 		{name: "bad arguments", args: `{"x":1}`, code: call.InvalidRequest, steps: "refusal log"},
+		{name: "bad arguments, charged", args: `{"x":1}`, change: func(b *bench) {
+			b.TierOf = func(*call.Caller) string { return "standard" }
+		}, code: call.InvalidRequest, steps: "take refusal log"},
+		{name: "bad arguments, limited", args: `{"x":1}`, change: func(b *bench) {
+			b.TierOf = func(*call.Caller) string { return "standard" }
+			b.Take = func(_ *op.Bound, d *op.Decision) error {
+				if d.Tier != "standard" {
+					return fail
+				}
+				return call.Errorf(call.RateLimited, "slow down")
+			}
+		}, code: call.RateLimited, steps: "refusal log"},
 		{name: "bad arguments, not written", args: `{"x":1}`, change: func(b *bench) {
 			b.Refusal = func(*op.Record) error { return fail }
 		}, code: call.AuditUnavailable, steps: "log"},

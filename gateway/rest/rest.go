@@ -24,6 +24,9 @@ import (
 // API mounts the operations of a catalogue.
 type API struct {
 	Do func(context.Context, *op.Request) (*op.Result, error)
+	// Admit charges for a request that is no call, puts it on record and returns what it
+	// is answered with. Optional.
+	Admit func(context.Context, *op.Request) error
 	// Challenge returns the value of WWW-Authenticate for a refusal, empty for none. Optional.
 	Challenge func(*http.Request, *call.Error) string
 	// Limits tells a caller of the bucket that its call has charged. Optional.
@@ -95,7 +98,7 @@ func plain(routes []*route, pattern string) string {
 func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *route) {
 	o, path, err := rt.pick(r.PathValue("path"))
 	if err != nil {
-		if call.Is(err, call.MethodNotAllowed) {
+		if err = a.missed(r, c, err); call.Is(err, call.MethodNotAllowed) {
 			w.Header().Set("Allow", rt.allow)
 		}
 		edge.WriteError(w, err, "")
@@ -123,6 +126,17 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 		return
 	}
 	edge.WriteJSON(w, max(res.Status, http.StatusOK), res.Body)
+}
+
+// Missed is the operation in evidence of a request that leads to none.
+const Missed = "rest.unknown"
+
+// missed puts a request on record that leads to no operation.
+func (a *API) missed(r *http.Request, c *call.Caller, err error) error {
+	if a.Admit == nil {
+		return err
+	}
+	return a.Admit(r.Context(), &op.Request{ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: Missed, Caller: c, Bad: err})
 }
 
 func (a *API) fail(w http.ResponseWriter, r *http.Request, e *call.Error, decisionID string) {

@@ -162,6 +162,48 @@ func TestVerbIsMissing(t *testing.T) {
 	}
 }
 
+// TestWhatLeadsToNoOperationIsOnRecord: an unknown verb is answered with what the
+// record of it says, which is what it is, or that there were too many.
+func TestWhatLeadsToNoOperationIsOnRecord(t *testing.T) {
+	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []op.Request
+	api := rest.API{Admit: func(_ context.Context, r *op.Request) error {
+		if seen = append(seen, *r); len(seen) > 2 {
+			return call.Errorf(call.RateLimited, "slow down")
+		}
+		return r.Bad
+	}}
+	e := edge.New(edge.Config{
+		Authenticate: func(*http.Request) (*call.Caller, error) { return &call.Caller{Subject: "a"}, nil },
+		ClientIP:     func(*http.Request) string { return "" }, MaxBody: 1 << 20, BodyTimeout: time.Minute, Loopback: true,
+		Log: slog.New(slog.DiscardHandler), Server: slog.New(slog.DiscardHandler), Meter: obs.NewMeter(),
+	})
+	if err := api.Mount(e, cat); err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(e)
+	t.Cleanup(s.Close)
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{{"GET", "/secrets/a:nope", 400}, {"POST", "/secrets/a", 405}, {"GET", "/secrets/a:", 429}} {
+		if status, body := send(t, c.method, s.URL+c.path, ""); status != c.status {
+			t.Errorf("%s %s: got %d %s, want %d", c.method, c.path, status, body, c.status)
+		}
+	}
+	for _, r := range seen {
+		if r.Op != rest.Missed || r.Caller.Subject != "a" || r.ID == "" || r.Bad == nil || r.Transport != op.REST {
+			t.Errorf("got %+v", r)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("got %d records, want 3", len(seen))
+	}
+}
+
 func TestErrorsCarryTheDecision(t *testing.T) {
 	url, _ := server(t, &call.Error{Code: call.RateLimited, Msg: "slow down", RetryAfter: 1500 * time.Millisecond})
 	req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/secrets/a", nil)

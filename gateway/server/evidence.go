@@ -8,6 +8,8 @@ import (
 	"portcullis/gateway/audit"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/rest"
 )
 
 // auditConfig is what the evidence is configured with. What it holds of arguments has
@@ -48,6 +50,14 @@ func (g *Server) refused(r *http.Request, err *call.Error, requestID string) {
 	g.logs.Server.LogAttrs(r.Context(), level, "authentication refused",
 		slog.String("code", string(err.Code)), slog.Any("cause", err.Err),
 		slog.String("client", addr), slog.String("request_id", requestID))
+}
+
+// missed puts a caller's request on record that leads to no route, and returns what
+// it is answered with.
+func (g *Server) missed(r *http.Request, c *call.Caller, err *call.Error) *call.Error {
+	return call.AsError(g.calls.Admit(r.Context(), &op.Request{
+		ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: rest.Missed, Caller: c, Bad: err,
+	}))
 }
 
 // network is an address as it is counted: who has one of IPv6 has as many as they

@@ -44,7 +44,7 @@ func (g *Server) routes() error {
 		return nil
 	}
 	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.policy.Callable))
-	api := rest.API{Do: g.calls.Do, Challenge: g.challenge, Limits: g.limits}
+	api := rest.API{Do: g.calls.Do, Admit: g.calls.Admit, Challenge: g.challenge, Limits: g.limits}
 	return api.Mount(g.edge, g.ops)
 }
 
@@ -57,7 +57,7 @@ func (g *Server) probes(e *edge.Edge) {
 func (g *Server) edgeConfig(loopback bool) edge.Config {
 	return edge.Config{
 		Authenticate: g.sse.Authenticate(g.auth.Authenticate), Challenge: g.challenge,
-		Refused:   g.refused,
+		Refused: g.refused, Missed: g.missed,
 		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
 		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
 		Source:    g.auth.SourceIP, Scheme: g.auth.Scheme, Budgets: g.budgets, Short: g.shortage.check,
