@@ -1,0 +1,221 @@
+// Package inspect reads evidence: it verifies the chain, finds records and says who
+// received what. It needs nothing but the files.
+package inspect
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"portcullis/gateway/audit"
+)
+
+// Verified is what a chain was found to be.
+type Verified struct {
+	Files, Lines int
+	First, Last  uint64 // numbers of the first and the last line
+	Sum          [sha256.Size]byte
+	Unchained    int // lines before the chain, of a version that had none
+	Torn         int // lines that a crash cut off, each with a record that says so
+	Bytes        int64
+}
+
+// Bad is the first line that is not what the chain says it was.
+type Bad struct {
+	File string
+	Line int // counts from 1
+	Why  string
+}
+
+func (b *Bad) Error() string { return fmt.Sprintf("first bad line: %s:%d\n%s", b.File, b.Line, b.Why) }
+
+// Verifier follows a chain line by line, through all its files, and keeps no more
+// than two lines.
+type Verifier struct {
+	Verified
+	// Each hears of every line that was found good. Optional.
+	Each func(l Line) error
+	// Progress hears how many lines and bytes are done, now and then. Optional.
+	Progress func(lines int, bytes int64)
+
+	started bool
+	last    at // the line before, good so far
+	half    at // a line that is none, until the next one says that it was torn
+	doubt   *doubt
+}
+
+// Line is one line of a chain.
+type Line struct {
+	File string
+	N    int // in the file
+	Seq  uint64
+	Sum  [sha256.Size]byte
+	Text []byte // valid during the call
+}
+
+// at is where a line lies.
+type at struct {
+	file string
+	n    int
+	seq  uint64
+	sum  [sha256.Size]byte
+	size int64
+	set  bool
+}
+
+// doubt is a line that does not name the one before. Which of the two was changed,
+// the next line tells: it names the second as it was.
+type doubt struct{ before, line at }
+
+func (a at) bad(format string, args ...any) error { return &Bad{a.file, a.n, fmt.Sprintf(format, args...)} }
+
+// head is what the verification reads of a line.
+type head struct {
+	Seq   uint64 `json:"seq"`
+	Prev  string `json:"prev"`
+	Type  string `json:"type"`
+	Bytes int64  `json:"bytes"`
+}
+
+// File follows the chain through one file; files are given oldest first.
+func (v *Verifier) File(name string) error {
+	f, err := audit.OpenSegment(name)
+	if err != nil {
+		return err
+	}
+	err = v.read(name, f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func (v *Verifier) read(name string, r io.Reader) error {
+	v.Files++
+	s := audit.NewScanner(r)
+	for n := 1; s.Scan(); n++ {
+		v.Bytes += s.Size() + 1
+		if err := v.line(at{file: name, n: n, sum: s.Sum(), size: s.Size(), set: true}, s); err != nil {
+			return err
+		}
+		if v.Progress != nil && v.Lines%4096 == 0 {
+			v.Progress(v.Lines, v.Bytes)
+		}
+	}
+	if err := s.Err(); err != nil {
+		return at{file: name, n: v.last.n + 1}.bad("the file cannot be read further: %v", err)
+	}
+	return nil
+}
+
+func (v *Verifier) line(a at, s *audit.Scanner) error {
+	var h head
+	readable := json.Unmarshal(s.Bytes(), &h) == nil && h.Seq > 0
+	if !s.Ended() {
+		return v.orDoubt(a.bad("the line has no end: it was cut off, and no gateway has gone on behind it"))
+	}
+	if a.seq = h.Seq; !readable {
+		return v.unreadable(a)
+	}
+	if v.doubt != nil {
+		return v.settle(h)
+	}
+	if err := v.follows(a, h); err != nil || v.doubt != nil {
+		return err
+	}
+	return v.good(a, s.Bytes())
+}
+
+// unreadable is a line that is no record of a chain: one from before there was a
+// chain, or half a line, of which the next one must tell.
+func (v *Verifier) unreadable(a at) error {
+	switch {
+	case v.doubt != nil:
+		return v.settle(head{})
+	case v.half.set:
+		return v.half.bad("the line is no record of the chain")
+	case !v.started:
+		v.Unchained++
+	default:
+		v.half = a
+	}
+	v.last.file, v.last.n, v.last.sum = a.file, a.n, a.sum
+	return nil
+}
+
+// follows tells whether a line is the next one. It may leave a doubt.
+func (v *Verifier) follows(a at, h head) error {
+	if v.half.set && (h.Type != "torn" || h.Bytes != v.half.size || h.Prev != hex.EncodeToString(v.half.sum[:])) {
+		return v.half.bad("the line is no record of the chain")
+	}
+	switch {
+	case !v.started:
+		return v.begins(a, h)
+	case h.Seq != v.last.seq+1 && h.Type == "gap":
+		return a.bad("the gateway found lines missing here: it had written up to line %d and found %d", h.Seq-1, v.last.seq)
+	case h.Seq != v.last.seq+1:
+		return a.bad("it has number %d behind line %d: lines are missing, doubled or in another order", h.Seq, v.last.seq)
+	case h.Prev != hex.EncodeToString(v.last.sum[:]):
+		v.doubt = &doubt{v.last, a}
+	}
+	return nil
+}
+
+// begins tells whether a chain can begin with a line.
+func (v *Verifier) begins(a at, h head) error {
+	v.started = true
+	switch {
+	case h.Seq == 1 && h.Prev == strings.Repeat("0", 2*sha256.Size):
+	case v.Unchained > 0:
+		return v.last.bad("the line is no record of the chain")
+	case h.Type != "segment":
+		return a.bad("the chain begins with line %d: lines before it are missing; give all files, oldest first", h.Seq)
+	}
+	v.First = h.Seq
+	return nil
+}
+
+// settle decides which of two lines was changed, by the one behind them.
+func (v *Verifier) settle(next head) error {
+	d := v.doubt
+	if next.Prev == "" || next.Prev == hex.EncodeToString(d.line.sum[:]) {
+		return d.before.bad("the line is not the one that was written: line %d names another hash", d.line.seq)
+	}
+	return d.line.bad("the line does not name the one before it")
+}
+
+// orDoubt is the error, unless an earlier line is in doubt.
+func (v *Verifier) orDoubt(err error) error {
+	if v.doubt != nil {
+		return v.settle(head{})
+	}
+	return err
+}
+
+func (v *Verifier) good(a at, text []byte) error {
+	if v.half.set {
+		v.half = at{}
+		v.Torn++
+	}
+	v.Lines++
+	v.last, v.Last, v.Sum = a, a.seq, a.sum
+	if v.Each == nil {
+		return nil
+	}
+	return v.Each(Line{a.file, a.n, a.seq, a.sum, text})
+}
+
+// End is what remains to be said when all files are read.
+func (v *Verifier) End() error {
+	switch {
+	case v.doubt != nil:
+		return v.settle(head{})
+	case v.half.set:
+		return v.half.bad("the line is no record of the chain")
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package inspect_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/audit/inspect"
+)
+
+// chain makes lines as the log writes them.
+func chain(n int) [][]byte {
+	var lines [][]byte
+	prev := strings.Repeat("0", 64)
+	for i := range n {
+		line := fmt.Appendf(nil, `{"seq":%d,"prev":"%s","time":"2026-01-01T00:00:00Z","type":"intent","op":"kv.read","path":"a/%d"}`, i+1, prev, i)
+		sum := sha256.Sum256(line)
+		prev = hex.EncodeToString(sum[:])
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func write(t testing.TB, lines [][]byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "audit.jsonl")
+	if err := os.WriteFile(name, append(bytes.Join(lines, []byte("\n")), '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func verify(files ...string) (inspect.Verified, error) {
+	var v inspect.Verifier
+	for _, f := range files {
+		if err := v.File(f); err != nil {
+			return v.Verified, err
+		}
+	}
+	return v.Verified, v.End()
+}
+
+// TestEveryEditIsFound: whatever one edit does to a chain, the first bad line is named.
+func TestEveryEditIsFound(t *testing.T) {
+	const n = 300
+	good := chain(n)
+	r := rand.New(rand.NewPCG(1, 2))
+	edits := map[string]func(l [][]byte) (_ [][]byte, bad int){
+		"bit": func(l [][]byte) ([][]byte, int) {
+			i := r.IntN(n - 1) // nothing but a checkpoint knows the last line
+			l[i] = bytes.Clone(l[i])
+			l[i][r.IntN(len(l[i]))] ^= 1 << r.IntN(7)
+			return l, i + 1
+		},
+		"line out": func(l [][]byte) ([][]byte, int) {
+			i := r.IntN(n - 1)
+			return slices.Delete(l, i, i+1), i + 1
+		},
+		"line twice": func(l [][]byte) ([][]byte, int) {
+			i := r.IntN(n)
+			return slices.Insert(l, i, l[i]), i + 2
+		},
+		"swap": func(l [][]byte) ([][]byte, int) {
+			i := r.IntN(n - 1)
+			l[i], l[i+1] = l[i+1], l[i]
+			return l, i + 1
+		},
+		"bytes out": func(l [][]byte) ([][]byte, int) {
+			i := r.IntN(n - 1)
+			from := r.IntN(len(l[i]) - 1)
+			l[i] = slices.Delete(bytes.Clone(l[i]), from, from+1+r.IntN(len(l[i])-from-1))
+			return l, i + 1
+		},
+	}
+	for name, edit := range edits {
+		t.Run(name, func(t *testing.T) {
+			for range 200 {
+				changed, want := edit(slices.Clone(good))
+				_, err := verify(write(t, changed))
+				bad, ok := errors.AsType[*inspect.Bad](err)
+				if !ok {
+					t.Fatalf("line %d: got %v", want, err)
+				}
+				// A changed byte can be a newline, which makes two lines of one, or its
+				// number, which shows in the line itself.
+				if bad.Line != want && name != "bit" || bad.Line < want-1 || bad.Line > want+1 {
+					t.Errorf("got line %d (%s), want %d", bad.Line, bad.Why, want)
+				}
+			}
+		})
+	}
+}
+
+func TestVerify(t *testing.T) {
+	good := chain(20)
+	torn := func(bytes int) [][]byte {
+		l := slices.Clone(good[:10])
+		half := []byte(`{"seq":11,"prev":"`)
+		sum := sha256.Sum256(half)
+		return append(l, half, fmt.Appendf(nil, `{"seq":11,"prev":"%x","type":"torn","bytes":%d}`, sum, bytes))
+	}
+	segment := func(kind string) [][]byte {
+		l := chain(5)
+		sum := sha256.Sum256(l[3])
+		return [][]byte{fmt.Appendf(nil, `{"seq":5,"prev":"%x","type":%q}`, sum, kind)}
+	}
+	old := [][]byte{[]byte(`{"type":"intent"}`), []byte("\x00\x00")}
+	for name, c := range map[string]struct {
+		files [][][]byte
+		lines int
+		bad   string // end of "file:line"
+	}{
+		"one file":             {files: [][][]byte{good}, lines: 20},
+		"two files":            {files: [][][]byte{good[:7], good[7:]}, lines: 20},
+		"wrong order":          {files: [][][]byte{good[7:], good[:7]}, bad: ":1"},
+		"file is missing":      {files: [][][]byte{good[:7], good[9:]}, bad: ":1"},
+		"head is cut off":      {files: [][][]byte{good[1:]}, bad: ":1"},
+		"begins with segment":  {files: [][][]byte{segment("segment")}, lines: 1},
+		"begins with a record": {files: [][][]byte{segment("intent")}, bad: ":1"},
+		"torn":                 {files: [][][]byte{torn(18)}, lines: 11},
+		"torn, another length": {files: [][][]byte{torn(17)}, bad: ":11"},
+		"before the chain":     {files: [][][]byte{append(slices.Clone(old), good...)}, lines: 20},
+		"first line changed":   {files: [][][]byte{append([][]byte{[]byte(`{"sdq":1}`)}, good[1:]...)}, bad: ":1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var files []string
+			for _, f := range c.files {
+				files = append(files, write(t, f))
+			}
+			v, err := verify(files...)
+			if c.bad == "" && (err != nil || v.Lines != c.lines) || c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad+"\n")) {
+				t.Errorf("got %+v, %v", v, err)
+			}
+		})
+	}
+	half := write(t, good)
+	if err := os.Truncate(half, 500); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(half); err == nil || !strings.Contains(err.Error(), "no end") {
+		t.Errorf("the end is cut off: got %v", err)
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	name := write(b, chain(100_000))
+	st, err := os.Stat(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(st.Size())
+	for b.Loop() {
+		if _, err := verify(name); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package tree
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Origin is the first line of a checkpoint and the name of the key that signs it.
+const Origin = "portcullis-audit"
+
+// Checkpoint says what a chain was at a time (C2SP tlog-checkpoint): the size and the
+// root of its tree, and in extension lines the number and the hash of its last line.
+type Checkpoint struct {
+	Size int64
+	Root tlog.Hash
+	Seq  uint64
+	Last [sha256.Size]byte
+	Time time.Time
+}
+
+// Sign returns the checkpoint as a signed note.
+func (c Checkpoint) Sign(s note.Signer) ([]byte, error) {
+	return note.Sign(&note.Note{Text: fmt.Sprintf("%s\n%d\n%s\nline %d %x\ntime %s\n",
+		Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]), c.Seq, c.Last, c.Time.UTC().Format(time.RFC3339))}, s)
+}
+
+var errForm = errors.New("not a checkpoint of evidence")
+
+// OpenCheckpoint reads a signed checkpoint and checks its signature.
+func OpenCheckpoint(text []byte, v note.Verifier) (Checkpoint, error) {
+	n, err := note.Open(text, note.VerifierList(v))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	return parseCheckpoint(n.Text)
+}
+
+func parseCheckpoint(text string) (c Checkpoint, err error) {
+	l := strings.Split(text, "\n")
+	if len(l) < 6 || l[0] != Origin {
+		return c, errForm
+	}
+	var seq, last, when string
+	if _, err := fmt.Sscanf(l[3]+" "+l[4], "line %s %s time %s", &seq, &last, &when); err != nil {
+		return c, errForm
+	}
+	root, rerr := base64.StdEncoding.DecodeString(l[2])
+	sum, serr := hex.DecodeString(last)
+	if len(root) != len(c.Root) || len(sum) != len(c.Last) {
+		return c, errForm
+	}
+	copy(c.Root[:], root)
+	copy(c.Last[:], sum)
+	var nerr, qerr, terr error
+	c.Size, nerr = strconv.ParseInt(l[1], 10, 64)
+	c.Seq, qerr = strconv.ParseUint(seq, 10, 64)
+	c.Time, terr = time.Parse(time.RFC3339, when)
+	if errors.Join(rerr, serr, nerr, qerr, terr) != nil {
+		return c, errForm
+	}
+	return c, nil
+}

@@ -1,0 +1,117 @@
+package tree_test
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portcullis/gateway/audit/tree"
+)
+
+func sum(i int) [sha256.Size]byte { return sha256.Sum256(fmt.Append(nil, i)) }
+
+// TestRootIsTheLibrarys: what is kept of a tree is enough for its root.
+func TestRootIsTheLibrarys(t *testing.T) {
+	var f tree.Frontier
+	var full tree.Full
+	for n := range 200 {
+		want, err := tlog.TreeHash(int64(n), &full)
+		if err != nil || f.Root() != want {
+			t.Fatalf("size %d: got %v, want %v, %v", n, f.Root(), want, err)
+		}
+		f.Add(sum(n))
+		if err := full.Add(sum(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestProofs(t *testing.T) {
+	signer, public, err := tree.LoadKey(filepath.Join(t.TempDir(), "audit.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := tree.Public([]byte(public + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var full tree.Full
+	line := func(i int) string { return fmt.Sprintf(`{"seq":%d}`, i+1) }
+	for i := range 100 {
+		if err := full.Add(sha256.Sum256([]byte(line(i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	note, err := tree.Checkpoint{Size: 100, Root: full.Root(), Seq: 100, Last: sha256.Sum256([]byte(line(99))), Time: time.Unix(1, 0)}.Sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		path, err := full.Prove(100, int64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := json.Marshal(tree.Proof{Line: line(i), Leaf: int64(i), Path: path, Checkpoint: string(note)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p tree.Proof
+		if err := json.Unmarshal(raw, &p); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := p.Check(v); err != nil || c.Seq != 100 || c.Size != 100 || c.Time != time.Unix(1, 0).UTC() {
+			t.Fatalf("line %d: %+v, %v", i, c, err)
+		}
+		p.Line += " "
+		if _, err := p.Check(v); err == nil {
+			t.Fatalf("line %d: another line is proved", i)
+		}
+	}
+	p := tree.Proof{Line: line(0), Checkpoint: strings.Replace(string(note), "\n100\n", "\n101\n", 1)}
+	if _, err := p.Check(v); err == nil {
+		t.Error("a changed checkpoint is accepted")
+	}
+}
+
+// TestPublicKeys: a key in PEM is as good as one of a note; the wrong one is refused.
+func TestPublicKeys(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "audit.key")
+	signer, public, err := tree.LoadKey(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, again, err := tree.LoadKey(name); err != nil || again != public {
+		t.Errorf("the key is another one: %v", err)
+	}
+	note, err := tree.Checkpoint{}.Sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := tree.Public(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tree.OpenCheckpoint(note, v); err == nil {
+		t.Error("somebody else's key verifies")
+	}
+	if _, err := tree.Public([]byte("nonsense")); err == nil {
+		t.Error("nonsense is a key")
+	}
+}
