@@ -27,6 +27,9 @@ func schemaFor[T any]() *jsonschema.Schema {
 
 // warn adds to a result what Vault warns of beside it, see WithWarnings.
 func warn(out *jsonschema.Schema) {
+	if out.Properties == nil { // a result without fields of its own
+		out.Properties = map[string]*jsonschema.Schema{}
+	}
 	out.Properties["warnings"] = &jsonschema.Schema{
 		Type: "array", Items: &jsonschema.Schema{Type: "string"},
 		Description: "what Vault warns of, absent when it does not",
