@@ -32,6 +32,9 @@ type Log struct {
 	mu   sync.Mutex // guards next
 	next *batch     // the records that the next write takes; nil when nobody waits
 
+	signing sync.Mutex // guards signer
+	signer  signer
+
 	turn  sync.Mutex // held by the one that writes; guards chain
 	chain chain
 }
@@ -54,6 +57,13 @@ type Config struct {
 	// NAME.2.jsonl and so on, where each keeps a chain of its own. Otherwise its
 	// records are refused.
 	Share bool
+	// Sign lets a checkpoint of the tree over all lines be signed a second after a line
+	// at the latest, into NAME.checkpoint beside the file. SignKey is the file of the
+	// ed25519 key (PKCS 8 in PEM), NAME.key when it is empty; one is made where none is.
+	Sign    bool
+	SignKey string
+	// Unsigned hears why a checkpoint could not be signed. Optional.
+	Unsigned func(error)
 	// Ended hears of refusals that were counted, when their window has ended. Optional.
 	Ended func(Refusals)
 }
@@ -93,9 +103,10 @@ func (l *Log) Reopen() error {
 // again.
 func (l *Log) Close() error {
 	l.flush(time.Now(), true)
+	signed := l.checkpoint(time.Now(), true)
 	l.turn.Lock()
 	defer l.turn.Unlock()
-	return l.chain.close()
+	return errors.Join(signed, l.chain.close())
 }
 
 // Run writes the counts of refusals as their windows end, until ctx ends.
@@ -108,6 +119,9 @@ func (l *Log) Run(ctx context.Context) {
 			return
 		case now := <-t.C:
 			l.flush(now, false)
+			if err := l.checkpoint(now, false); err != nil && l.cfg.Unsigned != nil {
+				l.cfg.Unsigned(err)
+			}
 		}
 	}
 }

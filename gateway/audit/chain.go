@@ -33,6 +33,8 @@ type chain struct {
 	events  [][]byte  // records about what became of a file before
 	failed  int       // records that were refused since the last write
 	buf     []byte
+	wrote   []written // the lines in buf
+	grown   grown
 	old     archive
 }
 
@@ -95,11 +97,9 @@ func (c *chain) write(es []*entry, sync bool) error {
 	if err != nil {
 		return c.fail(es, err)
 	}
-	head, ownLast := c.begin()
-	k := ownLast
+	own := c.begin()
 	for _, e := range es {
-		c.buf, k = appendLine(c.buf, k, e.body)
-		e.after, e.end = k, len(c.buf)
+		c.add(e.body)
 	}
 	if len(c.buf) == 0 {
 		return nil
@@ -109,56 +109,81 @@ func (c *chain) write(es []*entry, sync bool) error {
 	if err == nil && sync {
 		err = syncFile(c.file)
 	}
-	if n >= head {
-		c.last, c.whole, c.events = ownLast, ownLast, nil
+	whole := c.took(n)
+	if whole >= own {
+		c.events = nil
 	}
 	if n > 0 {
-		c.known = n >= head // of half of the log's own records the file knows more
+		c.known = whole >= own // of half of the log's own records the file knows more
 	}
 	if err != nil {
-		return c.torn(es, n, err)
+		return c.torn(es, max(0, whole-own), n, err)
 	}
-	c.last, c.whole, c.newline, c.failed, c.found = k, k, false, 0, nil
+	c.newline, c.failed, c.found = false, 0, nil
 	if cap(c.buf) > 1<<20 {
 		c.buf = nil
 	}
 	return nil
 }
 
-// begin starts what is written with the log's own records.
-func (c *chain) begin() (head int, k link) {
-	c.buf, k = c.buf[:0], c.last
+// written is a line in what is written, with its end there.
+type written struct {
+	link
+	end int
+}
+
+func (c *chain) add(body []byte) {
+	k := c.last
+	if len(c.wrote) > 0 {
+		k = c.wrote[len(c.wrote)-1].link
+	}
+	c.buf, k = appendLine(c.buf, k, body)
+	c.wrote = append(c.wrote, written{k, len(c.buf)})
+}
+
+// begin starts what is written with the log's own records, and returns how many
+// they are.
+func (c *chain) begin() int {
+	c.buf, c.wrote = c.buf[:0], c.wrote[:0]
 	if c.newline {
 		c.buf = append(c.buf, '\n')
 	}
 	for _, own := range [][][]byte{c.events, c.found} {
 		for _, body := range own {
-			c.buf, k = appendLine(c.buf, k, body)
+			c.add(body)
 		}
 	}
 	if c.failed > 0 {
-		c.buf, k = appendLine(c.buf, k, record("resumed").num("refused", int64(c.failed)).body())
+		c.add(record("resumed").num("refused", int64(c.failed)).body())
 	}
-	return len(c.buf), k
+	return len(c.wrote)
 }
 
-// torn deals with a write of which n bytes are in the file. An error of fsync comes
-// with all of them, and no record counts as written.
-func (c *chain) torn(es []*entry, n int, err error) error {
-	var lost []*entry
-	for _, e := range es {
-		if e.end > n || n == len(c.buf) {
-			lost = append(lost, e)
+// took goes on behind the lines that are whole in the first n bytes that were
+// written, and returns how many they are.
+func (c *chain) took(n int) (whole int) {
+	for _, w := range c.wrote {
+		if w.end > n {
+			break
 		}
-		if e.end <= n {
-			c.last, c.whole = e.after, e.after
-		}
+		c.last, c.whole = w.link, w.link
+		c.grow(w.link)
+		whole++
+	}
+	return whole
+}
+
+// torn deals with a write that failed behind n bytes, with which the first entries
+// are whole. An error of fsync comes with all of them, and no record counts as written.
+func (c *chain) torn(es []*entry, whole, n int, err error) error {
+	if n == len(c.buf) {
+		whole = 0
 	}
 	if c.info == nil && n > 0 && c.buf[n-1] != '\n' {
 		c.newline = true // of a file that cannot be read again, this must be remembered
 	}
 	_ = c.closeFile() // the next record begins with a look at what is there
-	return c.fail(lost, err)
+	return c.fail(es[whole:], err)
 }
 
 func (c *chain) fail(es []*entry, err error) error {

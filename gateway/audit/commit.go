@@ -3,8 +3,6 @@ package audit
 type entry struct {
 	body  []byte // a JSON object without seq and prev
 	other []byte // what the filter makes of it
-	after link   // the chain behind it
-	end   int    // of its line in what is written
 	err   error
 }
 

@@ -96,7 +96,7 @@ func (c *chain) resume(f *os.File, st os.FileInfo, path string, now time.Time) e
 	c.size, c.newline, c.found = st.Size(), t.torn > 0, nil
 	if st.Size() == 0 {
 		c.beginSegment(path, now)
-		return nil
+		return c.catchUp(path)
 	}
 	c.first, c.born = readHead(f, now)
 	c.last = link{max(t.last.seq, c.last.seq), t.last.sum}
@@ -112,7 +112,7 @@ func (c *chain) resume(f *os.File, st os.FileInfo, path string, now time.Time) e
 			c.last = link{}
 		}
 	}
-	return nil
+	return c.catchUp(path)
 }
 
 // beginSegment goes on in an empty file: behind the line that was written last, or

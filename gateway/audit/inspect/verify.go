@@ -71,7 +71,9 @@ type at struct {
 // the next line tells: it names the second as it was.
 type doubt struct{ before, line at }
 
-func (a at) bad(format string, args ...any) error { return &Bad{a.file, a.n, fmt.Sprintf(format, args...)} }
+func (a at) bad(format string, args ...any) error {
+	return &Bad{a.file, a.n, fmt.Sprintf(format, args...)}
+}
 
 // head is what the verification reads of a line.
 type head struct {
