@@ -30,6 +30,7 @@ type cli struct {
 	Revoke      revokeCmd      `cmd:"" help:"Deny a subject, key, token or certificate from the next call on."`
 	Policy      policyCmd      `cmd:"" help:"Work on policies."`
 	Wasm        wasmCmd        `cmd:"" help:"Work on WASM transforms."`
+	Audit       auditCmd       `cmd:"" help:"Verify and read evidence."`
 	VaultPolicy vaultPolicyCmd `cmd:"" name:"vault-policy" help:"Print, or write to Vault, the least policy of a subject."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 

@@ -113,13 +113,15 @@ func (l *Log) Close() error {
 func (l *Log) Run(ctx context.Context) {
 	t := time.NewTicker(windowLook)
 	defer t.Stop()
+	var told time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
 			l.flush(now, false)
-			if err := l.checkpoint(now, false); err != nil && l.cfg.Unsigned != nil {
+			if err := l.checkpoint(now, false); err != nil && l.cfg.Unsigned != nil && now.Sub(told) > time.Minute {
+				told = now
 				l.cfg.Unsigned(err)
 			}
 		}

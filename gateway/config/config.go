@@ -15,19 +15,20 @@ import (
 // environment wins over the file; an empty variable counts as unset.
 type Config struct {
 	// Process
-	Host            string        `cfg:"HOST"`             // address to listen on
-	Port            int           `cfg:"PORT"`             // 0 for any free port
-	AdminAddr       string        `cfg:"ADMIN_ADDR"`       // host:port for /metrics, away from callers
-	LogLevel        string        `cfg:"LOG_LEVEL"`        // debug, info, warn or error
-	LogDir          string        `cfg:"LOG_DIR"`          // directory of the log files, "-" for the terminal only
-	AuditFile       string        `cfg:"AUDIT_FILE"`       // default: audit.jsonl in LOG_DIR; "-" for standard output
-	AuditSync       string        `cfg:"AUDIT_SYNC"`       // off, or group: every record is fsynced, together with its neighbours
-	AuditMaxBytes   int64         `cfg:"AUDIT_MAX_BYTES"`  // a file of evidence with as many bytes is full: it is renamed to audit-<number of its first line>.jsonl; 0 for no bound
-	AuditMaxAge     time.Duration `cfg:"AUDIT_MAX_AGE"`    // so is one whose first line is as old; 0 for no bound
-	AuditKeep       int           `cfg:"AUDIT_KEEP"`       // how many full files stay, 0 for all
-	AuditCompress   bool          `cfg:"AUDIT_COMPRESS"`   // full files are compressed (gzip)
-	ShutdownTimeout time.Duration `cfg:"SHUTDOWN_TIMEOUT"` // how long running calls may finish at shutdown
-	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`   // of a request
+	Host            string        `cfg:"HOST"`                // address to listen on
+	Port            int           `cfg:"PORT"`                // 0 for any free port
+	AdminAddr       string        `cfg:"ADMIN_ADDR"`          // host:port for /metrics, away from callers
+	LogLevel        string        `cfg:"LOG_LEVEL"`           // debug, info, warn or error
+	LogDir          string        `cfg:"LOG_DIR"`             // directory of the log files, "-" for the terminal only
+	AuditFile       string        `cfg:"AUDIT_FILE"`          // default: audit.jsonl in LOG_DIR; "-" for standard output
+	AuditSync       string        `cfg:"AUDIT_SYNC"`          // off, or group: every record is fsynced, together with its neighbours
+	AuditMaxBytes   int64         `cfg:"AUDIT_MAX_BYTES"`     // a file of evidence with as many bytes is full: it is renamed to audit-<number of its first line>.jsonl; 0 for no bound
+	AuditMaxAge     time.Duration `cfg:"AUDIT_MAX_AGE"`       // so is one whose first line is as old; 0 for no bound
+	AuditKeep       int           `cfg:"AUDIT_KEEP"`          // how many full files stay, 0 for all
+	AuditSignKey    string        `cfg:"AUDIT_SIGN_KEY_FILE"` // ed25519 key (PKCS 8 in PEM) that signs checkpoints; default: audit.key beside the file, made when it is not there
+	AuditCompress   bool          `cfg:"AUDIT_COMPRESS"`      // full files are compressed (gzip)
+	ShutdownTimeout time.Duration `cfg:"SHUTDOWN_TIMEOUT"`    // how long running calls may finish at shutdown
+	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`      // of a request
 
 	// Vault
 	VaultAddr      string `cfg:"VAULT_ADDR"`

@@ -18,6 +18,8 @@ func (g *Server) auditConfig() audit.Config {
 	return audit.Config{
 		Path: g.cfg.AuditFile, Group: g.cfg.AuditSync == "group", Share: g.options.Stdio,
 		Redact: g.floor.AppendValue, Filter: g.filterEvidence, Ended: g.refusalsEnded,
+		Sign: g.cfg.AuditFile != audit.Stdout, SignKey: g.cfg.AuditSignKey,
+		Unsigned: func(err error) { g.logs.Server.Error("evidence is not signed: no new checkpoint", "cause", err) },
 		Segments: audit.Segments{
 			MaxBytes: g.cfg.AuditMaxBytes, MaxAge: g.cfg.AuditMaxAge, Keep: g.cfg.AuditKeep, Compress: g.cfg.AuditCompress,
 		},

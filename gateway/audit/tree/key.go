@@ -26,9 +26,30 @@ func LoadKey(name string) (note.Signer, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("key of the evidence: %w", err)
 	}
-	key, err := parseKey(raw)
+	s, public, err := signerOf(raw)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", name, err)
+	}
+	return s, public, nil
+}
+
+// PublicOf is the public half of the key in a file, which must be there.
+func PublicOf(name string) (string, error) {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return "", err
+	}
+	_, public, err := signerOf(raw)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return public, nil
+}
+
+func signerOf(raw []byte) (note.Signer, string, error) {
+	key, err := parseKey(raw)
+	if err != nil {
+		return nil, "", err
 	}
 	public, err := note.NewEd25519VerifierKey(Origin, key.Public().(ed25519.PublicKey))
 	if err != nil {

@@ -9,12 +9,17 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Proof shows that a line is in the tree that a checkpoint signs.
+// Proof shows that lines are in the tree that a checkpoint signs.
 type Proof struct {
-	Line       string      `json:"line"`
-	Leaf       int64       `json:"leaf"` // counts from 0
-	Path       []tlog.Hash `json:"path"`
-	Checkpoint string      `json:"checkpoint"`
+	Checkpoint string   `json:"checkpoint"`
+	Lines      []Proved `json:"lines"`
+}
+
+// Proved is a line with its path to the root.
+type Proved struct {
+	Line string      `json:"line"`
+	Leaf int64       `json:"leaf"` // counts from 0
+	Path []tlog.Hash `json:"path"`
 }
 
 // Check verifies the proof with the public key alone.
@@ -23,8 +28,13 @@ func (p Proof) Check(v note.Verifier) (Checkpoint, error) {
 	if err != nil {
 		return c, err
 	}
-	if err := tlog.CheckRecord(p.Path, c.Size, c.Root, p.Leaf, Leaf(sha256.Sum256([]byte(p.Line)))); err != nil {
-		return c, fmt.Errorf("the line is not in the tree that the checkpoint signs: %w", err)
+	if len(p.Lines) == 0 {
+		return c, errors.New("the proof names no line")
+	}
+	for _, l := range p.Lines {
+		if err := tlog.CheckRecord(l.Path, c.Size, c.Root, l.Leaf, Leaf(sha256.Sum256([]byte(l.Line)))); err != nil {
+			return c, fmt.Errorf("a line is not in the tree that the checkpoint signs: %w", err)
+		}
 	}
 	return c, nil
 }

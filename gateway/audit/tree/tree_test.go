@@ -60,7 +60,7 @@ func TestProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := json.Marshal(tree.Proof{Line: line(i), Leaf: int64(i), Path: path, Checkpoint: string(note)})
+		raw, err := json.Marshal(tree.Proof{Lines: []tree.Proved{{Line: line(i), Leaf: int64(i), Path: path}}, Checkpoint: string(note)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,12 +71,12 @@ func TestProofs(t *testing.T) {
 		if c, err := p.Check(v); err != nil || c.Seq != 100 || c.Size != 100 || c.Time != time.Unix(1, 0).UTC() {
 			t.Fatalf("line %d: %+v, %v", i, c, err)
 		}
-		p.Line += " "
+		p.Lines[0].Line += " "
 		if _, err := p.Check(v); err == nil {
 			t.Fatalf("line %d: another line is proved", i)
 		}
 	}
-	p := tree.Proof{Line: line(0), Checkpoint: strings.Replace(string(note), "\n100\n", "\n101\n", 1)}
+	p := tree.Proof{Lines: []tree.Proved{{Line: line(0)}}, Checkpoint: strings.Replace(string(note), "\n100\n", "\n101\n", 1)}
 	if _, err := p.Check(v); err == nil {
 		t.Error("a changed checkpoint is accepted")
 	}

@@ -1,0 +1,265 @@
+package inspect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portcullis/gateway/audit"
+	"portcullis/gateway/audit/tree"
+)
+
+// Usage is an error of who asks: a file that is not there, a key that is needed.
+type Usage struct{ error }
+
+func usage(format string, args ...any) error { return Usage{fmt.Errorf(format, args...)} }
+
+// Verify follows the chain through files, oldest first, and holds it to checkpoints:
+// the newest one beside the last file, and one that somebody has kept elsewhere. Its
+// error is a *Bad, or Usage.
+type Verify struct {
+	Files    []string
+	Since    string // file of a kept checkpoint, empty for none
+	Key      string // file of the public key, empty for the key beside the last file
+	Out      io.Writer
+	Progress func(lines int, bytes int64) // optional
+}
+
+// Run verifies and says what was found.
+func (c Verify) Run() error {
+	for _, f := range c.Files {
+		if _, err := os.Stat(f); err != nil {
+			return Usage{err}
+		}
+	}
+	marks, err := c.marks()
+	if err != nil {
+		return err
+	}
+	h := holder{marks: marks}
+	v := Verifier{Progress: c.Progress, Each: h.line}
+	for _, f := range c.Files {
+		if err := v.File(f); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(v.End(), h.end()); err != nil {
+		return err
+	}
+	c.report(v.Verified, marks)
+	return nil
+}
+
+// mark is a checkpoint that the chain is held to.
+type mark struct {
+	tree.Checkpoint
+	name    string
+	outside bool // somebody kept it away from the gateway
+	met     bool
+}
+
+func (c Verify) marks() (all []*mark, err error) {
+	key, err := publicKey(c.Key, c.Files)
+	if err != nil {
+		return nil, err
+	}
+	beside := audit.Beside(c.Files[len(c.Files)-1], "checkpoint")
+	for _, m := range []*mark{{name: c.Since, outside: true}, {name: beside}} {
+		if m.name == "" {
+			continue
+		}
+		text, err := os.ReadFile(m.name)
+		if errors.Is(err, os.ErrNotExist) && !m.outside {
+			continue
+		}
+		if err != nil {
+			return nil, Usage{err}
+		}
+		if key == nil {
+			if m.outside {
+				return nil, usage("--since needs the public key: give --key FILE, as `portcullis audit key` printed it")
+			}
+			continue
+		}
+		if m.Checkpoint, err = tree.OpenCheckpoint(text, key); err != nil {
+			return nil, fmt.Errorf("%s: %w", m.name, err)
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// publicKey reads the public key, or takes that of the key beside the last file; it
+// is nil when there is none.
+func publicKey(name string, files []string) (note.Verifier, error) {
+	if name == "" {
+		public, err := tree.PublicOf(audit.Beside(files[len(files)-1], "key"))
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, Usage{err}
+		}
+		return tree.Public([]byte(public))
+	}
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return nil, Usage{err}
+	}
+	v, err := tree.Public(raw)
+	if err != nil {
+		return nil, usage("%s: %v", name, err)
+	}
+	return v, nil
+}
+
+// holder holds lines to checkpoints.
+type holder struct {
+	marks []*mark
+	tree  tree.Frontier
+	first uint64
+	last  Line
+}
+
+func (h *holder) line(l Line) error {
+	if h.first == 0 {
+		h.first = l.Seq
+	}
+	h.last = l
+	h.tree.Add(l.Sum)
+	for _, m := range h.marks {
+		if m.Seq != l.Seq {
+			continue
+		}
+		m.met = true
+		if l.Sum != m.Last {
+			return &Bad{l.File, l.N, fmt.Sprintf("the line is not the one that %s signs, so this or an earlier line was rewritten", m.name)}
+		}
+		if h.first == 1 && h.tree.Size == m.Size && h.tree.Root() != m.Root {
+			return &Bad{l.File, l.N, "the lines up to here are not those that " + m.name + " signs"}
+		}
+	}
+	return nil
+}
+
+// end tells whether lines are missing that a checkpoint signs.
+func (h *holder) end() error {
+	for _, m := range h.marks {
+		if !m.met && m.Seq > h.last.Seq {
+			return &Bad{h.last.File, h.last.N + 1, fmt.Sprintf("the end was cut off: %s signs line %d, and the files end with line %d", m.name, m.Seq, h.last.Seq)}
+		}
+	}
+	return nil
+}
+
+func (c Verify) report(v Verified, marks []*mark) {
+	fmt.Fprintf(c.Out, "good: %d lines in %d files, numbers %d to %d\n", v.Lines, v.Files, v.First, v.Last)
+	if v.Torn > 0 {
+		fmt.Fprintf(c.Out, "%d lines were cut off by a crash; the record behind each says so\n", v.Torn)
+	}
+	if v.Unchained > 0 {
+		fmt.Fprintf(c.Out, "%d lines before the chain are older than it and cannot be verified\n", v.Unchained)
+	}
+	if v.First > 1 {
+		fmt.Fprintf(c.Out, "the lines before number %d were not given\n", v.First)
+	}
+	for _, m := range marks {
+		if m.outside && m.met {
+			fmt.Fprintf(c.Out, "%s, signed at %s, holds up to line %d; what follows is anchored by nothing outside\n", m.name, m.Time.Format("2006-01-02 15:04:05Z"), m.Seq)
+			return
+		}
+	}
+	fmt.Fprintf(c.Out, "nothing outside anchors the chain from line %d on: keep checkpoints elsewhere (portcullis audit checkpoint) and give one with --since\n", v.First)
+}
+
+// Prove writes the proof of a line, named by its number, or of the lines of a
+// decision, named by its id, to out.
+func Prove(out io.Writer, files []string, id string) error {
+	text, err := os.ReadFile(audit.Beside(files[len(files)-1], "checkpoint"))
+	if err != nil {
+		return Usage{fmt.Errorf("no checkpoint lies beside the last file: %w", err)}
+	}
+	c, err := tree.ParseCheckpoint(text)
+	if err != nil {
+		return err
+	}
+	p := prover{id: id, size: c.Size, proof: tree.Proof{Checkpoint: string(text)}}
+	p.seq, _ = strconv.ParseUint(id, 10, 64) // an id of a decision is no number
+	v := Verifier{Each: p.line}
+	for _, f := range files {
+		if err := v.File(f); err != nil {
+			return err
+		}
+	}
+	if v.First > 1 {
+		return usage("the tree begins with line 1: give all files, oldest first")
+	}
+	if len(p.proof.Lines) == 0 {
+		return usage("no line up to number %d, which the newest checkpoint signs, has the number or the decision %s", c.Seq, id)
+	}
+	for i := range p.proof.Lines {
+		if p.proof.Lines[i].Path, err = p.tree.Prove(c.Size, p.proof.Lines[i].Leaf); err != nil {
+			return err
+		}
+	}
+	return json.NewEncoder(out).Encode(p.proof)
+}
+
+type prover struct {
+	id    string
+	seq   uint64
+	size  int64
+	tree  tree.Full
+	proof tree.Proof
+}
+
+func (p *prover) line(l Line) error {
+	if p.tree.Size == p.size {
+		return nil
+	}
+	var r struct {
+		Decision string `json:"decision_id"`
+	}
+	if p.seq == 0 {
+		if err := json.Unmarshal(l.Text, &r); err != nil {
+			return err
+		}
+	}
+	if l.Seq == p.seq || r.Decision != "" && r.Decision == p.id {
+		p.proof.Lines = append(p.proof.Lines, tree.Proved{Line: string(l.Text), Leaf: p.tree.Size})
+	}
+	return p.tree.Add(l.Sum)
+}
+
+// VerifyProof checks a proof with the public key alone, and writes what it proves.
+func VerifyProof(out io.Writer, name, key string) error {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return Usage{err}
+	}
+	v, err := publicKey(key, []string{name})
+	if err != nil {
+		return err
+	}
+	if v == nil {
+		return usage("give the public key with --key FILE, as `portcullis audit key` printed it")
+	}
+	var p tree.Proof
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return fmt.Errorf("%s is no proof: %w", name, err)
+	}
+	c, err := p.Check(v)
+	if err != nil {
+		return err
+	}
+	for _, l := range p.Lines {
+		fmt.Fprintln(out, l.Line)
+	}
+	fmt.Fprintf(out, "proved: in the tree of %d lines that was signed at %s\n", c.Size, c.Time.Format("2006-01-02 15:04:05Z"))
+	return nil
+}

@@ -1,0 +1,154 @@
+package inspect_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/audit"
+	"portcullis/gateway/audit/inspect"
+	"portcullis/gateway/audit/tree"
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// evidence writes n records and closes the log, which signs what it has.
+func evidence(t *testing.T, c audit.Config, from, n int) {
+	t.Helper()
+	c.Sign = true
+	l := audit.Open(c)
+	for i := range n {
+		r := &op.Record{Request: &op.Request{ID: fmt.Sprint("r", from+i), Op: "kv.read", Transport: op.REST, Caller: &call.Caller{Subject: "bot"}}}
+		r.Decision.ID = fmt.Sprint("d", from+i)
+		if err := errors.Join(l.Intent(r), l.Outcome(r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keep copies a file to where nobody changes it.
+func keep(t *testing.T, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(t.TempDir(), filepath.Base(name))
+	if err := os.WriteFile(kept, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}
+
+// world is a chain of several files with a checkpoint that was kept in its middle.
+func world(t *testing.T) (files []string, kept, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "audit.jsonl")
+	c := audit.Config{Path: path, Segments: audit.Segments{MaxBytes: 8 << 10}}
+	evidence(t, c, 0, 50)
+	kept = keep(t, audit.Beside(path, "checkpoint"))
+	evidence(t, c, 50, 50) // a restart goes on with the tree
+	public, err := tree.PublicOf(c.KeyFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key = filepath.Join(t.TempDir(), "audit.pub")
+	if err := os.WriteFile(key, []byte(public+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, err = filepath.Glob(filepath.Join(dir, "audit-*.jsonl"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("got %q, %v", files, err)
+	}
+	slices.Sort(files)
+	return append(files, path), kept, key
+}
+
+func TestAGoodChainIsHeldToItsCheckpoints(t *testing.T) {
+	files, kept, key := world(t)
+	var out bytes.Buffer
+	if err := (inspect.Verify{Files: files, Since: kept, Key: key, Out: &out}).Run(); err != nil || !strings.Contains(out.String(), "good: ") || !strings.Contains(out.String(), "holds up to line") {
+		t.Errorf("got %s, %v", &out, err)
+	}
+	out.Reset()
+	if err := (inspect.Verify{Files: files, Out: &out}).Run(); err != nil || !strings.Contains(out.String(), "nothing outside anchors") {
+		t.Errorf("got %s, %v", &out, err)
+	}
+}
+
+// TestWhatACheckpointSignsIsMissed: a chain that was cut, or written anew, is found by
+// whoever kept a checkpoint.
+func TestWhatACheckpointSignsIsMissed(t *testing.T) {
+	for name, forge := range map[string]func(t *testing.T, files []string) []string{
+		"files cut off": func(_ *testing.T, files []string) []string { return files[:1] },
+		"written anew": func(t *testing.T, _ []string) []string {
+			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			evidence(t, audit.Config{Path: path}, 1000, 200)
+			return []string{path}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files, kept, key := world(t)
+			forged := forge(t, files)
+			_ = os.Remove(audit.Beside(forged[len(forged)-1], "checkpoint"))
+			err := inspect.Verify{Files: forged, Since: kept, Key: key, Out: &bytes.Buffer{}}.Run()
+			if _, ok := errors.AsType[*inspect.Bad](err); !ok {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestOtherErrorsAreOfWhoAsks(t *testing.T) {
+	files, kept, _ := world(t)
+	for name, v := range map[string]inspect.Verify{
+		"no file":       {Files: []string{"/nonexistent"}},
+		"no checkpoint": {Files: files, Since: "/nonexistent"},
+		"no key":        {Files: []string{keep(t, files[0])}, Since: kept},
+		"bad key":       {Files: files, Since: kept, Key: files[0]},
+	} {
+		v.Out = &bytes.Buffer{}
+		if _, ok := errors.AsType[inspect.Usage](v.Run()); !ok {
+			t.Errorf("%s: got %v", name, v.Run())
+		}
+	}
+}
+
+// TestProofsOfLinesAndDecisions: a proof stands alone, and is small.
+func TestProofsOfLinesAndDecisions(t *testing.T) {
+	files, _, key := world(t)
+	for _, id := range []string{"1", "57", "200", "d0", "d99"} {
+		var proof, out bytes.Buffer
+		if err := inspect.Prove(&proof, files, id); err != nil {
+			t.Fatalf("%s: %v", id, err)
+		}
+		name := filepath.Join(t.TempDir(), "proof.json")
+		if err := os.WriteFile(name, proof.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := inspect.VerifyProof(&out, name, key); err != nil || strings.HasPrefix(id, "d") && strings.Count(out.String(), `"decision_id":"`+id+`"`) != 2 {
+			t.Errorf("%s: got %s, %v", id, &out, err)
+		}
+		if proof.Len() > 3<<10 {
+			t.Errorf("%s: the proof has %d bytes", id, proof.Len())
+		}
+		if err := os.WriteFile(name, bytes.Replace(proof.Bytes(), []byte("bot"), []byte("box"), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := inspect.VerifyProof(&out, name, key); err == nil {
+			t.Errorf("%s: a changed line is proved", id)
+		}
+	}
+	if err := inspect.Prove(&bytes.Buffer{}, files, "nobody"); err == nil {
+		t.Error("an unknown id is proved")
+	}
+}

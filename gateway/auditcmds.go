@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"portcullis/gateway/audit"
+	"portcullis/gateway/audit/inspect"
+	"portcullis/gateway/audit/tree"
+)
+
+type auditCmd struct {
+	Verify      auditVerifyCmd      `cmd:"" help:"Follow the chain through files and name the first bad line."`
+	Checkpoint  auditCheckpointCmd  `cmd:"" help:"Print the newest signed checkpoint of a file."`
+	Prove       auditProveCmd       `cmd:"" help:"Write the proof that a line, or a decision's lines, are in the evidence."`
+	VerifyProof auditVerifyProofCmd `cmd:"" name:"verify-proof" help:"Check such a proof with the public key alone."`
+	Key         auditKeyCmd         `cmd:"" help:"Print the public half of the key that signs checkpoints."`
+}
+
+// Help is the end of the command's help.
+func (auditCmd) Help() string {
+	return examples(
+		"portcullis audit verify logs/audit-*.jsonl logs/audit.jsonl",
+		"portcullis audit checkpoint logs/audit.jsonl > kept.checkpoint",
+	)
+}
+
+type auditVerifyCmd struct {
+	Files []string `arg:"" name:"file" help:"Files of evidence, oldest first; .gz is read as well." type:"path"`
+	Since string   `help:"A checkpoint that was kept elsewhere: what it signs must still be there." type:"path" placeholder:"FILE"`
+	Key   string   `help:"Public key, as audit key prints it; without it that of the key beside the last file." type:"path" placeholder:"FILE"`
+}
+
+// Help is the end of the command's help.
+func (auditVerifyCmd) Help() string {
+	return "The exit code is 0 when the chain is good, 1 with \"first bad line: FILE:LINE\" when it is not, and 2 for wrong usage.\n\n" +
+		examples("portcullis audit verify logs/audit-*.jsonl logs/audit.jsonl --since kept.checkpoint --key audit.pub")
+}
+
+// Run verifies.
+func (c auditVerifyCmd) Run() error {
+	told := time.Now()
+	err := inspect.Verify{Files: c.Files, Since: c.Since, Key: c.Key, Out: os.Stdout, Progress: func(lines int, bytes int64) {
+		if time.Since(told) > 2*time.Second {
+			told = time.Now()
+			fmt.Fprintf(os.Stderr, "%d lines, %d MB\n", lines, bytes>>20)
+		}
+	}}.Run()
+	return found(err)
+}
+
+// found prints what an inspection has found, and maps the errors of usage.
+func found(err error) error {
+	if bad, ok := errors.AsType[*inspect.Bad](err); ok {
+		fmt.Println(bad)
+		return foundError{bad}
+	}
+	if u, ok := errors.AsType[inspect.Usage](err); ok {
+		return usageError{u}
+	}
+	return err
+}
+
+type auditCheckpointCmd struct {
+	File string `arg:"" help:"File of evidence." type:"path"`
+}
+
+// Help is the end of the command's help.
+func (auditCheckpointCmd) Help() string {
+	return examples("portcullis audit checkpoint logs/audit.jsonl > kept.checkpoint")
+}
+
+// Run prints.
+func (c auditCheckpointCmd) Run() error {
+	text, err := os.ReadFile(audit.Beside(c.File, "checkpoint"))
+	if err != nil {
+		return usageError{fmt.Errorf("no checkpoint lies beside %s: %w", c.File, err)}
+	}
+	_, err = os.Stdout.Write(text)
+	return err
+}
+
+type auditProveCmd struct {
+	Args []string `arg:"" name:"file-and-id" help:"Files of evidence, oldest first, and behind them a decision id or the number of a line."`
+}
+
+// Help is the end of the command's help.
+func (auditProveCmd) Help() string {
+	return examples("portcullis audit prove logs/audit.jsonl 42 > proof.json")
+}
+
+// Run proves.
+func (c auditProveCmd) Run() error {
+	if len(c.Args) < 2 {
+		return usageError{errors.New("give files, and behind them a decision id or the number of a line")}
+	}
+	last := len(c.Args) - 1
+	return found(inspect.Prove(os.Stdout, c.Args[:last], c.Args[last]))
+}
+
+type auditVerifyProofCmd struct {
+	File string `arg:"" help:"Proof." type:"path"`
+	Key  string `help:"Public key, as audit key prints it." type:"path" required:"" placeholder:"FILE"`
+}
+
+// Help is the end of the command's help.
+func (auditVerifyProofCmd) Help() string {
+	return examples("portcullis audit verify-proof proof.json --key audit.pub")
+}
+
+// Run checks.
+func (c auditVerifyProofCmd) Run() error { return found(inspect.VerifyProof(os.Stdout, c.File, c.Key)) }
+
+type auditKeyCmd struct {
+	File    string `arg:"" optional:"" help:"File of evidence beside which the key lies." env:"AUDIT_FILE" default:"logs/audit.jsonl" type:"path"`
+	KeyFile string `help:"The key itself." env:"AUDIT_SIGN_KEY_FILE" type:"path" placeholder:"FILE"`
+}
+
+// Help is the end of the command's help.
+func (auditKeyCmd) Help() string {
+	return examples("portcullis audit key logs/audit.jsonl > audit.pub")
+}
+
+// Run prints.
+func (c auditKeyCmd) Run() error {
+	public, err := tree.PublicOf(audit.Config{Path: c.File, SignKey: c.KeyFile}.KeyFile())
+	if err != nil {
+		return usageError{err}
+	}
+	_, err = fmt.Println(public)
+	return err
+}
