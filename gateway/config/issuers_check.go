@@ -43,11 +43,19 @@ func (c *Config) plainKeys() bool { return c.JWKSURL != "" || c.JWKSFile != "" |
 
 // plainIssuer is the entry of the JWT_* keys.
 func (c *Config) plainIssuer() Issuer {
-	return Issuer{
-		Names: c.JWTIssuer, JWKSURL: c.JWKSURL, JWKSFile: c.JWKSFile, Discovery: c.JWTDiscovery && c.JWKSURL == "" && c.JWKSFile == "",
-		Audience: c.JWTAudience, Subject: c.JWTSubjectClaim, SubjectFormat: c.JWTSubjectFormat, TrustDomains: c.JWTTrustDomains,
+	i := Issuer{
+		Names: c.JWTIssuer, Audience: c.JWTAudience, Subject: c.JWTSubjectClaim, SubjectFormat: c.JWTSubjectFormat, TrustDomains: c.JWTTrustDomains,
 		Tenant: c.JWTTenantClaim, RolesClaim: c.JWTRolesClaim, DefaultScopes: c.JWTDefaultScopes, ScopeClaims: c.JWTScopeClaims,
 	}
+	switch { // a file comes before an address, an address before discovery
+	case c.JWKSFile != "":
+		i.JWKSFile = c.JWKSFile
+	case c.JWKSURL != "":
+		i.JWKSURL = c.JWKSURL
+	default:
+		i.Discovery = c.JWTDiscovery
+	}
+	return i
 }
 
 // judge returns what can never work, and warns of what most likely will not.

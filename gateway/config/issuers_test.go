@@ -142,6 +142,18 @@ func TestSettingsThatDoNotFitTheProviderAreWarnedOf(t *testing.T) {
 	}
 }
 
+// TestAFileOfKeysComesBeforeAnAddress, as it always did for the JWT_* keys.
+func TestAFileOfKeysComesBeforeAnAddress(t *testing.T) {
+	base(t)
+	t.Setenv("JWT_ISSUER", "https://idp.test")
+	t.Setenv("JWT_JWKS_FILE", "keys.json")
+	t.Setenv("JWT_JWKS_URL", "https://idp.test/jwks")
+	t.Setenv("JWT_OIDC_DISCOVERY", "true")
+	if c, err := load(""); err != nil || len(c.Warnings) != 0 {
+		t.Errorf("got %q, %v", c.Warnings, err)
+	}
+}
+
 func TestIssuerSettingsThatForgetSomethingAreWarnedOf(t *testing.T) {
 	for want, env := range map[string][]string{
 		"JWT_ISSUER is set, but no keys":                                    {"JWT_ISSUER=https://idp.test"},
