@@ -54,11 +54,14 @@ func (c policyDiffCmd) Run() error {
 
 // logArg names a decision log.
 type logArg struct {
-	Decisions string `arg:"" help:"Decision log (DECISION_LOG)." type:"existingfile"`
+	Decisions string `arg:"" optional:"" help:"Decision log (DECISION_LOG)." type:"existingfile"`
 }
 
 // on does something with the policy and the decision log.
 func (a logArg) on(f policyFlags, do func(context.Context, policycmd.Policy, *os.File) error) error {
+	if a.Decisions == "" { // the parser takes nothing required behind the policy, which has a default
+		return usageError{errors.New("name the decision log")}
+	}
 	log, err := os.Open(a.Decisions)
 	if err != nil {
 		return usageError{err}
