@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"portcullis/gateway/config"
 	"portcullis/gateway/server"
@@ -39,7 +40,7 @@ func (c configCheckCmd) Run() error {
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
-	for _, w := range append(cfg.Warnings, found...) {
+	for _, w := range slices.Concat(cfg.Warnings, found, server.Overlaps(cfg)) {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
 	from := "the environment"

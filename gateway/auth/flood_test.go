@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"portcullis/gateway/auth"
 	"portcullis/gateway/auth/authtest"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
@@ -135,5 +136,34 @@ func TestAKeyThatIsAddedTakesItsNameBack(t *testing.T) {
 	w.chain.Reload()
 	if _, err := w.chain.Authenticate(w.get(late)); rule.Of(err) != rule.Taken {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestANameOfTwoIssuersBelongsToTheFirstThatUsesIt: the same subject of another issuer
+// is another identity, and never the same caller.
+func TestANameOfTwoIssuersBelongsToTheFirstThatUsesIt(t *testing.T) {
+	w := newWorld(t)
+	k := authtest.NewKey("ES256", "other")
+	w.cfg.JWT.More = []auth.Issuer{{Names: []string{"other"}, JWKSFile: w.file("other.json", authtest.JWKS(k)), Audiences: []string{"mcp-agents"}}}
+	ch := open(t, w.cfg)
+	try := func(k authtest.Key, iss, sub string) rule.Rule {
+		_, err := ch.Authenticate(w.get(bearer(k.Sign(authtest.Claims(sub, map[string]any{"iss": iss})))))
+		if err != nil && rule.Of(err) == "" {
+			t.Errorf("got %v", err)
+		}
+		return rule.Of(err)
+	}
+	for _, c := range []struct{ got, want rule.Rule }{
+		{try(w.es, "mcp-auth", "bot"), ""},
+		{try(k, "other", "bot"), rule.Taken},
+		{try(k, "other", "bot2"), ""},
+		{try(w.es, "mcp-auth", "bot2"), rule.Taken},
+		{try(w.es, "mcp-auth", "bot"), ""},
+		{try(k, "other", "agent_api"), rule.Taken},
+		{try(k, "mcp-auth", "bot"), rule.KeyID},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"portcullis/gateway/auth/apikey"
+	"portcullis/gateway/auth/cert"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/auth/token"
 )
@@ -44,9 +45,7 @@ func (ch *Chain) openOwners() error {
 		}
 		o.by[source] = seen
 	}
-	if len(o.by) > 1 {
-		ch.warnOverlaps()
-	}
+	ch.warn("SUBJECT_BINDING", Overlaps(ch.cfg))
 	ch.owners = o
 	return nil
 }
@@ -86,27 +85,34 @@ func (o *owners) check(name, source string) error {
 	return nil
 }
 
-// warnOverlaps names the sources whose names can be equal.
-func (ch *Chain) warnOverlaps() {
+// Overlaps says which of those who vouch for names can name the same subject, for
+// the operator; nothing when names are shared anyway.
+func Overlaps(cfg Config) (warnings []string) {
+	if cfg.SharedSubjects {
+		return nil
+	}
 	type space struct {
 		source string
 		claims token.Claims
 	}
 	var all []space
-	for _, e := range ch.issuers() {
-		all = append(all, space{e.source, e.Claims})
+	if cfg.JWT.Enabled {
+		for _, e := range (&Chain{cfg: cfg}).issuers() {
+			all = append(all, space{e.source, e.Claims})
+		}
 	}
-	if ch.tls != nil && ch.tls.Asks() || ch.cfg.MTLS.Headers {
-		all = append(all, space{sourceCerts, token.Claims{SPIFFE: ch.certs.from == "spiffe"}})
+	if asks := cfg.TLS.ClientAuth; asks == "request" || asks == "require" || cfg.MTLS.Headers {
+		all = append(all, space{sourceCerts, token.Claims{SPIFFE: cfg.MTLS.SubjectFrom == string(cert.FromSPIFFE)}})
 	}
 	for i, a := range all {
 		for _, b := range all[:i] {
 			if a.source != b.source && token.MayMeet(a.claims, b.claims) {
-				ch.log.Warn("two issuers can name the same subject; whoever uses a name first has it until the restart",
-					"one", b.source, "other", a.source, "remedy", "a tenant, or a text in front of the subject: subject = \"ci-{sub}\"")
+				warnings = append(warnings, fmt.Sprintf(
+					"%s and %s can name the same subject; the one that uses a name first has it until the restart. Give one of them a tenant, or a text in front of its subject, as in subject = \"ci-{sub}\"", b.source, a.source))
 			}
 		}
 	}
+	return warnings
 }
 
 // enter takes a place to check a credential for a suspect address, so that others

@@ -173,7 +173,7 @@ func open(t *testing.T, text string, keys []byte) (gateway, error) {
 	a := server.AuthConfig(c, slog.New(slog.DiscardHandler))
 	a.HTTPClient = &http.Client{Transport: internet{keys}}
 	chain, err := auth.New(a)
-	return gateway{chain, strings.Join(c.Warnings, "\n")}, err
+	return gateway{chain, strings.Join(append(c.Warnings, server.Overlaps(c)...), "\n")}, err
 }
 
 // present presents a token.
@@ -292,4 +292,24 @@ func edit(text, key, line string) string {
 		}
 	}
 	return strings.Join(out, "") + line + "\n"
+}
+
+// TestRecipesSideBySideKeepTheirNamesApart: config check warns of two issuers whose
+// names can meet, and of no two that tenants or the texts of their templates keep
+// apart.
+func TestRecipesSideBySideKeepTheirNamesApart(t *testing.T) {
+	keys := authtest.JWKS(rsaKey())
+	apart := recipe(t, "GitHub Actions") + recipe(t, "GitLab CI") + recipe(t, "Kubernetes service accounts") + recipe(t, "Google") + recipe(t, "Buildkite") + recipe(t, "SPIFFE JWT-SVID")
+	g, err := open(t, apart, keys)
+	if err != nil || g.warnings != "" {
+		t.Errorf("apart: got %q, %v", g.warnings, err)
+	}
+	g, err = open(t, recipe(t, "Keycloak")+recipe(t, "Auth0"), keys)
+	if err != nil || !strings.Contains(g.warnings, "issuer https://id.example.com/realms/prod and issuer https://acme.eu.auth0.com/ can name the same subject") {
+		t.Errorf("meeting: got %q, %v", g.warnings, err)
+	}
+	g, err = open(t, "SUBJECT_BINDING = \"shared\"\n"+recipe(t, "Keycloak")+recipe(t, "Auth0"), keys)
+	if err != nil || g.warnings != "" {
+		t.Errorf("shared: got %q, %v", g.warnings, err)
+	}
 }

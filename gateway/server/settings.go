@@ -112,6 +112,12 @@ func authConfig(c config.Config, log *slog.Logger) auth.Config {
 	}
 }
 
+// Overlaps says which issuers can name the same subject, for config check; at the
+// start the log says it.
+func Overlaps(c config.Config) []string {
+	return auth.Overlaps(authConfig(c, slog.New(slog.DiscardHandler)))
+}
+
 func jwtConfig(c config.Config) auth.JWT {
 	return auth.JWT{
 		Enabled: c.JWTEnabled, Secret: c.JWTSecret, JWKSFile: c.JWKSFile, JWKSURL: c.JWKSURL, Discovery: c.JWTDiscovery,
