@@ -85,12 +85,12 @@ func (c *Client) trust(ctx context.Context, to *url.URL) error {
 	if err != nil {
 		return errElsewhere
 	}
+	named, err := url.Parse(here.Leader)
+	if err != nil || origin(named) != origin(to) {
+		return errElsewhere // it is not even asked
+	}
 	there, err := c.introduce(ctx, to)
-	named, perr := url.Parse(here.Leader)
-	switch {
-	case err != nil, perr != nil, origin(named) != origin(to):
-		return errElsewhere
-	case !there.Self, there.Cluster == "", there.Cluster != here.Cluster:
+	if err != nil || !there.Self || there.Cluster == "" || there.Cluster != here.Cluster {
 		return errElsewhere
 	}
 	c.nodes.learn(origin(to))
@@ -137,7 +137,7 @@ func (c *Client) redirected(ctx context.Context, r request, resp *api.Response, 
 		return r, err
 	}
 	if err := c.trust(ctx, r.to); err != nil {
-		return r, call.Wrap(call.VaultError, "Vault error", err) // nothing was done where it was sent, see standby
+		return r, call.Wrap(call.VaultError, "Vault redirects to a host that the gateway does not know", err) // nothing was done where it was sent, see standby
 	}
 	return r, nil
 }

@@ -177,7 +177,7 @@ func (s *Session) renew(ctx context.Context, id string, increment int) (Lease, e
 		return Lease{}, call.Errorf(call.NotFound, "not found")
 	}
 	l, warnings, err := s.client.renewLease(ctx, s.Caller().Key(), id, increment)
-	s.heed(warnings, nil)
+	s.heed(warnings)
 	return l, err
 }
 

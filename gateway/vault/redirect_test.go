@@ -20,6 +20,7 @@ type node struct {
 	self            bool
 	location        string // where it redirects to, empty for nowhere
 	tokens          int
+	asked           int
 }
 
 func newNode(t *testing.T, https bool) *node {
@@ -37,6 +38,7 @@ func newNode(t *testing.T, https bool) *node {
 
 // ServeHTTP implements http.Handler.
 func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n.asked++
 	if r.Header.Get("X-Vault-Token") != "" {
 		n.tokens++
 	}
@@ -94,6 +96,9 @@ func TestTokensGoToTheClusterAlone(t *testing.T) {
 			}
 			if other.tokens != 0 {
 				t.Errorf("the other has seen a token %d times", other.tokens)
+			}
+			if strings.HasPrefix(name, "named nowhere") && other.asked != 0 {
+				t.Errorf("a host that nobody names was asked %d times", other.asked)
 			}
 		})
 	}

@@ -31,6 +31,7 @@ type answer struct {
 	missing func(*answer) string // says what is missing, "" for nothing
 	text    bool                 // the answer is plain text, not JSON
 	body    string               // the text
+	data    []byte               // the data as they came, kept for an answer with warnings
 }
 
 // wantData needs data that are complete.
@@ -83,12 +84,25 @@ func (a *answer) decode(status int, raw []byte) error {
 	if k := a.Errors.Kind(); k != 0 && k != 'n' {
 		return errors.New("it has a status of success and errors")
 	}
+	a.keepData(raw)
 	if a.missing != nil {
 		if what := a.missing(a); what != "" {
 			return errors.New("it lacks " + what)
 		}
 	}
 	return nil
+}
+
+// keepData keeps the data of an answer with warnings: these are shown and logged without
+// anything of what the answer is about, whatever becomes of the data.
+func (a *answer) keepData(raw []byte) {
+	var of struct {
+		Data jsontext.Value `json:"data"`
+	}
+	if len(a.Warnings) > 0 && json.Unmarshal(raw, &of) != nil {
+		a.Warnings = nil
+	}
+	a.data = of.Data
 }
 
 // incomplete is the error for an answer that lacks what the request needs: what it

@@ -204,6 +204,6 @@ func (s *Session) asCaller(ctx context.Context, r request, a *answer) error {
 			err = s.client.send(ctx, cell, r, a) // Vault has done nothing
 		}
 	}
-	s.heed(a.Warnings, r.body)
+	s.heed(a.Warnings, r.body, a.data)
 	return err
 }

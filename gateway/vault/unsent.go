@@ -16,16 +16,16 @@ const fragment = 5
 type gram [fragment]byte
 
 // unsent is a text of Vault's without anything of what was sent: Vault quotes arguments
-// in its errors. Every run of characters that is also in a value of body, a JSON text,
-// is replaced. It takes time in proportion to both lengths.
-func unsent(text string, body []byte) string {
+// in its errors. Every run of characters that is also in a value of one of the bodies,
+// JSON texts, is replaced. It takes time in proportion to both lengths.
+func unsent(text string, bodies ...[]byte) string {
 	at := map[gram][]int{}
 	for i := 0; i+fragment <= len(text); i++ {
 		g := gram([]byte(text[i : i+fragment]))
 		at[g] = append(at[g], i)
 	}
 	hide := make([]bool, len(text))
-	eachValue(body, func(value []byte) {
+	each := func(value []byte) {
 		for i := 0; i+fragment <= len(value); i++ {
 			g := gram(value[i : i+fragment])
 			for _, from := range at[g] {
@@ -35,7 +35,10 @@ func unsent(text string, body []byte) string {
 			}
 			delete(at, g) // it has been found
 		}
-	})
+	}
+	for _, body := range bodies {
+		eachValue(body, each)
+	}
 	var out []byte
 	for i := 0; i < len(text); i++ {
 		switch {

@@ -47,6 +47,28 @@ func TestWhatWasSentIsNotInTheCause(t *testing.T) {
 	}
 }
 
+// TestWarnings: what Vault warns of is passed on without what was sent or read.
+func TestWarnings(t *testing.T) {
+	cl := stub(t, vault.Config{}, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"request_id":"1","data":{"version":1,"data":{"value":"hunter2-read"}},"warnings":["this is hunter2-read and hunter2-sent","capped at 24h","capped at 24h"]}`)
+	})
+	for name, do := range map[string]func(*vault.Session) error{
+		"read": func(s *vault.Session) error { return s.Get(t.Context(), "data/x", nil, &secret{}) },
+		"write": func(s *vault.Session) error {
+			return s.Put(t.Context(), "data/x", map[string]string{"a": "hunter2-sent"}, nil)
+		},
+	} {
+		s := open(t, cl, grant(caller("w"), "kv.read"))
+		if err := do(s); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(s.Warnings(), "\n")
+		if len(s.Warnings()) != 2 || !strings.Contains(got, "capped at 24h") || strings.Contains(got, "hunter2-read") || name == "write" && strings.Contains(got, "sent") {
+			t.Errorf("%s: warned of %q", name, got)
+		}
+	}
+}
+
 // What something else than Vault answers is not quoted at all.
 func TestPagesAreNotQuoted(t *testing.T) {
 	for _, status := range []int{200, 400, 403, 404, 500, 503} {

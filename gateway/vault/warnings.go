@@ -16,9 +16,9 @@ func (s *Session) Warn(text string) {
 	}
 }
 
-// heed adds warnings of Vault's to a request with a body.
-func (s *Session) heed(warnings []string, body []byte) {
+// heed adds warnings of Vault's, without what was sent and what was answered.
+func (s *Session) heed(warnings []string, bodies ...[]byte) {
 	for _, w := range warnings {
-		s.Warn(unsent(clip(w), body))
+		s.Warn(unsent(clip(w), bodies...))
 	}
 }
