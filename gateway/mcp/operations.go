@@ -21,7 +21,7 @@ func operations(s *Server) Provider {
 	}
 	for _, o := range s.Catalogue.All() {
 		t := &operation{Op: o, alias: underscored(o.Name), entries: newEntries()}
-		p.Tools = append(p.Tools, Tool{Name: o.Name, Alias: t.alias, Offer: t.offer, Call: t.call})
+		p.Tools = append(p.Tools, Tool{Name: o.Name, Alias: t.alias, Offer: t.offer, Call: t.call, byCall: true})
 	}
 	return p
 }

@@ -5,12 +5,14 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 )
 
 // Provider offers tools, resources and prompts. The catalogue of operations is one;
 // Config.Providers adds others, as the conformance suite's fixtures. A function that
-// is nil offers nothing. Nothing but an operation of the catalogue reaches Vault.
+// is nil offers nothing. Nothing but an operation of the catalogue reaches Vault; the
+// use of anything else is charged and recorded before the provider is asked.
 type Provider struct {
 	Tools   []Tool
 	Prompts []Prompt
@@ -24,6 +26,9 @@ type Provider struct {
 	// Topic is what a URI subscribes to; ok is false when it is not the provider's, or
 	// the caller may not hear of it.
 	Topic func(ctx context.Context, ex *Exchange, uri string) (t events.Topic, ok bool)
+	// Hears reports whether a caller may hear of an event about a resource of the
+	// provider; of those about secrets the policy decides.
+	Hears func(context.Context, *call.Caller, events.Event) bool
 	// Complete suggests values for an argument; ok is false when it is not the
 	// provider's.
 	Complete func(ctx context.Context, ex *Exchange, c Completion) (values []string, ok bool)
@@ -45,6 +50,7 @@ type Tool struct {
 	// Headers are the arguments that a modern request repeats in a header
 	// Mcp-Param-NAME, so that something in front of the gateway can route by them.
 	Headers map[string]string
+	byCall  bool // an operation: the pipeline charges for it and records it
 	// Call returns the result object. Its errors are faults, or an InputRequired.
 	Call func(ctx context.Context, ex *Exchange, args jsontext.Value) (jsontext.Value, error)
 }

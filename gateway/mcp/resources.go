@@ -89,6 +89,18 @@ func listSecrets(ctx context.Context, ex *Exchange) ([]jsontext.Value, error) {
 	return out, nil
 }
 
+// paidUnless charges for a resource that was read without a call: none but the
+// catalogue's, which comes first, is one.
+func (ex *Exchange) paidUnless(ctx context.Context, byCall bool) error {
+	if byCall {
+		return nil
+	}
+	if err := ex.admit(ctx, asEvent); err != nil {
+		return err
+	}
+	return nil
+}
+
 // paid charges for a list that no call was needed for.
 func (ex *Exchange) paid(ctx context.Context) error {
 	if err := ex.admit(ctx, asList); err != nil {
@@ -171,7 +183,7 @@ func readReading(r *reader) reading { return reading{r.text("uri"), readInputs(r
 
 // readResource reads a resource (resources/read).
 func (ex *Exchange) readResource(ctx context.Context, p reading) (result, error) {
-	for _, prov := range ex.server.providers {
+	for i, prov := range ex.server.providers {
 		if prov.Read == nil {
 			continue
 		}
@@ -180,6 +192,9 @@ func (ex *Exchange) readResource(ctx context.Context, p reading) (result, error)
 		case err != nil:
 			return result{}, err
 		case c != nil:
+			if err := ex.paidUnless(ctx, i == 0); err != nil {
+				return result{}, err
+			}
 			return result{body: contentsBody(c.List), cache: !c.Fresh}, nil
 		}
 	}

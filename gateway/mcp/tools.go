@@ -57,6 +57,11 @@ func (ex *Exchange) callTool(ctx context.Context, p toolCall) (result, error) {
 	if err != nil {
 		return result{}, ex.unreadable(ctx, ex.faultOf(err))
 	}
+	if !t.byCall {
+		if err := ex.admit(ctx, asEvent); err != nil {
+			return result{}, err
+		}
+	}
 	ex.input = in
 	body, err := t.Call(ctx, ex, p.arguments())
 	return ex.outcome(body, err, purpose)

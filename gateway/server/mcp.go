@@ -20,11 +20,15 @@ func (g *Server) mountMCP() error {
 		return fmt.Errorf("MCP_TOOLSETS: %w", err)
 	}
 	view.ReadOnly = g.cfg.MCPReadOnly
+	var more []mcp.Provider
+	if g.options.Providers != nil {
+		more = g.options.Providers(g.events)
+	}
 	g.mcp = mcp.New(mcp.Config{
 		Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Callable: g.policy.Callable, Names: g.policy.Names,
 		Granted: g.grantedPaths, Version: g.options.Version, ToolNames: g.cfg.MCPToolNames, View: view,
 		Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.challenge,
-		Budgets: g.budgets, Events: g.events, KeepAlive: g.keepAlive(), Revision: g.policy.Revision,
+		Budgets: g.budgets, Events: g.events, Providers: more, KeepAlive: g.keepAlive(), Revision: g.policy.Revision,
 		Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
 	})
 	for _, path := range []string{"/mcp", "/mcp/"} {

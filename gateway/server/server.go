@@ -45,6 +45,9 @@ type Options struct {
 	// Stdio says that stdin and stdout carry the messages of one client: several such
 	// processes may share their files.
 	Stdio bool
+	// Providers make more tools, resources and prompts for MCP clients, which do not
+	// reach Vault; what they tell of goes into the log. Nil for the gateway itself.
+	Providers func(*events.Log) []mcp.Provider
 	// Version is what the gateway says of itself to MCP clients.
 	Version string
 }

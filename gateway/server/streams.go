@@ -66,6 +66,9 @@ func (g *Server) mountStreams() {
 // mayHear decides whether a caller may hear of a change now: as if it read the
 // secret, or listed below it where a whole subtree is asked for.
 func (g *Server) mayHear(ctx context.Context, c *call.Caller, e events.Event) bool {
+	if g.mcp.Hears(ctx, c, e) {
+		return true
+	}
 	r := &op.Request{
 		Op: "kv.read", Args: argument("path", e.Path), Absolute: true,
 		Transport: op.SSE, Phase: op.PhaseStream, Caller: c, Time: time.Now(),

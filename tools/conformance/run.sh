@@ -43,8 +43,10 @@ stop() {
 suite() { node "$dir/node_modules/@modelcontextprotocol/conformance/dist/index.js" server --url "$url" "$@"; }
 
 failed=0
-start server bin/conformance-server
-url=$(field server url)
+start server env HOST=127.0.0.1 PORT=0 API_KEYS_JSON='{"dev-api-key":"conformance"}' RATE_LIMIT_REQUESTS=100000 bin/conformance-server
+export TARGET CREDENTIAL=dev-api-key NODE_OPTIONS="--import $dir/credential.mjs"
+TARGET=$(field server addr)
+url=$TARGET/mcp
 for revision in 2026-07-28 2025-11-25; do
 	echo "== conformance $revision"
 	suite --requirements "$revision" --expected-failures tools/conformance/expected-failures.yml -o "$out/$revision" >"$out/log" || failed=1
@@ -59,7 +61,6 @@ start gateway env VAULT_ADDR="$(field vault addr)" VAULT_TOKEN="$(field vault to
 	API_KEYS_JSON='{"dev-api-key":"agent_api"}' POLICY_DIR=fixtures/policy-dev RATE_LIMIT_REQUESTS=100000 bin/portcullis serve
 TARGET=$(field gateway addr)
 url=$TARGET/mcp
-export TARGET CREDENTIAL=dev-api-key NODE_OPTIONS="--import $dir/credential.mjs"
 while read -r revision scenario; do
 	if suite --scenario "$scenario" --spec-version "$revision" -o "$out/native" >"$out/log" 2>&1; then
 		echo "ok: $revision $scenario"
