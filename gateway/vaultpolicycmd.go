@@ -96,7 +96,7 @@ func (v vaultPolicyCmd) caller(cfg config.Config) (*call.Caller, error) {
 	}
 	var err error
 	if v.Prefix != "" {
-		if c.Prefix, err = call.ParsePath(v.Prefix); err != nil {
+		if c.Prefix, err = call.ParsePlain(v.Prefix); err != nil {
 			return nil, err
 		}
 	}

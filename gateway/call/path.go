@@ -7,64 +7,87 @@ import (
 	"unicode/utf8"
 )
 
-// MaxPath and MaxSegment bound a path and each of its segments, in bytes.
-const (
-	MaxPath    = 1024
-	MaxSegment = 255
-)
+// MaxPath bounds a full path below a mount, in bytes. It is checked where a caller
+// names one; what is put before it on the way to Vault does not count.
+const MaxPath = 1024
 
 // Path is a clean, relative Vault path: segments joined by single slashes. The
-// only ways to one are ParsePath, Join and Prefix, so it cannot hold an unclean
-// path. That matters because vault/api joins paths on the client: an unclean one
-// would change its meaning after the decision. The zero Path is empty.
+// only ways to one are ParsePath, CleanPath, Join and Prefix, so it cannot hold an
+// unclean path. That matters because vault/api joins paths on the client: an unclean
+// one would change its meaning after the decision. The zero Path is empty.
 type Path struct{ s string }
 
-// ParsePath checks s. Refused are empty, "." and ".." segments, slashes at either
-// end, control and unprintable characters, the characters that an URL or a Vault
-// ACL gives a meaning (? # % \ *), a segment "+", spaces at the end of a segment,
-// ":" in the last segment (it introduces a verb) and anything too long. Errors
-// are InvalidRequest.
+// ParsePath checks s, which is not escaped: every character that Vault allows in a
+// name stands for itself. Refused are empty, "." and ".." segments, slashes at either
+// end, control and unprintable characters (Vault refuses them too), what is not
+// UTF-8, and anything too long. Errors are InvalidRequest and say what is wrong.
 func ParsePath(s string) (Path, error) {
-	if s == "" {
-		return Path{}, Errorf(InvalidRequest, "the path is empty")
-	}
 	if len(s) > MaxPath {
 		return Path{}, Errorf(InvalidRequest, "the path is longer than %d bytes", MaxPath)
 	}
-	if !utf8.ValidString(s) {
-		return Path{}, Errorf(InvalidRequest, "the path is not valid UTF-8")
+	return CleanPath(s)
+}
+
+// CleanPath is ParsePath without the bound, for what was made of a Path.
+func CleanPath(s string) (Path, error) {
+	if s == "" {
+		return Path{}, Errorf(InvalidRequest, "the path is empty")
 	}
-	last := ""
+	if s[0] == '/' || s[len(s)-1] == '/' {
+		return Path{}, Errorf(InvalidRequest, "the path begins or ends with a slash: leave it out")
+	}
 	for seg := range strings.SplitSeq(s, "/") {
-		if err := checkSegment(seg); err != nil {
+		if err := CheckSegment(seg); err != nil {
 			return Path{}, err
 		}
-		last = seg
-	}
-	if strings.Contains(last, ":") {
-		return Path{}, Errorf(InvalidRequest, "the last segment of a path must not contain ':'")
 	}
 	return Path{s}, nil
 }
 
-func checkSegment(seg string) error {
+// CheckSegment checks one segment of a path, decoded. A segment that would be "." or
+// ".." for somebody who decodes it once more is refused as well.
+func CheckSegment(seg string) error {
 	switch {
-	case seg == "" || seg == "." || seg == "..":
+	case seg == "" || dots(seg):
 		return Errorf(InvalidRequest, "the path has an empty, '.' or '..' segment")
-	case seg == "+":
-		return Errorf(InvalidRequest, "the path has a segment '+'")
-	case len(seg) > MaxSegment:
-		return Errorf(InvalidRequest, "a segment of the path is longer than %d bytes", MaxSegment)
-	case strings.TrimSpace(seg) != seg:
-		return Errorf(InvalidRequest, "a segment of the path begins or ends with a space")
-	case strings.ContainsFunc(seg, unclean):
-		return Errorf(InvalidRequest, "the path has a character that is not allowed")
+	case !utf8.ValidString(seg):
+		return Errorf(InvalidRequest, "the path is not valid UTF-8")
+	case strings.Contains(seg, "/"):
+		return Errorf(InvalidRequest, "a segment of the path has a slash")
+	}
+	if i := strings.IndexFunc(seg, unprintable); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(seg[i:])
+		return Errorf(InvalidRequest, "the path has a control or unprintable character, U+%04X, which Vault refuses in names", r)
 	}
 	return nil
 }
 
-func unclean(r rune) bool {
-	return !unicode.IsPrint(r) || strings.ContainsRune(`?#%\*`, r)
+func dots(seg string) bool {
+	if strings.Contains(seg, "%") {
+		seg = strings.ReplaceAll(strings.ToLower(seg), "%2e", ".")
+	}
+	return seg == "." || seg == ".."
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+// ParsePlain is ParsePath for prefixes and mounts that an operator configures. They
+// become part of Vault policies too, so what a policy or a URL gives a meaning is
+// refused: ? # % \ * { }, a segment "+", ":" in the last segment, spaces at an end.
+func ParsePlain(s string) (Path, error) {
+	p, err := ParsePath(s)
+	if err != nil {
+		return Path{}, err
+	}
+	for seg := range strings.SplitSeq(s, "/") {
+		if seg == "+" || strings.TrimSpace(seg) != seg || strings.ContainsAny(seg, `?#%\*{}`) {
+			return Path{}, Errorf(InvalidRequest, "the path has a character that a Vault policy gives a meaning")
+		}
+	}
+	if strings.Contains(s[strings.LastIndexByte(s, '/')+1:], ":") {
+		return Path{}, Errorf(InvalidRequest, "the last segment of a path must not contain ':'")
+	}
+	return p, nil
 }
 
 // String returns the path, empty for the zero Path.
@@ -121,6 +144,20 @@ func (p Path) MarshalText() ([]byte, error) { return []byte(p.s), nil }
 func (p *Path) UnmarshalText(b []byte) (err error) {
 	*p, err = ParsePath(string(b))
 	return err
+}
+
+// Cut returns what of p lies below root, and whether p does: the path itself is
+// below itself, with nothing left.
+func (p Path) Cut(root Path) (rest Path, below bool) {
+	switch {
+	case !p.Within(root):
+		return Path{}, false
+	case root.s == "":
+		return p, true
+	case p.s == root.s:
+		return Path{}, true
+	}
+	return Path{p.s[len(root.s)+1:]}, true
 }
 
 // Prefix is what a listing starts from: empty, or a Path that may have been

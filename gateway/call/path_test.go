@@ -10,7 +10,10 @@ import (
 )
 
 func TestParsePath(t *testing.T) {
-	clean := []string{"a", "a/b/c", "app.v1", "a b", "ünïcode/ключ", "user@example", "a:b/c", "...", "a..b", "-", "a+b"}
+	clean := []string{
+		"a", "a/b/c", "app.v1", "a b", "ünïcode/ключ", "user@example", "a:b/c", "...", "a..b", "-", "a+b",
+		"host:5432", "a/b:undelete", "a?b", "a#b", "a%2fb", "100%", `a\b`, "a/*", "a/+/b", "a /b", " a", "~", "{{x}}", `"q"`, strings.Repeat("a", 1024),
+	}
 	for _, s := range clean {
 		if p, err := call.ParsePath(s); err != nil || p.String() != s {
 			t.Errorf("ParsePath(%q) = %q, %v, want it unchanged", s, p, err)
@@ -18,16 +21,72 @@ func TestParsePath(t *testing.T) {
 	}
 	unclean := map[string]string{
 		"empty": "", "slash": "/", "leading": "/a", "trailing": "a/", "double": "a//b",
-		"dot": "a/./b", "dots": "a/../b", "only dots": "..", "query": "a?b", "fragment": "a#b",
-		"percent": "a%2fb", "backslash": `a\b`, "star": "a/*", "plus segment": "a/+/b", "nul": "a\x00b",
-		"newline": "a\nb", "delete": "a\x7fb", "invalid UTF-8": "a\xff", "verb": "a/b:undelete", "space at end": "a /b",
+		"dot": "a/./b", "dots": "a/../b", "only dots": "..", "encoded dot": "a/%2e", "encoded dots": "a/%2E./b", "nul": "a\x00b",
+		"newline": "a\nb", "delete": "a\x7fb", "invalid UTF-8": "a\xff",
 		"no-break space": "a\u00a0b", "right-to-left mark": "a\u200fb", "long": strings.Repeat("a/", 600) + "a",
-		"long segment": strings.Repeat("a", 256), "very long": strings.Repeat("a", 10_000),
+		"too long by one": strings.Repeat("a", 1025), "very long": strings.Repeat("a", 10_000),
 	}
 	for name, s := range unclean {
 		if p, err := call.ParsePath(s); !call.Is(err, call.InvalidRequest) || !p.IsZero() {
 			t.Errorf("%s: got %q, %v, want an empty path and %s", name, p, err, call.InvalidRequest)
 		}
+	}
+}
+
+// What an operator configures becomes part of Vault's policies as well.
+func TestParsePlain(t *testing.T) {
+	for _, s := range []string{"mcp", "mcp/~team/agent", "a b/c", "a:b/c", "a+b"} {
+		if p, err := call.ParsePlain(s); err != nil || p.String() != s {
+			t.Errorf("ParsePlain(%q) = %q, %v, want it unchanged", s, p, err)
+		}
+	}
+	for _, s := range []string{"", "..", "a?b", "a#b", "a%b", `a\b`, "a*", "a/+/b", "{{x}}", "a /b", " a", "a/b:c"} {
+		if p, err := call.ParsePlain(s); !call.Is(err, call.InvalidRequest) || !p.IsZero() {
+			t.Errorf("ParsePlain(%q) = %q, %v, want %s", s, p, err, call.InvalidRequest)
+		}
+	}
+}
+
+// However a path is written, there is one full path and one form of it.
+func TestRefResolves(t *testing.T) {
+	own := mustPath(t, "mcp/agent")
+	for _, c := range []struct{ text, full, canonical string }{
+		{"app/db", "mcp/agent/app/db", "app/db"},
+		{"kv://secret/mcp/agent/app/db", "mcp/agent/app/db", "app/db"},
+		{"kv://secret/shared/a%20b", "shared/a b", "kv://secret/shared/a%20b"},
+		{"kv://secret/shared/a b", "shared/a b", "kv://secret/shared/a%20b"},
+		{"kv://secret/shared/50%25%3F%23:x", "shared/50%?#:x", "kv://secret/shared/50%25%3F%23:x"},
+		{"50%25", "mcp/agent/50%25", "50%25"},
+		{"kv:", "mcp/agent/kv:", "kv:"},
+	} {
+		r, err := call.ParseRef(c.text)
+		if err != nil {
+			t.Fatalf("%s: %v", c.text, err)
+		}
+		full, canonical, err := r.Resolve(own, "secret", false)
+		if err != nil || full.String() != c.full || canonical.String() != c.canonical {
+			t.Errorf("%s: got %q %q %v, want %q %q", c.text, full, canonical, err, c.full, c.canonical)
+		}
+		again, err := call.ParseRef(canonical.String())
+		if err != nil || again != canonical {
+			t.Errorf("%s: the canonical form reads back as %q, %v", c.text, again, err)
+		}
+	}
+	for _, s := range []string{
+		"kv://", "kv://secret//a", "kv://secret/../a", "kv://secret/%2e%2e/a", "kv://secret/a%2fb", "kv://secret/a?version=1",
+		"kv://secret/a#b", "kv://secret/a%zz", "kv://secret/a/", "/a", "",
+	} {
+		if r, err := call.ParseRef(s); !call.Is(err, call.InvalidRequest) {
+			t.Errorf("ParseRef(%q) = %q, %v, want %s", s, r, err, call.InvalidRequest)
+		}
+	}
+	other, _ := call.ParseRef("kv://other/a")
+	if _, _, err := other.Resolve(own, "secret", false); !call.Is(err, call.InvalidRequest) {
+		t.Errorf("another mount: got %v, want %s", err, call.InvalidRequest)
+	}
+	long, _ := call.ParseRef(strings.Repeat("a", 1020))
+	if _, _, err := long.Resolve(own, "secret", false); !call.Is(err, call.InvalidRequest) {
+		t.Errorf("a full path over the bound: got %v, want %s", err, call.InvalidRequest)
 	}
 }
 
@@ -107,7 +166,7 @@ func FuzzParsePath(f *testing.F) {
 			t.Fatalf("%q became %q", s, p)
 		}
 		for seg := range strings.SplitSeq(s, "/") {
-			if seg == "" || seg == "." || seg == ".." || strings.ContainsAny(seg, "?#%\\*\x00\n") {
+			if seg == "" || seg == "." || seg == ".." || strings.ContainsAny(seg, "\x00\n") {
 				t.Fatalf("%q passed", s)
 			}
 		}

@@ -178,7 +178,7 @@ func (c *Config) checkVault(p *problems) {
 		p.url("VAULT_CLUSTER_ADDRS", node)
 		p.unless(strings.HasPrefix(node, "https:") || !strings.HasPrefix(c.VaultAddr, "https:"), "VAULT_CLUSTER_ADDRS: not https as VAULT_ADDR is; a token never goes from https to http")
 	}
-	_, err := call.ParsePath(c.DefaultPrefix)
+	_, err := call.ParsePlain(c.DefaultPrefix)
 	p.unless(err == nil, "DEFAULT_PREFIX: not a clean path")
 	if c.VaultSkipVerify {
 		c.Warnings = append(c.Warnings, "VAULT_SKIP_VERIFY is on: Vault's certificate is not checked")
@@ -225,7 +225,7 @@ func (c *Config) checkVaultLogin(p *problems) {
 	p.unless(c.offline || c.VaultToken != "" || c.VaultTokenFile != "" || c.VaultRoleID != "" || c.VaultAuthRole != "",
 		"VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID: the gateway has no Vault credential")
 	if c.VaultAuthMount != "" {
-		_, err := call.ParsePath(c.VaultAuthMount)
+		_, err := call.ParsePlain(c.VaultAuthMount)
 		p.unless(err == nil, "VAULT_AUTH_MOUNT: not a clean path")
 	}
 }

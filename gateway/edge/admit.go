@@ -2,7 +2,6 @@ package edge
 
 import (
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -46,7 +45,7 @@ func traceID(h string) string {
 	return ""
 }
 
-// admit checks what can be checked before routing: Host, Origin and path.
+// admit checks what can be checked before routing: Host and Origin.
 func (e *Edge) admit(w http.ResponseWriter, r *http.Request) *call.Error {
 	if !e.hostAllowed(r) {
 		return call.Errorf(call.Forbidden, "this Host is not served here; ALLOWED_HOSTS names those that are")
@@ -61,7 +60,7 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request) *call.Error {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Expose-Headers", "X-Request-Id, Mcp-Session-Id, WWW-Authenticate, Retry-After")
 	}
-	return cleanPath(r)
+	return nil
 }
 
 func (e *Edge) preflight(w http.ResponseWriter) {
@@ -71,31 +70,4 @@ func (e *Edge) preflight(w http.ResponseWriter) {
 		"X-Correlation-Id, X-Portcullis-Deliver, X-Vault-Wrap-TTL, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name")
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// cleanPath refuses a path that could mean something else to somebody else: an
-// encoded slash, question mark, hash, percent sign, backslash or control
-// character, an empty, "." or ".." segment. It looks at the escaped form, before
-// the router decodes anything.
-func cleanPath(r *http.Request) *call.Error {
-	bad := call.Errorf(call.InvalidRequest, "the path of the URL is not clean")
-	escaped := r.URL.EscapedPath()
-	if escaped == "" || escaped[0] != '/' || strings.Contains(escaped, "//") {
-		return bad
-	}
-	for i := 0; i < len(escaped); i++ {
-		if escaped[i] != '%' {
-			continue
-		}
-		c, err := url.PathUnescape(escaped[i : i+3])
-		if err != nil || c[0] < 0x20 || c[0] == 0x7f || strings.ContainsAny(c, `/?#%\`) {
-			return bad
-		}
-	}
-	for seg := range strings.SplitSeq(r.URL.Path, "/") {
-		if seg == "." || seg == ".." {
-			return bad
-		}
-	}
-	return nil
 }

@@ -58,8 +58,8 @@ type Config struct {
 // Edge routes requests. Add routes before serving.
 type Edge struct {
 	Config
-	router *httprouter.Router
-	probes map[string]bool // paths that answer whatever Host is asked for
+	router *httprouter.Router // only looked up in: it never redirects, and never decodes
+	probes map[string]bool    // paths that answer whatever Host is asked for
 }
 
 // Handler serves an authenticated request. r.Body is bounded; the caller's
@@ -69,17 +69,7 @@ type Handler func(w http.ResponseWriter, r *http.Request, c *call.Caller)
 // New makes an edge.
 func New(c Config) *Edge {
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 20*time.Second)
-	e := &Edge{Config: c, router: httprouter.New(), probes: map[string]bool{}}
-	// A redirect would repeat a credential to a path that was not asked for.
-	e.router.RedirectTrailingSlash, e.router.RedirectFixedPath = false, false
-	e.router.GlobalOPTIONS = e.anonymous(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	e.router.NotFound = e.anonymous(func(w http.ResponseWriter, r *http.Request) {
-		e.miss(w, r, call.Errorf(call.UnknownOperation, "no such route"))
-	})
-	e.router.MethodNotAllowed = e.anonymous(func(w http.ResponseWriter, r *http.Request) {
-		e.miss(w, r, call.Errorf(call.MethodNotAllowed, "this route does not answer %s", r.Method))
-	})
-	return e
+	return &Edge{Config: c, router: httprouter.New(), probes: map[string]bool{}}
 }
 
 // Probe adds a route that says how the gateway is. It answers whoever asks, whatever
@@ -106,9 +96,11 @@ func (e *Edge) public(method, pattern string, h http.HandlerFunc) {
 	}
 }
 
-// Handle adds a route for authenticated callers.
+// Handle adds a route for authenticated callers. What its parameter stands for is the
+// request's path value "path"; of a catch-all it may end in a slash. The path value
+// "verb" is what follows a literal colon in the last segment, which "path" has too.
 func (e *Edge) Handle(method, pattern string, h Handler) {
-	e.router.Handle(method, pattern, func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
+	e.router.Handle(method, pattern, func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 		setRoute(w, pattern)
 		c, err := e.Authenticate(r)
 		if err != nil {
@@ -119,15 +111,16 @@ func (e *Edge) Handle(method, pattern string, h Handler) {
 			e.turnAway(w, r, err)
 			return
 		}
-		if r.ContentLength != 0 && (method == http.MethodGet || method == http.MethodDelete) {
+		if err := setPath(w, r, pattern); err != nil {
+			WriteError(w, e.recorded(r, c, call.AsError(err)), "")
+			return
+		}
+		if r.ContentLength != 0 && (method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete) {
 			// Handlers read none, and what is left of one would hold a stream up.
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
 				WriteError(w, e.recorded(r, c, call.Errorf(call.InvalidRequest, "the body could not be read completely")), "")
 				return
 			}
-		}
-		if len(ps) > 0 {
-			r.SetPathValue("path", trimOne(ps[0].Value))
 		}
 		h(w, r, c)
 	})
@@ -155,12 +148,16 @@ func (e *Edge) Optional(method, pattern string, h Handler) {
 	})
 }
 
-// trimOne drops the one slash that a catch-all parameter begins with.
-func trimOne(s string) string {
-	if s != "" && s[0] == '/' {
-		return s[1:]
+// setPath sets the request's path values.
+func setPath(w http.ResponseWriter, r *http.Request, pattern string) error {
+	ew, ok := w.(*writer)
+	if !ok {
+		return nil
 	}
-	return s
+	value, err := ew.target.value(pattern)
+	r.SetPathValue("path", value)
+	r.SetPathValue("verb", ew.target.verb)
+	return err
 }
 
 // refuse answers a request whose caller is not known.
@@ -194,10 +191,6 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		if !e.stranger(w, r) {
 			return
 		}
-		if err.Code == call.InvalidRequest {
-			e.miss(w, r, err)
-			return
-		}
 		WriteError(w, err, "") // of another Host or Origin, so its credential is none of ours
 		return
 	}
@@ -207,7 +200,7 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	e.router.ServeHTTP(w, r)
+	e.route(w, r)
 }
 
 // finish closes a request: a panic is an error of this request alone, and the

@@ -18,8 +18,10 @@ func Status(c call.Code) int {
 		return http.StatusForbidden
 	case call.RateLimited, call.LeaseQuota:
 		return http.StatusTooManyRequests
-	case call.InvalidRequest, call.BodyTooLarge:
+	case call.InvalidRequest:
 		return http.StatusBadRequest
+	case call.BodyTooLarge:
+		return http.StatusRequestEntityTooLarge
 	case call.UnsupportedMediaType:
 		return http.StatusUnsupportedMediaType
 	case call.UnknownOperation, call.NotFound, call.Deleted:
@@ -80,6 +82,11 @@ type ErrorDetail struct {
 
 // WriteError answers with an error. Only its public part is written.
 func WriteError(w http.ResponseWriter, err error, decisionID string) {
+	WriteErrorStatus(w, Status(call.AsError(err).Code), err, decisionID)
+}
+
+// WriteErrorStatus is WriteError with a status of its own.
+func WriteErrorStatus(w http.ResponseWriter, status int, err error, decisionID string) {
 	e := call.AsError(err)
 	h := w.Header()
 	wait := setRetryAfter(h, e)
@@ -90,7 +97,7 @@ func WriteError(w http.ResponseWriter, err error, decisionID string) {
 	if merr != nil {
 		raw = []byte(`{"error":{"code":"internal","message":"internal error"}}`)
 	}
-	WriteJSON(w, Status(e.Code), raw)
+	WriteJSON(w, status, raw)
 }
 
 // setRetryAfter says when to try again, and returns it in seconds.

@@ -22,6 +22,7 @@ type writer struct {
 	rolled  time.Time // when the deadline was moved on
 	status  int
 	route   string
+	target  target // the request's path, decoded
 	stream  bool
 	body    bool // something of a body was written
 

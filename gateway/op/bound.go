@@ -26,8 +26,10 @@ type Bound struct {
 	// Destructive says that this call removes something that cannot be brought back.
 	Destructive bool
 
-	input any
-	run   func(context.Context, *vault.Session) (any, error)
+	input  any
+	run    func(context.Context, *vault.Session) (any, error)
+	parts  [][]byte // arguments of the calls that this one stands for
+	gather func([]Part) any
 }
 
 // Run does the operation. Only the pipeline calls it, with a session that the
@@ -55,11 +57,11 @@ func (c *Catalogue) Bind(r *Request) (*Bound, error) {
 		raw = bytes.Clone(r.Args)
 		_ = raw.Compact() // what is wrong with it, check says
 	}
-	keys, err := o.check(raw)
+	raw, keys, err := o.arguments(raw)
 	if err != nil {
 		return nil, err
 	}
-	b, err := o.decode(raw, At{Caller: r.Caller, Mount: o.Mount, Absolute: r.Absolute})
+	b, err := o.decode(raw, At{Caller: r.Caller, Mount: o.Mount, Absolute: r.Absolute, Transport: r.Transport})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package op
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/go-json-experiment/json"
@@ -21,7 +22,7 @@ func CheckJSON(raw []byte) error {
 	dec := jsontext.NewDecoder(bytes.NewReader(raw))
 	for {
 		if _, err := dec.ReadToken(); err != nil {
-			return badJSON(err)
+			return badJSON(raw, err)
 		}
 		if dec.StackDepth() > MaxDepth {
 			return call.Errorf(call.InvalidRequest, "the JSON is nested deeper than %d", MaxDepth)
@@ -31,16 +32,34 @@ func CheckJSON(raw []byte) error {
 		}
 	}
 	if _, err := dec.ReadToken(); err != io.EOF {
-		return call.Errorf(call.InvalidRequest, "there is something behind the JSON value")
+		return call.Errorf(call.InvalidRequest, "there is something behind the JSON value, from %s on", where(raw, dec.InputOffset()))
 	}
 	return nil
 }
 
-func badJSON(err error) error {
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return call.Wrap(call.InvalidRequest, "the JSON has a duplicate key", nil)
+// badJSON says what is wrong with a JSON text, and where.
+func badJSON(raw []byte, err error) error {
+	var syntax *jsontext.SyntacticError
+	place, end := "", int64(len(raw))
+	if errors.As(err, &syntax) {
+		place = " at " + where(raw, syntax.ByteOffset)
+		end = syntax.ByteOffset
 	}
-	return call.Wrap(call.InvalidRequest, "the body is not valid JSON", nil)
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return call.Wrap(call.InvalidRequest, "the JSON has a duplicate key"+place, nil)
+	case errors.Is(err, io.ErrUnexpectedEOF) || end >= int64(len(raw)):
+		return call.Wrap(call.InvalidRequest, "the body is not valid JSON: it ends too early"+place, nil)
+	}
+	return call.Wrap(call.InvalidRequest, "the body is not valid JSON"+place, nil)
+}
+
+// where is a place in a text for people: line and column, counted from 1 in bytes.
+func where(raw []byte, offset int64) string {
+	before := raw[:min(max(offset, 0), int64(len(raw)))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := len(before) - bytes.LastIndexByte(before, '\n')
+	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
 // unmarshal decodes arguments strictly: names match exactly and unknown ones are
@@ -55,7 +74,7 @@ func unmarshal(raw []byte, v any) error {
 		return &call.Error{Code: own.Code, Msg: at(err) + own.Msg}
 	}
 	if errors.Is(err, json.ErrUnknownName) {
-		return call.Errorf(call.InvalidRequest, "%sunknown argument", at(err))
+		return call.Errorf(call.InvalidRequest, "%sunknown member", at(err))
 	}
 	return call.Errorf(call.InvalidRequest, "%snot of the type that the schema asks for", at(err))
 }

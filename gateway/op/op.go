@@ -35,6 +35,8 @@ type Spec struct {
 	Idempotent  bool   // a second call with the same arguments changes nothing more
 	Method      string // HTTP method of the REST route
 	Path        string // httprouter pattern; a verb suffix follows a catch-all: "/secrets/*path:undelete"
+	FullPath    string // the same for a full path, mount first: "/kv/*path:undelete"; empty for none
+	Tagged      bool   // the version of the result is its entity tag over REST
 	Status      int    // HTTP status of success, 0 for 200; 204 sends no body
 	Title       string // for people
 	Doc         string // one sentence
@@ -42,7 +44,9 @@ type Spec struct {
 	Public      bool // any authenticated caller may call it: no scope is needed
 	OneTime     bool // what it mints ends with its first use: only the policy's own cap of its life holds, no default
 	Needs       []Need
-	Headers     string // the argument that a REST request's header names become, empty for none
+	Aliases     map[string]string // other names of arguments, by which name they stand for
+	Hints       map[string]string // what to do instead, by arguments that are refused
+	Headers     string            // the argument that a REST request's header names become, empty for none
 }
 
 // Need is what a token must be allowed in Vault for an operation to work.
@@ -54,26 +58,28 @@ type Need struct {
 // Limit is a constraint on one argument. It is part of the input schema and
 // enforced when the call is bound.
 type Limit struct {
-	Min, Max *float64 // of a number
-	Enum     []string // of a string
-	MaxItems int      // of a list
-	MaxBytes int      // of a string
-	Default  any      // for the schema only
+	Min, Max *float64          // of a number
+	Enum     []string          // of a string
+	MaxItems int               // of a list
+	MaxBytes int               // of a string, or of the JSON text of a list or an object
+	Aliases  map[string]string // of a string, in lower case: other names of a value of Enum
+	Default  any               // for the schema only
 }
 
 // Op is a declared operation. It is immutable.
 type Op struct {
 	Spec
-	In, Out  *jsonschema.Schema
-	required []string
-	decode   func(raw []byte, at At) (Bound, error)
+	In, Out *jsonschema.Schema
+	Of      string // the operation that each part of a call is one of, empty for a call of its own
+	decode  func(raw []byte, at At) (Bound, error)
 }
 
 // At is where a call's arguments are resolved.
 type At struct {
-	Caller   *call.Caller
-	Mount    string // the operation's mount
-	Absolute bool   // paths are full paths below the mount, not relative to the caller's prefix
+	Caller    *call.Caller
+	Mount     string // the operation's mount
+	Absolute  bool   // paths are full paths below the mount, not relative to the caller's prefix
+	Transport Transport
 }
 
 // Target is what an input type implements: it resolves its names against the
@@ -88,14 +94,14 @@ type Target[In any] interface {
 // Out one whose JSON fields are the result. It panics when the declaration is
 // wrong, which a test of the catalogue shows.
 func New[In, Out any, P Target[In]](s Spec, run func(context.Context, *vault.Session, In) (Out, error)) *Op {
-	in, out := schemaFor[In](), schemaFor[Out]()
+	in, out := schemaFor[In](sent()), schemaFor[Out](shown())
 	if s.Mount != "" {
 		warn(out)
 	}
 	if err := s.constrain(in); err != nil {
 		panic(fmt.Sprintf("operation %s: %v", s.Name, err))
 	}
-	o := &Op{Spec: s, In: in, Out: out, required: in.Required}
+	o := &Op{Spec: s, In: in, Out: out}
 	o.decode = func(raw []byte, at At) (Bound, error) {
 		v := new(In)
 		if err := unmarshal(raw, v); err != nil {

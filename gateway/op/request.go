@@ -152,6 +152,7 @@ type Result struct {
 	Tier       string // the bucket that was charged, empty when none was
 	Body       []byte // JSON object, the operation's output after transforms; the transport owns it
 	Status     int    // HTTP status of success
+	Version    int    // of the KV secret that was read or written, 0 for none
 	Cache      vault.CacheUse
 	Deliver    call.Deliver // the form of Body; wrapped, it is a vault.Wrapped and not the operation's output
 }

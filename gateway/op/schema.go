@@ -1,12 +1,10 @@
 package op
 
 import (
-	"bytes"
 	jsonv1 "encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,9 +13,12 @@ import (
 	"portcullis/gateway/call"
 )
 
-// schemaFor returns the JSON Schema (2020-12) of a struct type.
-func schemaFor[T any]() *jsonschema.Schema {
-	s, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: typeSchemas()})
+// schemaFor returns the JSON Schema (2020-12) of a struct type whose secrets are
+// described by secret.
+func schemaFor[T any](secret *jsonschema.Schema) *jsonschema.Schema {
+	types := typeSchemas()
+	types[reflect.TypeFor[call.Secret]()] = secret
+	s, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: types})
 	if err != nil {
 		panic(fmt.Sprintf("schema of %v: %v", reflect.TypeFor[T](), err))
 	}
@@ -39,9 +40,30 @@ func warn(out *jsonschema.Schema) {
 	}
 }
 
-// dropNull takes "null" out of lists and maps: a nil one is encoded as empty.
+// The patterns of path arguments: a path has no slash at its ends, a prefix may have one
+// behind it.
+const (
+	refPattern    = `^[^/](.*[^/])?$`
+	folderPattern = `^([^/].*)?$`
+)
+
+// maxSecret and maxText bound an argument that names no bound of its own, in bytes: a
+// secret, a list or an object by Vault's own limit of a request (Vault docs,
+// max_request_size), any other text by what a name or an option needs.
+const (
+	maxSecret = 32 << 20
+	maxText   = 1024
+	maxProof  = 64 << 10 // of a text in a list: the longest signature (FIPS 205) in base64
+)
+
+// sent and shown are the schemas of a secret in arguments and in results.
+func sent() *jsonschema.Schema  { return &jsonschema.Schema{Type: "string", MaxLength: new(maxSecret)} }
+func shown() *jsonschema.Schema { return &jsonschema.Schema{Type: "string"} }
+
+// dropNull takes "null" out, since several model APIs take one type per property: a nil
+// list or map is encoded as empty, and an argument that is null is taken as absent.
 func dropNull(s *jsonschema.Schema) {
-	if i := slices.Index(s.Types, "null"); i >= 0 && !slices.Contains(s.Types, "integer") {
+	if i := slices.Index(s.Types, "null"); i >= 0 {
 		s.Types = slices.Delete(s.Types, i, i+1)
 	}
 	if len(s.Types) == 1 {
@@ -63,11 +85,10 @@ func typeSchemas() map[reflect.Type]*jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", MaxLength: &maxLen, Pattern: pattern}
 	}
 	return map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[call.Path]():         str(call.MaxPath, `^[^/?#%\\*]([^?#%\\*]*[^/?#%\\*])?$`),
-		reflect.TypeFor[call.Prefix]():       str(call.MaxPath+1, `^([^/?#%\\*][^?#%\\*]*)?$`),
+		reflect.TypeFor[call.Ref]():          str(call.MaxRef, refPattern),
+		reflect.TypeFor[call.Folder]():       str(call.MaxRef+1, folderPattern),
 		reflect.TypeFor[call.Name]():         str(call.MaxName, `^\w(([\w.-]+)?\w)?$`),
-		reflect.TypeFor[call.Secret]():       {Type: "string"},
-		reflect.TypeFor[call.SecretJSON]():   {Type: "object"},
+		reflect.TypeFor[call.SecretJSON]():   {Type: "object", AdditionalProperties: &jsonschema.Schema{}},
 		reflect.TypeFor[jsonv1.RawMessage](): {},
 	}
 }
@@ -86,7 +107,7 @@ func (s Spec) constrain(in *jsonschema.Schema) error {
 		if l.MaxItems > 0 {
 			p.MaxItems = &l.MaxItems
 		}
-		if l.MaxBytes > 0 {
+		if l.MaxBytes > 0 && p.Type == "string" {
 			p.MaxLength = &l.MaxBytes
 		}
 		if l.Default != nil {
@@ -97,42 +118,36 @@ func (s Spec) constrain(in *jsonschema.Schema) error {
 			p.Default = raw
 		}
 	}
+	for _, p := range in.Properties {
+		if p.Type == "string" && p.MaxLength == nil && len(p.Enum) == 0 {
+			p.MaxLength = new(maxText)
+		}
+	}
 	return nil
 }
 
-// check walks the arguments once: an object, no duplicate keys, every required
-// argument there, every limit kept. It returns the names, sorted.
-func (o *Op) check(raw []byte) ([]string, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
-	if dec.PeekKind() != '{' {
-		return nil, call.Errorf(call.InvalidRequest, "the arguments are not a JSON object")
+// limit is the limit of one argument. Every argument has a bound in bytes.
+func (o *Op) limit(name string, p *jsonschema.Schema) Limit {
+	l := o.Limits[name]
+	if l.MaxBytes == 0 {
+		l.MaxBytes = maxBytes(p)
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, badJSON(err)
+	return l
+}
+
+// maxBytes is the bound of what a schema describes. A text's maxLength counts
+// characters; here as many bytes are allowed, since names are mostly ASCII and secrets
+// have room.
+func maxBytes(p *jsonschema.Schema) int {
+	switch {
+	case p.Type == "string" && p.MaxLength != nil:
+		return *p.MaxLength
+	case p.Type == "string":
+		return maxProof
+	case p.Type == "integer", p.Type == "boolean":
+		return maxText
 	}
-	var keys []string
-	for dec.PeekKind() == '"' {
-		tok, err := dec.ReadToken()
-		if err != nil {
-			return nil, badJSON(err)
-		}
-		key := tok.String()
-		val, err := dec.ReadValue()
-		if err != nil {
-			return nil, badJSON(err)
-		}
-		if err := o.Limits[key].check(key, val); err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
-	}
-	for _, r := range o.required {
-		if !slices.Contains(keys, r) {
-			return nil, call.Errorf(call.InvalidRequest, "argument %s: missing", r)
-		}
-	}
-	slices.Sort(keys)
-	return keys, nil
+	return maxSecret
 }
 
 // check holds one value against the limit; values of another type are left to
@@ -149,8 +164,8 @@ func (l Limit) check(name string, val jsontext.Value) error {
 		if len(l.Enum) > 0 && !slices.Contains(l.Enum, s) {
 			return call.Errorf(call.InvalidRequest, "argument %s: must be one of %v", name, l.Enum)
 		}
-		if l.MaxBytes > 0 && utf8.RuneCountInString(s) > l.MaxBytes {
-			return call.Errorf(call.InvalidRequest, "argument %s: longer than %d", name, l.MaxBytes)
+		if l.MaxBytes > 0 && len(s) > l.MaxBytes {
+			return call.Errorf(call.InvalidRequest, "argument %s: longer than %d bytes", name, l.MaxBytes)
 		}
 	case '[':
 		var list []jsontext.Value

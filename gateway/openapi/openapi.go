@@ -102,10 +102,11 @@ func New(c *op.Catalogue, keep func(*op.Op) bool) Document {
 			continue
 		}
 		path, param := Template(o.Path)
-		if d.Paths[path] == nil {
-			d.Paths[path] = map[string]operation{}
+		d.add(path, o.Method, describe(o, param))
+		if o.FullPath != "" {
+			path, _ = Template(o.FullPath)
+			d.add(path, o.Method, describeFull(o))
 		}
-		d.Paths[path][lower(o.Method)] = describe(o, param)
 		engines[o.Engine] = true
 	}
 	describeEvents(d.Paths)
@@ -115,6 +116,30 @@ func New(c *op.Catalogue, keep func(*op.Op) bool) Document {
 }
 
 func lower(method string) string { return strings.ToLower(method) }
+
+func (d Document) add(path, method string, o operation) {
+	if d.Paths[path] == nil {
+		d.Paths[path] = map[string]operation{}
+	}
+	d.Paths[path][lower(method)] = o
+}
+
+// describeFull is the operation on a path that need not be the caller's own.
+func describeFull(o *op.Op) operation {
+	param := "path"
+	if o.In.Properties[param] == nil {
+		param = "prefix"
+	}
+	d := describe(o, param)
+	d.ID += ".full"
+	d.Summary += " by its full path"
+	full := parameter{
+		Name: "path", In: "path", Required: true, Schema: &jsonschema.Schema{Type: "string"},
+		Description: "the mount and the full path below it; its slashes are written as they are, or as %2F",
+	}
+	d.Parameters = append([]parameter{full}, slices.DeleteFunc(d.Parameters, func(p parameter) bool { return p.Name == param })...)
+	return d
+}
 
 // JSON returns the document; equal documents give equal bytes.
 func (d Document) JSON() ([]byte, error) { return json.MarshalIndent(d, "", "  ") }
@@ -129,6 +154,8 @@ func Template(route string) (path, param string) {
 	param, verb, found := strings.Cut(route[i+1:], ":")
 	if found {
 		verb = ":" + verb
+	} else if name, ok := strings.CutSuffix(param, "/"); ok {
+		param, verb = name, "/"
 	}
 	return route[:i] + "{" + param + "}" + verb, param
 }
@@ -141,7 +168,7 @@ func describe(o *op.Op, param string) operation {
 	if param != "" {
 		p := newParameter(o, param, "path")
 		if strings.Contains(o.Path, "*") {
-			p.Description += "; its slashes are written as they are"
+			p.Description += "; its slashes are written as they are, or as %2F"
 		}
 		d.Parameters = append(d.Parameters, p)
 	}

@@ -29,7 +29,7 @@ func TestCatalogue(t *testing.T) {
 			if (o.Mount == "") != (o.Engine == "self") {
 				t.Errorf("mount is %q", o.Mount)
 			}
-			if ours := o.Engine == "self" || o.Name == "db.leases"; (len(o.Needs) == 0) != ours {
+			if ours := o.Engine == "self" || o.Name == "db.leases" || o.Of != ""; (len(o.Needs) == 0) != ours {
 				t.Errorf("needs %v of Vault", o.Needs)
 			}
 			route := o.Method + " " + o.Path

@@ -167,7 +167,7 @@ type lease struct {
 // Target implements op.Target. An id that cannot be one of the mount's is as
 // unknown as one that could.
 func (l *lease) Target(at op.At) (call.Resource, error) {
-	p, err := call.ParsePath(l.LeaseID.Reveal())
+	p, err := call.ParsePlain(l.LeaseID.Reveal())
 	if err != nil {
 		return call.Resource{}, &call.Error{Code: call.InvalidRequest, Msg: "argument lease_id: " + call.AsError(err).Msg}
 	}

@@ -11,47 +11,6 @@ import (
 	"portcullis/gateway/vault"
 )
 
-type kvPatchIn struct {
-	secret
-	Data call.SecretJSON `json:"data" jsonschema:"the keys to change with their new values, null to remove one"`
-	CAS  *int            `json:"cas,omitempty" jsonschema:"number of the version that must be the current one"`
-}
-
-// Target implements op.Target.
-func (in *kvPatchIn) Target(at op.At) (call.Resource, error) { return in.withData(at, in.Data) }
-
-type kvPatchOut struct {
-	OK          bool   `json:"ok" jsonschema:"always true"`
-	Version     int    `json:"version" jsonschema:"number of the version that was written"`
-	CreatedTime string `json:"created_time" jsonschema:"when it was written, RFC 3339"`
-}
-
-// Facts implements op.Reporter.
-func (o kvPatchOut) Facts() op.Outcome { return op.Outcome{Version: o.Version} }
-
-func kvPatch(ctx context.Context, s *vault.Session, in kvPatchIn) (kvPatchOut, error) {
-	raw, err := json.Marshal(dataWithCAS(in.Data, in.CAS))
-	if err != nil {
-		return kvPatchOut{}, err
-	}
-	var facts versionFacts
-	if err := s.PatchRaw(ctx, "data/"+in.full.String(), raw, &facts); err != nil {
-		return kvPatchOut{}, deletedOr(err)
-	}
-	return kvPatchOut{true, facts.Version, facts.CreatedTime}, nil
-}
-
-// dataWithCAS is the body of a write (Vault API, secret/data).
-func dataWithCAS(data call.SecretJSON, cas *int) any {
-	type options struct {
-		CAS *int `json:"cas,omitempty"`
-	}
-	return struct {
-		Data    json.RawMessage `json:"data"`
-		Options options         `json:"options"`
-	}{data.Reveal(), options{cas}}
-}
-
 type kvVersionsIn struct {
 	secret
 	Versions []int `json:"versions" jsonschema:"numbers of the versions"`
@@ -70,17 +29,40 @@ func (in *kvVersionsIn) Target(at op.At) (call.Resource, error) {
 	return in.secret.Target(at)
 }
 
-func kvUndelete(ctx context.Context, s *vault.Session, in kvVersionsIn) (okOut, error) {
-	return onVersions(ctx, s, "undelete/", in)
+type versionsOut struct {
+	OK      bool  `json:"ok" jsonschema:"always true"`
+	Missing []int `json:"missing,omitempty" jsonschema:"versions that were named and do not exist"`
 }
 
-func kvDestroy(ctx context.Context, s *vault.Session, in kvVersionsIn) (okOut, error) {
-	return onVersions(ctx, s, "destroy/", in)
+func kvUndelete(ctx context.Context, s *vault.Session, in kvVersionsIn) (versionsOut, error) {
+	return in.on(ctx, s, "undelete/")
 }
 
-func onVersions(ctx context.Context, s *vault.Session, verb string, in kvVersionsIn) (okOut, error) {
-	err := s.Put(ctx, verb+in.full.String(), map[string][]int{"versions": in.Versions}, nil)
-	return okOut{err == nil}, err
+func kvDestroy(ctx context.Context, s *vault.Session, in kvVersionsIn) (versionsOut, error) {
+	return in.on(ctx, s, "destroy/")
+}
+
+// on does something to versions. Vault says nothing of versions and secrets that do not
+// exist, so they are looked up first.
+func (in *kvVersionsIn) on(ctx context.Context, s *vault.Session, verb string) (out versionsOut, err error) {
+	var facts kvMetadataOut
+	if err := s.Get(ctx, "metadata/"+in.full.String(), nil, &facts); err != nil {
+		return out, in.missing(err)
+	}
+	for _, v := range in.Versions {
+		if _, there := facts.Versions[strconv.Itoa(v)]; !there {
+			out.Missing = append(out.Missing, v)
+		}
+	}
+	if len(out.Missing) == len(in.Versions) {
+		return out, call.Errorf(call.NotFound, "not found: the secret has none of these versions; its latest is %d", facts.CurrentVersion)
+	}
+	if out.Missing != nil {
+		s.Warn("some of the versions do not exist, see missing")
+	}
+	err = s.Put(ctx, verb+in.full.String(), map[string][]int{"versions": in.Versions}, nil)
+	out.OK = err == nil
+	return out, err
 }
 
 // versionState is what is known of a version that is not read.
@@ -110,7 +92,7 @@ func (o *kvMetadataOut) Complete() bool { return o.CreatedTime != "" && o.Versio
 
 func kvMetadata(ctx context.Context, s *vault.Session, in secret) (out kvMetadataOut, err error) {
 	err = s.Get(ctx, "metadata/"+in.full.String(), nil, &out)
-	return out, err
+	return out, in.missing(err)
 }
 
 type kvSubkeysIn struct {
@@ -148,7 +130,7 @@ func kvSubkeys(ctx context.Context, s *vault.Session, in kvSubkeysIn) (kvSubkeys
 	var reply kvSubkeysReply
 	q := url.Values{"version": {strconv.Itoa(in.Version)}, "depth": {strconv.Itoa(in.Depth)}}
 	if err := s.Get(ctx, "subkeys/"+in.full.String(), q, &reply); err != nil {
-		return kvSubkeysOut{}, deletedOr(err)
+		return kvSubkeysOut{}, in.missing(deletedOr(err))
 	}
 	return kvSubkeysOut{reply.Subkeys, reply.Metadata.Version, reply.Metadata.CreatedTime}, nil
 }

@@ -108,6 +108,9 @@ func (r *rig) as(ctx context.Context, c *call.Caller, terms call.Terms, name, ar
 	if err != nil {
 		return nil, err
 	}
+	if parts := b.Parts(); parts != nil {
+		return r.each(ctx, c, terms, b)
+	}
 	terms.Op, terms.Resource = name, b.Resource
 	s, err := r.client.Open(ctx, call.Mint(c, terms))
 	if err != nil {
@@ -119,6 +122,9 @@ func (r *rig) as(ctx context.Context, c *call.Caller, terms call.Terms, name, ar
 	}
 	raw, err := op.Encode(out)
 	if err != nil {
+		return nil, err
+	}
+	if raw, err = op.WithWarnings(raw, s.Warnings()); err != nil {
 		return nil, err
 	}
 	var result map[string]any
@@ -160,6 +166,22 @@ func (r *rig) warned(t *testing.T, terms call.Terms, name, args string) (map[str
 		t.Errorf("the result does not follow its schema: %v", err)
 	}
 	return result, s.Warnings()
+}
+
+// each does the calls that one stands for.
+func (r *rig) each(ctx context.Context, c *call.Caller, terms call.Terms, b *op.Bound) (map[string]any, error) {
+	var parts []op.Part
+	for _, q := range b.Parts() {
+		out, err := r.as(ctx, c, terms, q.Op, string(q.Args))
+		raw, _ := json.Marshal(out)
+		parts = append(parts, op.Part{Body: raw, Err: call.AsError(err)})
+	}
+	raw, err := op.Encode(b.Gather(parts))
+	if err != nil {
+		return nil, err
+	}
+	var result map[string]any
+	return result, json.Unmarshal(raw, &result)
 }
 
 // must is do that has to succeed.

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -23,7 +25,7 @@ func ssh(mount string) []*op.Op {
 			Title: "Issue a one-time password", Doc: "Make a password for one SSH login as a user on a host.",
 			Needs: need("creds/{name}", "update"),
 			Limits: limits{
-				"ip": {MaxBytes: 64}, "username": {MaxBytes: call.MaxName},
+				"ip": {MaxBytes: 64}, "username": {MaxBytes: maxLogin},
 				"port": {Min: new(1.0), Max: new(65535.0), Default: 22},
 			},
 		}, sshOTP),
@@ -34,7 +36,7 @@ func ssh(mount string) []*op.Op {
 			Needs: need("sign/{name}", "update"),
 			Limits: limits{
 				"public_key": {MaxBytes: 16 << 10}, "cert_type": oneOf("user", "host"), "ttl": {MaxBytes: 32},
-				"valid_principals": {MaxBytes: 4 << 10}, "key_id": {MaxBytes: call.MaxName},
+				"valid_principals": {MaxBytes: 4 << 10}, "key_id": {MaxBytes: maxLogin},
 			},
 		}, sshSign),
 		op.New(op.Spec{
@@ -46,23 +48,37 @@ func ssh(mount string) []*op.Op {
 	}
 }
 
-// login is the name of a user or host that SSH lets in: one safe segment.
+// login is the name of a user or host that SSH lets in, or of a certificate. Which
+// names are allowed, the role says: *.example.com, DOMAIN\\jane and ticket:123 are names
+// as well. Refused is what would be more than one name, or a path, to somebody else.
 type login string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (l *login) UnmarshalText(b []byte) error {
-	s, err := call.ParseSubject(string(b))
+	s := string(b)
+	switch {
+	case s == "" || s == "." || s == "..", len(s) > maxLogin, strings.TrimSpace(s) != s,
+		strings.ContainsAny(s, "/?#%,"), strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }):
+		return call.Errorf(call.InvalidRequest, "not a name of 1 to %d printable characters without / ? # %% and commas, and without a space at an end", maxLogin)
+	}
 	*l = login(s)
-	return err
+	return nil
 }
+
+// maxLogin bounds a name, in bytes: that of a host in DNS (RFC 1035 section 2.3.4).
+const maxLogin = 255
 
 // logins is a list of them, separated by commas as Vault wants it.
 type logins string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (l *logins) UnmarshalText(b []byte) error {
+	if len(b) == 0 {
+		*l = ""
+		return nil
+	}
 	for s := range strings.SplitSeq(string(b), ",") {
-		if _, err := call.ParseSubject(s); err != nil {
+		if err := new(login).UnmarshalText([]byte(s)); err != nil {
 			return err
 		}
 	}
@@ -142,7 +158,7 @@ type signKeyIn struct {
 	PublicKey       string            `json:"public_key" jsonschema:"the key to sign, in the form of an OpenSSH .pub file"`
 	CertType        string            `json:"cert_type,omitzero" jsonschema:"user or host"`
 	ValidPrincipals logins            `json:"valid_principals,omitzero" jsonschema:"users, or names of the host, that the certificate is for, separated by commas; absent for the role's own"`
-	TTL             string            `json:"ttl,omitzero" jsonschema:"how long it is valid: seconds, or a duration such as 30m; absent for what the role says"`
+	TTL             string            `json:"ttl,omitzero" jsonschema:"how long it is valid: seconds, or a duration such as 30m, 12h or 1d; absent for what the role says"`
 	KeyID           login             `json:"key_id,omitzero" jsonschema:"name of the certificate in the server's log"`
 	CriticalOptions map[string]string `json:"critical_options,omitzero" jsonschema:"critical options such as force-command, where the role allows them"`
 	Extensions      map[string]string `json:"extensions,omitzero" jsonschema:"extensions such as permit-pty, where the role allows them; absent for the role's own"`
@@ -173,18 +189,6 @@ func (in *signKeyIn) Target(at op.At) (call.Resource, error) {
 }
 
 func control(r rune) bool { return r < ' ' || r == 0x7f }
-
-// parseTTL reads a life: whole seconds, or a duration of Go's form.
-func parseTTL(s string) (time.Duration, error) {
-	if strings.Trim(s, "0123456789") == "" {
-		s += "s"
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < time.Second {
-		return 0, call.Errorf(call.InvalidRequest, "argument ttl: not a duration of a second or more")
-	}
-	return d, nil
-}
 
 func checkOptions(m map[string]string) error {
 	for name, value := range m {

@@ -33,41 +33,69 @@ func transit(mount string) []*op.Op {
 		"Make a new key, encrypted with a named key, and in the clear as well when that is asked for.",
 		limits{"type": oneOf("wrapped", "plaintext"), "format": oneOf("base64", "hex")})
 	key.Needs = append(need("datakey/wrapped/{name}", "update"), need("datakey/plaintext/{name}", "update")...)
+	public := spec("public_key", op.Read, "Read a public key",
+		"Read the public halves of a named key as PEM, so that signatures can be verified, or texts encrypted, without asking.",
+		limits{"version": notNegative()})
+	public.Method, public.Path, public.Needs = "GET", "/transit/public_key/:key", need("keys/{name}", "read")
 	return []*op.Op{
 		op.New(spec("encrypt", op.Write, "Encrypt",
 			"Encrypt a plaintext, or each of a batch, with a named key.",
-			limits{"encoding": oneOf("base64", "text"), "key_version": notNegative(), "items": batchLimit()}), encrypt),
+			limits{"encoding": encodings(), "key_version": notNegative(), "items": batchLimit()}), encrypt),
 		op.New(spec("decrypt", op.Read, "Decrypt",
 			"Decrypt a ciphertext, or each of a batch.",
-			limits{"encoding": oneOf("base64", "text", "hex"), "items": batchLimit()}), decrypt),
+			limits{"encoding": encodings("hex"), "items": batchLimit()}), decrypt),
 		op.New(spec("rewrap", op.Write, "Rewrap",
 			"Encrypt a ciphertext, or each of a batch, anew with the latest version of its key, without showing what is in it.",
 			limits{"key_version": notNegative(), "items": batchLimit()}), rewrap),
-		op.New(spec("sign", op.Write, "Sign",
+		op.New(named(spec("sign", op.Write, "Sign",
 			"Sign an input, or each of a batch, with a named key.",
-			signing(limits{"key_version": notNegative()})), sign),
-		op.New(spec("verify", op.Read, "Verify",
+			signing(limits{"key_version": notNegative()})), "algorithm", "hash_algorithm"), sign),
+		op.New(named(spec("verify", op.Read, "Verify",
 			"Say whether a signature or an HMAC, or each of a batch, is that of its input.",
-			signing(nil)), verify),
-		op.New(spec("hmac", op.Write, "HMAC",
+			signing(limits{"signature": {MaxBytes: maxProof}, "hmac": {MaxBytes: maxProof}})), "algorithm", "hash_algorithm"), verify),
+		op.New(named(spec("hmac", op.Write, "HMAC",
 			"Compute the keyed digest of an input.",
-			limits{"encoding": oneOf("base64", "text"), "algorithm": hashes(), "key_version": notNegative()}), hmac),
+			limits{"encoding": encodings(), "algorithm": hashes(), "key_version": notNegative()}), "hash_algorithm", "algorithm"), hmac),
 		op.New(key, datakey),
 		op.New(unnamed(random), randomBytes),
-		op.New(unnamed(spec("hash", op.Read, "Hash",
+		op.New(public, publicKeys),
+		op.New(unnamed(named(spec("hash", op.Read, "Hash",
 			"Compute the digest of an input.",
-			limits{"encoding": oneOf("base64", "text"), "algorithm": hashes(), "format": oneOf("hex", "base64")})), hash),
+			limits{"encoding": encodings(), "algorithm": hashes(), "format": oneOf("hex", "base64")}), "hash_algorithm", "algorithm")), hash),
 	}
+}
+
+// named gives an argument another name: Vault calls the hash function algorithm in one
+// place and hash_algorithm in the other.
+func named(s op.Spec, alias, name string) op.Spec {
+	s.Aliases = map[string]string{alias: name}
+	return s
+}
+
+// encodings are how bytes are written. Without one they are base64, as in Vault's own
+// API; utf-8 is plain text, text its old name.
+func encodings(more ...string) op.Limit {
+	l := oneOf(append([]string{"base64", "utf-8", "text"}, more...)...)
+	l.Aliases = map[string]string{"text": "utf-8", "utf8": "utf-8", "plain": "utf-8"}
+	return l
 }
 
 // oneOf allows the values given; the first is the default.
 func oneOf(values ...string) op.Limit { return op.Limit{Enum: values, Default: values[0]} }
 
+// maxProof bounds a signature, in bytes: the longest one (FIPS 205) in base64.
+const maxProof = 64 << 10
+
 func batchLimit() op.Limit { return op.Limit{MaxItems: maxBatch} }
 
 // hashes are the algorithms of hmac and hash (Vault API, transit).
 func hashes() op.Limit {
-	return oneOf("sha2-256", "sha2-224", "sha2-384", "sha2-512", "sha3-224", "sha3-256", "sha3-384", "sha3-512")
+	l := oneOf("sha2-256", "sha2-224", "sha2-384", "sha2-512", "sha3-224", "sha3-256", "sha3-384", "sha3-512")
+	l.Aliases = map[string]string{}
+	for _, bits := range []string{"224", "256", "384", "512"} {
+		l.Aliases["sha"+bits], l.Aliases["sha-"+bits] = "sha2-"+bits, "sha2-"+bits
+	}
+	return l
 }
 
 // signing adds the limits that sign and verify share.
@@ -75,7 +103,7 @@ func signing(more limits) limits {
 	algorithms := hashes()
 	algorithms.Enum = append(algorithms.Enum, "sha1", "none")
 	l := limits{
-		"encoding":             oneOf("base64", "text"),
+		"encoding":             encodings(),
 		"items":                batchLimit(),
 		"hash_algorithm":       algorithms,
 		"signature_algorithm":  {Enum: []string{"pss", "pkcs1v15"}},

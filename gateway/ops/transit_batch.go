@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -160,14 +159,6 @@ func put(fields map[string]any, name string, values ...call.Secret) {
 			return
 		}
 	}
-}
-
-// encode returns a text in the encoding that Vault wants, base64.
-func encode(s call.Secret, encoding string) string {
-	if encoding == "text" {
-		return base64.StdEncoding.EncodeToString([]byte(s.Reveal()))
-	}
-	return s.Reveal()
 }
 
 // oneForm checks that a call is either single or a batch.

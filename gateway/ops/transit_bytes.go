@@ -11,21 +11,34 @@ import (
 
 type hmacIn struct {
 	key
-	Input      call.Secret `json:"input" jsonschema:"what to digest, in base64 unless encoding is text"`
+	Input      call.Secret `json:"input" jsonschema:"what to digest, in base64 unless encoding is utf-8"`
 	Encoding   string      `json:"encoding,omitzero" jsonschema:"how the input is written"`
 	Algorithm  string      `json:"algorithm,omitzero" jsonschema:"the hash function"`
 	KeyVersion int         `json:"key_version,omitzero" jsonschema:"version of the key, 0 or absent for the latest"`
 }
 
+// Target implements op.Target.
+func (in *hmacIn) Target(at op.At) (call.Resource, error) {
+	if _, err := toBase64(in.Input, in.Encoding, "input"); err != nil {
+		return call.Resource{}, err
+	}
+	return in.key.Target(at)
+}
+
 type hmacOut struct {
-	HMAC string `json:"hmac" jsonschema:"the keyed digest, which names the version of its key"`
+	HMAC     string `json:"hmac" jsonschema:"the keyed digest, which names the version of its key"`
+	Encoding string `json:"encoding" jsonschema:"how the input was read"`
 }
 
 // Complete implements vault.Reply.
 func (o *hmacOut) Complete() bool { return o.HMAC != "" }
 
 func hmac(ctx context.Context, s *vault.Session, in hmacIn) (out hmacOut, err error) {
-	body := map[string]any{"input": encode(in.Input, in.Encoding)}
+	b64, err := toBase64(in.Input, in.Encoding, "input")
+	if err != nil {
+		return out, err
+	}
+	body := map[string]any{"input": b64}
 	if in.Algorithm != "" {
 		body["algorithm"] = in.Algorithm
 	}
@@ -33,6 +46,7 @@ func hmac(ctx context.Context, s *vault.Session, in hmacIn) (out hmacOut, err er
 		body["key_version"] = in.KeyVersion
 	}
 	err = s.Put(ctx, "hmac/"+string(in.Key), body, &out)
+	out.Encoding = taken(in.Encoding)
 	return out, err
 }
 
@@ -52,6 +66,9 @@ func (in *datakeyIn) Target(at op.At) (call.Resource, error) {
 	case 128, 256, 512:
 	default:
 		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument bits: must be 128, 256 or 512")
+	}
+	if err := isBase64(in.Context, "context"); err != nil {
+		return call.Resource{}, err
 	}
 	return in.key.Target(at)
 }
@@ -129,7 +146,7 @@ func randomBytes(ctx context.Context, s *vault.Session, in randomIn) (randomOut,
 }
 
 type hashIn struct {
-	Input     call.Secret `json:"input" jsonschema:"what to digest, in base64 unless encoding is text"`
+	Input     call.Secret `json:"input" jsonschema:"what to digest, in base64 unless encoding is utf-8"`
 	Encoding  string      `json:"encoding,omitzero" jsonschema:"how the input is written"`
 	Algorithm string      `json:"algorithm,omitzero" jsonschema:"the hash function"`
 	Format    string      `json:"format,omitzero" jsonschema:"how the digest is returned"`
@@ -143,18 +160,24 @@ func (in *hashIn) Target(op.At) (call.Resource, error) {
 	if in.Format == "" {
 		in.Format = "hex"
 	}
-	return call.Resource{}, nil
+	_, err := toBase64(in.Input, in.Encoding, "input")
+	return call.Resource{}, err
 }
 
 type hashOut struct {
-	Sum string `json:"sum" jsonschema:"the digest"`
+	Sum      string `json:"sum" jsonschema:"the digest"`
+	Encoding string `json:"encoding" jsonschema:"how the input was read"`
 }
 
 // Complete implements vault.Reply.
 func (o *hashOut) Complete() bool { return o.Sum != "" }
 
 func hash(ctx context.Context, s *vault.Session, in hashIn) (out hashOut, err error) {
-	body := map[string]string{"input": encode(in.Input, in.Encoding), "format": in.Format}
-	err = s.Query(ctx, "hash/"+in.Algorithm, body, &out)
+	b64, err := toBase64(in.Input, in.Encoding, "input")
+	if err != nil {
+		return out, err
+	}
+	err = s.Query(ctx, "hash/"+in.Algorithm, map[string]string{"input": b64, "format": in.Format}, &out)
+	out.Encoding = taken(in.Encoding)
 	return out, err
 }

@@ -3,9 +3,6 @@ package ops
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/hex"
-	"unicode/utf8"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -18,6 +15,14 @@ type bound struct {
 	AssociatedData call.Secret `json:"associated_data,omitzero" jsonschema:"base64; is authenticated but not encrypted, and the same is needed again to decrypt"`
 }
 
+// check refuses what Vault could not read.
+func (b bound) check() error {
+	if err := isBase64(b.Context, "context"); err != nil {
+		return err
+	}
+	return isBase64(b.AssociatedData, "associated_data")
+}
+
 // fields starts an item of batch_input; what it does not say itself is taken from
 // the call.
 func (b bound) fields(all bound) map[string]any {
@@ -28,7 +33,7 @@ func (b bound) fields(all bound) map[string]any {
 }
 
 type encryptItem struct {
-	Plaintext *call.Secret `json:"plaintext,omitzero" jsonschema:"what to encrypt, in base64 unless encoding is text"`
+	Plaintext *call.Secret `json:"plaintext,omitzero" jsonschema:"what to encrypt, in base64 unless encoding is utf-8"`
 	bound
 	KeyVersion int `json:"key_version,omitzero" jsonschema:"version of the key, 0 or absent for the latest"`
 }
@@ -45,6 +50,14 @@ func (in *encryptIn) Target(at op.At) (call.Resource, error) {
 	if err := oneForm(in.Plaintext != nil, "plaintext", len(in.Items), in.Items != nil); err != nil {
 		return call.Resource{}, err
 	}
+	if err := in.bound.check(); err != nil {
+		return call.Resource{}, err
+	}
+	if in.Plaintext != nil {
+		if _, err := toBase64(*in.Plaintext, in.Encoding, "plaintext"); err != nil {
+			return call.Resource{}, err
+		}
+	}
 	return in.key.Target(at)
 }
 
@@ -52,8 +65,15 @@ func (in *encryptIn) item(one encryptItem) item {
 	if one.Plaintext == nil {
 		return item{bad: "the item has no plaintext"}
 	}
+	b64, err := toBase64(*one.Plaintext, in.Encoding, "plaintext")
+	if err == nil {
+		err = one.check()
+	}
+	if err != nil {
+		return item{bad: call.AsError(err).Msg}
+	}
 	f := one.fields(in.bound)
-	f["plaintext"] = encode(*one.Plaintext, in.Encoding)
+	f["plaintext"] = b64
 	if v := cmp.Or(one.KeyVersion, in.KeyVersion); v != 0 {
 		f["key_version"] = v
 	}
@@ -72,7 +92,8 @@ type sealedItem struct {
 
 type sealedOut struct {
 	sealed
-	Results []sealedItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
+	Encoding string       `json:"encoding,omitzero" jsonschema:"how the plaintext was read"`
+	Results  []sealedItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
 }
 
 // noSuchType is no type of key. Vault reads the field type only when it is about to
@@ -82,14 +103,19 @@ const noSuchType = "none"
 
 func encrypt(ctx context.Context, s *vault.Session, in encryptIn) (sealedOut, error) {
 	j := job{send: s.Put, has: hasCiphertext, path: "encrypt/" + string(in.Key), opts: map[string]any{"type": noSuchType}}
+	var out sealedOut
+	var err error
 	if in.Items == nil {
 		j.items = []item{in.item(in.encryptItem)}
-		return sealOne(ctx, j)
+		out, err = sealOne(ctx, j)
+	} else {
+		for _, one := range in.Items {
+			j.items = append(j.items, in.item(one))
+		}
+		out, err = sealAll(ctx, j)
 	}
-	for _, one := range in.Items {
-		j.items = append(j.items, in.item(one))
-	}
-	return sealAll(ctx, j)
+	out.Encoding = taken(in.Encoding)
+	return out, err
 }
 
 func sealOne(ctx context.Context, j job) (sealedOut, error) {
@@ -122,6 +148,9 @@ func (in *decryptIn) Target(at op.At) (call.Resource, error) {
 	if err := oneForm(in.Ciphertext != "", "ciphertext", len(in.Items), in.Items != nil); err != nil {
 		return call.Resource{}, err
 	}
+	if err := in.bound.check(); err != nil {
+		return call.Resource{}, err
+	}
 	return in.key.Target(at)
 }
 
@@ -142,11 +171,13 @@ type openedItem struct {
 
 type openedOut struct {
 	opened
-	Results []openedItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
+	Encoding string       `json:"encoding" jsonschema:"how plaintexts are written"`
+	Results  []openedItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
 }
 
 func decrypt(ctx context.Context, s *vault.Session, in decryptIn) (out openedOut, err error) {
 	j := job{send: s.Query, has: hasPlaintext, path: "decrypt/" + string(in.Key)}
+	out.Encoding = taken(in.Encoding)
 	if in.Items == nil {
 		j.items = []item{in.item(bound{})}
 		r, err := j.single(ctx)
@@ -176,23 +207,6 @@ func open(r reply, encoding string) openedItem {
 		return openedItem{Error: &itemError{e.Code, e.Msg}}
 	}
 	return openedItem{opened: opened{text}}
-}
-
-// decode returns Vault's base64 in the encoding that the caller wants.
-func decode(b64, encoding string) (*call.Secret, error) {
-	if encoding == "" || encoding == "base64" {
-		return new(call.Secret(b64)), nil
-	}
-	raw, err := base64.StdEncoding.DecodeString(b64)
-	switch {
-	case err != nil:
-		return nil, call.Wrap(call.VaultError, "Vault error", err)
-	case encoding == "hex":
-		return new(call.Secret(hex.EncodeToString(raw))), nil
-	case !utf8.Valid(raw):
-		return nil, call.Errorf(call.InvalidRequest, "the plaintext is not text; ask for base64")
-	}
-	return new(call.Secret(raw)), nil
 }
 
 type rewrapItem struct {

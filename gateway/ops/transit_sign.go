@@ -36,8 +36,21 @@ func (s scheme) opts() map[string]any {
 }
 
 type signItem struct {
-	Input   *call.Secret `json:"input,omitzero" jsonschema:"what to sign, in base64 unless encoding is text"`
+	Input   *call.Secret `json:"input,omitzero" jsonschema:"what to sign, in base64 unless encoding is utf-8"`
 	Context call.Secret  `json:"context,omitzero" jsonschema:"base64; a derived key needs it"`
+}
+
+// check holds the single form, or what a batch has in common, before the decision.
+func (s signItem) check(encoding string, items int, given bool) error {
+	if err := oneForm(s.Input != nil, "input", items, given); err != nil {
+		return err
+	}
+	if s.Input != nil {
+		if _, err := toBase64(*s.Input, encoding, "input"); err != nil {
+			return err
+		}
+	}
+	return isBase64(s.Context, "context")
 }
 
 type signIn struct {
@@ -51,7 +64,7 @@ type signIn struct {
 
 // Target implements op.Target.
 func (in *signIn) Target(at op.At) (call.Resource, error) {
-	if err := oneForm(in.Input != nil, "input", len(in.Items), in.Items != nil); err != nil {
+	if err := in.check(in.Encoding, len(in.Items), in.Items != nil); err != nil {
 		return call.Resource{}, err
 	}
 	return in.key.Target(at)
@@ -61,7 +74,14 @@ func (in *signIn) item(one signItem) item {
 	if one.Input == nil {
 		return item{bad: "the item has no input"}
 	}
-	f := map[string]any{"input": encode(*one.Input, in.Encoding)}
+	b64, err := toBase64(*one.Input, in.Encoding, "input")
+	if err == nil {
+		err = isBase64(one.Context, "context")
+	}
+	if err != nil {
+		return item{bad: call.AsError(err).Msg}
+	}
+	f := map[string]any{"input": b64}
 	put(f, "context", one.Context, in.Context)
 	return item{fields: f}
 }
@@ -78,11 +98,13 @@ type signedItem struct {
 
 type signOut struct {
 	signed
-	Results []signedItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
+	Encoding string       `json:"encoding" jsonschema:"how the input was read"`
+	Results  []signedItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
 }
 
 func sign(ctx context.Context, s *vault.Session, in signIn) (out signOut, err error) {
 	j := job{send: s.Put, has: hasSignature, path: "sign/" + string(in.Key), opts: in.opts()}
+	out.Encoding = taken(in.Encoding)
 	if in.KeyVersion != 0 {
 		j.opts["key_version"] = in.KeyVersion
 	}
@@ -118,7 +140,7 @@ type verifyIn struct {
 
 // Target implements op.Target.
 func (in *verifyIn) Target(at op.At) (call.Resource, error) {
-	if err := oneForm(in.Input != nil, "input", len(in.Items), in.Items != nil); err != nil {
+	if err := in.check(in.Encoding, len(in.Items), in.Items != nil); err != nil {
 		return call.Resource{}, err
 	}
 	if in.Items == nil && (in.Signature == "") == (in.HMAC == "") {
@@ -171,11 +193,13 @@ type verdictItem struct {
 
 type verifyOut struct {
 	verdict
-	Results []verdictItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
+	Encoding string        `json:"encoding" jsonschema:"how the input was read"`
+	Results  []verdictItem `json:"results,omitzero" jsonschema:"one result for each item of a batch, in their order"`
 }
 
 func verify(ctx context.Context, s *vault.Session, in verifyIn) (out verifyOut, err error) {
 	j := job{send: s.Query, has: hasVerdict, path: "verify/" + string(in.Key), opts: in.opts()}
+	out.Encoding = taken(in.Encoding)
 	if in.Items == nil {
 		j.items = []item{in.item(in.verifyItem, in.kind())}
 		r, err := j.single(ctx)

@@ -93,7 +93,7 @@ func (p *Pipeline) Do(ctx context.Context, r *op.Request) (res *op.Result, err e
 		return res, call.AsError(err)
 	}
 	res.Body, res.Status, res.Deliver = body, rec.Bound.Op.Status, form(rec)
-	res.Cache = rec.Cache
+	res.Cache, res.Version = rec.Cache, rec.Outcome.Version
 	return res, nil
 }
 
@@ -111,6 +111,9 @@ func (p *Pipeline) panicked(rec *op.Record, v any) error {
 func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
 	if err := p.bind(ctx, rec); err != nil {
 		return nil, p.refuse(rec, p.unbound(rec, err))
+	}
+	if parts := rec.Bound.Parts(); parts != nil {
+		return p.each(ctx, rec.Bound, parts)
 	}
 	finish, err := p.admit(ctx, rec)
 	if err != nil {

@@ -55,6 +55,9 @@ func byName(o *op.Op) bool { return slices.Contains([]string{"transit", "db", "s
 
 func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op) listed {
 	s, now := e.active.Load(), e.cfg.Now()
+	if part := e.cfg.Catalogue.Get(o.Of); part != nil {
+		o = part // what stands for several calls can be called when one of them can
+	}
 	if e.expired(e.refused.Load()) {
 		return listed{}
 	}

@@ -4,7 +4,7 @@ package rest
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -33,70 +33,25 @@ type API struct {
 	Limits func(http.Header, *call.Caller, *op.Result)
 }
 
-// route is one method and pattern, with the operations that share it. Those on a
-// catch-all are told apart by the verb behind the last colon, "" for none.
-type route struct {
-	method, pattern string
-	verbs           map[string]*op.Op
-	allow           string // the methods that the pattern answers without a verb
-}
-
-// Mount adds a route for every operation that declares one. Two operations on one
-// route are an error.
+// Mount adds a route for every operation that declares one. What can be got can be
+// asked for its head. Two operations on one route are an error.
 func (a *API) Mount(e *edge.Edge, c *op.Catalogue) error {
 	routes, err := routesOf(c)
 	if err != nil {
 		return err
 	}
 	for _, r := range routes {
-		e.Handle(r.method, r.pattern, func(w http.ResponseWriter, req *http.Request, caller *call.Caller) {
-			a.serve(w, req, caller, r)
-		})
+		h := func(w http.ResponseWriter, req *http.Request, caller *call.Caller) { a.serve(w, req, caller, r) }
+		e.Handle(r.method, r.pattern, h)
+		if r.method == http.MethodGet {
+			e.Handle(http.MethodHead, r.pattern, h)
+		}
 	}
 	return nil
 }
 
-func routesOf(c *op.Catalogue) ([]*route, error) {
-	var routes []*route
-	for _, o := range c.All() {
-		if o.Path == "" {
-			continue
-		}
-		pattern, verb := o.Path, ""
-		if i := strings.Index(o.Path, "/*"); i >= 0 {
-			name, v, _ := strings.Cut(o.Path[i:], ":")
-			pattern, verb = o.Path[:i]+name, v
-		}
-		i := slices.IndexFunc(routes, func(r *route) bool { return r.method == o.Method && r.pattern == pattern })
-		if i < 0 {
-			routes = append(routes, &route{method: o.Method, pattern: pattern, verbs: map[string]*op.Op{}})
-			i = len(routes) - 1
-		}
-		if routes[i].verbs[verb] != nil {
-			return nil, fmt.Errorf("%s and %s share a route", o.Name, routes[i].verbs[verb].Name)
-		}
-		routes[i].verbs[verb] = o
-	}
-	for _, r := range routes {
-		r.allow = plain(routes, r.pattern)
-	}
-	return routes, nil
-}
-
-// plain names the methods that a pattern answers without a verb.
-func plain(routes []*route, pattern string) string {
-	methods := []string{http.MethodOptions}
-	for _, r := range routes {
-		if r.pattern == pattern && r.verbs[""] != nil {
-			methods = append(methods, r.method)
-		}
-	}
-	slices.Sort(methods)
-	return strings.Join(methods, ", ")
-}
-
 func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *route) {
-	o, path, err := rt.pick(r.PathValue("path"))
+	o, path, err := rt.pick(r.PathValue("path"), r.PathValue("verb"))
 	if err != nil {
 		if err = a.missed(r, c, err); call.Is(err, call.MethodNotAllowed) {
 			w.Header().Set("Allow", rt.allow)
@@ -121,6 +76,10 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 	}
 	w.Header().Set("X-Decision-Id", res.DecisionID)
 	cached(w.Header(), res)
+	if tagged(w.Header(), o, res) && unchanged(r, res) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
 	if res.Status == http.StatusNoContent {
 		w.WriteHeader(res.Status)
 		return
@@ -145,25 +104,11 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, e *call.Error, decisi
 			w.Header().Set("WWW-Authenticate", v)
 		}
 	}
+	if e.Code == call.CASMismatch && conditional(r.Header) {
+		edge.WriteErrorStatus(w, http.StatusPreconditionFailed, e, decisionID)
+		return
+	}
 	edge.WriteError(w, e, decisionID)
-}
-
-// pick finds the operation by the verb of the path's last segment.
-func (rt *route) pick(path string) (*op.Op, string, error) {
-	verb := ""
-	if i := strings.LastIndexByte(path, ':'); i > strings.LastIndexByte(path, '/') {
-		path, verb = path[:i], path[i+1:]
-		if verb == "" {
-			return nil, "", call.Errorf(call.InvalidRequest, "the path ends in ':'")
-		}
-	}
-	if o := rt.verbs[verb]; o != nil {
-		return o, path, nil
-	}
-	if verb == "" {
-		return nil, "", call.Errorf(call.MethodNotAllowed, "this route needs a verb behind the path")
-	}
-	return nil, "", call.Errorf(call.InvalidRequest, "unknown verb behind the path")
 }
 
 // arguments makes the operation's arguments, one JSON object, from the parameter
@@ -175,7 +120,11 @@ func arguments(r *http.Request, o *op.Op, path string) ([]byte, error) {
 		return nil, err
 	}
 	b := []byte{'{'}
-	if name := param(o.Path); name != "" {
+	name := param(o.Path)
+	if name == "" && path != "" {
+		name = "prefix" // of a listing whose full path is in the URL
+	}
+	if name != "" {
 		if b, err = appendString(append(b, '"'), name, path); err != nil {
 			return nil, err
 		}
@@ -184,6 +133,9 @@ func arguments(r *http.Request, o *op.Op, path string) ([]byte, error) {
 		b = appendHeaders(b, r, o.Headers)
 	}
 	if b, err = appendQuery(b, r, o); err != nil {
+		return nil, err
+	}
+	if b, err = appendCondition(b, r, o); err != nil {
 		return nil, err
 	}
 	if len(body) > 0 {
@@ -224,7 +176,7 @@ func param(pattern string) string {
 
 // readBody returns the members of the body's JSON object, without its braces.
 func readBody(r *http.Request) ([]byte, error) {
-	if r.Method == http.MethodGet || r.Method == http.MethodDelete {
+	if !hasBody(r.Method) {
 		if r.ContentLength != 0 {
 			return nil, call.Errorf(call.InvalidRequest, "this route takes no body")
 		}
@@ -250,56 +202,57 @@ func readBody(r *http.Request) ([]byte, error) {
 	return v[1 : len(v)-1], nil
 }
 
+// hasBody reports whether the arguments of a method come in its body; those of the
+// others come in the query.
+func hasBody(method string) bool {
+	return method != http.MethodGet && method != http.MethodHead && method != http.MethodDelete
+}
+
 func jsonType(t string) bool {
 	return t == "application/json" || (strings.HasPrefix(t, "application/") && strings.HasSuffix(t, "+json"))
 }
 
 var integerRE = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,17})$`)
 
-// appendQuery appends the query's parameters in the types that the schema gives
-// them. Unknown and repeated ones are refused.
+// appendQuery appends the query's parameters. Whether they are arguments, and of which
+// type, is found when they are bound; repeated ones are refused.
 func appendQuery(b []byte, r *http.Request, o *op.Op) ([]byte, error) {
 	if r.URL.RawQuery == "" {
 		return b, nil
 	}
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, call.Errorf(call.InvalidRequest, "the query cannot be parsed")
+		return nil, call.Errorf(call.InvalidRequest, "the query of the URL cannot be parsed")
 	}
-	for name, values := range q {
-		p := o.In.Properties[name]
-		if p == nil || r.Method != http.MethodGet && r.Method != http.MethodDelete {
-			return nil, call.Errorf(call.InvalidRequest, "unknown query parameter")
-		}
-		if len(values) != 1 {
-			return nil, call.Errorf(call.InvalidRequest, "query parameter %s: given more than once", name)
+	if hasBody(r.Method) {
+		return nil, call.Errorf(call.InvalidRequest, "%s takes its arguments in the body, as JSON, and not in the query", r.Method)
+	}
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		if len(q[name]) != 1 {
+			return nil, call.Errorf(call.InvalidRequest, "a query parameter is given more than once")
 		}
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		if b, err = appendValue(append(b, '"'), name, values[0], p); err != nil {
+		if b, err = appendParameter(b, name, q.Get(name), o.In.Properties[name]); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
-func appendValue(b []byte, name, v string, p *jsonschema.Schema) ([]byte, error) {
-	literal := append(append(b, name...), '"', ':')
-	switch {
-	case p.Type == "integer" || slices.Contains(p.Types, "integer"):
-		if !integerRE.MatchString(v) {
-			return nil, call.Errorf(call.InvalidRequest, "query parameter %s: not a whole number", name)
-		}
-		return append(literal, v...), nil
-	case p.Type == "boolean":
-		if v != "true" && v != "false" {
-			return nil, call.Errorf(call.InvalidRequest, "query parameter %s: not true or false", name)
-		}
-		return append(literal, v...), nil
-	default:
-		return appendString(b, name, v)
+func appendParameter(b []byte, name, v string, p *jsonschema.Schema) ([]byte, error) {
+	b, err := jsontext.AppendQuote(b, name)
+	if err != nil {
+		return nil, call.Errorf(call.InvalidRequest, "the query of the URL is not valid UTF-8")
 	}
+	if p != nil && p.Type == "integer" && integerRE.MatchString(v) {
+		return append(append(b, ':'), v...), nil
+	}
+	if b, err = jsontext.AppendQuote(append(b, ':'), v); err != nil {
+		return nil, call.Errorf(call.InvalidRequest, "the query of the URL is not valid UTF-8")
+	}
+	return b, nil
 }
 
 func appendString(b []byte, name, v string) ([]byte, error) {

@@ -83,7 +83,22 @@ func TestRequestBecomesACall(t *testing.T) {
 		{"GET", "/secrets/a/b?version=3", "", 200, "kv.read", `{"path":"a/b","version":3}`},
 		{"PUT", "/secrets/app", `{ "data": {"k": 1} , "cas" : 2}`, 200, "kv.write", `{"path":"app","data":{"k":1},"cas":2}`},
 		{"DELETE", "/secrets/app", "", 204, "kv.delete", `{"path":"app"}`},
+		{"DELETE", "/secrets/app?all=true", "", 204, "kv.delete", `{"path":"app","all":"true"}`},
 		{"GET", "/secrets", "", 200, "kv.list", `{}`},
+		{"GET", "/secrets/", "", 200, "kv.list", `{}`},
+		{"GET", "/whoami/", "", 200, "self.whoami", `{}`},
+		{"HEAD", "/secrets/app", "", 200, "kv.read", `{"path":"app"}`},
+		{"GET", "/secrets/team%2Fapp", "", 200, "kv.read", `{"path":"team/app"}`},
+		{"GET", "/secrets/host:5432", "", 200, "kv.read", `{"path":"host:5432"}`},
+		{"GET", "/secrets/a:metadata", "", 200, "kv.metadata", `{"path":"a"}`},
+		{"GET", "/secrets/a%3Ametadata", "", 200, "kv.read", `{"path":"a:metadata"}`},
+		{"GET", "/secrets/a%3Ametadata:metadata", "", 200, "kv.metadata", `{"path":"a:metadata"}`},
+		{"GET", "/secrets/a:", "", 200, "kv.read", `{"path":"a:"}`},
+		{"GET", "/secrets/50%25%3F%23+", "", 200, "kv.read", `{"path":"50%?#+"}`},
+		{"GET", "/kv/secret/shared/50%25", "", 200, "kv.read", `{"path":"kv://secret/shared/50%25"}`},
+		{"POST", "/kv/secret/shared/a:undelete", `{"versions":[1]}`, 200, "kv.undelete", `{"path":"kv://secret/shared/a","versions":[1]}`},
+		{"GET", "/kv/secret/shared/", "", 200, "kv.list", `{"prefix":"kv://secret/shared"}`},
+		{"POST", "/secrets", `{"paths":["a"]}`, 200, "kv.read_many", `{"paths":["a"]}`},
 		{"GET", "/secrets?prefix=team%20a/", "", 200, "kv.list", `{"prefix":"team a/"}`},
 		{"GET", "/whoami", "", 200, "self.whoami", `{}`},
 		{"GET", "/debug/echo", "", 200, "self.echo", `{"headers":{"accept-encoding":"[redacted]","user-agent":"[redacted]","x-request-id":"[redacted]"}}`},
@@ -117,10 +132,10 @@ func TestBadRequests(t *testing.T) {
 		"not an object":      {"PUT", "/secrets/a", `[1]`, 400},
 		"byte order mark":    {"PUT", "/secrets/a", "\ufeff" + `{"data":{}}`, 400},
 		"invalid UTF-8":      {"PUT", "/secrets/a", "{\"data\":{\"a\":\"\xff\"}}", 400},
-		"cas is a string":    {"PUT", "/secrets/a", `{"data":{},"cas":"1"}`, 400},
+		"cas is a word":      {"PUT", "/secrets/a", `{"data":{},"cas":"one"}`, 400},
 		"cas is negative":    {"PUT", "/secrets/a", `{"data":{},"cas":-1}`, 400},
 		"cas is a fraction":  {"PUT", "/secrets/a", `{"data":{},"cas":1.5}`, 400},
-		"body too large":     {"PUT", "/secrets/a", `{"data":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`, 400},
+		"body too large":     {"PUT", "/secrets/a", `{"data":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`, 413},
 		"version":            {"GET", "/secrets/a?version=x", "", 400},
 		"version twice":      {"GET", "/secrets/a?version=1&version=2", "", 400},
 		"huge version":       {"GET", "/secrets/a?version=99999999999999999999", "", 400},
@@ -129,9 +144,8 @@ func TestBadRequests(t *testing.T) {
 		"query on a write":   {"PUT", "/secrets/a?cas=1", `{"data":{}}`, 400},
 		"body on a read":     {"GET", "/secrets/a", `{}`, 400},
 		"trailing slash":     {"GET", "/secrets/a/", "", 400},
-		"empty path":         {"GET", "/secrets/", "", 400},
-		"unknown verb":       {"GET", "/secrets/a:nope", "", 400},
-		"empty verb":         {"GET", "/secrets/a:", "", 400},
+		"verb of another":    {"GET", "/secrets/a:undelete", "", 405},
+		"slash in a name":    {"GET", "/transit/public_key/a%2Fb", "", 400},
 		"prefix":             {"GET", "/secrets?prefix=../x", "", 400},
 		"long name":          {"GET", "/secrets/" + strings.Repeat("a", 10_000), "", 400},
 	} {
@@ -157,12 +171,12 @@ func TestVerbIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if got := resp.Header.Get("Allow"); resp.StatusCode != 405 || got != "DELETE, GET, OPTIONS, PATCH, PUT" {
+	if got := resp.Header.Get("Allow"); resp.StatusCode != 405 || got != "DELETE, GET, HEAD, OPTIONS, PATCH, PUT" {
 		t.Errorf("got %d, Allow %q", resp.StatusCode, got)
 	}
 }
 
-// TestWhatLeadsToNoOperationIsOnRecord: an unknown verb is answered with what the
+// TestWhatLeadsToNoOperationIsOnRecord: a verb of another method is answered with what the
 // record of it says, which is what it is, or that there were too many.
 func TestWhatLeadsToNoOperationIsOnRecord(t *testing.T) {
 	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
@@ -189,7 +203,7 @@ func TestWhatLeadsToNoOperationIsOnRecord(t *testing.T) {
 	for _, c := range []struct {
 		method, path string
 		status       int
-	}{{"GET", "/secrets/a:nope", 400}, {"POST", "/secrets/a", 405}, {"GET", "/secrets/a:", 429}} {
+	}{{"GET", "/secrets/a:undelete", 405}, {"POST", "/secrets/a", 405}, {"GET", "/secrets/a/", 429}} {
 		if status, body := send(t, c.method, s.URL+c.path, ""); status != c.status {
 			t.Errorf("%s %s: got %d %s, want %d", c.method, c.path, status, body, c.status)
 		}

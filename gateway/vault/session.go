@@ -129,6 +129,15 @@ func (s *Session) PutRaw(ctx context.Context, path string, body []byte, out Repl
 	return s.do(ctx, request{method: put, path: path, body: body}, out)
 }
 
+// Patch merges body, a JSON-encodable value, into what is at path (RFC 7396).
+func (s *Session) Patch(ctx context.Context, path string, body any, out Reply) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return s.PatchRaw(ctx, path, raw, out)
+}
+
 // PatchRaw merges body into what is at path (RFC 7396).
 func (s *Session) PatchRaw(ctx context.Context, path string, body []byte, out Reply) error {
 	return s.do(ctx, request{method: patch, path: path, body: body}, out)
@@ -148,7 +157,7 @@ type leased interface {
 // below is a request below the granted mount.
 func (s *Session) below(r request) (request, error) {
 	mount := s.grant.Terms().Resource.Mount
-	p, err := call.ParsePath(mount + "/" + r.path)
+	p, err := call.CleanPath(mount + "/" + r.path)
 	if err != nil || mount == "" {
 		return r, call.Wrap(call.Internal, "internal error", err)
 	}

@@ -74,11 +74,18 @@ func (s Subject) resources(o *op.Op) []string {
 		list = append(list, s.Caller.Prefix.String())
 	}
 	for _, g := range s.Granted {
-		if g.Engine == o.Engine && g.Covers(o.Name) {
+		if g.Engine == o.Engine && g.Covers(o.Name) && literal(g.Name) {
 			list = append(list, g.Name)
 		}
 	}
 	return list
+}
+
+// literal reports whether a name stands for itself alone in a path of a policy, where
+// a segment + is any one, * at the end any rest, and {{ begins a template (Vault docs,
+// concepts/policies). One that does not would allow more than is granted, so it is left out.
+func literal(name string) bool {
+	return !strings.HasSuffix(name, "*") && !strings.Contains(name, "{{") && !slices.Contains(strings.Split(name, "/"), "+")
 }
 
 func named(n op.Need) bool { return strings.Contains(n.Path, "{name}") }

@@ -144,7 +144,7 @@ func (e Entry) key(base call.Path) (*key, error) {
 		Created: e.Created, Expires: e.Expires,
 	}
 	if e.Prefix != "" {
-		if c.Prefix, err = call.ParsePath(e.Prefix); err != nil {
+		if c.Prefix, err = call.ParsePlain(e.Prefix); err != nil {
 			return nil, fmt.Errorf("prefix: %w", err)
 		}
 	}

@@ -97,7 +97,7 @@ func setPrefix(c *call.Caller, base call.Path) error {
 	if c.Tenant != "" {
 		own = "~" + c.Tenant + "/" + c.Subject
 	}
-	p, err := call.ParsePath(own)
+	p, err := call.ParsePlain(own)
 	if err != nil {
 		return fmt.Errorf("%w: prefix", rule.UnsafeName)
 	}

@@ -5,6 +5,7 @@ package opstest
 import (
 	"fmt"
 	"os"
+	"slices"
 )
 
 // Marker is in every secret that the calls send, so that it can be looked for
@@ -45,7 +46,9 @@ func Calls(path string) []Call {
 		{Op: "kv.write", Args: `{"path":"` + path + `","data":{"password":"` + Marker + `"},"cas":0}`, Want: "version:1"},
 		{Op: "kv.read", Args: `{"path":"` + path + `","version":1}`, Want: Marker},
 		{Op: "kv.patch", Args: `{"path":"` + path + `","data":{"user":"` + Marker + `"},"cas":1}`, Want: "version:2"},
+		{Op: "kv.read_many", Args: `{"paths":["` + path + `","` + path + `-absent"]}`, Want: "code:not_found"},
 		{Op: "kv.list", Args: `{}`, Want: path},
+		{Op: "kv.set_metadata", Args: `{"path":"` + path + `","custom_metadata":{"owner":"payments"}}`, Want: "owner:payments"},
 		{Op: "kv.metadata", Args: `{"path":"` + path + `"}`, Want: "current_version:2"},
 		{Op: "kv.subkeys", Args: `{"path":"` + path + `","depth":1}`, Want: "map[password:<nil> user:<nil>]"},
 		{Op: "kv.delete", Args: `{"path":"` + path + `"}`},
@@ -55,6 +58,7 @@ func Calls(path string) []Call {
 		{Op: "transit.decrypt", Args: `{"key":"mcp","ciphertext":"${ciphertext}","encoding":"text"}`, Want: Marker},
 		{Op: "transit.rewrap", Args: `{"key":"mcp","ciphertext":"${ciphertext}"}`, Want: "vault:v1:"},
 		{Op: "transit.sign", Args: `{"key":"signing","input":"` + Marker + `","encoding":"text"}`, Save: "signature", Want: "vault:v1:"},
+		{Op: "transit.public_key", Args: `{"key":"signing"}`, Want: "BEGIN PUBLIC KEY"},
 		{Op: "transit.verify", Args: `{"key":"signing","input":"` + Marker + `","encoding":"text","signature":"${signature}"}`, Want: "valid:true"},
 		{Op: "transit.hmac", Args: `{"key":"mcp","input":"` + Marker + `","encoding":"text"}`, Want: "vault:v1:"},
 		{Op: "transit.datakey", Args: `{"key":"mcp","type":"plaintext"}`, Want: "plaintext:"},
@@ -87,17 +91,20 @@ type Field struct {
 	Op, Name string
 	Args     string // JSON; ? stands for the value
 	Path     bool   // slashes are fine
+	Free     bool   // so is every character that Vault allows in a name
 	Empty    bool   // empty is fine
 }
 
 // Fields are the arguments of all operations that name something.
 func Fields() []Field {
 	fields := []Field{
-		{Op: "kv.write", Name: "path", Args: `{"path":?,"data":{}}`, Path: true},
-		{Op: "kv.patch", Name: "path", Args: `{"path":?,"data":{}}`, Path: true},
-		{Op: "kv.undelete", Name: "path", Args: `{"path":?,"versions":[1]}`, Path: true},
-		{Op: "kv.destroy", Name: "path", Args: `{"path":?,"versions":[1]}`, Path: true},
-		{Op: "kv.list", Name: "prefix", Args: `{"prefix":?}`, Path: true, Empty: true},
+		{Op: "kv.write", Name: "path", Args: `{"path":?,"data":{}}`, Path: true, Free: true},
+		{Op: "kv.patch", Name: "path", Args: `{"path":?,"data":{}}`, Path: true, Free: true},
+		{Op: "kv.undelete", Name: "path", Args: `{"path":?,"versions":[1]}`, Path: true, Free: true},
+		{Op: "kv.destroy", Name: "path", Args: `{"path":?,"versions":[1]}`, Path: true, Free: true},
+		{Op: "kv.set_metadata", Name: "path", Args: `{"path":?,"max_versions":3}`, Path: true, Free: true},
+		{Op: "kv.list", Name: "prefix", Args: `{"prefix":?}`, Path: true, Free: true, Empty: true},
+		{Op: "transit.public_key", Name: "key", Args: `{"key":?}`},
 		{Op: "transit.encrypt", Name: "key", Args: `{"key":?,"plaintext":"aGk="}`},
 		{Op: "transit.decrypt", Name: "key", Args: `{"key":?,"ciphertext":"vault:v1:x"}`},
 		{Op: "transit.rewrap", Name: "key", Args: `{"key":?,"ciphertext":"vault:v1:x"}`},
@@ -105,7 +112,7 @@ func Fields() []Field {
 		{Op: "transit.verify", Name: "key", Args: `{"key":?,"input":"aGk=","signature":"vault:v1:x"}`},
 		{Op: "transit.hmac", Name: "key", Args: `{"key":?,"input":"aGk="}`},
 		{Op: "transit.datakey", Name: "key", Args: `{"key":?}`},
-		{Op: "transit.hash", Name: "algorithm", Args: `{"input":"aGk=","algorithm":?}`},
+		{Op: "transit.hash", Name: "algorithm", Args: `{"input":"aGk=","algorithm":?}`, Empty: true},
 		{Op: "db.issue_creds", Name: "role", Args: `{"role":?}`},
 		{Op: "db.static_creds", Name: "role", Args: `{"role":?}`},
 		{Op: "db.renew", Name: "lease_id", Args: `{"lease_id":?}`, Path: true},
@@ -120,12 +127,13 @@ func Fields() []Field {
 		{Op: "ssh.sign", Name: "critical_options", Args: `{"role":"ca","public_key":"x","critical_options":{?:""}}`},
 	}
 	for _, name := range []string{"kv.read", "kv.delete", "kv.metadata", "kv.subkeys"} {
-		fields = append(fields, Field{Op: name, Name: "path", Args: `{"path":?}`, Path: true})
+		fields = append(fields, Field{Op: name, Name: "path", Args: `{"path":?}`, Path: true, Free: true})
 	}
 	return fields
 }
 
 // Bad reports whether a value is bad for the field.
 func (f Field) Bad(value string) bool {
-	return (value != "" || !f.Empty) && (value != "a/b" || !f.Path)
+	free := slices.Contains([]string{"a%2fb", "a?b", "a#b", " a"}, value)
+	return (value != "" || !f.Empty) && (value != "a/b" || !f.Path) && !(f.Free && free)
 }

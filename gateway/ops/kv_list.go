@@ -1,0 +1,87 @@
+package ops
+
+import (
+	"context"
+	"slices"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/vault"
+)
+
+type kvListIn struct {
+	Prefix call.Folder `json:"prefix,omitzero" jsonschema:"where to list, below your own prefix; empty, or a path that may end in a slash; kv://{mount}/{full path} names any other"`
+	Limit  int         `json:"limit,omitzero" jsonschema:"how many names at most; 0 or absent for 200 over MCP and for all over REST"`
+	After  string      `json:"after,omitzero" jsonschema:"names behind this one only: the next of the answer before"`
+	full   call.Path
+	guess  guess
+}
+
+// Target implements op.Target.
+func (in *kvListIn) Target(at op.At) (call.Resource, error) {
+	full, canonical, err := in.Prefix.Resolve(at.Caller.Prefix, at.Mount, at.Absolute)
+	if err != nil {
+		return call.Resource{}, inArgument("prefix", err)
+	}
+	if !at.Absolute {
+		in.guess = meantFolder(in.Prefix.Ref, at)
+		if in.Limit == 0 && (at.Transport == op.MCP || at.Transport == op.Stdio) {
+			in.Limit = defaultList
+		}
+	}
+	in.full, in.Prefix = full, call.Folder{Ref: canonical}
+	return call.Resource{Path: full, Listing: true}, nil
+}
+
+// meantFolder is meant for a prefix, which may also be the whole of the caller's own.
+func meantFolder(given call.Ref, at op.At) guess {
+	if own := at.Caller.Prefix.String(); own != "" && !given.IsURI() && (given.Text() == own || given.Text() == at.Mount+"/"+own) {
+		return guess{hint: "your own secrets are listed with an empty prefix."}
+	}
+	return meant(given, at)
+}
+
+type kvListOut struct {
+	Keys []string `json:"keys" jsonschema:"names, those with more below them ending in a slash"`
+	Next string   `json:"next,omitempty" jsonschema:"what to pass as after for the names that follow, absent when there are none"`
+}
+
+// Complete implements vault.Reply.
+func (o *kvListOut) Complete() bool { return o.Keys != nil }
+
+// kvList lists. Vault hands out all names at once; what is asked for is cut out here.
+func kvList(ctx context.Context, s *vault.Session, in kvListIn) (kvListOut, error) {
+	var out kvListOut
+	path := "metadata"
+	if !in.full.IsZero() {
+		path += "/" + in.full.String()
+	}
+	err := s.List(ctx, path, &out)
+	if call.Is(err, call.NotFound) {
+		if in.guess.hint != "" {
+			s.Warn("nothing is there: a prefix is relative to your own; " + in.guess.hint)
+		}
+		return kvListOut{Keys: []string{}}, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	return in.cut(out), nil
+}
+
+// cut keeps the names that are asked for.
+func (in kvListIn) cut(out kvListOut) kvListOut {
+	slices.Sort(out.Keys)
+	if in.After != "" {
+		i, found := slices.BinarySearch(out.Keys, in.After)
+		if found {
+			i++
+		}
+		out.Keys = out.Keys[i:]
+	}
+	if in.Limit > 0 && len(out.Keys) > in.Limit {
+		out.Keys = out.Keys[:in.Limit]
+		out.Next = out.Keys[in.Limit-1]
+	}
+	return out
+}
