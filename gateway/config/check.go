@@ -194,7 +194,7 @@ func (c *Config) checkMounts(p *problems) {
 		path *string
 	}{{"KV_MOUNT", &c.KVMount}, {"TRANSIT_MOUNT", &c.TransitMount}, {"DATABASE_MOUNT", &c.DatabaseMount}, {"SSH_MOUNT", &c.SSHMount}} {
 		*m.path = strings.Trim(strings.TrimSpace(*m.path), "/")
-		_, err := call.ParsePath(*m.path)
+		_, err := call.ParsePlain(*m.path)
 		p.unless(err == nil, "%s: not a clean path, as team/kv is", m.key)
 		p.unless(!strings.HasPrefix(*m.path, "sys/") && !strings.HasPrefix(*m.path, "auth/") && *m.path != "sys", "%s: a path of Vault's own, not of a secrets engine", m.key)
 		if other := at[*m.path]; other != "" {
