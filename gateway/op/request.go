@@ -40,6 +40,8 @@ type Request struct {
 	Absolute  bool         // paths in Args are full paths below the mount
 	Deliver   call.Deliver // what the caller asks for: never looser than what the policy says
 	WrapTTL   time.Duration
+	Reason    string    // why, in the caller's own words, for policy and evidence; proves nothing
+	Client    Client    // the program that calls, as it names itself
 	Time      time.Time // when it came in; the policy sees this time
 	Trace     Trace     // where the call belongs in a distributed trace
 	Bad       error     // why the transport cannot read the call; it is refused with that, and on record
@@ -58,6 +60,13 @@ type Trace struct {
 	Session  string
 	ID       string // JSON-RPC request id
 	URI      string // of a resource
+}
+
+// Client is the program that calls. Everything in it is what the program says.
+type Client struct {
+	Name    string
+	Version string
+	Session string // MCP session, empty for none
 }
 
 // Reason is why a decision is what it is.

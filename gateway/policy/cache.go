@@ -33,7 +33,7 @@ type entry struct {
 
 // newCache returns nil when the program cannot be proved cacheable.
 func newCache(p *program.Program, size int) *cache {
-	if ok, _ := p.Cacheable(); !ok || size < 0 {
+	if !p.Keeps() || size < 0 {
 		return nil
 	}
 	c := &cache{seed: maphash.MakeSeed(), keyer: p.Keyer(), window: p.Window, max: max(size/cacheShards, 1)}

@@ -24,7 +24,7 @@ type lists struct {
 // and a rule may look at the clock.
 type listed struct {
 	names    []string
-	unnamed  bool // it acts on nothing that has a name
+	unnamed  bool // it acts on nothing that has a name, or on any
 	possible bool
 	second   int64
 }
@@ -92,16 +92,22 @@ func (e *Engine) list(ctx context.Context, s *snapshot, f document.Facts) (l lis
 	if ok, err := s.Possible(ctx, f); err == nil && ok {
 		return listed{possible: true, unnamed: true}
 	}
-	l.names = e.names(ctx, s, f)
-	l.possible = len(l.names) > 0
-	return l
+	names, open := e.names(ctx, s, f)
+	return listed{names: names, possible: open || len(names) > 0, unnamed: open}
 }
 
 // names tries every name that the data grant to the caller. Its arguments stay
 // unknown.
-func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) []string {
-	var out []string
+// A grant of any name leaves them open.
+func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) (out []string, open bool) {
 	for _, name := range s.Granted(f.Caller, f.Op.Engine) {
+		if name == "+" {
+			f.Resource.Path = anyName()
+			if ok, err := s.Possible(ctx, f); err == nil && ok {
+				return nil, true
+			}
+			continue
+		}
 		p, err := call.ParsePath(name)
 		if err != nil {
 			continue
@@ -111,7 +117,13 @@ func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) []str
 			out = append(out, name)
 		}
 	}
-	return out
+	return out, false
+}
+
+// anyName stands for a name that nothing else says anything about.
+func anyName() call.Path {
+	p, _ := call.ParsePath("any-name") // it is clean
+	return p
 }
 
 // listKey is everything of a caller that a policy may look at, and the operation.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,20 +71,18 @@ func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *reco
 	work := e.scratch.Get().(*scratch)
 	defer e.scratch.Put(work)
 	in := &work.in
+	if err := rec.measure(b, s.Reads()); err != nil {
+		return nil, false, err
+	}
 	*in = rec.facts.Outline(s.Reads())
+	in.Args.Values = rec.values
 	work.key = s.cache.key(work.key[:0], in)
 	now := in.Context.Time.UnixS
 	if out, ok := s.cache.get(work.key, now); ok {
 		fromCache.Inc()
 		return out, true, nil
 	}
-	in.Resource.Ancestors = b.Resource.Path.Ancestors()
-	if s.Reads().Any("args.values") {
-		if err := values(b, in); err != nil {
-			return nil, false, err
-		}
-		rec.values = in.Args.Values
-	}
+	rec.facts.Complete(in, s.Reads())
 	evaluated.Inc()
 	start := time.Now()
 	out, err := e.evaluate(ctx, s, in)
@@ -103,16 +102,36 @@ func unix(t time.Time) int64 {
 	return t.Unix()
 }
 
-// values fills the arguments' values in, without their secrets.
-func values(b *op.Bound, in *document.Input) error {
+// measure notes of the arguments what the policy reads, and no more.
+func (r *record) measure(b *op.Bound, reads document.Reads) error {
+	if r.facts.Fields == nil && (reads.Any("args.fields") || reads.Any("args.items")) {
+		r.facts.Measure(b)
+	}
+	if r.values != nil || !reads.Any("args.values") {
+		return nil
+	}
 	raw, err := b.Values()
 	if err != nil {
 		return fmt.Errorf("encode the arguments: %w", err)
 	}
-	if err := json.Unmarshal(raw, &in.Args.Values); err != nil {
+	if err := json.Unmarshal(raw, &r.values); err != nil {
 		return fmt.Errorf("encode the arguments: %w", err)
 	}
+	r.ownPath()
 	return nil
+}
+
+// ownPath gives the argument path of a secret one meaning, however the call named it:
+// relative to the caller's own prefix where it lies below that, whole elsewhere.
+func (r *record) ownPath() {
+	if _, there := r.values["path"]; !there || r.facts.Op.Engine != "kv" {
+		return
+	}
+	path, prefix := r.facts.Resource.Path.String(), r.facts.Caller.Prefix.String()
+	if r.facts.Resource.Path.Below(prefix) {
+		path = strings.TrimPrefix(strings.TrimPrefix(path, prefix), "/")
+	}
+	r.values["path"] = path
 }
 
 // failure names what an evaluation failed of.

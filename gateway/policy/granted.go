@@ -6,23 +6,29 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/policy/document"
 )
 
 // Named is something that the data grant by its name: a key, a role, or a path
 // and everything below it.
 type Named struct {
 	Engine string
-	Name   string
+	Name   string   // a segment may be the wildcard + of Vault's policies
 	Ops    []string // empty for every operation of the engine
 }
 
 // Granted lists what the active data grant a caller by name, of its own and of its
 // roles, at a time. A caller's own prefix needs no grant and is not among them.
 func (e *Engine) Granted(c *call.Caller, now time.Time) []Named {
-	table := object(e.active.Load().Data, "tenants", c.Tenant)
-	list := named(object(table, "subjects", c.Subject), now)
+	s := e.active.Load()
+	table := object(s.Data, "tenants", c.Tenant)
+	in := &document.Input{Principal: document.Principal{ID: c.Subject, Tenant: c.Tenant, Roles: c.Roles, Claims: c.Claims}}
+	resolve := func(holder string) func(string) []string {
+		return func(key string) []string { return s.Names(key, in, holder) }
+	}
+	list := named(object(table, "subjects", c.Subject), now, resolve(c.Subject))
 	for _, role := range c.Roles {
-		list = append(list, named(object(table, "roles", role), now)...)
+		list = append(list, named(object(table, "roles", role), now, resolve(role))...)
 	}
 	return list
 }
@@ -37,8 +43,9 @@ func (e *Engine) Subjects() map[string][]string {
 	return all
 }
 
-// named reads the grants of one subject or role (policies/schema/data.json).
-func named(table map[string]any, now time.Time) (list []Named) {
+// named reads the grants of one subject or role (policies/schema/data.json). resolve
+// gives the names that the name of a grant stands for.
+func named(table map[string]any, now time.Time, resolve func(string) []string) (list []Named) {
 	for engine := range table {
 		for name := range object(table, engine) {
 			grant := object(table, engine, name)
@@ -52,7 +59,10 @@ func named(table map[string]any, now time.Time) (list []Named) {
 					n.Ops = append(n.Ops, s)
 				}
 			}
-			if !limited || len(n.Ops) > 0 {
+			if limited && len(n.Ops) == 0 {
+				continue
+			}
+			for _, n.Name = range resolve(name) {
 				list = append(list, n)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/program"
 )
 
 // check holds an allowance against what the gateway knows itself.
@@ -45,6 +46,9 @@ func checkPrefix(b *op.Bound, prefix string) error {
 			return errors.New("no path_prefix")
 		}
 		return nil
+	}
+	if program.IsPattern(prefix) {
+		return fmt.Errorf("%q is the name of a grant with a template, which no call can have", prefix)
 	}
 	if !path.Below(prefix) {
 		return fmt.Errorf("the resource is not below %q", prefix)

@@ -81,7 +81,7 @@ func (r *record) line(key []byte) Record {
 
 // input is the whole input that was decided on.
 func (r *record) input() document.Input {
-	in := r.facts.Input(document.Everything())
+	in := r.facts.Input(document.Everything().In(r.snapshot.Zone()))
 	in.Args.Values = r.values
 	return in
 }

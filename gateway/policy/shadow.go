@@ -124,13 +124,9 @@ func (s *shadow) offer(r *record, b *op.Bound) {
 		return
 	}
 	kept := r.clone()
-	if kept.values == nil && s.candidate.Load().Reads().Any("args.values") {
-		var in document.Input
-		if err := values(b, &in); err != nil {
-			shadowDrops.Inc() // no comparison is better than one of other calls
-			return
-		}
-		kept.values = in.Args.Values
+	if err := kept.measure(b, s.candidate.Load().Reads()); err != nil {
+		shadowDrops.Inc() // no comparison is better than one of other calls
+		return
 	}
 	select {
 	case s.queue <- kept:

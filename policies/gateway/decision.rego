@@ -9,11 +9,20 @@ package gateway
 import rego.v2
 
 # METADATA
-# description: Allow is tried first because most calls are allowed; reasons are worked out for the others alone.
+# description: What rules in dry run would have said is told with the answer, which it does not change.
 # entrypoint: true
 # custom:
 #   id: gateway.decision
-decision := {
+decision := object.union(answer, {"dry_run": [rule | some rule in tried]}) if {
+	data.computed.qualified
+	tried != set()
+} else := answer
+
+# METADATA
+# description: Allow is tried first because most calls are allowed; reasons are worked out for the others alone.
+# custom:
+#   id: gateway.answer
+answer := {
 	"v": 1,
 	"allow": true,
 	"reasons": [],
@@ -43,4 +52,6 @@ allowed if {
 	scoped
 	granted
 	not refused
+	not refused_in_part
+	not too_short
 }

@@ -5,14 +5,17 @@ import rego.v2
 # call is a whole input; each test changes what it is about.
 call := {
 	"v": 1,
-	"request": {"id": "r", "transport": "rest", "phase": "call"},
+	"request": {
+		"id": "r", "transport": "rest", "phase": "call",
+		"deliver": "", "wrap_ttl_s": 0, "ttl_s": 0, "reason": "",
+	},
 	"principal": {
 		"id": "a", "kind": "agent", "tenant": "", "issuer": "", "prefix": "mcp/a", "tier": "standard",
 		"roles": [], "scopes": ["read", "list", "write", "delete"], "on_behalf_of": null,
 		"auth": {"method": "api_key", "age_s": 0, "cert_fp": ""},
 	},
 	"action": {"op": "kv.read", "engine": "kv", "effect": "read", "public": false},
-	"resource": {"mount": "secret", "path": "mcp/a/x", "ancestors": ["mcp/a/x", "mcp/a", "mcp"], "version": 0},
+	"resource": {"mount": "secret", "path": "mcp/a/x", "ancestors": ["mcp/a/x", "mcp/a", "mcp"], "version": 0, "matches": []},
 	"args": {"keys": ["path"], "bytes": 10, "values": {}},
 	"context": {"time": {"unix_s": 1700000000, "weekday": "tuesday", "hour_utc": 22}, "source_ip": "127.0.0.1"},
 }
@@ -51,6 +54,61 @@ transit(operation, effect, key) := changed({
 codes(d) := {r.code | some r in d.reasons}
 
 rules(d) := {r.rule | some r in d.reasons}
+
+said(entry) := {"t": {"deny": {object.union({"code": "c", "msg": "m", "rule": "t.r"}, entry)}}}
+
+test_a_rule_in_dry_run_is_told_of_and_changes_nothing if {
+	d := decide(call) with data.policy.deny as said({"mode": "dry_run"}) with data.computed as {"qualified": true}
+	d.allow
+	d.dry_run == ["t.r"]
+}
+
+test_a_duty_in_dry_run_is_told_of_and_changes_nothing if {
+	d := decide(call) with data.policy.obligations as {"t": {"obligation": {{"deliver": "masked", "rule": "t.o", "mode": "dry_run"}}}}
+		with data.computed as {"qualified": true}
+	d.obligations.deliver == "plain"
+	d.dry_run == ["t.o"]
+}
+
+test_any_other_mode_is_enforced if not decide(call).allow with data.policy.deny as said({"mode": "dryrun"})
+	with data.computed as {"qualified": true}
+
+test_a_team_is_heard_about_what_it_owns if {
+	teams := {"t": {"owns": {"kv": ["mcp/a/x"]}}}
+	computed := {"qualified": true, "owned": {"t": {"kv": {"mcp/a/x": true}}}}
+	d := decide(call) with data.policy.deny as said({}) with data.teams as teams with data.computed as computed
+	not d.allow
+	e := decide(changed(on("mcp/a/y", ["mcp/a/y", "mcp/a", "mcp"]))) with data.policy.deny as said({})
+		with data.teams as teams with data.computed as computed
+	e.allow
+}
+
+test_a_global_team_is_heard_about_everything if {
+	teams := {"t": {"owns": {"kv": ["mcp/b"]}, "global": true}}
+	d := decide(call) with data.policy.deny as said({}) with data.teams as teams
+		with data.computed as {"qualified": true, "owned": {"t": {"kv": {"mcp/b": true}}}}
+	d.reasons[_].code == "c"
+}
+
+test_a_grant_with_a_wildcard if {
+	i := changed({"resource": {
+		"path": "apps/x/config", "ancestors": ["apps/x/config", "apps/x", "apps"],
+		"matches": [{"table": "subjects", "holder": "a", "key": "apps/+/config", "prefix": "apps/x/config"}],
+	}})
+	d := data.gateway.decision with input as i with data.tenants as {"": {"subjects": {"a": {"kv": {"apps/+/config": {}}}}}}
+	d.allow
+	d.path_prefix == "apps/x/config"
+}
+
+test_a_lease_may_not_be_asked_for_too_shortly if {
+	duties := {"t": {"obligation": {{"min_ttl_s": 60, "min_wrap_ttl_s": 30}}}}
+	d := decide(changed({"request": {"ttl_s": 59}})) with data.policy.obligations as duties
+	d.reasons[_].code == "ttl.too_short"
+	e := decide(changed({"request": {"wrap_ttl_s": 29}})) with data.policy.obligations as duties
+	e.reasons[_].code == "ttl.too_short"
+	f := decide(changed({"request": {"ttl_s": 60, "wrap_ttl_s": 30}})) with data.policy.obligations as duties
+	f.allow
+}
 
 test_a_masked_thing_is_wrapped_masked if {
 	d := decide(call) with data.policy.obligations as {"t": {"obligation": {{"deliver": "masked"}, {"deliver": "wrapped"}}}}

@@ -29,6 +29,18 @@ grants contains [name, grant] if {
 }
 
 # METADATA
+# description: >-
+#   Grants with wildcards or templates. The gateway finds those that are for the
+#   resource, so that nothing runs through patterns here.
+# custom:
+#   id: gateway.grants.match
+grants contains [match.prefix, grant] if {
+	some match in input.resource.matches
+	grant := data.tenants[input.principal.tenant][match.table][match.holder][input.action.engine][match.key]
+	usable(grant)
+}
+
+# METADATA
 # description: Most grants say nothing more.
 # custom:
 #   id: gateway.usable.always

@@ -24,6 +24,26 @@ duties contains data.obligations[input.action.op]
 duties contains duty if {
 	some team
 	some duty in data.policy.obligations[team].obligation
+	enforced(team, duty)
+}
+
+# METADATA
+# description: A lease must be asked for at least as long as every duty says; one that is asked for without a time lives as Vault says.
+# custom:
+#   id: gateway.too_short
+too_short if {
+	input.request.ttl_s > 0
+	some d in duties
+	input.request.ttl_s < d.min_ttl_s
+}
+
+# METADATA
+# custom:
+#   id: gateway.too_short.wrapped
+too_short if {
+	input.request.wrap_ttl_s > 0
+	some d in duties
+	input.request.wrap_ttl_s < d.min_wrap_ttl_s
 }
 
 # METADATA

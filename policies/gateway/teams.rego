@@ -7,8 +7,75 @@ import rego.v2
 # custom:
 #   id: gateway.refused
 refused if {
+	not data.computed.qualified
 	some team
 	some _ in data.policy.deny[team].deny
+}
+
+# METADATA
+# description: Where a team has a part of its own, or a rule is in dry run, each refusal is looked at.
+# custom:
+#   id: gateway.refused_in_part
+refused_in_part if {
+	data.computed.qualified
+	some team
+	some d in data.policy.deny[team].deny
+	enforced(team, d)
+}
+
+# METADATA
+# description: A team is heard about what it owns; one that data give no part of its own, about everything.
+# custom:
+#   id: gateway.enforced
+enforced(team, said) if {
+	not dry(said)
+	heard(team)
+}
+
+# METADATA
+# description: A rule in dry run is counted and logged, and changes nothing. Any other mode is none.
+# custom:
+#   id: gateway.dry
+dry(said) if said.mode == "dry_run"
+
+# METADATA
+# custom:
+#   id: gateway.heard.everywhere
+heard(team) if not data.teams[team].owns
+
+# METADATA
+# custom:
+#   id: gateway.heard.global
+heard(team) if data.teams[team].global == true
+
+# METADATA
+# custom:
+#   id: gateway.heard.owner
+heard(team) if {
+	owned := data.computed.owned[team][input.action.engine]
+	some name in input.resource.ancestors
+	owned[name]
+}
+
+# METADATA
+# description: The rules in dry run that would have refused the call, or asked something of its result.
+# custom:
+#   id: gateway.tried
+tried contains d.rule if {
+	some team
+	some d in data.policy.deny[team].deny
+	dry(d)
+	heard(team)
+}
+
+# METADATA
+# custom:
+#   id: gateway.tried.obligations
+tried contains d.rule if {
+	some team
+	some d in data.policy.obligations[team].obligation
+	dry(d)
+	heard(team)
 }
 
 # METADATA
@@ -57,12 +124,25 @@ reasons contains {
 }
 
 # METADATA
+# custom:
+#   id: gateway.ttl
+reasons contains {
+	"code": "ttl.too_short",
+	"msg": "ask for a longer time, or for none",
+	"audience": "agent",
+	"rule": "gateway.ttl",
+} if {
+	too_short
+}
+
+# METADATA
 # description: A team's reason is for administrators unless it says otherwise.
 # custom:
 #   id: gateway.team
 reasons contains {"code": d.code, "msg": d.msg, "audience": audience(d), "rule": d.rule} if {
 	some team
 	some d in data.policy.deny[team].deny
+	enforced(team, d)
 }
 
 # METADATA

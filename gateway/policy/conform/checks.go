@@ -28,7 +28,7 @@ func (r *runner) whole() {
 			r.count("whole")
 			spoilt := in.clone()
 			c.apply(spoilt, path)
-			nullable := c.name == "null" && path[len(path)-1] == "on_behalf_of"
+			nullable := c.name == "null" && slices.Contains([]string{"on_behalf_of", "relative", "age_s", "created_s", "metadata"}, path[len(path)-1])
 			if r.isWhole(spoilt) == nil && !nullable {
 				r.fail("whole", nil, "an input whose "+strings.Join(path, ".")+" is "+c.name+" is taken for whole", "repair schema/input.json")
 			}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -12,6 +13,7 @@ import (
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/lint"
+	"portcullis/gateway/policy/program"
 )
 
 // few bounds how many entries of a table are tried.
@@ -40,11 +42,11 @@ func input(p document.Principal, o *op.Op, path string) document.Input {
 		Action:    document.Action{Op: o.Name, Engine: o.Engine, Effect: string(o.Effect), Public: o.Public},
 		Resource:  document.Resource{Mount: o.Mount, Path: path},
 		Context: document.Context{
-			Time: document.Time{UnixS: 1_700_000_000, Weekday: "tuesday", HourUTC: 22}, SourceIP: "192.0.2.1",
+			Time: document.At(time.Unix(1_700_000_000, 0), nil), SourceIP: "192.0.2.1",
 		},
 	}
 	if c, err := call.ParsePath(path); err == nil {
-		in.Resource.Ancestors = c.Ancestors()
+		in.Resource.Ancestors, in.Resource.Segments = c.Ancestors(), strings.Split(path, "/")
 	}
 	return in
 }
@@ -68,7 +70,8 @@ func principal(tenant, id string, roles []string) document.Principal {
 	return document.Principal{
 		ID: id, Kind: "agent", Tenant: tenant, Prefix: "conformance/" + id, Roles: roles,
 		Scopes: []string{"read", "list", "write", "delete"},
-		Auth:   document.Auth{Method: "api_key", AgeS: 60},
+		Acting: document.Actor{ID: id, Kind: "agent"},
+		Auth:   document.Auth{Method: "api_key", AgeS: new(60), CreatedS: new(1_699_999_940)},
 	}
 }
 
@@ -85,6 +88,9 @@ func paths(data map[string]any, p document.Principal, o *op.Op) []string {
 	}
 	for _, h := range holders {
 		for _, name := range keys(get(h, o.Engine)) {
+			if name = example(name, p); name == "" {
+				continue
+			}
 			out = append(out, name, name+"0")
 			if o.Engine == "kv" {
 				out = append(out, name+"/x", name+"0/x")
@@ -92,6 +98,22 @@ func paths(data map[string]any, p document.Principal, o *op.Op) []string {
 		}
 	}
 	return out
+}
+
+// example is a path that a grant is for, empty when it is for none of the caller's.
+func example(name string, p document.Principal) string {
+	if !program.IsPattern(name) {
+		return name
+	}
+	role := p.ID
+	if len(p.Roles) > 0 {
+		role = p.Roles[0]
+	}
+	list := program.Names(strings.ReplaceAll(name, "/*", "/x"), &document.Input{Principal: p}, role)
+	if len(list) == 0 {
+		return ""
+	}
+	return strings.ReplaceAll(list[0], "+", "x")
 }
 
 // keys are the first few keys of a table, in order.

@@ -24,13 +24,18 @@ func rawOf(in document.Input) raw {
 	if err != nil {
 		panic(err) // a struct of texts and numbers
 	}
-	for _, p := range []string{"principal.roles", "principal.scopes", "resource.ancestors", "args.keys"} {
+	for _, p := range []string{
+		"principal.roles", "principal.scopes", "principal.actors", "resource.ancestors", "resource.segments",
+		"resource.relative_segments", "resource.matches", "args.keys",
+	} {
 		if path := strings.Split(p, "."); at(out, path) == nil {
 			set(out, path, []any{})
 		}
 	}
-	if at(out, []string{"args", "values"}) == nil {
-		set(out, []string{"args", "values"}, map[string]any{})
+	for _, p := range []string{"args.values", "args.fields", "principal.claims", "context.session"} {
+		if path := strings.Split(p, "."); at(out, path) == nil {
+			set(out, path, map[string]any{})
+		}
 	}
 	return out
 }
@@ -116,6 +121,8 @@ func another(v any) any {
 		return []any{v}
 	case bool:
 		return "true"
+	case nil:
+		return []any{"x"}
 	}
 	return "x"
 }
@@ -166,4 +173,31 @@ func (r raw) follow() {
 		list = append(list, a)
 	}
 	set(r, []string{"resource", "ancestors"}, list)
+	r.parts(p.String())
+}
+
+// parts makes segments and relative path those of the path. The grants with wildcards
+// that were found are for another path.
+func (r raw) parts(path string) {
+	prefix, _ := at(r, []string{"principal", "prefix"}).(string)
+	rest, below := strings.CutPrefix(path+"/", prefix+"/")
+	set(r, []string{"resource", "relative"}, nil)
+	set(r, []string{"resource", "relative_segments"}, []any{})
+	set(r, []string{"resource", "segments"}, split(path))
+	set(r, []string{"resource", "matches"}, []any{})
+	if below && prefix != "" && at(r, []string{"action", "engine"}) == "kv" {
+		rest = strings.TrimSuffix(rest, "/")
+		set(r, []string{"resource", "relative"}, rest)
+		set(r, []string{"resource", "relative_segments"}, split(rest))
+	}
+}
+
+func split(path string) []any {
+	out := []any{}
+	for s := range strings.SplitSeq(path, "/") {
+		if s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
 }

@@ -120,7 +120,7 @@ func (r *runner) prepare() error {
 func (r *runner) inputs() (out []raw, corpusLen int) {
 	samples := map[string]raw{}
 	for _, in := range corpus(r.Program.Data, r.Ops) {
-		v := rawOf(in)
+		v := rawOf(r.Program.Completed(&in))
 		out = append(out, v)
 		if _, there := samples[in.Action.Engine]; !there && r.allows(r.alone, v) {
 			samples[in.Action.Engine] = v

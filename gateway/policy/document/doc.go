@@ -3,5 +3,9 @@
 // there and typed, and anything else is refused.
 package document
 
-// Version is the version of both documents.
-const Version = 1
+// Version is the version of the input that the gateway makes. A policy of version 1
+// sees it as version 1 was, see Writer.
+const Version = 2
+
+// OutputVersion is the version of the answer.
+const OutputVersion = 1

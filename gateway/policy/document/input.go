@@ -1,15 +1,6 @@
 package document
 
-import (
-	"fmt"
-	"strings"
-	"time"
-
-	"github.com/go-json-experiment/json"
-
-	"portcullis/gateway/call"
-	"portcullis/gateway/op"
-)
+import "time"
 
 // Input is what the policy is asked. Its names follow AuthZEN 1.0. No token and
 // no secret value is ever in it.
@@ -23,28 +14,37 @@ type Input struct {
 	Context   Context   `json:"context"`
 }
 
-// Request says how and why the policy is asked.
+// Request says how and why the policy is asked, and how the caller wants the answer.
 type Request struct {
 	ID        string `json:"id"`
 	Transport string `json:"transport"`
 	Phase     string `json:"phase"`
+	Deliver   string `json:"deliver"`    // the form that the caller asks for, empty for none
+	WrapTTLS  int    `json:"wrap_ttl_s"` // for which a wrapped answer is asked to wait, 0 when not said
+	TTLS      int    `json:"ttl_s"`      // for which a lease or certificate is asked, 0 when not said
+	Reason    string `json:"reason"`     // why, in the caller's own words; proves nothing
 }
 
 // Principal is the caller as it was authenticated.
 type Principal struct {
-	ID         string   `json:"id"`
-	Kind       string   `json:"kind"`
-	Tenant     string   `json:"tenant"`
-	Issuer     string   `json:"issuer"`
-	Prefix     string   `json:"prefix"` // the caller's own part of the KV mount
-	Tier       string   `json:"tier"`   // the caller's rate tier; before the policy is asked, the one that the credential was registered with
-	Roles      []string `json:"roles"`
-	Scopes     []string `json:"scopes"`
-	OnBehalfOf *Actor   `json:"on_behalf_of"`
-	Auth       Auth     `json:"auth"`
+	ID     string   `json:"id"`
+	Kind   string   `json:"kind"`
+	Tenant string   `json:"tenant"`
+	Issuer string   `json:"issuer"`
+	Prefix string   `json:"prefix"` // the caller's own part of the KV mount
+	Tier   string   `json:"tier"`   // the caller's rate tier; before the policy is asked, the one that the credential was registered with
+	Roles  []string `json:"roles"`
+	Scopes []string `json:"scopes"`
+	// Acting sends the call. It is the principal itself, or who acts for it, and then
+	// OnBehalfOf is the principal. Kind is human only when everybody in the chain is.
+	Acting     Actor          `json:"acting"`
+	Actors     []Actor        `json:"actors"` // who acts for the principal, the one that sends the call first
+	OnBehalfOf *Actor         `json:"on_behalf_of"`
+	Claims     map[string]any `json:"claims"` // that the operator passes on, JWT_CLAIMS_TO_POLICY
+	Auth       Auth           `json:"auth"`
 }
 
-// Actor is who acts for the principal (RFC 8693 section 4.1).
+// Actor is one of those who act in a call (RFC 8693 section 4.1).
 type Actor struct {
 	ID   string `json:"id"`
 	Kind string `json:"kind"`
@@ -52,9 +52,10 @@ type Actor struct {
 
 // Auth is how the principal proved itself.
 type Auth struct {
-	Method string `json:"method"`
-	AgeS   int    `json:"age_s"` // seconds since the credential was issued, 0 when unknown
-	CertFP string `json:"cert_fp"`
+	Method   string `json:"method"`
+	AgeS     *int   `json:"age_s"`     // seconds since the credential was issued, null when unknown
+	CreatedS *int   `json:"created_s"` // when that was, in Unix seconds, null when unknown
+	CertFP   string `json:"cert_fp"`
 }
 
 // Action is the operation, from the catalogue and never from the caller.
@@ -63,6 +64,8 @@ type Action struct {
 	Engine string `json:"engine"`
 	Effect string `json:"effect"`
 	Public bool   `json:"public"` // every authenticated caller may, without a scope
+
+	Destructive bool `json:"destructive"` // what it removes cannot be brought back
 }
 
 // Resource is what the operation acts on. Ancestors are the path and every path
@@ -72,7 +75,25 @@ type Resource struct {
 	Path      string   `json:"path"`
 	Ancestors []string `json:"ancestors"`
 	Version   int      `json:"version"`
+
+	Relative         *string  `json:"relative"`          // the path below the caller's own prefix, null when it is not below it
+	Segments         []string `json:"segments"`          // of the path
+	RelativeSegments []string `json:"relative_segments"` // of the relative path
+	Matches          []Match  `json:"matches"`           // grants with wildcards or templates that are for the resource
+	Metadata         *Never   `json:"metadata"`          // reserved: always null
 }
+
+// Match is a grant whose name has a wildcard or a template and is for the resource. The
+// gateway finds them in the data, so that a policy need not run through patterns.
+type Match struct {
+	Table  string `json:"table"`  // subjects or roles
+	Holder string `json:"holder"` // the subject or role that has the grant
+	Key    string `json:"key"`    // the name of the grant, as the data have it
+	Prefix string `json:"prefix"` // what the call is confined to by it
+}
+
+// Never is the type of what is reserved.
+type Never struct{}
 
 // Args are the arguments. Values are there only for a policy that reads them, and
 // without secrets.
@@ -80,12 +101,24 @@ type Args struct {
 	Keys   []string       `json:"keys"`
 	Bytes  int            `json:"bytes"`
 	Values map[string]any `json:"values"`
+
+	Fields map[string]int `json:"fields"` // names of the fields that are written, and their sizes in bytes
+	Items  int            `json:"items"`  // how many items a batch has, 0 for what is none
 }
 
 // Context is what the call does not say itself.
 type Context struct {
-	Time     Time   `json:"time"`
-	SourceIP string `json:"source_ip"`
+	Time     Time           `json:"time"`
+	SourceIP string         `json:"source_ip"`
+	Client   Client         `json:"client"`
+	Session  map[string]any `json:"session"` // reserved: always empty
+}
+
+// Client is the program that calls, as it names itself; it proves nothing.
+type Client struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Session string `json:"session"` // MCP session, empty for none
 }
 
 // Time is when the call came in. It is the only clock that a policy has.
@@ -93,111 +126,42 @@ type Time struct {
 	UnixS   int64  `json:"unix_s"`
 	Weekday string `json:"weekday"` // "monday"
 	HourUTC int    `json:"hour_utc"`
+
+	MinuteUTC int    `json:"minute_utc"`
+	Date      string `json:"date"` // "2026-11-27", in UTC
+	Local     Local  `json:"local"`
 }
 
-// At is the Time of t.
-func At(t time.Time) Time {
+// Local is the same time in the zone that the policy's data name.
+type Local struct {
+	Zone    string `json:"zone"` // "Europe/Berlin", "UTC" when the data name none
+	Date    string `json:"date"`
+	Weekday string `json:"weekday"`
+	Hour    int    `json:"hour"`
+	Minute  int    `json:"minute"`
+}
+
+// At is the Time of t, in a zone; nil is UTC.
+func At(t time.Time, zone *time.Location) Time {
+	out := clock(t)
+	out.Date, out.Local = t.UTC().Format(time.DateOnly), local(t, zone)
+	return out
+}
+
+// clock is the part of At that costs nothing.
+func clock(t time.Time) Time {
 	u := t.UTC()
-	return Time{UnixS: u.Unix(), Weekday: weekday(u.Weekday()), HourUTC: u.Hour()}
+	return Time{UnixS: u.Unix(), Weekday: weekday(u.Weekday()), HourUTC: u.Hour(), MinuteUTC: u.Minute()}
+}
+
+func local(t time.Time, zone *time.Location) Local {
+	if zone == nil {
+		zone = time.UTC
+	}
+	l := t.In(zone)
+	return Local{Zone: zone.String(), Date: l.Format(time.DateOnly), Weekday: weekday(l.Weekday()), Hour: l.Hour(), Minute: l.Minute()}
 }
 
 func weekday(d time.Weekday) string {
 	return [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}[d]
-}
-
-// Facts are what an input is made of. They hold no secret and may be kept.
-type Facts struct {
-	Caller   *call.Caller
-	Op       *op.Op
-	Request  Request
-	Resource call.Resource
-	Keys     []string
-	Bytes    int
-	Time     time.Time
-}
-
-// FactsOf are the facts of a bound call.
-func FactsOf(b *op.Bound) Facts {
-	r := b.Request
-	f := Facts{
-		Caller: b.Caller, Op: b.Op, Resource: b.Resource, Keys: b.Keys, Bytes: b.Bytes, Time: r.Time,
-		Request: Request{r.ID, string(r.Transport), string(r.Phase)},
-	}
-	if r.Phase == "" {
-		f.Request.Phase = string(op.PhaseCall)
-	}
-	return f
-}
-
-// FactsOfList are the facts of the question whether a caller could call an
-// operation at all.
-func FactsOfList(c *call.Caller, o *op.Op, now time.Time) Facts {
-	return Facts{
-		Caller: c, Op: o, Resource: call.Resource{Mount: o.Mount}, Time: now,
-		Request: Request{Phase: string(op.PhaseList)},
-	}
-}
-
-// Input makes the input. What costs something to write and is not read is left
-// empty. Values are never filled in.
-func (f *Facts) Input(r Reads) Input {
-	in := f.Outline(r)
-	in.Resource.Ancestors = f.Resource.Path.Ancestors()
-	return in
-}
-
-// Outline is the input without the ancestors, which follow from the path: enough
-// for the key of a decision.
-func (f *Facts) Outline(r Reads) Input {
-	in := Input{
-		V:         Version,
-		Request:   f.Request,
-		Principal: principal(f.Caller, f.Time),
-		Action:    Action{f.Op.Name, f.Op.Engine, string(f.Op.Effect), f.Op.Public},
-		Resource:  Resource{Mount: f.Resource.Mount, Path: f.Resource.Path.String(), Version: f.Resource.Version},
-		Args:      Args{Keys: f.Keys, Bytes: f.Bytes},
-		Context:   Context{Time: At(f.Time)},
-	}
-	if r.Any("context.source_ip") && f.Caller.SourceIP.IsValid() {
-		in.Context.SourceIP = f.Caller.SourceIP.String()
-	}
-	return in
-}
-
-func principal(c *call.Caller, now time.Time) Principal {
-	p := Principal{
-		ID: c.Subject, Kind: c.Kind, Tenant: c.Tenant, Issuer: c.Issuer,
-		Prefix: c.Prefix.String(), Tier: c.Tier, Roles: c.Roles, Scopes: c.Scopes,
-		Auth: Auth{Method: string(c.Method), CertFP: c.CertFP},
-	}
-	if c.OnBehalfOf != nil {
-		p.OnBehalfOf = &Actor{c.OnBehalfOf.Subject, c.OnBehalfOf.Kind}
-	}
-	if !c.AuthTime.IsZero() && now.After(c.AuthTime) {
-		p.Auth.AgeS = int(now.Sub(c.AuthTime).Seconds())
-	}
-	return p
-}
-
-// ParseInput reads an input that was written by hand or recorded. A field that is
-// missing is filled from the path where that is possible (ancestors) and is an
-// error where it would change the question (v, principal.id, action.op).
-func ParseInput(raw []byte) (Input, error) {
-	var in Input
-	if err := json.Unmarshal(raw, &in, json.RejectUnknownMembers(true)); err != nil {
-		return in, fmt.Errorf("read the input: %w", err)
-	}
-	if in.V != Version || in.Principal.ID == "" || in.Action.Op == "" {
-		return in, fmt.Errorf("the input needs v %d, principal.id and action.op", Version)
-	}
-	if in.Resource.Path == "" {
-		in.Resource.Ancestors = nil
-		return in, nil
-	}
-	p, err := call.ParsePath(strings.TrimSuffix(in.Resource.Path, "/"))
-	if err != nil {
-		return in, fmt.Errorf("resource.path: %w", err)
-	}
-	in.Resource.Path, in.Resource.Ancestors = p.String(), p.Ancestors()
-	return in, nil
 }

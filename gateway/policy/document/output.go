@@ -77,7 +77,7 @@ func Decode(v ast.Value) (out Output, err error) {
 		PathPrefix:     o.text("path_prefix"),
 		Tier:           o.text("tier"),
 		Obligations:    decodeObligations(o),
-	}, o.problem(Version)
+	}, o.problem(OutputVersion)
 }
 
 // problem is what was wrong with any field.

@@ -3,13 +3,16 @@ package document
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // Reads are the fields of the input that a policy can read, as dotted paths
-// without "input". The path "" is the whole input. Sorted, without duplicates.
+// without "input", and the zone that it reads the time in. The path "" is the whole
+// input. Sorted, without duplicates.
 type Reads struct {
 	paths  []string
 	groups map[string]bool
+	zone   *time.Location // nil for UTC
 }
 
 // NewReads takes the paths in any order.
@@ -17,7 +20,12 @@ func NewReads(paths []string) Reads {
 	paths = slices.Clone(paths)
 	slices.Sort(paths)
 	r := Reads{paths: slices.Compact(paths), groups: map[string]bool{}}
-	for _, g := range []string{"request", "principal.auth", "args", "args.values", "context", "context.source_ip"} {
+	for _, g := range []string{
+		"request", "principal.auth", "principal.claims", "principal.acting", "principal.actors", "resource.segments", "resource.relative",
+		"resource.relative_segments", "resource.matches", "resource.metadata", "args", "args.values", "args.fields", "args.items",
+		"context", "context.source_ip", "context.client", "context.session", "context.time.date", "context.time.local",
+		"context.time.minute_utc",
+	} {
 		r.groups[g] = r.overlaps(g)
 	}
 	return r
@@ -26,8 +34,30 @@ func NewReads(paths []string) Reads {
 // Everything is what a policy reads that has not been looked at.
 func Everything() Reads { return NewReads([]string{""}) }
 
+// In is the same in a zone.
+func (r Reads) In(zone *time.Location) Reads {
+	r.zone = zone
+	return r
+}
+
 // Paths are the paths. Do not change them.
 func (r Reads) Paths() []string { return r.paths }
+
+// Names are the names of the fields that are read at a path, when no more is read there
+// than some fields by their names, else nil.
+func (r Reads) Names(path string) (names []string) {
+	for _, p := range r.paths {
+		switch {
+		case within(path, p):
+			return nil
+		case within(p, path):
+			name, _, _ := strings.Cut(p[len(path)+1:], ".")
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // Any reports whether the field, or anything in or around it, is read.
 func (r Reads) Any(path string) bool {

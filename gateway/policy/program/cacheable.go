@@ -10,18 +10,22 @@ import (
 // Cacheable proves whether decisions may be kept, from what the rules can read. A
 // decision is a function of the revision and of the fields that are read, because
 // no function that a policy may use has another source. What is in the key changes
-// the key; so a policy cannot be cached only if its key would never come again:
-// when a team reads the second or the id of the request, or the arguments' values,
-// which are not kept. The embedded rules read the second to end grants, and
-// Window knows when grants end.
+// the key; so a policy cannot be cached only if its key would never come again: when a
+// team reads the id of the request, or the second, and then they are kept for that second
+// alone. The embedded rules read the second to end grants, and Window knows when grants
+// end.
 func (p *Program) Cacheable() (ok bool, because string) {
-	for _, f := range []string{"context.time.unix_s", "request.id", "args.values"} {
-		if p.team.Any(f) {
-			return false, "a rule reads " + f
-		}
+	switch {
+	case p.team.Any("request.id"):
+		return false, "a rule reads request.id"
+	case p.team.Any("context.time.unix_s"):
+		return false, "a rule reads context.time.unix_s"
 	}
 	return true, ""
 }
+
+// Keeps reports whether a decision may be asked for again while its Window lasts.
+func (p *Program) Keeps() bool { return !p.team.Any("request.id") }
 
 // Keyer writes the key of a decision.
 func (p *Program) Keyer() document.Keyer {
@@ -29,8 +33,12 @@ func (p *Program) Keyer() document.Keyer {
 }
 
 // Window is the time around now in which no grant ends: from inclusive, until
-// exclusive, in Unix seconds. Within it, the second does not matter.
+// exclusive, in Unix seconds. Within it, the second does not matter, unless a rule of a
+// team reads it: then it is that second alone.
 func (p *Program) Window(now int64) (from, until int64) {
+	if p.team.Any("context.time.unix_s") {
+		return now, now + 1
+	}
 	i, _ := slices.BinarySearch(p.ends, now+1)
 	from, until = math.MinInt64, math.MaxInt64
 	if i > 0 {

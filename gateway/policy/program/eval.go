@@ -23,8 +23,7 @@ var ErrTimeout = errors.New("the policy took too long")
 
 // Decide evaluates the decision for an input within a time.
 func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
-	asked := *in
-	asked.Principal.Tier = p.TierOf(&in.Principal)
+	asked := p.completed(in)
 	v, err := p.question.ask(newBudget(ctx, limit), p.writer.Value(&asked), Variant{})
 	if err != nil {
 		return document.Output{}, err

@@ -32,6 +32,7 @@ func (p *Program) PossibleAnywhere(ctx context.Context, f document.Facts) (bool,
 
 func (p *Program) possible(ctx context.Context, f document.Facts, without ...string) (bool, error) {
 	in := f.Input(p.reads)
+	in = p.completed(&in)
 	var unknown []*ast.Term
 	for _, w := range without {
 		unknown = append(unknown, ast.MustParseTerm(w))
@@ -52,14 +53,27 @@ func (p *Program) possible(ctx context.Context, f document.Facts, without ...str
 
 // Granted are the names that the data grant to a caller for an engine, sorted,
 // whatever the grants say.
+//
+// Templates are what the caller is; a name with a wildcard is left as it is.
 func (p *Program) Granted(c *call.Caller, engine string) []string {
 	table := lookup(p.Data["tenants"], c.Tenant)
-	names := entries(lookup(lookup(table, "subjects"), c.Subject), engine)
-	for _, r := range c.Roles {
-		names = append(names, entries(lookup(lookup(table, "roles"), r), engine)...)
-	}
+	in := &document.Input{Principal: document.Principal{ID: c.Subject, Tenant: c.Tenant, Roles: c.Roles, Claims: c.Claims}}
+	var names []string
+	each(in, func(kind, name string) {
+		for _, key := range entries(lookup(lookup(table, kind), name), engine) {
+			names = append(names, p.Names(key, in, name)...)
+		}
+	})
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Names are Names of a grant of this policy: one of version 1 has no patterns.
+func (p *Program) Names(key string, in *document.Input, holder string) []string {
+	if p.Version() < document.Version || !IsPattern(key) {
+		return []string{key}
+	}
+	return Names(key, in, holder)
 }
 
 func entries(holder any, engine string) []string {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
@@ -30,6 +31,8 @@ type Program struct {
 	team     document.Reads // what the team's rules alone read
 	ends     []int64        // when grants end, in order
 	writer   *document.Writer
+	patterns patterns       // grants with wildcards or templates
+	zone     *time.Location // of the time that rules read
 }
 
 // Compile compiles the core bundle and, over it, a team's. The error is Findings
@@ -43,6 +46,9 @@ func Compile(ctx context.Context, core, team *bundle.Bundle) (*Program, error) {
 	p.Revision, p.Data = bundle.Revision(bundles...), bundle.Merge(bundles...)
 	err := p.checkData(bundles)
 	if err != nil {
+		return nil, err
+	}
+	if p.patterns, p.zone, err = p.settings(); err != nil {
 		return nil, err
 	}
 	if p.parsed, err = parse(bundles, ast.RegoV1); err != nil {
@@ -145,7 +151,7 @@ func ParseFile(title string, text []byte, v ast.RegoVersion) (*ast.Module, error
 }
 
 func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) error {
-	p.store = inmem.NewFromObjectWithOpts(p.Data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	p.store = inmem.NewFromObjectWithOpts(p.stored(), inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	schemas, err := inputSchema()
 	if err != nil {
 		return err
@@ -161,8 +167,8 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	if p.compiler.Compile(modules); p.compiler.Failed() {
 		return CompileFindings(p.compiler.Errors)
 	}
-	p.reads = document.NewReads(readsOf(p.compiler.Modules))
-	p.writer = document.NewWriter(p.reads)
+	p.reads = document.NewReads(append(readsOf(p.compiler.Modules), p.patterns.reads...)).In(p.zone)
+	p.writer = p.newWriter(p.reads)
 	p.team = document.NewReads(readsOf(p.compiled(p.Team)))
 	p.ends = ends(p.Data)
 	p.question, err = newQuestion(ctx, p.compiler, p.store)

@@ -107,7 +107,7 @@ func TestReadsAreFound(t *testing.T) {
 		{"the second", `input.context.time.unix_s % 2 == 1`, "context.time.unix_s", false},
 		{"the time as a whole", `count(input.context.time) == 3`, "context.time.unix_s", false},
 		{"the hour", `input.context.time.hour_utc == 3`, "context.time.hour_utc", true},
-		{"a value", `input.args.values.ttl == "1h"`, "args.values.ttl", false},
+		{"a value", `input.args.values.ttl == "1h"`, "args.values.ttl", true},
 		{"names of arguments", `"ttl" in input.args.keys`, "args.keys", true},
 	}
 	none := must(t, nil)

@@ -19,8 +19,9 @@ const traceTimeout = 5 * time.Second
 // led to them. It costs ten times a decision.
 func (p *Program) Trace(ctx context.Context, in *document.Input) ([]string, error) {
 	tracer := topdown.NewBufferTracer()
-	w := document.NewWriter(document.Everything())
-	if _, err := p.question.ask(newBudget(ctx, traceTimeout), w.Value(in), Variant{tracer: tracer}); err != nil {
+	asked := p.completed(in)
+	w := p.newWriter(document.Everything())
+	if _, err := p.question.ask(newBudget(ctx, traceTimeout), w.Value(&asked), Variant{tracer: tracer}); err != nil {
 		return nil, err
 	}
 	var buf bytes.Buffer

@@ -1,0 +1,190 @@
+package program
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"portcullis/gateway/policy/document"
+)
+
+// patterns are the grants whose names have a wildcard or a template, by tenant, table,
+// holder and engine. They are found here and not by the policy: a caller has few, and
+// none of those who have none pays for them.
+type patterns struct {
+	by    map[holder][]pattern
+	reads []string // fields of the input that the templates read
+}
+
+type holder struct{ tenant, table, name, engine string }
+
+// pattern is the name of a grant in segments. A segment is a text, with templates in
+// braces, or the wildcard "+" for any one segment; below is for a "*" at the end, which
+// is for everything below the rest, and the list of it.
+type pattern struct {
+	key      string
+	segments []string
+	below    bool
+	wild     bool // it has a wildcard, so it is for paths as long as itself
+}
+
+// template is a part of a grant's name that stands for something of the caller.
+var template = regexp.MustCompile(`\{(principal|tenant|role|claims\.[A-Za-z0-9_]+)\}`)
+
+// IsPattern reports whether the name of a grant has a wildcard or a template.
+func IsPattern(name string) bool {
+	return template.MatchString(name) || slices.ContainsFunc(strings.Split(name, "/"), func(s string) bool { return s == "+" || s == "*" })
+}
+
+// Templates are the templates in the name of a grant, without their braces.
+func Templates(name string) (out []string) {
+	for _, m := range template.FindAllStringSubmatch(name, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+func patternsOf(data map[string]any) patterns {
+	p := patterns{by: map[holder][]pattern{}}
+	tenants, _ := data["tenants"].(map[string]any)
+	for tenant, tables := range tenants {
+		for _, table := range []string{"subjects", "roles"} {
+			holders, _ := lookup(tables, table).(map[string]any)
+			for name, engines := range holders {
+				list, _ := engines.(map[string]any)
+				for engine, grants := range list {
+					p.add(holder{tenant, table, name, engine}, grants)
+				}
+			}
+		}
+	}
+	return p
+}
+
+func (p *patterns) add(h holder, grants any) {
+	table, _ := grants.(map[string]any) // a tier is none
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		if !IsPattern(key) {
+			continue
+		}
+		one := pattern{key: key, segments: strings.Split(key, "/")}
+		if last := len(one.segments) - 1; one.segments[last] == "*" {
+			one.below, one.segments = true, one.segments[:last]
+		}
+		one.wild = one.below || slices.Contains(one.segments, "+")
+		p.by[h] = append(p.by[h], one)
+		for _, t := range Templates(key) {
+			if strings.HasPrefix(t, "claims.") {
+				p.reads = append(p.reads, "principal."+t)
+			}
+		}
+	}
+}
+
+// matches are the grants that are for the resource of an input.
+func (p *patterns) matches(in *document.Input) []document.Match {
+	if len(p.by) == 0 || in.Resource.Path == "" {
+		return nil
+	}
+	path := strings.Split(in.Resource.Path, "/")
+	var out []document.Match
+	one := func(table, name string) {
+		for _, pt := range p.by[holder{in.Principal.Tenant, table, name, in.Action.Engine}] {
+			if n := pt.match(path, in, name); n > 0 {
+				out = append(out, document.Match{Table: table, Holder: name, Key: pt.key, Prefix: strings.Join(path[:n], "/")})
+			}
+		}
+	}
+	each(in, one)
+	return out
+}
+
+// each calls for every holder that a caller is.
+func each(in *document.Input, f func(table, name string)) {
+	f("subjects", in.Principal.ID)
+	for _, role := range in.Principal.Roles {
+		f("roles", role)
+	}
+}
+
+// match is how many segments of a path the grant names, 0 when it is for another.
+// A name with a wildcard is for paths as long as itself, one with only templates for
+// everything below as well, as every name without wildcards is.
+func (p pattern) match(path []string, in *document.Input, holder string) int {
+	n := len(p.segments)
+	listed := p.below && len(path) == n && in.Action.Effect == "list"
+	switch {
+	case len(path) < n, p.below && len(path) == n && !listed, p.wild && !p.below && len(path) != n:
+		return 0
+	}
+	for i, s := range p.segments {
+		if s == "+" {
+			continue
+		}
+		if !slices.Contains(fill(s, in, holder), path[i]) {
+			return 0
+		}
+	}
+	if p.below && n == 0 {
+		return 1 // everything: it is confined to what is at the top
+	}
+	return n
+}
+
+// fill puts what the caller is in the place of the templates of a segment: every role
+// of a subject that has the grant, or the role that has it. A value that is missing, no
+// text or no one segment fits nothing.
+func fill(segment string, in *document.Input, holder string) []string {
+	if !strings.Contains(segment, "{") {
+		return []string{segment}
+	}
+	out := []string{segment}
+	for _, t := range Templates(segment) {
+		var next []string
+		for _, s := range out {
+			for _, v := range valuesOf(t, in, holder) {
+				if v != "" && !strings.Contains(v, "/") {
+					next = append(next, strings.Replace(s, "{"+t+"}", v, 1))
+				}
+			}
+		}
+		out = next
+	}
+	return out
+}
+
+func valuesOf(name string, in *document.Input, holder string) []string {
+	switch name {
+	case "principal":
+		return []string{in.Principal.ID}
+	case "tenant":
+		return []string{in.Principal.Tenant}
+	case "role":
+		if holder == in.Principal.ID {
+			return in.Principal.Roles
+		}
+		return []string{holder}
+	}
+	s, _ := in.Principal.Claims[strings.TrimPrefix(name, "claims.")].(string)
+	return []string{s}
+}
+
+// Names are the names that a grant stands for to a caller, as Vault's own policies write
+// them: wildcards stay, templates are what the caller is. A name without either is itself.
+func Names(key string, in *document.Input, holder string) []string {
+	out := []string{""}
+	for _, segment := range strings.Split(strings.TrimSuffix(key, "/*"), "/") {
+		if segment == "*" {
+			segment = "+" // everything, of which one segment is the shortest
+		}
+		var next []string
+		for _, s := range out {
+			for _, v := range fill(segment, in, holder) {
+				next = append(next, strings.TrimPrefix(s+"/"+v, "/"))
+			}
+		}
+		out = next
+	}
+	return out
+}

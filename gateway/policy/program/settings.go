@@ -1,0 +1,113 @@
+package program
+
+import (
+	"fmt"
+	"maps"
+	"time"
+	_ "time/tzdata" // zones are the same on every machine
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"portcullis/gateway/policy/document"
+)
+
+// Version is the version of the input that the rules are written for.
+func (p *Program) Version() int {
+	if v, ok := p.Data["version"].(float64); ok {
+		return int(v)
+	}
+	return 1
+}
+
+// Zone is the zone of the local time, as the data name it.
+func (p *Program) Zone() *time.Location { return p.zone }
+
+// settings reads what the data say of the policy itself.
+func (p *Program) settings() (patterns, *time.Location, error) {
+	name, _ := p.Data["zone"].(string)
+	zone, err := time.LoadLocation(name) // UTC for none
+	if err != nil || name == "Local" {
+		return patterns{}, nil, Findings{{
+			File: p.dataTitle(), Line: 1, Check: "data", Msg: fmt.Sprintf("zone names %q, which is no time zone", name),
+			Cure: "name one of the IANA time zone database, as Europe/Berlin",
+		}}
+	}
+	if p.Version() < document.Version {
+		return patterns{}, zone, nil
+	}
+	return patternsOf(p.Data), zone, nil
+}
+
+func (p *Program) dataTitle() string {
+	if p.Team == nil {
+		return "policies/data.yaml"
+	}
+	return p.Team.Title(p.Team.DataFile.Name)
+}
+
+// newWriter writes inputs in the version of the policy.
+func (p *Program) newWriter(r document.Reads) *document.Writer {
+	w := document.NewWriter(r)
+	if p.Version() == 1 {
+		return w.First()
+	}
+	return w
+}
+
+// completed is an input with what follows from the data: tier, grants with wildcards,
+// and the local time where it was not asked in another zone.
+func (p *Program) completed(in *document.Input) document.Input {
+	out := *in
+	out.Principal.Tier = p.TierOf(&in.Principal)
+	out.Resource.Matches = p.patterns.matches(in)
+	if out.Context.Time.Local.Zone == "" && p.reads.Any("context.time.local") {
+		out.Context.Time.In(p.zone)
+	}
+	return out
+}
+
+// Completed is the input that the policy is asked, of one that was made without it.
+func (p *Program) Completed(in *document.Input) document.Input { return p.completed(in) }
+
+// stored is the data as the rules see them, with what the gateway works out of them.
+func (p *Program) stored() map[string]any {
+	out := maps.Clone(p.Data)
+	own := owned(p.Data)
+	out["computed"] = map[string]any{"owned": own, "qualified": len(own) > 0 || p.dryRun()}
+	return out
+}
+
+// owned are the parts of the teams as tables, so that a path is looked up in them.
+func owned(data map[string]any) map[string]any {
+	out := map[string]any{}
+	teams, _ := data["teams"].(map[string]any)
+	for team := range teams {
+		engines := map[string]any{}
+		list, _ := lookup(teams[team], "owns").(map[string]any)
+		for engine, names := range list {
+			table := map[string]any{}
+			all, _ := names.([]any)
+			for _, n := range all {
+				if s, ok := n.(string); ok {
+					table[s] = true
+				}
+			}
+			engines[engine] = table
+		}
+		out[team] = engines
+	}
+	return out
+}
+
+// dryRun reports whether any rule of a team may be in dry run, so that nobody looks for
+// one where there is none.
+func (p *Program) dryRun() bool {
+	found := false
+	for _, m := range p.TeamModules() {
+		ast.WalkTerms(m, func(t *ast.Term) bool {
+			found = found || t.Value.Compare(ast.String("dry_run")) == 0
+			return found
+		})
+	}
+	return found
+}
