@@ -12,6 +12,7 @@ import (
 const (
 	metaDeliver = "portcullis/deliver"
 	metaWrapTTL = "portcullis/wrap_ttl" // a duration, for example "60s"
+	metaReason  = "portcullis/reason"   // why the caller calls, one line
 )
 
 // maxWrapTTL bounds what a caller may ask for; the policy may allow less.
@@ -26,6 +27,14 @@ func ask(r *op.Request, m *meta) error {
 		default:
 			return invalidParams(metaDeliver + " must be plain, masked or wrapped")
 		}
+	}
+	if m.reason != nil {
+		said, ok := text(m.reason)
+		reason, err := op.ParseReason(said)
+		if !ok || err != nil {
+			return invalidParams(metaReason + " must be one line of text")
+		}
+		r.Reason = reason
 	}
 	if m.wrapTTL == nil {
 		return nil

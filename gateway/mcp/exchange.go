@@ -139,9 +139,23 @@ func encodeFault(id jsontext.Value, f *Fault) []byte {
 	}{"2.0", id, wire{f.Code, f.Msg, f.Data}})
 }
 
+// client is the program that calls, as it named itself in this request or in the
+// session's first one.
+func (ex *Exchange) client() op.Client {
+	c := ex.msg.meta.client
+	if ex.session != nil {
+		if c == (op.Client{}) {
+			c = ex.session.client
+		}
+		c.Session = op.ClientNamed("", "", ex.session.id).Session
+	}
+	return c
+}
+
 // do sends a call through the pipeline.
 func (ex *Exchange) do(ctx context.Context, r op.Request) (*op.Result, *call.Error) {
 	r.ID, r.Transport, r.Caller = ex.requestID, ex.transport, ex.Caller
+	r.Client = ex.client()
 	res, err := ex.server.Do(ctx, &r)
 	if err != nil {
 		e := call.AsError(err)

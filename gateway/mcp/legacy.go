@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
 )
 
 // headerSession names a legacy session (MCP 2025-11-25, transports, session management).
@@ -67,16 +68,15 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchang
 	return nil
 }
 
-// hello are the params of initialize. What the client is called is of no use here.
+// hello are the params of initialize.
 type hello struct {
 	version      string
 	capabilities capabilities
+	client       op.Client
 }
 
 func readHello(r *reader) hello {
-	h := hello{r.text("protocolVersion"), readCapabilities(r.object("capabilities"))}
-	r.object("clientInfo")
-	return h
+	return hello{r.text("protocolVersion"), readCapabilities(r.object("capabilities")), readClient(r.object("clientInfo"))}
 }
 
 // negotiate settles the revision: the client's when it is known, else the newest
@@ -85,7 +85,7 @@ func (ex *Exchange) negotiate(h hello) *session {
 	if !slices.Contains(legacyVersions(), h.version) {
 		h.version = legacyVersions()[0]
 	}
-	return &session{owner: ex.Caller.Key(), version: h.version, capabilities: h.capabilities}
+	return &session{owner: ex.Caller.Key(), version: h.version, capabilities: h.capabilities, client: h.client}
 }
 
 // initialize answers the handshake. On the plain endpoint it opens no session.

@@ -5,10 +5,13 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/op"
 )
 
 // The keys of _meta that every modern request uses (MCP 2026-07-28, base protocol).
 const (
+	metaClientInfo   = "io.modelcontextprotocol/clientInfo"
 	metaVersion      = "io.modelcontextprotocol/protocolVersion"
 	metaCapabilities = "io.modelcontextprotocol/clientCapabilities"
 	metaLogLevel     = "io.modelcontextprotocol/logLevel"
@@ -24,8 +27,8 @@ func legacyVersions() []string { return []string{"2025-11-25", "2025-06-18", "20
 
 func supportedVersions() []string { return append([]string{modernVersion}, legacyVersions()...) }
 
-// meta is what a request says about itself. None of it identifies the caller; what
-// the client is called is not even read.
+// meta is what a request says about itself. None of it identifies the caller; what the
+// client is called is for the policy, and proves nothing.
 type meta struct {
 	version      string // protocol revision, empty when not said
 	capabilities capabilities
@@ -34,6 +37,8 @@ type meta struct {
 	progress     jsontext.Value // token, nil when no progress is asked for
 	deliver      jsontext.Value // portcullis/deliver
 	wrapTTL      jsontext.Value // portcullis/wrap_ttl
+	reason       jsontext.Value // portcullis/reason
+	client       op.Client      // of clientInfo, without a session
 }
 
 var errMeta = errors.New("_meta is not as the protocol has it")
@@ -47,6 +52,8 @@ func readMeta(params object) (m meta, err error) {
 	}
 	m.version, m.logLevel = r.optional(metaVersion), r.optional(metaLogLevel)
 	m.deliver, m.wrapTTL = r.value(metaDeliver), r.value(metaWrapTTL)
+	m.reason = r.value(metaReason)
+	m.client = readClient(lenient(r.value(metaClientInfo)))
 	m.progress = r.value(metaProgress)
 	m.declared = r.value(metaCapabilities) != nil
 	m.capabilities = readCapabilities(r.object(metaCapabilities))
@@ -54,6 +61,23 @@ func readMeta(params object) (m meta, err error) {
 		return m, errMeta
 	}
 	return m, nil
+}
+
+// lenient is an object, empty for what is none.
+func lenient(v jsontext.Value) object {
+	o, err := readObject(v)
+	if err != nil {
+		return nil
+	}
+	return o
+}
+
+// readClient reads how a client names itself. What is no text says nothing.
+func readClient(o object) op.Client {
+	r := reader{o: o}
+	name, _ := text(r.value("name"))
+	version, _ := text(r.value("version"))
+	return op.ClientNamed(name, version, "")
 }
 
 // capabilities are the names of what a client can do: "sampling", "elicitation.form".

@@ -12,6 +12,7 @@ import (
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
+	"portcullis/gateway/op"
 )
 
 // session is what a legacy client agreed on in initialize. It holds no right:
@@ -24,6 +25,7 @@ type session struct {
 	revision     string // of the policy
 	version      string
 	capabilities capabilities
+	client       op.Client // as it named itself in initialize
 
 	mu         sync.Mutex // guards what follows
 	ended      bool       // nothing new begins in it

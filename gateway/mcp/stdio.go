@@ -215,6 +215,7 @@ func (st *Stdio) initialize(ctx context.Context, ex *Exchange) error {
 	}
 	sess := ex.negotiate(h)
 	st.session.owner, st.session.version, st.session.capabilities = sess.owner, sess.version, sess.capabilities
+	st.session.client = sess.client
 	st.open = true
 	ex.join(st.session)
 	if st.Server.Events != nil {

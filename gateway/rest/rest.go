@@ -66,6 +66,10 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 	if q.Args, q.Bad = arguments(r, o, path); q.Bad == nil {
 		q.Deliver, q.WrapTTL, q.Bad = delivery(r.Header)
 	}
+	if q.Bad == nil {
+		q.Reason, q.Bad = stated(r.Header)
+	}
+	q.Client = client(r.Header)
 	res, err := a.Do(r.Context(), q)
 	if a.Limits != nil && res.DecisionID != "" {
 		a.Limits(w.Header(), c, res)

@@ -1,0 +1,25 @@
+package rest
+
+import (
+	"net/http"
+	"strings"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+)
+
+// stated reads why the caller says that it calls, from X-Portcullis-Reason.
+func stated(h http.Header) (string, error) {
+	reason, err := op.ParseReason(h.Get("X-Portcullis-Reason"))
+	if err != nil {
+		return "", call.Errorf(call.InvalidRequest, "header X-Portcullis-Reason: %s", call.AsError(err).Msg)
+	}
+	return reason, nil
+}
+
+// client is the first product of User-Agent (RFC 9110 section 10.1.5).
+func client(h http.Header) op.Client {
+	product, _, _ := strings.Cut(h.Get("User-Agent"), " ")
+	name, version, _ := strings.Cut(product, "/")
+	return op.ClientNamed(name, version, "")
+}
