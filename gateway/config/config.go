@@ -160,11 +160,12 @@ type Config struct {
 	PolicyCert    string        `cfg:"POLICY_URL_CERT"`       // PEM of the gateway's certificate for the service
 	PolicyCertKey string        `cfg:"POLICY_URL_KEY"`        // and its private key
 	PolicyTimeout time.Duration `cfg:"POLICY_TIMEOUT"`
-	PolicyShadow  string        `cfg:"POLICY_SHADOW_DIR"` // a candidate that is evaluated beside POLICY_DIR and never enforced
-	PolicyBackup  string        `cfg:"POLICY_LAST_GOOD"`  // file that keeps the last good policy over a restart
-	PolicyStale   time.Duration `cfg:"POLICY_MAX_STALE"`  // how long it serves beside a newer one that was refused
-	DecisionLog   string        `cfg:"DECISION_LOG"`      // file with one line a decision; empty for none
-	DecisionKey   call.Secret   `cfg:"DECISION_LOG_KEY"`  // with which masked values are hashed
+	PolicyShadow  string        `cfg:"POLICY_SHADOW_DIR"`      // a candidate that is evaluated beside POLICY_DIR and never enforced
+	PolicyBackup  string        `cfg:"POLICY_LAST_GOOD"`       // file that keeps the last good policy over a restart
+	PolicySigned  bool          `cfg:"POLICY_SIGNED_REMOVALS"` // a policy without a rule, team or obligation of the one before must be signed
+	PolicyStale   time.Duration `cfg:"POLICY_MAX_STALE"`       // how long it serves beside a newer one that was refused
+	DecisionLog   string        `cfg:"DECISION_LOG"`           // file with one line a decision; empty for none
+	DecisionKey   call.Secret   `cfg:"DECISION_LOG_KEY"`       // with which masked values are hashed
 	RateEnabled   bool          `cfg:"RATE_LIMIT_ENABLED"`
 	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`         // rate and burst of the tier "standard", over what the policy's data say;
 	RateWindow    int           `cfg:"RATE_LIMIT_WINDOW_SECONDS"`   // in so many seconds. Unless one of both is set, the data hold

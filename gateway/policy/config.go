@@ -34,7 +34,10 @@ type Config struct {
 
 	Poll     time.Duration // how often Watch looks for a change, 2 s
 	Interval time.Duration // how often it asks the bundle service, 30 s
-	LastGood string        // file that keeps the last good policy over a restart; empty for none
+	// SignedRemovals takes a policy that no longer has a rule, a team or an obligation of
+	// the one before only from a signed archive.
+	SignedRemovals bool
+	LastGood       string // file that keeps the last good policy over a restart; empty for none
 	// MaxStale is how long the last good policy serves beside a newer one that was
 	// refused. After that everything is denied. 24 h; negative for ever.
 	MaxStale time.Duration

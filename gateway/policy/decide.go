@@ -41,6 +41,8 @@ func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 	}
 	d = e.conclude(s, b, out)
 	d.Cached = cached
+	rec.tried = out.DryRun
+	e.tried(d, rec, cached)
 	return d
 }
 
@@ -132,6 +134,17 @@ func (r *record) ownPath() {
 		path = strings.TrimPrefix(strings.TrimPrefix(path, prefix), "/")
 	}
 	r.values["path"] = path
+}
+
+// tried counts the rules in dry run that had something to say, and logs what was
+// evaluated: what came from the cache has been logged.
+func (e *Engine) tried(d op.Decision, rec *record, cached bool) {
+	for _, rule := range rec.tried {
+		dryRun(rule).Inc()
+		if !cached {
+			e.cfg.Logger.Info("a rule in dry run would have spoken", "rule", rule, "op", rec.facts.Op.Name, "decision_id", d.ID, "allowed", d.Allow)
+		}
+	}
 }
 
 // failure names what an evaluation failed of.

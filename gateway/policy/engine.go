@@ -35,7 +35,7 @@ type Engine struct {
 	turns   chan struct{} // holds one entry for each evaluation that runs
 
 	reload sync.Mutex // held by the one who replaces the active policy; guards the fields below
-	tried  string     // digest of what was tried last
+	known  string     // digest of what was tried last
 	passed []string   // digests of the last policies that stood every check
 }
 
@@ -48,6 +48,8 @@ type snapshot struct {
 	masks
 	asked  []lint.Transform // in so many words
 	loaded time.Time
+
+	removed []string // rules, teams and obligations that the policy before had and this one has not
 }
 
 // refusal is a newer policy that was refused.
@@ -118,8 +120,9 @@ func (e *Engine) TierOf(c *call.Caller) string {
 	return e.active.Load().TierOf(&document.Principal{ID: c.Subject, Tenant: c.Tenant, Tier: c.Tier, Roles: c.Roles})
 }
 
-// tier applies the configured rate of the tier standard. It takes the snapshot
-// that decided, so that decision and tier are of one revision.
+// tier applies the configured rate of the tier standard, where there is one, over the
+// data. It takes the snapshot that decided, so that decision and tier are of one
+// revision.
 func (e *Engine) tier(s *snapshot, name string) (op.Tier, bool) {
 	t, ok := s.Tiers[name]
 	if name == StandardTier && e.cfg.StandardRequests > 0 {
@@ -145,6 +148,9 @@ type Status struct {
 	// had now: the calls that they are asked of are refused.
 	Unfulfilled []string
 	Shadow      ShadowStatus
+	// Removed are the rules, teams and obligations that the policy before had and this
+	// one has not.
+	Removed []string
 }
 
 // ShadowStatus is what is evaluated beside the active policy and never enforced.
@@ -165,6 +171,7 @@ func (e *Engine) Status() Status {
 	}
 	st.Unfulfilled = e.unfulfilled(s)
 	st.Shadow = e.shadow.status()
+	st.Removed = s.removed
 	return st
 }
 

@@ -11,6 +11,12 @@ func reloads(result string) *metrics.Counter {
 	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_reloads_total{result=%q}", result))
 }
 
+// dryRun counts the calls of which a rule in dry run would have spoken. Rules are named
+// by the policy, never by a caller.
+func dryRun(rule string) *metrics.Counter {
+	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_dry_run_total{rule=%q}", rule))
+}
+
 // shadowReloads counts what came of new candidates: ok or refused.
 func shadowReloads(result string) *metrics.Counter {
 	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_shadow_reloads_total{result=%q}", result))

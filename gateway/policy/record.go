@@ -15,6 +15,7 @@ import (
 type record struct {
 	facts    document.Facts
 	values   map[string]any
+	tried    []string // rules in dry run that had something to say
 	decision op.Decision
 	took     time.Duration // of the evaluation, 0 when cached
 	snapshot *snapshot
@@ -48,6 +49,7 @@ type Record struct {
 	Tier           string               `json:"tier"`
 	Cost           int                  `json:"cost"`
 	Obligations    document.Obligations `json:"obligations"`
+	DryRun         []string             `json:"dry_run,omitempty"` // rules in dry run that had something to say
 	Cached         bool                 `json:"cached"`
 	EvalUS         int64                `json:"eval_us"`
 	Input          map[string]any       `json:"input"`
@@ -62,7 +64,7 @@ func (r *record) line(key []byte) Record {
 		V: 1, ID: d.ID, Time: r.facts.Time, Revision: d.Revision, Caller: r.facts.Caller.Key(),
 		Allow: d.Allow, Code: string(d.Code), Reasons: d.Reasons, RequiredScopes: d.RequiredScopes,
 		PathPrefix: d.PathPrefix, Tier: d.Tier, Cost: d.Cost, Obligations: obligationsOf(d.Obligations),
-		Cached: d.Cached, EvalUS: r.took.Microseconds(),
+		DryRun: r.tried, Cached: d.Cached, EvalUS: r.took.Microseconds(),
 	}
 	in := r.input()
 	raw, err := json.Marshal(in)

@@ -34,7 +34,7 @@ func (e *Engine) Watch(ctx context.Context) {
 			continue
 		case <-t.C:
 		}
-		if e.remote == nil && active.at(e.look(e.read(e.cfg.Dir))) {
+		if e.remote == nil && active.at(e.look(e.peek(e.cfg.Dir))) {
 			_ = e.Reload(ctx) // logged and counted, and in Status
 		}
 		if e.shadow != nil && candidate.at(e.look(e.readShadow())) {
@@ -72,16 +72,21 @@ func (e *Engine) Reload(ctx context.Context) error {
 		return e.refuse("", err)
 	}
 	digest := bundle.Digest(e.core, team)
-	if digest == e.tried {
+	if digest == e.known {
 		if r := e.refused.Load(); r != nil {
 			return r.err
 		}
 		return nil
 	}
+	gone, err := e.removed(team)
+	if err != nil {
+		return e.refuse(digest, err)
+	}
 	s, err := e.build(ctx, team)
 	if err != nil {
 		return e.refuse(digest, err)
 	}
+	s.removed = gone
 	e.activate(s, digest)
 	return nil
 }
@@ -124,6 +129,14 @@ func (e *Engine) read(dir string) (*bundle.Bundle, error) {
 		return team, e.older(team, dir)
 	}
 	return team, bundle.Settled(dir) // nor did git begin meanwhile
+}
+
+// peek is read without the data, to see whether anything has changed.
+func (e *Engine) peek(dir string) (*bundle.Bundle, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	return bundle.Peek(dir, e.cfg.Keys)
 }
 
 // newest is the sequence of the archive that is active, or that was before a
@@ -191,9 +204,12 @@ func asked(p *program.Program, team *bundle.Bundle) (out []lint.Transform) {
 func (e *Engine) activate(s *snapshot, digest string) {
 	e.active.Store(s)
 	e.refused.Store(nil)
-	e.tried = digest
+	e.known = digest
 	reloads("ok").Inc()
 	e.cfg.Logger.Info("the policy is active", "revision", s.Revision)
+	if len(s.removed) > 0 {
+		e.cfg.Logger.Warn("the new policy no longer has what the one before had; calls that it refused or hid may pass", "removed", s.removed)
+	}
 	for _, what := range e.unfulfilled(s) {
 		e.cfg.Logger.Warn("the policy asks for what is not to be had; the calls that it is asked of are refused", "cause", what)
 	}
@@ -217,7 +233,7 @@ func (e *Engine) refuse(digest string, err error) error {
 		e.cfg.Logger.Error("the newest policy is refused", "cause", err)
 	}
 	e.refused.Store(r)
-	e.tried = digest
+	e.known = digest
 	return err
 }
 

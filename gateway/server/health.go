@@ -12,12 +12,16 @@ func (g *Server) policyPart() obs.Part {
 		return obs.Part{Detail: "the newest policy has been refused for too long: every call is denied"}
 	}
 	if s.LastError != "" {
-		return obs.Part{OK: true, Detail: "serving revision " + s.Revision + "; the newest policy was refused, the log says why"}
+		return obs.Part{OK: true, Detail: "serving revision " + s.Revision + "; the newest policy was refused: " + firstFinding(s.LastError)}
 	}
 	if len(s.Unfulfilled) > 0 {
 		return obs.Part{OK: true, Detail: "revision " + s.Revision + "; it asks for a transform that is not to be had, so some calls are refused, the log says which"}
 	}
-	return obs.Part{OK: true, Detail: "revision " + s.Revision}
+	detail := "revision " + s.Revision
+	if len(s.Removed) > 0 {
+		detail += "; the policy before also had " + firstFinding(strings.Join(s.Removed, ", "))
+	}
+	return obs.Part{OK: true, Detail: detail}
 }
 
 // parts are what /readyz reports beside Vault.

@@ -77,7 +77,7 @@ func PolicyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Con
 		Remote: remote.Config{
 			URL: c.PolicyURL, TokenFile: c.PolicyToken, CA: c.PolicyCA, Cert: c.PolicyCert, Key: c.PolicyCertKey, Keys: keys,
 		}, Interval: c.PolicyEvery,
-		Shadow: c.PolicyShadow, LastGood: c.PolicyBackup, MaxStale: c.PolicyStale,
+		Shadow: c.PolicyShadow, LastGood: c.PolicyBackup, MaxStale: c.PolicyStale, SignedRemovals: c.PolicySigned,
 		LogFile: c.DecisionLog, LogKey: []byte(c.DecisionKey.Reveal()),
 		StandardRequests: requests, StandardWindow: window,
 	}

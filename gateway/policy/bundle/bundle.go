@@ -41,11 +41,13 @@ type Bundle struct {
 	DataFile File     // what Data was read from, nameless when there is none
 	Sequence int64    // of a signed archive; 0 otherwise
 	Unread   []string // files that look like rules or data and are neither
+
+	undecoded bool // Data are left out
 }
 
 // Core returns the embedded bundle.
 func Core() (*Bundle, error) {
-	b, err := readFS(policies.Files())
+	b, err := (&Bundle{}).readFS(policies.Files())
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded policy: %w", err)
 	}
@@ -88,35 +90,27 @@ func (b *Bundle) finish() (err error) {
 	byName := func(x, y File) int { return cmp.Compare(x.Name, y.Name) }
 	slices.SortFunc(b.Rules, byName)
 	slices.SortFunc(b.Tests, byName)
+	if b.undecoded {
+		return nil
+	}
 	b.Data, err = decodeData(b.DataFile)
 	return err
 }
 
 func decodeData(f File) (map[string]any, error) {
-	data := map[string]any{}
 	if f.Name == "" {
-		return data, nil
+		return map[string]any{}, nil
 	}
-	// JSON is YAML, and the YAML decoder refuses duplicate keys.
+	var doc yaml.Node // JSON is YAML
 	d := yaml.NewDecoder(bytes.NewReader(f.Text))
-	if err := d.Decode(&data); err != nil && !errors.Is(err, io.EOF) {
+	if err := d.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return nil, yamlFault(f.Name, err)
 	}
 	var second yaml.Node
 	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
 		return nil, &Fault{f.Name, max(second.Line, 1), "a second document follows, which nobody would read", "write one document"}
 	}
-	return normal(data, f.Name)
-}
-
-// normal turns YAML's values into JSON's, so that the policy sees one kind.
-func normal(data map[string]any, name string) (map[string]any, error) {
-	raw, err := json.Marshal(data)
-	if err != nil {
-		return nil, &Fault{name, 1, err.Error(), "write what JSON can hold: keys that are texts, and finite numbers"}
-	}
-	out := map[string]any{}
-	return out, json.Unmarshal(raw, &out)
+	return table(&doc, f.Name)
 }
 
 // Revision identifies rules and data: two short digests, so that a change of the

@@ -15,8 +15,16 @@ import (
 
 // Read reads the bundle at a path: a directory, one .rego or data file, or an
 // archive (.tar.gz), which must be signed by one of the keys.
-func Read(path string, keys Keys) (*Bundle, error) {
-	b, err := read(path, keys)
+func Read(path string, keys Keys) (*Bundle, error) { return (&Bundle{}).from(path, keys) }
+
+// Peek is Read without decoding the data: enough to see whether anything has changed,
+// which is asked every few seconds.
+func Peek(path string, keys Keys) (*Bundle, error) {
+	return (&Bundle{undecoded: true}).from(path, keys)
+}
+
+func (b *Bundle) from(path string, keys Keys) (*Bundle, error) {
+	b, err := b.read(path, keys)
 	if f, ok := errors.AsType[*Fault](err); ok {
 		f.Name = placeOf(path) + "/" + f.Name
 		return nil, fmt.Errorf("the policy cannot be read: %w", f)
@@ -25,6 +33,9 @@ func Read(path string, keys Keys) (*Bundle, error) {
 		return nil, fmt.Errorf("policy %s: %w", path, err)
 	}
 	b.Place = placeOf(path)
+	if len(b.Rules)+len(b.Tests) == 0 && b.DataFile.Name == "" {
+		return nil, fmt.Errorf("policy %s: there is neither a rule nor data in it, as when a volume is not mounted; for no policy of one's own, put an empty data.yaml there or unset POLICY_DIR", path)
+	}
 	b.Rules, b.Tests = slices.DeleteFunc(b.Rules, embedded), slices.DeleteFunc(b.Tests, embedded)
 	return b, nil
 }
@@ -45,35 +56,34 @@ func embedded(f File) bool {
 	return err == nil && bytes.Equal(text, f.Text)
 }
 
-func read(path string, keys Keys) (*Bundle, error) {
+func (b *Bundle) read(path string, keys Keys) (*Bundle, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return readDir(path)
+		return b.readDir(path)
 	case Signed(path):
 		return readSigned(path, keys)
 	}
-	return readFile(path, filepath.Base(path))
+	return b.readFile(path, filepath.Base(path))
 }
 
 // readDir reads a directory. Links are followed within it, as those of a mounted
 // ConfigMap, and not out of it.
-func readDir(path string) (*Bundle, error) {
+func (b *Bundle) readDir(path string) (*Bundle, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = root.Close() }()
-	return readFS(root.FS())
+	return b.readFS(root.FS())
 }
 
-func readFile(path, name string) (*Bundle, error) {
+func (b *Bundle) readFile(path, name string) (*Bundle, error) {
 	if !wanted(name) {
 		return nil, fmt.Errorf("neither a .rego file, data.json, data.yaml nor a .tar.gz archive")
 	}
-	b := &Bundle{}
 	if err := b.load(os.DirFS(filepath.Dir(path)), name); err != nil {
 		return nil, err
 	}
@@ -82,17 +92,13 @@ func readFile(path, name string) (*Bundle, error) {
 
 // readFS reads a tree. Rules may lie in directories, data only at the top; what
 // begins with a dot is left alone (a mounted ConfigMap has such directories).
-func readFS(tree fs.FS) (*Bundle, error) {
-	b := &Bundle{}
+func (b *Bundle) readFS(tree fs.FS) (*Bundle, error) {
 	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case name != "." && strings.HasPrefix(d.Name(), "."):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
+			return b.hidden(tree, name, d)
 		case d.IsDir():
 			return nil
 		}
@@ -119,10 +125,51 @@ func (b *Bundle) visit(tree fs.FS, name string, d fs.DirEntry) error {
 	case strings.HasPrefix(name, "schema/"): // what editors check data with, as the embedded policy has it
 	case isData(d.Name()):
 		return &Fault{name, 1, "data lie at the top of the bundle, and this file does not", "move what is in it into data.yaml, below team.<team> if it is for rules"}
-	case slices.Contains([]string{".rego", ".yaml", ".yml", ".json"}, filepath.Ext(base)):
+	case !slices.Contains([]string{".md", ".txt", ""}, filepath.Ext(base)) || looksLikeRules(tree, name):
 		b.Unread = append(b.Unread, name)
 	}
 	return nil
+}
+
+// hidden notes files whose names begin with a dot and that hold rules. Directories of
+// version control, and those of a mounted ConfigMap, which begin with two dots and whose
+// files are linked, are not looked into.
+func (b *Bundle) hidden(tree fs.FS, name string, d fs.DirEntry) error {
+	switch {
+	case d.IsDir() && (d.Name() == ".git" || strings.HasPrefix(d.Name(), "..")):
+		return fs.SkipDir
+	case d.IsDir():
+		err := fs.WalkDir(tree, name, func(inner string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && looksLikeRules(tree, inner) {
+				b.Unread = append(b.Unread, inner)
+			}
+			return err
+		})
+		return errors.Join(err, fs.SkipDir)
+	case d.Type().IsRegular() && looksLikeRules(tree, name):
+		b.Unread = append(b.Unread, name)
+	}
+	return nil
+}
+
+// looksLikeRules reports whether a file is meant to hold rules, whatever it is called.
+func looksLikeRules(tree fs.FS, name string) bool {
+	if strings.Contains(strings.ToLower(filepath.Base(name)), ".rego") {
+		return true
+	}
+	f, err := tree.Open(name)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	text := make([]byte, 4096)
+	n, _ := f.Read(text)
+	for line := range bytes.Lines(text[:n]) {
+		if bytes.HasPrefix(line, []byte("package policy.")) {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *Bundle) load(tree fs.FS, name string) error {

@@ -28,7 +28,7 @@ func algorithms() []string { return []string{"ES256", "EdDSA", "RS256"} }
 // roots are the parts of data that an archive may own. Package gateway is not
 // among them.
 func roots() []string {
-	return []string{"policy", "grants", "tenants", "tiers", "obligations", "masks", "unmasked", "team"}
+	return []string{"policy", "grants", "tenants", "tiers", "obligations", "masks", "version", "zone", "teams", "unmasked", "team"}
 }
 
 // Signed reports whether a path is an archive's, which must be signed.

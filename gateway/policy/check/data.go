@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/open-policy-agent/opa/v1/ast"
+
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
@@ -20,6 +22,7 @@ func Unreadable(f *bundle.Fault) program.Finding {
 
 // unread warns of files that look like rules or data and are neither.
 func unread(team *bundle.Bundle) (found program.Findings) {
+	found = append(found, inTests(team)...)
 	for _, name := range team.Unread {
 		found = append(found, program.Finding{
 			File: team.Title(name), Line: 1, Check: "unread", Msg: "nothing reads this file", Warning: true,
@@ -29,10 +32,39 @@ func unread(team *bundle.Bundle) (found program.Findings) {
 	return found
 }
 
+// inTests refuses rules that are written for the gateway and lie in a file of tests: their
+// tests hold, and nothing enforces them.
+func inTests(team *bundle.Bundle) (found program.Findings) {
+	for _, f := range team.Tests {
+		m, err := program.ParseFile(team.Title(f.Name), f.Text, ast.RegoV1)
+		if err != nil {
+			continue // the tests themselves say so
+		}
+		for _, r := range m.Rules {
+			entry := strings.EqualFold(string(r.Head.Name), "deny") || strings.EqualFold(string(r.Head.Name), "obligation")
+			if entry && r.Head.RuleKind() == ast.MultiValue && isPoint(m.Package.Path) {
+				found = append(found, program.Finding{
+					File: team.Title(f.Name), Line: r.Location.Row, Check: "unread", Msg: "the rule " + string(r.Head.Name) + " lies in a file of tests, so nothing enforces it",
+					Cure: "move it into a file whose name does not end in _test.rego, and leave the tests in this one",
+				})
+			}
+		}
+	}
+	return found
+}
+
+// isPoint reports whether a package is one that the gateway reads, or is named like one.
+func isPoint(p ast.Ref) bool {
+	if len(p) < 4 || !p[1].Equal(ast.StringTerm("policy")) || len(p) == 4 && strings.HasSuffix(strings.Trim(p[3].String(), `"`), "_test") {
+		return false
+	}
+	return p[2].Equal(ast.StringTerm("deny")) || p[2].Equal(ast.StringTerm("obligations"))
+}
+
 // names looks for names in the data that nothing has: a misspelt operation, tier or
 // field compiles, and then grants, limits or hides nothing.
 func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findings {
-	n := &naming{team: team, ops: map[string]string{}, tiers: map[string]bool{"standard": true}}
+	n := &naming{team: team, version: p.Version(), ops: map[string]string{}, tiers: map[string]bool{"standard": true}}
 	for _, o := range ops {
 		n.ops[o.Name] = o.Engine
 	}
@@ -44,13 +76,16 @@ func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findin
 		n.table("tenants."+tenant, object(team.Data, "tenants", tenant))
 	}
 	for name := range object(team.Data, "tiers") {
+		n.tier(name, p.Tiers[name])
 		for o := range object(team.Data, "tiers", name, "cost") {
 			n.operation(o, "", "tiers."+name+".cost")
 		}
 	}
 	for o := range object(team.Data, "obligations") {
 		n.operation(o, "", "obligations")
+		n.duty("obligations."+o, n.ops[o], object(team.Data, "obligations", o))
 	}
+	n.teams(p, team)
 	masks, _ := team.Data["masks"].([]any)
 	for _, m := range masks {
 		n.mask(fmt.Sprint(m))
@@ -64,10 +99,11 @@ func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findin
 }
 
 type naming struct {
-	team  *bundle.Bundle
-	ops   map[string]string // engine by operation
-	tiers map[string]bool
-	found program.Findings
+	team    *bundle.Bundle
+	version int               // of the input that the rules are written for
+	ops     map[string]string // engine by operation
+	tiers   map[string]bool
+	found   program.Findings
 }
 
 // add notes a finding where the name stands.
@@ -89,6 +125,9 @@ func lineOf(text []byte, name string) int {
 func (n *naming) table(at string, table map[string]any) {
 	for _, kind := range []string{"subjects", "roles"} {
 		for who := range object(table, kind) {
+			if kind == "subjects" {
+				n.subject(at, who)
+			}
 			n.holder(at+"."+kind+"."+who, object(table, kind, who))
 		}
 	}
@@ -102,6 +141,7 @@ func (n *naming) holder(at string, holder map[string]any) {
 	for engine := range holder {
 		for name := range object(holder, engine) {
 			n.granted(at, engine, name)
+			n.duty(at+"."+engine+"."+name, engine, object(holder, engine, name))
 			list, _ := object(holder, engine, name)["ops"].([]any)
 			for _, o := range list {
 				n.operation(fmt.Sprint(o), engine, at+"."+engine+"."+name+".ops")
@@ -112,6 +152,10 @@ func (n *naming) holder(at string, holder map[string]any) {
 
 // granted wants what is granted to be the clean path or name that calls have.
 func (n *naming) granted(at, engine, name string) {
+	if program.IsPattern(name) || strings.Contains(name, "{") {
+		n.pattern(at, engine, name)
+		return
+	}
 	p, err := call.ParsePath(name)
 	if err == nil && p.String() == name && !strings.ContainsAny(name, "*?") && (engine == "kv" || !strings.Contains(name, "/")) {
 		return

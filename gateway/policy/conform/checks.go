@@ -158,10 +158,16 @@ func (r *runner) sibling(in raw, out document.Output) {
 		return
 	}
 	if beside := in.with(literal{[]string{"resource", "path"}, out.PathPrefix + "0/x"}); r.allows(r.full, beside) {
-		if again := r.answer(r.full, beside); !strings.HasPrefix(again.PathPrefix, out.PathPrefix+"0") {
+		if again := r.answer(r.full, beside); !within(out.PathPrefix+"0/x", again.PathPrefix) {
 			r.fail("sibling", nil, "a sibling is allowed: "+describe(beside), "compare whole segments, with input.resource.ancestors")
 		}
 	}
+}
+
+// within reports whether a path is a prefix or lies below it, by whole segments: what
+// lies beside one grant may well be below another.
+func within(path, prefix string) bool {
+	return prefix != "" && strings.HasPrefix(path+"/", prefix+"/")
 }
 
 // unindexed says that of so many inputs that rules of teams have a say in, one is

@@ -42,7 +42,7 @@ func input(p document.Principal, o *op.Op, path string) document.Input {
 		Action:    document.Action{Op: o.Name, Engine: o.Engine, Effect: string(o.Effect), Public: o.Public},
 		Resource:  document.Resource{Mount: o.Mount, Path: path},
 		Context: document.Context{
-			Time: document.At(time.Unix(1_700_000_000, 0), nil), SourceIP: "192.0.2.1",
+			Time: document.At(time.Unix(1_700_000_000, 0)), SourceIP: "192.0.2.1",
 		},
 	}
 	if c, err := call.ParsePath(path); err == nil {

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -19,7 +20,9 @@ func (r *runner) fields(in raw) {
 
 // pairs spoils two fields at once.
 func (r *runner) pairs(in raw) {
-	all, allowed := fields(in), r.allows(r.alone, in)
+	// What no rule can read changes nothing, and there are many pairs.
+	all := slices.DeleteFunc(fields(in), func(path []string) bool { return !r.Program.Reads().Any(strings.Join(path, ".")) })
+	allowed := r.allows(r.alone, in)
 	for i, a := range all {
 		for _, b := range all[i+1:] {
 			for _, c := range changes() {
@@ -105,7 +108,8 @@ func decides(in raw, list []spoil) bool {
 				return true
 			}
 		case "resource", "resource.ancestors":
-			if named(in) && s.name != "of another type" {
+			found, _ := at(in, []string{"resource", "matches"}).([]any)
+			if named(in) && len(found) == 0 && s.name != "of another type" {
 				return true
 			}
 		}

@@ -14,6 +14,10 @@ func CheckDuty(field string, value any) error {
 	switch field {
 	case "rule":
 		return nil // says where it comes from
+	case "mode":
+		if value != "dry_run" {
+			return errors.New("the mode is dry_run or there is none")
+		}
 	case "deliver":
 		if value != nil && value != "plain" && value != "masked" && value != "wrapped" {
 			return fmt.Errorf("deliver is %v, and none of plain, masked and wrapped", value)

@@ -141,10 +141,10 @@ type Local struct {
 	Minute  int    `json:"minute"`
 }
 
-// At is the Time of t, in a zone; nil is UTC.
-func At(t time.Time, zone *time.Location) Time {
+// At is the Time of t, whose local time is that of UTC.
+func At(t time.Time) Time {
 	out := clock(t)
-	out.Date, out.Local = t.UTC().Format(time.DateOnly), local(t, zone)
+	out.Date, out.Local = t.UTC().Format(time.DateOnly), local(t, nil)
 	return out
 }
 

@@ -62,7 +62,7 @@ func (t *Time) complete() {
 		return
 	}
 	at := time.Unix(t.UnixS, 0)
-	if all := At(at, nil); t.Date == "" {
+	if all := At(at); t.Date == "" {
 		t.Date, t.MinuteUTC = all.Date, all.MinuteUTC
 	}
 }

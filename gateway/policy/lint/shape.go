@@ -151,11 +151,13 @@ func (l *linter) reason(r *ast.Rule, o ast.Object, id string) {
 	l.named(r, o, id)
 	o.Foreach(func(k, v *ast.Term) {
 		name, _ := k.Value.(ast.String)
-		known := name == "code" || name == "msg" || name == "rule" || name == "audience"
+		known := name == "mode" || name == "code" || name == "msg" || name == "rule" || name == "audience"
 		audience := name != "audience" || v.Equal(ast.StringTerm("agent")) || v.Equal(ast.StringTerm("admin"))
 		switch {
 		case !known:
 			l.add(r.Location, "reason", "the denial has a "+k.String()+" that the gateway does not know", cure)
+		case name == "mode" && !v.Equal(ast.StringTerm("dry_run")):
+			l.add(r.Location, "reason", "the mode is "+v.String()+", which is none", `write "mode": "dry_run" for a rule that is tried, and no mode for one that holds`)
 		case !audience:
 			l.add(r.Location, "reason", "the audience is neither \"agent\" nor \"admin\"", cure)
 		case ast.IsConstant(v.Value) && ast.ValueName(v.Value) != "string":

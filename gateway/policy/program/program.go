@@ -151,7 +151,9 @@ func ParseFile(title string, text []byte, v ast.RegoVersion) (*ast.Module, error
 }
 
 func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) error {
-	p.store = inmem.NewFromObjectWithOpts(p.stored(), inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	if p.store == nil {
+		p.store = inmem.NewFromObjectWithOpts(p.stored(), inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	}
 	schemas, err := inputSchema()
 	if err != nil {
 		return err

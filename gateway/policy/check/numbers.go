@@ -1,0 +1,124 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/document"
+	"portcullis/gateway/policy/program"
+)
+
+// inMilliseconds is a second that nobody means: the year 5138. The present in
+// milliseconds is beyond it.
+const inMilliseconds = 100_000_000_000
+
+// warn notes a finding that does not keep the policy from being used.
+func (n *naming) warn(name, msg, cure string) {
+	n.add(name, msg, cure)
+	n.found[len(n.found)-1].Warning = true
+}
+
+// subject wants a subject to be one that a caller can have.
+func (n *naming) subject(at, who string) {
+	if _, err := call.ParseSubject(who); err != nil {
+		n.add(who, fmt.Sprintf("%s.subjects names %q, which no caller can be called", at, who),
+			"name the subject as /whoami and the log show it: a subject of a token that is no safe name is mapped to one")
+	}
+}
+
+// duty looks at what a grant or an operation is held to.
+func (n *naming) duty(at, engine string, duty map[string]any) {
+	number := func(field string) float64 { f, _ := duty[field].(float64); return f }
+	if _, there := duty["approval"]; there {
+		n.add("approval", at+" asks for an approval, and approvals do not exist yet, so every such call is denied", "leave approval out")
+	}
+	if end := number("expires_s"); end >= inMilliseconds {
+		n.add("expires_s", fmt.Sprintf("%s ends at %.0f, which is in milliseconds", at, end), fmt.Sprintf("write Unix seconds, as %.0f", end/1000))
+	}
+	for _, bounds := range [][2]string{{"min_ttl_s", "max_ttl_s"}, {"min_wrap_ttl_s", "wrap_ttl_s"}} {
+		if low, high := number(bounds[0]), number(bounds[1]); high > 0 && low > high {
+			n.add(bounds[0], fmt.Sprintf("%s: %s is %.0f and %s %.0f, so no call is allowed", at, bounds[0], low, bounds[1], high), "make the largest the larger one")
+		}
+	}
+	if _, there := duty["fields"]; there && engine != "kv" {
+		n.add("fields", at+" allows fields, which secrets of the KV engine alone have", "use deliver or transforms for other engines")
+	}
+}
+
+// tier looks at limits under which an operation can never be called, or always.
+func (n *naming) tier(name string, t op.Tier) {
+	if t.Requests == 0 || t.Burst == 0 {
+		n.warn(name, "tiers."+name+" lets nothing through: requests or burst is 0", "write a larger number, or leave the tier out")
+	}
+	for operation, cost := range t.Costs {
+		switch _, there := n.ops[operation]; {
+		case !there: // which is said of the name
+		case cost == 0:
+			n.add(operation, fmt.Sprintf("tiers.%s.cost makes %s free, so nothing limits it", name, operation), "write 1 or more, or leave it out for 1")
+		case cost > t.Burst && t.Burst > 0:
+			n.add(operation, fmt.Sprintf("tiers.%s.cost of %s is %d, more than the burst %d, so it can never be called", name, operation, cost, t.Burst),
+				"write a burst of at least the cost, or a smaller cost")
+		}
+	}
+}
+
+// pattern looks at the name of a grant that has a wildcard or a template.
+func (n *naming) pattern(at, engine, name string) {
+	say := func(msg, cure string) { n.add(name, fmt.Sprintf("%s.%s grants %q: %s", at, engine, name, msg), cure) }
+	if n.version < document.Version {
+		say("wildcards and templates are of version 2, so no call can have it", "put version: 2 into the data; a path covers everything below it without a star")
+		return
+	}
+	segments := strings.Split(name, "/")
+	if engine != "kv" && (len(segments) > 1 || segments[0] == "*") {
+		say("a key or role is one segment", "write +, which is for any name, or a template")
+		return
+	}
+	for i, s := range segments {
+		switch {
+		case s == "+", s == "*" && i == len(segments)-1:
+			continue
+		case strings.ContainsAny(s, "*?") || strings.Contains(s, "+"):
+			say("a wildcard is a whole segment, + for any one and * at the end for everything below", "give the wildcard a segment of its own")
+			return
+		}
+		for _, t := range program.Templates(s) {
+			s = strings.ReplaceAll(s, "{"+t+"}", "x")
+		}
+		if strings.ContainsAny(s, "{}") {
+			say("the template is not known", "use {principal}, {tenant}, {role} or {claims.<name>}")
+			return
+		}
+		if _, err := call.ParsePath(s); err != nil {
+			say("no call can have it", "write clean segments")
+			return
+		}
+	}
+}
+
+// teams looks at the parts of the teams: a team that has no rules, or a part that is no
+// path or name, rules over nothing.
+func (n *naming) teams(p *program.Program, team *bundle.Bundle) {
+	var known []string
+	for _, m := range p.TeamModules() {
+		known = append(known, strings.Trim(m.Package.Path[3].String(), `"`))
+	}
+	for name := range object(team.Data, "teams") {
+		if !slices.Contains(known, name) {
+			n.warn(name, "teams."+name+" is given a part, and no rules are in policy.deny."+name+" or policy.obligations."+name, "name the team as its package is named")
+		}
+		for engine, list := range object(team.Data, "teams", name, "owns") {
+			all, _ := list.([]any)
+			for _, v := range all {
+				if path, err := call.ParsePath(fmt.Sprint(v)); err != nil || engine != "kv" && strings.Contains(path.String(), "/") {
+					n.add(fmt.Sprint(v), fmt.Sprintf("teams.%s.owns.%s has %q, which no call can have, so the team's rules are not heard about it", name, engine, v),
+						"write whole paths without a slash at their ends, keys and roles by their names")
+				}
+			}
+		}
+	}
+}
