@@ -60,7 +60,11 @@ func (n *naming) tier(name string, t op.Tier) {
 		case cost == 0:
 			n.add(operation, fmt.Sprintf("tiers.%s.cost makes %s free, so nothing limits it", name, operation), "write 1 or more, or leave it out for 1")
 		case cost > t.Burst && t.Burst > 0:
-			n.add(operation, fmt.Sprintf("tiers.%s.cost of %s is %d, more than the burst %d, so it can never be called", name, operation, cost, t.Burst),
+			say := n.warn // the default data name the cost
+			if _, own := object(n.team.Data, "tiers", name, "cost")[operation]; own {
+				say = n.add
+			}
+			say(operation, fmt.Sprintf("tiers.%s.cost of %s is %d, more than the burst %d, so it can never be called", name, operation, cost, t.Burst),
 				"write a burst of at least the cost, or a smaller cost")
 		}
 	}
