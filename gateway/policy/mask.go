@@ -46,11 +46,28 @@ func fieldsAt(data map[string]any, name string) (out []string) {
 	return out
 }
 
+// copies are the fields that repeat another one, or a part of it: who hides the one hides
+// the others.
+func copies() map[string][]string {
+	path := []string{"resource.ancestors", "resource.segments", "resource.relative", "resource.relative_segments", "resource.matches"}
+	return map[string][]string{
+		"principal.id":     {"principal.acting.id", "principal.on_behalf_of.id"},
+		"principal.kind":   {"principal.acting.kind", "principal.on_behalf_of.kind"},
+		"principal.actors": {"principal.acting"}, "principal.on_behalf_of": {"principal.acting", "principal.actors"},
+		"principal.prefix": path, "resource.path": path,
+		"principal.auth.age_s": {"principal.auth.created_s"}, "principal.auth.created_s": {"principal.auth.age_s"},
+		"context.time.unix_s": {"context.time.date", "context.time.local", "context.time.minute_utc"},
+	}
+}
+
 // erase hides what the log must not show, and returns the fields in which something
 // is hidden, sorted.
 func (m masks) erase(in map[string]any, key []byte) (erased []string) {
 	for _, path := range m.fields {
 		erased = append(erased, mask(in, strings.Split(path, "."), hiding{key: key, name: path})...)
+		for _, same := range copies()[path] { // what follows from it says nothing of its own
+			mask(in, strings.Split(same, "."), hiding{key: key, name: same})
+		}
 	}
 	erased = append(erased, mask(in, []string{"args", "values"}, hiding{key: key, name: "args.values", shown: m.shown})...)
 	slices.Sort(erased)
