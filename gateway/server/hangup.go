@@ -30,11 +30,11 @@ func (g *Server) reload(ctx context.Context) {
 		return "in force"
 	}
 	files := errors.Join(g.audit.Reopen(), g.logs.Reopen())
-	policy, transforms := g.policy.Reload(ctx), g.transforms.Reload(ctx)
+	policy, shadow, transforms := g.policy.Reload(ctx), g.policy.ReloadShadow(ctx), g.transforms.Reload(ctx)
 	g.auth.Reload()
 	applied, restart := g.reread()
 	g.logs.Server.Info("SIGHUP: everything that can be read again has been",
-		"files", opened(files), "policy", outcome(policy), "transforms", outcome(transforms), "credentials", outcome(g.auth.Health()),
+		"files", opened(files), "policy", outcome(policy), "policy_shadow", outcome(shadow), "transforms", outcome(transforms), "credentials", outcome(g.auth.Health()),
 		"settings_applied", strings.Join(applied, " "), "settings_that_need_a_restart", strings.Join(restart, " "))
 }
 
