@@ -57,7 +57,7 @@ func commaList(from, to reflect.Type, v any) (any, error) {
 	if to.Kind() != reflect.Slice {
 		return v, nil
 	}
-	if strings.HasPrefix(strings.TrimSpace(s), "[") {
+	if text := strings.TrimSpace(s); strings.HasPrefix(text, `["`) || text == "[]" { // [::1] is an address
 		return jsonList(s)
 	}
 	var out []string
