@@ -152,10 +152,29 @@ func (ex *Exchange) client() op.Client {
 	return c
 }
 
+// trace is where the message belongs: what its own _meta names is the parent, and the
+// HTTP request that carried it a link (OpenTelemetry semantic conventions for MCP).
+func (ex *Exchange) trace() op.Trace {
+	m := &ex.msg.meta
+	t := op.Trace{Parent: m.parent, State: m.state, Method: ex.msg.method, Protocol: ex.version, ID: string(ex.msg.id)}
+	if ex.session != nil {
+		t.Session = ex.session.id
+	}
+	if ex.http == nil {
+		return t
+	}
+	if http := ex.http.Header.Get("Traceparent"); t.Parent == "" {
+		t.Parent, t.State = http, ex.http.Header.Get("Tracestate")
+	} else {
+		t.Link = http
+	}
+	return t
+}
+
 // do sends a call through the pipeline.
 func (ex *Exchange) do(ctx context.Context, r op.Request) (*op.Result, *call.Error) {
 	r.ID, r.Transport, r.Caller = ex.requestID, ex.transport, ex.Caller
-	r.Client = ex.client()
+	r.Client, r.Trace = ex.client(), ex.trace()
 	res, err := ex.server.Do(ctx, &r)
 	if err != nil {
 		e := call.AsError(err)

@@ -39,6 +39,8 @@ type meta struct {
 	wrapTTL      jsontext.Value // portcullis/wrap_ttl
 	reason       jsontext.Value // portcullis/reason
 	client       op.Client      // of clientInfo, without a session
+	parent       string         // traceparent (W3C Trace Context)
+	state        string         // tracestate
 }
 
 var errMeta = errors.New("_meta is not as the protocol has it")
@@ -53,6 +55,7 @@ func readMeta(params object) (m meta, err error) {
 	m.version, m.logLevel = r.optional(metaVersion), r.optional(metaLogLevel)
 	m.deliver, m.wrapTTL = r.value(metaDeliver), r.value(metaWrapTTL)
 	m.reason = r.value(metaReason)
+	m.parent, m.state = optionalText(r.value("traceparent")), optionalText(r.value("tracestate"))
 	m.client = readClient(lenient(r.value(metaClientInfo)))
 	m.progress = r.value(metaProgress)
 	m.declared = r.value(metaCapabilities) != nil
@@ -61,6 +64,13 @@ func readMeta(params object) (m meta, err error) {
 		return m, errMeta
 	}
 	return m, nil
+}
+
+// optionalText is a text, empty for what is none: a trace context that cannot be read is
+// ignored (W3C Trace Context, section 4.3).
+func optionalText(v jsontext.Value) string {
+	s, _ := text(v)
+	return s
 }
 
 // lenient is an object, empty for what is none.
