@@ -131,8 +131,8 @@ func Lines(t testing.TB, file string) []map[string]any {
 }
 
 // VaultRequests returns the paths of the requests that reached Vault, oldest
-// first, from Vault's own audit file. What the gateway does about its own token is
-// not among them.
+// first, from Vault's own audit file. What the gateway does about its own token and to
+// see whether it is ready is not among them.
 func VaultRequests(t testing.TB, v *stack.Vault) []string {
 	t.Helper()
 	var out []string
@@ -155,7 +155,8 @@ func vaultLines(t testing.TB, v *stack.Vault) []map[string]any {
 	return out
 }
 
-// housekeeping reports whether a request is about the gateway's own token.
+// housekeeping reports whether a request is about the gateway's own token, or asks for
+// the mounts that readiness depends on.
 func housekeeping(path string) bool {
-	return strings.HasPrefix(path, "auth/token/") && strings.HasSuffix(path, "-self") || path == "auth/approle/login"
+	return strings.HasPrefix(path, "sys/internal/ui/mounts/") || strings.HasPrefix(path, "auth/token/") && strings.HasSuffix(path, "-self") || path == "auth/approle/login"
 }
