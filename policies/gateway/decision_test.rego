@@ -55,6 +55,16 @@ codes(d) := {r.code | some r in d.reasons}
 
 rules(d) := {r.rule | some r in d.reasons}
 
+test_a_role_is_one_of_its_tenant if {
+	patch := {
+		"principal": {"tenant": "acme", "roles": ["ci"], "prefix": "mcp/b", "id": "b"},
+		"action": {"op": "db.issue_creds", "engine": "db", "effect": "issue"},
+		"resource": {"path": "readonly", "ancestors": ["readonly"]},
+	}
+	not decide(changed(patch)).allow
+	decide(changed(object.union(patch, {"principal": {"tenant": ""}}))).allow
+}
+
 said(entry) := {"t": {"deny": {object.union({"code": "c", "msg": "m", "rule": "t.r"}, entry)}}}
 
 test_a_rule_in_dry_run_is_told_of_and_changes_nothing if {
