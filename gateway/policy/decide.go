@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -119,21 +118,7 @@ func (r *record) measure(b *op.Bound, reads document.Reads) error {
 	if err := json.Unmarshal(raw, &r.values); err != nil {
 		return fmt.Errorf("encode the arguments: %w", err)
 	}
-	r.ownPath()
 	return nil
-}
-
-// ownPath gives the argument path of a secret one meaning, however the call named it:
-// relative to the caller's own prefix where it lies below that, whole elsewhere.
-func (r *record) ownPath() {
-	if _, there := r.values["path"]; !there || r.facts.Op.Engine != "kv" {
-		return
-	}
-	path, prefix := r.facts.Resource.Path.String(), r.facts.Caller.Prefix.String()
-	if r.facts.Resource.Path.Below(prefix) {
-		path = strings.TrimPrefix(strings.TrimPrefix(path, prefix), "/")
-	}
-	r.values["path"] = path
 }
 
 // tried counts the rules in dry run that had something to say, and logs what was
