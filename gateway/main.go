@@ -55,7 +55,7 @@ func main() {
 		kong.Description("The gate in front of Vault, for agents."),
 		kong.Vars{"version": "portcullis " + version},
 		kong.Exit(func(code int) {
-			if code != 0 {
+			if code != 0 || len(os.Args) == 1 { // no command is wrong usage, whatever is printed
 				code = exitUsage
 			}
 			os.Exit(code)

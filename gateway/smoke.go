@@ -72,7 +72,7 @@ func (d driver) rest(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if want := []string{"", value, value, smokeSecret, "", "deleted"}[i]; !strings.Contains(string(body), want) {
+		if want := []string{"", `"version"`, value, smokeSecret, "", "deleted"}[i]; !strings.Contains(string(body), want) {
 			return fmt.Errorf("smoke: %s %s answered without the expected content", x.method, x.path)
 		}
 	}
@@ -82,7 +82,7 @@ func (d driver) rest(ctx context.Context) error {
 func (d driver) mcp(ctx context.Context) error {
 	value := fmt.Sprint(time.Now().UnixNano())
 	tools := []struct{ name, args, want string }{
-		{"kv.write", `{"path":"` + smokeSecret + `","data":{"v":"` + value + `"}}`, value},
+		{"kv.write", `{"path":"` + smokeSecret + `","data":{"v":"` + value + `"}}`, `"version"`},
 		{"kv.read", `{"path":"` + smokeSecret + `"}`, value},
 		{"kv.list", `{}`, smokeSecret},
 		{"kv.delete", `{"path":"` + smokeSecret + `"}`, `"ok"`},

@@ -98,7 +98,7 @@ func suite(ctx context.Context, o options, v *stack.Vault, opts stack.GatewayOpt
 	defer func() { _ = g.Stop() }()
 	g.Honest(ctx, o.rate, o.turn) // warm up
 	fmt.Printf("\n%s, %d calls a second beside %d, %v a line\n", opts.Env[0], o.rate, o.callers, o.turn)
-	fmt.Printf("%-32s %8s %6s %6s %7s %7s %9s %9s %8s\n", "module", "hostile", "502", "403", "honest", "failed", "p99 ms", "max ms", "RSS MiB")
+	fmt.Printf("%-32s %8s %6s %6s %7s %7s %9s %9s %8s\n", "module", "hostile", "502", "503", "honest", "failed", "p99 ms", "max ms", "RSS MiB")
 	line(ctx, o, g, -1)
 	for i, m := range g.Modules {
 		if m.Stage == abuse.Call {
@@ -136,7 +136,7 @@ func line(ctx context.Context, o options, g *hostile.Gateway, i int) {
 	for _, k := range got {
 		total += k
 	}
-	fmt.Printf("%-32.32s %8d %6d %6d %7d %7d %9.1f %9.1f %8d\n", name, total, got[502], got[403], n.Calls, len(n.Failed),
+	fmt.Printf("%-32.32s %8d %6d %6d %7d %7d %9.1f %9.1f %8d\n", name, total, got[502], got[503], n.Calls, len(n.Failed),
 		float64(n.P99.Microseconds())/1000, float64(n.Max.Microseconds())/1000, resident(g.PID())>>20)
 }
 

@@ -14,7 +14,7 @@ var sameCalls = []struct{ tool, args, method, path, body string }{
 	{"kv.write", `{"path":"app","data":{"a":"1"}}`, "PUT", "/secrets/app", `{"data":{"a":"1"}}`},
 	{"kv.read", `{"path":"app"}`, "GET", "/secrets/app", ""},
 	{"kv.read", `{"path":"app","version":1}`, "GET", "/secrets/app?version=1", ""},
-	{"kv.list", `{}`, "GET", "/secrets", ""},
+	{"kv.list", `{"limit":200}`, "GET", "/secrets?limit=200", ""}, // what MCP bounds a list with by itself
 	{"kv.delete", `{"path":"app"}`, "DELETE", "/secrets/app", ""},
 	{"kv.read", `{"path":"app"}`, "GET", "/secrets/app", ""},
 	{"self.whoami", `{}`, "GET", "/whoami", ""},

@@ -65,24 +65,25 @@ func (t target) routed() string {
 // secret's path an escaped slash is a slash, as generated clients send it; elsewhere it
 // is refused, since nothing else has one in its name.
 func (t target) value(pattern string) (string, error) {
-	at, rest := strings.IndexAny(pattern, ":*"), t.segments
+	at, whole := strings.IndexAny(pattern, ":*"), strings.Contains(pattern, "*")
+	single := t.segments // those in which a slash is none of a path
 	if at >= 0 {
 		at = strings.Count(pattern[:at], "/") - 1
-		rest = t.segments[:at]
 	}
-	if slices.ContainsFunc(rest, func(s string) bool { return strings.Contains(s, "/") }) {
+	if whole {
+		single = t.segments[:at]
+	}
+	if slices.ContainsFunc(single, func(s string) bool { return strings.Contains(s, "/") }) {
 		return "", call.Errorf(call.InvalidRequest, "an escaped slash (%%2F) is only taken in the path of a secret")
 	}
-	if at < 0 {
+	switch {
+	case at < 0:
 		return "", nil
+	case !whole:
+		return t.segments[at], nil
 	}
 	value := strings.Join(t.segments[at:], "/")
-	switch {
-	case !strings.Contains(pattern, "*"):
-		if strings.Contains(value, "/") {
-			return "", call.Errorf(call.InvalidRequest, "an escaped slash (%%2F) is only taken in the path of a secret")
-		}
-	case t.slash:
+	if t.slash {
 		value += "/"
 	}
 	return value, nil

@@ -85,6 +85,7 @@ func typeSchemas() map[reflect.Type]*jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", MaxLength: &maxLen, Pattern: pattern}
 	}
 	return map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[call.Path]():         str(call.MaxPath, ""),
 		reflect.TypeFor[call.Ref]():          str(call.MaxRef, refPattern),
 		reflect.TypeFor[call.Folder]():       str(call.MaxRef+1, folderPattern),
 		reflect.TypeFor[call.Name]():         str(call.MaxName, `^\w(([\w.-]+)?\w)?$`),

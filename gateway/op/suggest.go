@@ -25,13 +25,17 @@ func unknown(given string, s *jsonschema.Schema, at string) error {
 	return call.Errorf(call.InvalidRequest, "unknown argument %s: %s", place(at, safe(given)), known)
 }
 
-// safe is a name that may be repeated: one that looks like the name of an argument. A
-// caller's free text is not repeated.
+// maxRepeated is the length of the longest name that is repeated.
+const maxRepeated = 32
+
+// safe is a name that may be repeated: one that looks like the name of an argument,
+// letters and underscores. What may be a value in the place of a name is not repeated.
 func safe(name string) string {
-	if n, err := call.ParseName(name); err == nil {
-		return string(n)
+	other := func(r rune) bool { return r != '_' && (r|0x20 < 'a' || r|0x20 > 'z') }
+	if name == "" || len(name) > maxRepeated || strings.ContainsFunc(name, other) {
+		return "(not a name)"
 	}
-	return "(not a name)"
+	return name
 }
 
 // nearest is the name that is meant by a misspelt one, empty when none is near.

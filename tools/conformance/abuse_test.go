@@ -56,7 +56,7 @@ func TestAbuseEdge(t *testing.T) {
 		{"a host that begins alike", "POST", "/mcp/rpc", []string{"Host", "localhost.evil.example"}, 403},
 		{"a preflight from elsewhere", "OPTIONS", "/mcp", []string{"Origin", "https://evil.example", "Access-Control-Request-Method", "POST"}, 403},
 		{"two slashes", "POST", "//mcp/rpc", nil, 400},
-		{"a slash at the end", "POST", "/mcp/", nil, 404},
+		{"a slash at the end, which means nothing", "POST", "/mcp/", nil, 400}, // no session, like /mcp
 		{"another case", "POST", "/MCP", nil, 404},
 		{"a key in the query", "POST", "/mcp/rpc?api_key=dev-api-key", []string{"X-API-Key", ""}, 401},
 		{"a token in the query", "POST", "/mcp/rpc?access_token=x", []string{"X-API-Key", ""}, 401},

@@ -29,7 +29,7 @@ func (p Policy) remediesOf(prog *program.Program, in document.Input) []remedy {
 		}
 	}
 	out = append(out, times(prog, in)...)
-	c := &changes{in: in, constants: prog.Constants()}
+	c := &changes{in: in, constants: prog.Constants(), first: prog.Version() < document.Version}
 	for _, f := range leavesRead(prog.TeamReads(), in) {
 		out = append(out, c.of(f)...)
 	}
@@ -168,6 +168,29 @@ func leavesBelow(path string, in document.Input) (out []string) {
 type changes struct {
 	in        document.Input
 	constants []any
+	first     bool // the rules see input version 1, where on_behalf_of is who acts
+}
+
+// get is a field as the rules see it; nil for one that is not there.
+func (c *changes) get(in document.Input, name string) any { return member(c.seen(in), name) }
+
+// put changes a field as the rules see it.
+func (c *changes) put(in *document.Input, name string, v any) { change(in, c.seen(*in), name, v) }
+
+// seen is the input as the rules see it.
+func (c *changes) seen(in document.Input) map[string]any {
+	out := decoded(in)
+	p, ok := out["principal"].(map[string]any)
+	if !c.first || !ok {
+		return out
+	}
+	out["v"], p["on_behalf_of"] = 1, nil
+	if actors, _ := p["actors"].([]any); len(actors) > 0 {
+		p["on_behalf_of"] = actors[0]
+	}
+	delete(p, "actors")
+	delete(p, "acting")
+	return out
 }
 
 // of are the changes of a field; none for the fields that have changes of their own,
@@ -181,7 +204,7 @@ func (c *changes) of(field string) []remedy {
 	if document.Within(field, "action") {
 		return nil
 	}
-	now := fieldOf(c.in, field)
+	now := c.get(c.in, field)
 	if list, ok := now.([]any); ok {
 		return c.list(field, list)
 	}
@@ -203,10 +226,10 @@ const another = "other"
 // set is the change of a field to a value.
 func (c *changes) set(field string, v any) remedy {
 	name := "input." + field + " = " + quoted(v)
-	if v == another && fieldOf(c.in, field) != nil {
+	if v == another && c.get(c.in, field) != nil {
 		name = "another input." + field + ", as " + quoted(v)
 	}
-	return remedy{name: name, field: field, whatever: v == another, apply: func(i *document.Input) { setField(i, field, v) }}
+	return remedy{name: name, field: field, whatever: v == another, apply: func(i *document.Input) { c.put(i, field, v) }}
 }
 
 // values are what a field is tried with: its closed set, or something that no rule
@@ -257,13 +280,13 @@ func (c *changes) nulls(r document.Reads) (out []remedy) {
 	seen := map[string]bool{}
 	for _, f := range leavesRead(r, c.in) {
 		for ; strings.Contains(f, "."); f = f[:strings.LastIndexByte(f, '.')] {
-			if seen[f] || document.Within(f, "args") || fieldOf(c.in, f) == nil {
+			if seen[f] || document.Within(f, "args") || c.get(c.in, f) == nil {
 				continue
 			}
 			seen[f] = true
 			without, part := c.in, f
-			if setField(&without, part, nil); fieldOf(without, part) == nil {
-				out = append(out, remedy{name: "input." + part + " = null", field: part, apply: func(i *document.Input) { setField(i, part, nil) }})
+			if c.put(&without, part, nil); c.get(without, part) == nil {
+				out = append(out, remedy{name: "input." + part + " = null", field: part, apply: func(i *document.Input) { c.put(i, part, nil) }})
 			}
 		}
 	}
@@ -327,7 +350,11 @@ func quoted(v any) string {
 
 // fieldOf is a field as JSON has it; nil for one that is not there.
 func fieldOf(in document.Input, field string) any {
-	var v any = decoded(in)
+	return member(decoded(in), field)
+}
+
+func member(all map[string]any, field string) any {
+	var v any = all
 	for part := range strings.SplitSeq(field, ".") {
 		m, _ := v.(map[string]any)
 		v = m[part]
@@ -351,7 +378,11 @@ func decoded(in document.Input) map[string]any {
 // setField changes a field, with the objects around it. A value that the field cannot
 // hold changes nothing.
 func setField(in *document.Input, field string, v any) {
-	all := decoded(*in)
+	change(in, decoded(*in), field, v)
+}
+
+// change makes an input of what it decodes to with a field changed.
+func change(in *document.Input, all map[string]any, field string, v any) {
 	parts := strings.Split(field, ".")
 	m := all
 	for _, part := range parts[:len(parts)-1] {
