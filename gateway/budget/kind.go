@@ -10,7 +10,7 @@ type Kind int
 const (
 	Requests      Kind = iota // requests of known callers that are being answered, streams not counted
 	Anonymous                 // requests that are being answered, of nobody known or not known yet
-	Bytes                     // of request bodies in memory
+	Bytes                     // of request bodies and large answers in memory
 	Calls                     // running calls
 	Sessions                  // MCP sessions
 	Streams                   // open event streams

@@ -111,6 +111,10 @@ func setRetryAfter(h http.Header, e *call.Error) float64 {
 
 // WriteJSON answers with a JSON text.
 func WriteJSON(w http.ResponseWriter, status int, raw []byte) {
+	if err := Room(w, len(raw)); err != nil {
+		WriteError(w, err, "")
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(raw)))

@@ -27,6 +27,9 @@ func (e *Edge) seat(w http.ResponseWriter, r *http.Request, c *call.Caller) erro
 		}
 		return err
 	}
+	if ew, ok := w.(*writer); ok {
+		ew.reserve = reserve
+	}
 	b := newBody(w, r, e.MaxBody, e.BodyTimeout)
 	r.Body = b
 	if r.ContentLength >= 0 {

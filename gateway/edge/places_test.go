@@ -163,8 +163,8 @@ func TestAPlaceIsTakenBeforeTheBody(t *testing.T) {
 	patient(t, b, budget.Requests)
 }
 
-// TestBytesInFlightAreBounded: announced and unannounced bodies of one caller share
-// its bytes, and give them back.
+// TestBytesInFlightAreBounded: announced and unannounced bodies of one caller and its
+// large answers share its bytes, and give them back.
 func TestBytesInFlightAreBounded(t *testing.T) {
 	b := bounded(budget.Bytes, budget.Limit{Caller: 100 << 10, All: 1 << 20})
 	e := newEdge(func(c *edge.Config) { c.Budgets, c.MaxBody = b, 1<<20 })
@@ -189,7 +189,8 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 		want int
 	}{
 		"announced, too much":   {strings.NewReader(large), 429},
-		"announced, fits":       {strings.NewReader(large[:90<<10]), 200},
+		"announced, fits":       {strings.NewReader(large[:60<<10]), 200},
+		"a large answer":        {strings.NewReader(large[:70<<10]), 429}, // which echoes the body
 		"unannounced, too much": {io.MultiReader(strings.NewReader(large[:66<<10]), strings.NewReader(large)), 429},
 		"unannounced, fits":     {io.MultiReader(strings.NewReader(large[:60<<10])), 200},
 	} {

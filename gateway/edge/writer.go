@@ -24,7 +24,8 @@ type writer struct {
 	route   string
 	target  target // the request's path, decoded
 	stream  bool
-	body    bool // something of a body was written
+	body    bool                // something of a body was written
+	reserve func(n int64) error // takes bytes of the caller's share, until the answer has left
 
 	mu     sync.Mutex // guards places
 	places []func()   // what the request holds, given back when it has been answered
@@ -91,6 +92,20 @@ func (w *writer) flush(r *http.Request) {
 }
 
 // hold keeps a place until the request has been answered.
+// freeAnswer is the length in bytes of an answer that counts against nobody's share.
+const freeAnswer = 64 << 10
+
+// Room takes the room of an answer of n bytes from its caller's share of bytes in
+// flight, until the answer has left: who asks for large answers and does not read
+// them gets no more of them. Its error is the refusal that takes the answer's place.
+func Room(w http.ResponseWriter, n int) error {
+	ew, ok := w.(*writer)
+	if !ok || ew.reserve == nil || n <= freeAnswer {
+		return nil
+	}
+	return ew.reserve(2 * int64(n)) // it stands in memory as Vault sent it as well
+}
+
 func hold(w http.ResponseWriter, release func()) {
 	ew, ok := w.(*writer)
 	if !ok {

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
 	"portcullis/gateway/op"
 )
 
@@ -241,11 +242,7 @@ func methodNotAllowed(w http.ResponseWriter, allow string) {
 	w.WriteHeader(http.StatusMethodNotAllowed)
 }
 
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client has gone when this fails
-}
+func writeJSON(w http.ResponseWriter, status int, body []byte) { edge.WriteJSON(w, status, body) }
 
 func (s *Server) writeFault(w http.ResponseWriter, id jsontext.Value, f *Fault) {
 	for k, v := range f.header {
