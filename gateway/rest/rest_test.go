@@ -21,6 +21,15 @@ import (
 // server serves the catalogue; each call that gets through is bound and kept in got.
 func server(t *testing.T, answer error) (url string, got *op.Request) {
 	t.Helper()
+	e, got := handler(t, answer)
+	s := httptest.NewServer(e)
+	t.Cleanup(s.Close)
+	return s.URL, got
+}
+
+// handler is what server serves.
+func handler(t testing.TB, answer error) (e *edge.Edge, got *op.Request) {
+	t.Helper()
 	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +47,7 @@ func server(t *testing.T, answer error) (url string, got *op.Request) {
 		res.Body, res.Status = []byte(`{"ok":true}`), cat.Get(r.Op).Status
 		return res, nil
 	}}
-	e := edge.New(edge.Config{
+	e = edge.New(edge.Config{
 		Authenticate: func(*http.Request) (*call.Caller, error) { return &call.Caller{Subject: "a"}, nil },
 		ClientIP:     func(*http.Request) string { return "" }, MaxBody: 1 << 20, BodyTimeout: time.Minute, Loopback: true,
 		Log: slog.New(slog.DiscardHandler), Server: slog.New(slog.DiscardHandler), Meter: obs.NewMeter(),
@@ -46,9 +55,7 @@ func server(t *testing.T, answer error) (url string, got *op.Request) {
 	if err := api.Mount(e, cat); err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(e)
-	t.Cleanup(s.Close)
-	return s.URL, got
+	return e, got
 }
 
 func send(t *testing.T, method, url, body string) (int, string) {
