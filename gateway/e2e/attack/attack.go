@@ -32,6 +32,9 @@ type Attack struct {
 	// Run attacks until ctx ends. It returns how many requests it made. Its requests
 	// may fail: that is the gateway's good right.
 	Run func(ctx context.Context, t *Target) int
+	// Garbage is what the collector may not have collected yet of an attack that makes
+	// the gateway read megabytes, in bytes beyond the bound of the others.
+	Garbage int
 }
 
 // Target is the gateway that is attacked.
@@ -89,7 +92,7 @@ func All() []Attack { return append(calls(), connections()...) }
 
 // Everything is all of them at once.
 func Everything() Attack {
-	return Attack{"everything at once", func(ctx context.Context, t *Target) int {
+	return Attack{Name: "everything at once", Run: func(ctx context.Context, t *Target) int {
 		all := All()
 		counts := make([]int, len(all))
 		var wg sync.WaitGroup
@@ -98,5 +101,5 @@ func Everything() Attack {
 		}
 		wg.Wait()
 		return sum(counts)
-	}}
+	}, Garbage: 192 << 20}
 }

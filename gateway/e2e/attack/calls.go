@@ -55,14 +55,14 @@ func anchors() []string {
 // calls are attacks by a caller with a valid key and no grant.
 func calls() []Attack {
 	return []Attack{
-		{"arguments full of what scanners look for, denied", func(ctx context.Context, t *Target) int {
+		{Name: "arguments full of what scanners look for, denied", Run: func(ctx context.Context, t *Target) int {
 			all := anchors()
 			return t.flood(ctx, 4, func(i int) request {
 				a := all[i%len(all)]
 				return post("/transit/verify", fmt.Sprintf(`{"key":"signing","input":"YQ==","signature":%q}`, strings.Repeat(a, 100_000/len(a))))
 			})
 		}},
-		{"a megabyte of one character, over REST and MCP", func(ctx context.Context, t *Target) int {
+		{Name: "a megabyte of one character, over REST and MCP", Run: func(ctx context.Context, t *Target) int {
 			return t.flood(ctx, 2, func(i int) request {
 				text := strings.Repeat(string(rune(33+i%90)), 900_000)
 				if i%2 == 0 {
@@ -71,20 +71,20 @@ func calls() []Attack {
 				return post("/transit/encrypt", fmt.Sprintf(`{"key":"mcp","plaintext":%q}`, text))
 			})
 		}},
-		{"names that look like secrets and JSON", func(ctx context.Context, t *Target) int {
+		{Name: "names that look like secrets and JSON", Run: func(ctx context.Context, t *Target) int {
 			names := []string{"-----BEGIN PRIVATE KEY-----", `q"token":{`, "token=hidden", "\"},{\"", "kv.read", "authentication refused", "\u2028", "eyJhbGciOiJIUzI1NiJ9.e30.x"}
 			return t.flood(ctx, 2, func(i int) request {
 				path := "/secrets/" + url.PathEscape(names[i%len(names)])
 				return request{key: hostileKey, method: http.MethodPut, path: path, body: `{"data":{"a":"kv.read","b":"authentication refused"}}`}
 			})
 		}},
-		{"calls that are far over the rate, with large arguments", func(ctx context.Context, t *Target) int {
+		{Name: "calls that are far over the rate, with large arguments", Run: func(ctx context.Context, t *Target) int {
 			plain := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", 60_000)))
 			return t.flood(ctx, 8, func(int) request {
 				return post("/transit/encrypt", fmt.Sprintf(`{"key":"mcp","plaintext":%q}`, plain))
 			})
 		}},
-		{"calls that cannot be read", func(ctx context.Context, t *Target) int {
+		{Name: "calls that cannot be read", Run: func(ctx context.Context, t *Target) int {
 			bodies := []string{"", "{", "[]", `{"data":`, `{"data":{"a":1e999}}`, strings.Repeat("[", 100_000), `{"a":1,"a":2}`, "\xff", `{"` + strings.Repeat("k", 50_000) + `":1}`}
 			return t.flood(ctx, 4, func(i int) request {
 				if i%2 == 0 {
@@ -93,33 +93,33 @@ func calls() []Attack {
 				return post("/mcp/rpc", bodies[i/2%len(bodies)])
 			})
 		}},
-		{"batches of lists over MCP", func(ctx context.Context, t *Target) int {
+		{Name: "batches of lists over MCP", Run: func(ctx context.Context, t *Target) int {
 			batch := "[" + strings.TrimSuffix(strings.Repeat(`{"jsonrpc":"2.0","id":1,"method":"tools/list"},`, 50), ",") + "]"
 			return t.flood(ctx, 4, func(int) request { return post("/mcp/rpc", batch) })
 		}},
-		{"batches of a thousand items", func(ctx context.Context, t *Target) int {
+		{Name: "batches of a thousand items", Run: func(ctx context.Context, t *Target) int {
 			items := "[" + strings.TrimSuffix(strings.Repeat(`{"plaintext":"YQ=="},`, 1000), ",") + "]"
 			return t.flood(ctx, 4, func(int) request { return post("/transit/encrypt", `{"key":"mcp","items":`+items+`}`) })
 		}},
-		{"calls that are hung up on", hangUps},
-		{"sessions and subscriptions to addresses of a megabyte", subscriptions},
-		{"paths at and beyond every length", func(ctx context.Context, t *Target) int {
+		{Name: "calls that are hung up on", Run: hangUps},
+		{Name: "sessions and subscriptions to addresses of a megabyte", Run: subscriptions},
+		{Name: "paths at and beyond every length", Run: func(ctx context.Context, t *Target) int {
 			return t.flood(ctx, 2, func(i int) request {
 				return request{key: hostileKey, method: http.MethodGet, path: "/secrets/" + strings.Repeat("a", 900+i%300)}
 			})
 		}},
-		{"the document of all operations, again and again", func(ctx context.Context, t *Target) int {
+		{Name: "the document of all operations, again and again", Run: func(ctx context.Context, t *Target) int {
 			return t.flood(ctx, 4, func(i int) request {
 				return request{key: []string{"", hostileKey}[i%2], method: http.MethodGet, path: "/openapi.json"}
 			})
 		}},
-		{"wrong keys from the honest caller's address", func(ctx context.Context, t *Target) int {
+		{Name: "wrong keys from the honest caller's address", Run: func(ctx context.Context, t *Target) int {
 			return t.flood(ctx, 4, func(i int) request {
 				time.Sleep(5 * time.Millisecond)
 				return request{key: fmt.Sprintf("no-such-key-%d-%d", i, rand.Uint64()), method: http.MethodGet, path: "/secrets/s"}
 			})
 		}},
-		{"answers of a megabyte that are not read", slowReaders},
+		{Name: "answers of a megabyte that are not read", Run: slowReaders, Garbage: 128 << 20},
 	}
 }
 

@@ -17,30 +17,30 @@ import (
 // connections are attacks with connections, most of them without a credential.
 func connections() []Attack {
 	return []Attack{
-		{"silent connections", func(ctx context.Context, t *Target) int { return t.hold(ctx, 1500, func(int) string { return "" }) }},
-		{"headers that never end", func(ctx context.Context, t *Target) int {
+		{Name: "silent connections", Run: func(ctx context.Context, t *Target) int { return t.hold(ctx, 1500, func(int) string { return "" }) }},
+		{Name: "headers that never end", Run: func(ctx context.Context, t *Target) int {
 			return t.hold(ctx, 500, func(int) string { return "GET /secrets/s HTTP/1.1\r\nHost: x\r\nX-A: " })
 		}},
-		{"bodies that never come, without a credential", func(ctx context.Context, t *Target) int {
+		{Name: "bodies that never come, without a credential", Run: func(ctx context.Context, t *Target) int {
 			return t.hold(ctx, 500, func(int) string { return head(t, "", 1<<20) })
 		}},
-		{"bodies that never end, with a credential", func(ctx context.Context, t *Target) int {
+		{Name: "bodies that never end, with a credential", Run: func(ctx context.Context, t *Target) int {
 			part := strings.Repeat("x", 1<<19)
 			return t.hold(ctx, 250, func(int) string { return head(t, hostileKey, 1<<20) + `{"data":{"a":"` + part })
 		}},
-		{"event streams", func(ctx context.Context, t *Target) int {
+		{Name: "event streams", Run: func(ctx context.Context, t *Target) int {
 			return t.hold(ctx, 1000, func(int) string {
 				return "GET /events HTTP/1.1\r\nHost: " + t.Addr + "\r\nX-API-Key: " + hostileKey + "\r\n\r\n"
 			})
 		}},
-		{"event streams about the honest caller's secrets", func(ctx context.Context, t *Target) int {
+		{Name: "event streams about the honest caller's secrets", Run: func(ctx context.Context, t *Target) int {
 			return t.hold(ctx, 200, func(i int) string {
 				return fmt.Sprintf("GET /events?path=mcp/%s/w%d HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\n\r\n", honestSubject, i%50, t.Addr, hostileKey)
 			})
 		}},
-		{"probes that are reset", resets},
-		{"HTTP/2 streams whose window stays shut", shutWindows},
-		{"HTTP/2 streams that are reset at once", rapidResets},
+		{Name: "probes that are reset", Run: resets},
+		{Name: "HTTP/2 streams whose window stays shut", Run: shutWindows},
+		{Name: "HTTP/2 streams that are reset at once", Run: rapidResets},
 	}
 }
 
