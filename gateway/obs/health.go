@@ -34,7 +34,7 @@ type Part struct {
 // before it takes the last result, and until when that is still one.
 const (
 	probeEvery    = time.Second
-	probeTimeout  = 2 * time.Second
+	probeTimeout  = 8 * time.Second // a Vault that is busy is not away
 	probePatience = 900 * time.Millisecond
 	probeStale    = 10 * time.Second
 )

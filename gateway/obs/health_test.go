@@ -85,6 +85,9 @@ func TestProbesAreAnsweredWhileVaultHangs(t *testing.T) {
 		hang = true
 		time.Sleep(2 * time.Second)
 		for i, want := range []int{200, 200, 503} {
+			if want == 503 {
+				time.Sleep(8 * time.Second)
+			}
 			start := time.Now()
 			if got := readyz(t.Context(), h); got != want {
 				t.Errorf("probe %d: got %d, want %d", i, got, want)
@@ -94,6 +97,6 @@ func TestProbesAreAnsweredWhileVaultHangs(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		time.Sleep(3 * time.Second)
+		time.Sleep(9 * time.Second)
 	})
 }
