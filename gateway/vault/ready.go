@@ -40,13 +40,17 @@ const (
 // errNotReady says why Ready is not ready.
 var errNotReady = errors.New("vault is sealed or not initialized")
 
+// readyTimeout is how long Vault may take to say that it is there. Its answer to one
+// caller's many large reads may take seconds, and then it is busy and not away.
+const readyTimeout = 6 * time.Second
+
 // Ready reports whether Vault is reachable, unsealed, and has what calls need: it
 // accepts the gateway's own token, and the secrets are where the configuration says
 // (sys/health, auth/token/lookup-self, sys/internal/ui/mounts, Vault API). The look is
 // its own: it does not end with whoever asks. The error is for the log; its class and
 // what to do are public through call.AsError.
 func (c *Client) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 	defer cancel()
 	h, err := c.base.Sys().HealthWithContext(ctx)
 	if err != nil {
