@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/jsonschema-go/jsonschema"
 
@@ -46,31 +47,11 @@ func nearest(given string, names []string) string {
 		return ""
 	}
 	for _, n := range names {
-		if d := distance(flat(given), flat(n)); d < least && d < len(n)/2+1 {
+		if d := levenshtein.ComputeDistance(flat(given), flat(n)); d < least && d < len(n)/2+1 {
 			best, least = n, d
 		}
 	}
 	return best
-}
-
-// distance is the number of edits from one text to the other (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			next := last
-			if a[i] != b[j] {
-				next = min(row[j+1], row[j], last) + 1
-			}
-			last, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }
 
 // mistyped says what an argument is and what it should be.
