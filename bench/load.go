@@ -34,6 +34,8 @@ func drive(ctx context.Context, t *target, workers int, d time.Duration) ([]time
 	return all, errors.Join(errs...)
 }
 
+// work makes one request after another until end, and one at least: a target that
+// was never asked has not answered.
 func work(ctx context.Context, t *target, end time.Time) (took []time.Duration, err error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", t.addr)
 	if err != nil {
@@ -45,7 +47,7 @@ func work(ctx context.Context, t *target, end time.Time) (took []time.Duration, 
 		return nil, err
 	}
 	r, body := bufio.NewReader(conn), new(bytes.Buffer)
-	for now := time.Now(); now.Before(end) && ctx.Err() == nil; {
+	for now := time.Now(); len(took) == 0 || now.Before(end) && ctx.Err() == nil; {
 		if err := exchange(conn, r, body, t); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.name, err)
 		}
