@@ -30,6 +30,10 @@ type resource struct {
 
 const mimeJSON = "application/json"
 
+// maxRead is how many names a prefix that is read as a resource shows at once; the
+// member next of the answer is what to pass as after for more.
+const maxRead = 200
+
 // listResources lists what the providers have (resources/list).
 func (ex *Exchange) listResources(ctx context.Context, c cursor) (result, error) {
 	var all []jsontext.Value
@@ -169,7 +173,7 @@ func secretTemplates(ctx context.Context, ex *Exchange) []jsontext.Value {
 		MIMEType    string `json:"mimeType"`
 	}{
 		"kv://" + ex.server.KVMount + "/{+path}", "secret", "Secret",
-		"A secret by its full path; a path that ends in a slash lists what is below it; ?version=N reads an older version.", mimeJSON,
+		"A secret by its full path; a path that ends in a slash lists what is below it, 200 names at a time: ?after=NAME goes on; ?version=N reads an older version.", mimeJSON,
 	})}
 }
 
@@ -227,7 +231,7 @@ func readSecret(ctx context.Context, ex *Exchange, uri string) (*Contents, error
 // its end all at and below it.
 func secretTopic(ctx context.Context, ex *Exchange, uri string) (events.Topic, bool) {
 	r, ok := ex.parseURI(uri)
-	if !ok || r.version != 0 {
+	if !ok || r.version != 0 || r.after != "" {
 		return events.Topic{}, false
 	}
 	t := events.Topic{Mount: ex.server.KVMount, Path: r.path, Below: r.listing}
@@ -241,7 +245,11 @@ func secretTopic(ctx context.Context, ex *Exchange, uri string) (events.Topic, b
 
 func (r ref) request() op.Request {
 	if r.listing {
-		return op.Request{Op: opList, Absolute: true, Args: mustJSON(map[string]string{"prefix": r.path.String()})}
+		return op.Request{Op: opList, Absolute: true, Args: mustJSON(struct {
+			Prefix string `json:"prefix"`
+			Limit  int    `json:"limit"`
+			After  string `json:"after,omitzero"`
+		}{r.path.String(), maxRead, r.after})}
 	}
 	return op.Request{Op: opRead, Absolute: true, Args: mustJSON(struct {
 		Path    string `json:"path"`

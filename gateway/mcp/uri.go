@@ -13,10 +13,11 @@ type ref struct {
 	path    call.Path // full path below the KV mount
 	listing bool      // the URI ends in a slash
 	version int       // 0 for the latest
+	after   string    // of a listing: names behind this one only
 }
 
-// parseURI reads kv://{mount}/{full path}[?version=N], and kv://{subject}/{path}
-// where the first segment is the caller's own subject and the path is relative.
+// parseURI reads kv://{mount}/{full path}[?version=N], kv://{mount}/{prefix}/[?after=NAME],
+// and kv://{subject}/{path} where the first segment is the caller's own subject and the path is relative.
 // The path is unescaped once and must then be clean, so an escaped slash or
 // percent sign is refused.
 func (ex *Exchange) parseURI(uri string) (ref, bool) {
@@ -33,8 +34,7 @@ func (ex *Exchange) parseURI(uri string) (ref, bool) {
 	path, query, hasQuery := strings.Cut(below, "?")
 	r, ok := parsePath(path)
 	if hasQuery && ok {
-		r.version, ok = parseVersion(query)
-		ok = ok && !r.listing
+		ok = r.readQuery(query)
 	}
 	if !mount {
 		r.path = ex.Caller.Prefix.Join(r.path)
@@ -57,6 +57,18 @@ func parsePath(escaped string) (ref, bool) {
 	p, err := call.ParsePath(strings.TrimSuffix(s, "/"))
 	r.path = p
 	return r, err == nil
+}
+
+// readQuery reads the one parameter that each kind of URI has.
+func (r *ref) readQuery(query string) (ok bool) {
+	if !r.listing {
+		r.version, ok = parseVersion(query)
+		return ok
+	}
+	after, ok := strings.CutPrefix(query, "after=")
+	name, err := url.PathUnescape(after)
+	r.after = name
+	return ok && err == nil && name != "" && len(name) <= call.MaxPath
 }
 
 func parseVersion(query string) (int, bool) {
