@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 
@@ -69,6 +70,6 @@ func try(ctx context.Context, cfg config.Config) error {
 	}
 	defer func() { _ = null.Close() }()
 	cfg.LogDir, cfg.DecisionLog, cfg.PolicyBackup = "-", "", ""
-	_, err = server.New(ctx, cfg, server.Options{Stderr: null, Version: version})
+	_, err = server.New(ctx, cfg, server.Options{Stdout: io.Discard, Stderr: null, Version: version})
 	return err
 }

@@ -66,6 +66,9 @@ type Config struct {
 	Unsigned func(error)
 	// Ended hears of refusals that were counted, when their window has ended. Optional.
 	Ended func(Refusals)
+	// Written is offered each line that is in the file, in order and without its newline.
+	// The file waits for it, so it must return at once; it must not keep the line. Optional.
+	Written func(line []byte)
 }
 
 // Open makes a log. The file is opened with the first record; Check tells early

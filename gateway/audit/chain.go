@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"time"
@@ -168,9 +169,23 @@ func (c *chain) took(n int) (whole int) {
 		}
 		c.last, c.whole = w.link, w.link
 		c.grow(w.link)
+		c.offer(whole)
 		whole++
 	}
 	return whole
+}
+
+// offer passes on a line of buf that is in the file.
+func (c *chain) offer(i int) {
+	if c.cfg.Written == nil {
+		return
+	}
+	start := 0
+	if i > 0 {
+		start = c.wrote[i-1].end
+	}
+	line := c.buf[start : c.wrote[i].end-1]
+	c.cfg.Written(bytes.TrimPrefix(line, []byte{'\n'})) // which ends half of a line before
 }
 
 // torn deals with a write that failed behind n bytes, with which the first entries

@@ -26,6 +26,9 @@ func (c *Config) check() []error {
 			c.AuditFile = "audit.jsonl"
 		}
 	}
+	if c.AuditSpoolDir == "" {
+		c.AuditSpoolDir = filepath.Join(filepath.Dir(c.AuditFile), "audit.spool")
+	}
 	p := problems{}
 	c.checkHost(&p)
 	c.checkProcess(&p)
@@ -104,6 +107,9 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.AuditMaxBytes == 0 || c.AuditMaxBytes >= 64<<10, "AUDIT_MAX_BYTES: less than 65536; 0 is for no bound")
 	p.unless(c.AuditMaxAge == 0 || c.AuditMaxAge >= time.Second, "AUDIT_MAX_AGE: less than a second; 0 is for no bound")
 	p.unless(c.AuditKeep >= 0, "AUDIT_KEEP: must not be negative; 0 is for all")
+	p.unless(c.AuditSpoolBytes >= 0, "AUDIT_SPOOL_BYTES: must not be negative; 0 is for no spool")
+	p.unless((c.AuditSinkCert == "") == (c.AuditSinkKey == ""), "AUDIT_SINK_CERT and AUDIT_SINK_KEY: both or neither must be set")
+	p.unless(c.AuditFile != "-" || !slices.Contains(c.AuditSinks, "stdout"), "AUDIT_SINKS: AUDIT_FILE=- writes to standard output already; remove stdout")
 	p.unless(c.MaxBodyBytes >= 1024, "MAX_BODY_BYTES: less than 1024")
 	p.unless(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT: must be positive")
 	p.oneOf("POLICY_KEY_ALGORITHM", c.PolicyKeyAlg, "ES256", "EdDSA", "RS256")

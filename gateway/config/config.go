@@ -15,20 +15,30 @@ import (
 // environment wins over the file; an empty variable counts as unset.
 type Config struct {
 	// Process
-	Host            string        `cfg:"HOST"`                // address to listen on
-	Port            int           `cfg:"PORT"`                // 0 for any free port
-	AdminAddr       string        `cfg:"ADMIN_ADDR"`          // host:port for /metrics, away from callers
-	LogLevel        string        `cfg:"LOG_LEVEL"`           // debug, info, warn or error
-	LogDir          string        `cfg:"LOG_DIR"`             // directory of the log files, "-" for the terminal only
-	AuditFile       string        `cfg:"AUDIT_FILE"`          // default: audit.jsonl in LOG_DIR; "-" for standard output
-	AuditSync       string        `cfg:"AUDIT_SYNC"`          // off, or group: every record is fsynced, together with its neighbours
-	AuditMaxBytes   int64         `cfg:"AUDIT_MAX_BYTES"`     // a file of evidence with as many bytes is full: it is renamed to audit-<number of its first line>.jsonl; 0 for no bound
-	AuditMaxAge     time.Duration `cfg:"AUDIT_MAX_AGE"`       // so is one whose first line is as old; 0 for no bound
-	AuditKeep       int           `cfg:"AUDIT_KEEP"`          // how many full files stay, 0 for all
-	AuditSignKey    string        `cfg:"AUDIT_SIGN_KEY_FILE"` // ed25519 key (PKCS 8 in PEM) that signs checkpoints; default: audit.key beside the file, made when it is not there
-	AuditCompress   bool          `cfg:"AUDIT_COMPRESS"`      // full files are compressed (gzip)
-	ShutdownTimeout time.Duration `cfg:"SHUTDOWN_TIMEOUT"`    // how long running calls may finish at shutdown
-	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`      // of a request
+	Host          string        `cfg:"HOST"`                // address to listen on
+	Port          int           `cfg:"PORT"`                // 0 for any free port
+	AdminAddr     string        `cfg:"ADMIN_ADDR"`          // host:port for /metrics, away from callers
+	LogLevel      string        `cfg:"LOG_LEVEL"`           // debug, info, warn or error
+	LogDir        string        `cfg:"LOG_DIR"`             // directory of the log files, "-" for the terminal only
+	AuditFile     string        `cfg:"AUDIT_FILE"`          // default: audit.jsonl in LOG_DIR; "-" for standard output
+	AuditSync     string        `cfg:"AUDIT_SYNC"`          // off, or group: every record is fsynced, together with its neighbours
+	AuditMaxBytes int64         `cfg:"AUDIT_MAX_BYTES"`     // a file of evidence with as many bytes is full: it is renamed to audit-<number of its first line>.jsonl; 0 for no bound
+	AuditMaxAge   time.Duration `cfg:"AUDIT_MAX_AGE"`       // so is one whose first line is as old; 0 for no bound
+	AuditKeep     int           `cfg:"AUDIT_KEEP"`          // how many full files stay, 0 for all
+	AuditSignKey  string        `cfg:"AUDIT_SIGN_KEY_FILE"` // ed25519 key (PKCS 8 in PEM) that signs checkpoints; default: audit.key beside the file, made when it is not there
+	AuditCompress bool          `cfg:"AUDIT_COMPRESS"`      // full files are compressed (gzip)
+	// Where each line of evidence is copied to beside the file: syslog+tcp://HOST:PORT,
+	// syslog+tls://HOST:PORT, https://HOST/PATH, stdout; a path can be a credential
+	AuditSinks      []string      `cfg:"AUDIT_SINKS"`
+	AuditSinkCA     string        `cfg:"AUDIT_SINK_CA"`         // PEM of the receivers' authority; empty for those of the system
+	AuditSinkCert   string        `cfg:"AUDIT_SINK_CERT"`       // PEM of the gateway's certificate for them
+	AuditSinkKey    string        `cfg:"AUDIT_SINK_KEY"`        // and its private key
+	AuditSinkToken  string        `cfg:"AUDIT_SINK_TOKEN_FILE"` // file with the bearer token of the https sink, read at every request
+	AuditSinkHMAC   string        `cfg:"AUDIT_SINK_HMAC_FILE"`  // file with the key that signs its requests, as Standard Webhooks do
+	AuditSpoolDir   string        `cfg:"AUDIT_SPOOL_DIR"`       // where lines wait for a sink that is down; default: audit.spool beside the file
+	AuditSpoolBytes int64         `cfg:"AUDIT_SPOOL_BYTES"`     // of each sink; lines over that are lost to the sink, and counted
+	ShutdownTimeout time.Duration `cfg:"SHUTDOWN_TIMEOUT"`      // how long running calls may finish at shutdown
+	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`        // of a request
 
 	// Vault
 	VaultAddr      string `cfg:"VAULT_ADDR"`
@@ -206,7 +216,7 @@ const defaultIssuer = "mcp-auth"
 // Default returns the values of everything that is not set.
 func Default() Config {
 	return Config{
-		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", AuditSync: "off", AuditMaxBytes: 256 << 20,
+		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", AuditSync: "off", AuditMaxBytes: 256 << 20, AuditSpoolBytes: 256 << 20,
 		ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", DefaultPrefix: "mcp",

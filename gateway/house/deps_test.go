@@ -23,6 +23,7 @@ var allowed = map[string]string{
 	"limit":     "op budget call",
 	"transform": "op budget call wasm",
 	"audit":     "op budget call",
+	"sink":      "", // takes lines, whatever is in them
 	"events":    "op budget call",
 	"openapi":   "op call",
 	"obs":       "op call",

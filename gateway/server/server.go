@@ -25,6 +25,7 @@ import (
 	"portcullis/gateway/ops"
 	"portcullis/gateway/pipeline"
 	"portcullis/gateway/policy"
+	"portcullis/gateway/sink"
 	"portcullis/gateway/sse"
 	"portcullis/gateway/transform"
 	"portcullis/gateway/transform/native"
@@ -62,6 +63,7 @@ type Server struct {
 	tracer     *obs.Tracer // nil without a collector
 	health     *obs.Health
 	audit      *audit.Log
+	sinks      *sink.Sinks // where evidence is copied to
 	vault      *vault.Client
 	ops        *op.Catalogue
 	auth       *auth.Chain
@@ -89,6 +91,8 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: &g.level, Stderr: o.Stderr, Redact: g.floor.Append, Filter: g.filterLog}); err != nil {
 		return nil, err
 	}
+	var problems [6]error
+	g.sinks, problems[5] = sink.New(g.sinkConfig())
 	g.audit = audit.Open(g.auditConfig())
 	m := Mounts(c)
 	m.Explain = g.explain
@@ -98,7 +102,6 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	if g.results, err = resultsOf(g.ops); err != nil {
 		return nil, err
 	}
-	var problems [5]error
 	g.tracer, problems[4] = obs.NewTracer(ctx, traceConfig(c, o.Version), g.logs.Server)
 	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Known: Known(g.ops), Floor: g.floor, Log: g.logs.Server})
 	pc := PolicyConfig(c, g.ops, g.logs.Server)
@@ -115,6 +118,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.watchVault()
 	g.meter.Build(o.Version)
 	g.budgets.Gauges(g.meter.Gauge)
+	g.sinks.Gauges(g.meter.Gauge)
 	g.boundConnections()
 	g.shortage = newShortage(c.AuditFile, c.AuditMinFree)
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets})
@@ -164,6 +168,7 @@ func (g *Server) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, part := range []func(context.Context){
 		g.audit.Run,
+		g.sinks.Run,
 		g.auth.Run,
 		g.vault.Run,
 		g.endRevoked,
@@ -196,7 +201,9 @@ func (g *Server) Close(ctx context.Context) error {
 	if err := g.tracer.Close(ctx); err != nil {
 		g.logs.Server.Warn("the last traces could not be sent", "cause", err)
 	}
-	err := errors.Join(g.policy.Close(), g.audit.Close(), g.logs.Close())
+	err := errors.Join(g.policy.Close(), g.audit.Close())
+	g.closeSinks(ctx)
+	err = errors.Join(err, g.logs.Close())
 	g.transforms.Close()
 	return err
 }
