@@ -3,13 +3,19 @@ package mcp
 import (
 	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // nearest is the name that a mistaken one was meant for, empty when none is close. What
-// the words mean is looked at first, then how the names are written.
+// the words mean is looked at first, then one or two wrong letters, then how much of the
+// spelling is shared.
 func nearest(name string, names []string) string {
 	name = strings.ToLower(name[:min(len(name), 64)])
 	if best := closest(names, 0.5, func(n string) float64 { return alike(words(name), words(n)) }); best != "" {
+		return best
+	}
+	if best := closest(names, -2.5, func(n string) float64 { return -float64(levenshtein.ComputeDistance(letters(name), letters(n))) }); best != "" {
 		return best
 	}
 	return closest(names, 0.5, func(n string) float64 { return alike(pairs(name), pairs(n)) })
@@ -63,16 +69,21 @@ func words(name string) (out []string) {
 	return out
 }
 
+// letters is a name without what separates its words.
+func letters(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(name))
+}
+
 // pairs are the neighbouring letters and digits of a name.
 func pairs(name string) (out []string) {
-	var plain []rune
-	for _, r := range strings.ToLower(name) {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			plain = append(plain, r)
-		}
-	}
-	for i := 1; i < len(plain); i++ {
-		out = append(out, string(plain[i-1:i+1]))
+	name = letters(name)
+	for i := 1; i < len(name); i++ {
+		out = append(out, name[i-1:i+1])
 	}
 	return out
 }

@@ -13,7 +13,7 @@ func TestNearestTool(t *testing.T) {
 	s := mcp.New(newWorld(t).Config)
 	for name, want := range map[string]string{
 		"kv_get": "kv_read", "get_secret": "kv_read", "read_secret": "kv_read", "kv-put": "kv_write", "list_secrets": "kv_list", "KV.Read": "kv_read",
-		"kv_reed": "kv_read", "transit_encode": "transit_encrypt", "encrypt": "transit_encrypt", "ssh_sig": "ssh_sign", "who_am_i": "self_whoami",
+		"kv_reed": "kv_read", "kv_raed": "kv_read", "kv.wirte": "kv_write", "kv_": "", "transit_encode": "transit_encrypt", "encrypt": "transit_encrypt", "ssh_sig": "ssh_sign", "who_am_i": "self_whoami",
 		"remove_secret": "kv_delete", "bash": "", "": "", strings.Repeat("x", 100_000): "",
 	} {
 		got := post(t, s.ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`).Body.String()
