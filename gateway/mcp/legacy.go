@@ -99,7 +99,7 @@ func (ex *Exchange) initialize(_ context.Context, h hello) (result, error) {
 		Capabilities    jsontext.Value `json:"capabilities"`
 		ServerInfo      jsontext.Value `json:"serverInfo"`
 		Instructions    string         `json:"instructions"`
-	}{version, ex.serverCapabilities(), ex.server.info, instructions})}, nil
+	}{version, ex.serverCapabilities(), ex.server.info, ex.instructions()})}, nil
 }
 
 // serverCapabilities are what this exchange's era and endpoint can do, and no more.

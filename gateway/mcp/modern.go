@@ -156,8 +156,14 @@ func (ex *Exchange) discover(context.Context, none) (result, error) {
 		SupportedVersions []string       `json:"supportedVersions"`
 		Capabilities      jsontext.Value `json:"capabilities"`
 		Instructions      string         `json:"instructions"`
-	}{supportedVersions(), ex.serverCapabilities(), instructions})}, nil
+	}{supportedVersions(), ex.serverCapabilities(), ex.instructions()})}, nil
 }
 
-const instructions = "Portcullis gives access to HashiCorp Vault within a policy. " +
-	"Paths of kv tools are below your own prefix. A refusal carries a code and, when waiting helps, retry_after_s."
+// instructions are what a model should know before its first call: where its secrets
+// are, and the habits that save it a refusal.
+func (ex *Exchange) instructions() string {
+	return "Portcullis gives access to HashiCorp Vault within a policy. " +
+		"Paths of kv tools are relative to your own prefix, " + ex.Caller.Prefix.String() + ": app/db, not " + ex.Caller.Prefix.String() + "/app/db. " +
+		"kv://" + ex.server.KVMount + "/FULL/PATH names a secret elsewhere. Look with kv_list before you read, and read several secrets with one kv_read_many. " +
+		"A refusal says why and what to do next; retry_after_s says when waiting helps, and self_explain tells more about a decision_id."
+}

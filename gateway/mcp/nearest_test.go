@@ -22,3 +22,19 @@ func TestNearestTool(t *testing.T) {
 		}
 	}
 }
+
+// TestInstructions: what a model is told first names where its secrets are, in both eras.
+func TestInstructions(t *testing.T) {
+	s := mcp.New(newWorld(t).Config)
+	for _, body := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"x","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`,
+	} {
+		got := post(t, s.ServeRPC, agent(t), body).Body.String()
+		for _, want := range []string{"your own prefix, mcp/agent:", "kv://secret/FULL/PATH", "kv_read_many"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%.60s: got %.600s, want %s", body, got, want)
+			}
+		}
+	}
+}
