@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
 
@@ -64,6 +65,11 @@ type Config struct {
 	SignKey string
 	// Unsigned hears why a checkpoint could not be signed. Optional.
 	Unsigned func(error)
+	// Spend takes the bytes of a caller's record from its share of a second. Its error
+	// refuses the call; a refusal that does not fit is counted instead of written. What
+	// is done has its outcome written in any case, for which the intent has paid.
+	// Optional.
+	Spend func(c *call.Caller, bytes int) error
 	// Ended hears of refusals that were counted, when their window has ended. Optional.
 	Ended func(Refusals)
 	// Written is offered each line that is in the file, in order and without its newline.
@@ -131,7 +137,8 @@ func (l *Log) Run(ctx context.Context) {
 	}
 }
 
-// Intent records what is about to be done.
+// Intent records what is about to be done. Its error is that of Config.Spend as it is
+// when the caller's evidence is too much.
 func (l *Log) Intent(r *op.Record) error { return l.record("intent", r) }
 
 // Refusal records a call that is denied, limited or cannot be decided, and one whose
@@ -147,6 +154,10 @@ func (l *Log) Refusal(r *op.Record) error {
 	if err != nil {
 		l.callers.unshow(s, r.Code())
 	}
+	if errors.Is(err, errSpent) {
+		l.callers.count(s, refusal{code: r.Code(), op: opOf(r)}, time.Now())
+		return nil
+	}
 	return err
 }
 
@@ -161,11 +172,11 @@ func (l *Log) Unauthenticated(addr, code, rule string) (first bool) {
 func (l *Log) Outcome(r *op.Record) error { return l.record("outcome", r) }
 
 func (l *Log) record(kind string, r *op.Record) error {
-	return l.put(func(b []byte) ([]byte, error) { return l.appendRecord(b, kind, r) })
+	return l.put(r.Request.Caller, kind, func(b []byte) ([]byte, error) { return l.appendRecord(b, kind, r) })
 }
 
-// put encodes a record and appends it.
-func (l *Log) put(encode func([]byte) ([]byte, error)) error {
+// put encodes a record and appends it, within the caller's share where there is one.
+func (l *Log) put(who *call.Caller, kind string, encode func([]byte) ([]byte, error)) error {
 	e, ok := l.spare.Get().(*entry)
 	if !ok {
 		e = &entry{}
@@ -174,11 +185,32 @@ func (l *Log) put(encode func([]byte) ([]byte, error)) error {
 	var err error
 	if e.body, err = encode(e.body[:0]); err == nil {
 		e.body = l.filtered(e)
+		if err := l.spend(who, kind, len(e.body)); err != nil {
+			return err
+		}
 		err = l.append(e)
 	}
 	if err != nil {
 		failures.Inc()
 		return fmt.Errorf("write audit record: %w", err)
+	}
+	return nil
+}
+
+// errSpent says that a caller's evidence is too much.
+var errSpent = errors.New("the caller's share of evidence is used up")
+
+// spend takes what a record and what follows it are going to be: an outcome is about as
+// long as its intent.
+func (l *Log) spend(who *call.Caller, kind string, n int) error {
+	if l.cfg.Spend == nil || who == nil || kind == "outcome" {
+		return nil
+	}
+	if kind == "intent" {
+		n *= 2
+	}
+	if err := l.cfg.Spend(who, n); err != nil {
+		return errors.Join(err, errSpent)
 	}
 	return nil
 }

@@ -134,3 +134,42 @@ func TestManyAddressesShareACount(t *testing.T) {
 		t.Errorf("got %d lines and a sum of %d", len(all), sum)
 	}
 }
+
+// TestACallersEvidenceIsBounded: over its share its calls are refused, refusals are
+// counted, and what was begun has its outcome.
+func TestACallersEvidenceIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	room := 5000
+	l := audit.Open(audit.Config{Path: path, Spend: func(_ *call.Caller, n int) error {
+		if n > room {
+			return call.Errorf(call.RateLimited, "too many bytes of evidence")
+		}
+		room -= n
+		return nil
+	}})
+	r := refused(t, "noisy", call.RateLimited)
+	begun := 0
+	for range 100 {
+		err := l.Intent(r)
+		if err == nil {
+			begun++
+			err = l.Outcome(r)
+		}
+		if err != nil && (!call.Is(err, call.RateLimited) || l.Refusal(r) != nil) {
+			t.Fatal(err)
+		}
+	}
+	if err := firstOf(l.Outcome(r), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, counted := map[any]int{}, 0
+	for _, m := range lines(t, path) {
+		got[m["type"]]++
+		if n, ok := m["count"].(float64); ok {
+			counted += int(n)
+		}
+	}
+	if begun == 0 || got["intent"] != begun || got["outcome"] != begun+1 || got["refusal"]+counted != 100-begun || counted == 0 {
+		t.Errorf("%d of 100 begun: got %v and %d counted", begun, got, counted)
+	}
+}

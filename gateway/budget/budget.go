@@ -9,6 +9,7 @@
 //	defer release()
 //
 // What is used by the second instead (bytes of evidence and of logs) is spent, see Spend.
+// What is counted elsewhere (leases, which Vault holds) is claimed, see Claim.
 package budget
 
 import (
@@ -81,14 +82,47 @@ func (b *Budgets) ReserveWithin(w Who, k Kind, n, most int64) (release func(), e
 	if b == nil || n <= 0 {
 		return func() {}, nil
 	}
-	if err := b.take(w, k, n, most); err != nil {
+	if err := b.refused(k, b.pools[k].take(w, n, most)); err != nil {
 		return nil, err
 	}
-	return sync.OnceFunc(func() { b.give(w, k, n) }), nil
+	return sync.OnceFunc(func() { b.Give(w, k, n) }), nil
 }
 
-func (b *Budgets) take(w Who, k Kind, n, most int64) error {
-	scope := b.pools[k].take(w, n, most)
+// Take is Reserve for something small of which there are many, as the entries of a
+// cache: who took must give back with Give what was taken, once.
+func (b *Budgets) Take(w Who, k Kind, n int64) error {
+	if b == nil {
+		return nil
+	}
+	return b.refused(k, b.pools[k].take(w, n, 0))
+}
+
+// Give gives back what was taken.
+func (b *Budgets) Give(w Who, k Kind, n int64) {
+	if b != nil {
+		b.pools[k].give(w, n)
+	}
+}
+
+// Claim says that a caller holds n of a kind that is counted elsewhere, this one
+// included that is asked for. The error is that of Reserve, when n is more than before
+// and more than may be, and then nothing has changed.
+func (b *Budgets) Claim(w Who, k Kind, n int64) error {
+	if b == nil {
+		return nil
+	}
+	return b.refused(k, b.pools[k].set(w, n, true))
+}
+
+// Count is Claim for what is there anyway: it refuses nothing.
+func (b *Budgets) Count(w Who, k Kind, n int64) {
+	if b != nil {
+		b.pools[k].set(w, n, false)
+	}
+}
+
+// refused counts a refusal for want of a share, and says so.
+func (b *Budgets) refused(k Kind, scope Scope) error {
 	if scope == "" {
 		return nil
 	}
@@ -99,12 +133,14 @@ func (b *Budgets) take(w Who, k Kind, n, most int64) error {
 	return exhausted(k, scope)
 }
 
-func (b *Budgets) give(w Who, k Kind, n int64) { b.pools[k].give(w, n) }
-
-// Used is how much of a kind everybody holds.
+// Used is how much of a kind everybody holds; of one that is spent, how much of a
+// second's share is used and has not come back.
 func (b *Budgets) Used(k Kind) int64 {
 	if b == nil {
 		return 0
+	}
+	if k.spent() {
+		return b.flows[k].used(b.now())
 	}
 	return b.pools[k].total()
 }
@@ -121,10 +157,14 @@ const (
 
 func exhausted(k Kind, s Scope) error {
 	e := &call.Error{Code: call.RateLimited, RetryAfter: time.Second}
-	switch s {
-	case Everybody:
+	switch {
+	case k.spent() && s == Everybody:
+		e.Code, e.Msg = call.Overloaded, "the gateway writes as many "+k.noun()+" a second as it may; try again later"
+	case k.spent():
+		e.Msg = "too many " + k.noun() + " a second for what is asked; ask less often, or with smaller arguments"
+	case s == Everybody:
 		e.Code, e.Msg = call.Overloaded, "the gateway holds as many "+k.noun()+" as it can; try again later"
-	case Address:
+	case s == Address:
 		e.Msg = "too many " + k.noun() + " from this address at once; let some end, then try again"
 	default:
 		e.Msg = "too many " + k.noun() + " of this caller at once; let some end, then try again"
@@ -182,6 +222,25 @@ func (p *pool) give(w Who, n int64) {
 			delete(p.used, part)
 		}
 	}
+}
+
+// set makes what a caller holds n, or says whose share that would be more than.
+func (p *pool) set(w Who, n int64, bounded bool) Scope {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one := Who{Caller: w.Caller}
+	more := n - p.used[one]
+	switch {
+	case bounded && more > 0 && over(n, p.limit.Caller):
+		return Caller
+	case bounded && more > 0 && over(p.all+more, p.limit.All):
+		return Everybody
+	}
+	p.all += more
+	if p.used[one] = n; n <= 0 {
+		delete(p.used, one)
+	}
+	return ""
 }
 
 func (p *pool) total() int64 {

@@ -124,6 +124,9 @@ func TestWhatIsSpentComesBackByTheSecond(t *testing.T) {
 		if err := b.Spend(caller("b"), budget.Evidence, 1); !call.Is(err, call.Overloaded) {
 			t.Errorf("over everybody's: got %v", err)
 		}
+		if got := b.Used(budget.Evidence); got != 1500 {
+			t.Errorf("used: got %d, want 1500", got)
+		}
 		if got := b.Describe(); !strings.Contains(got, "evidence") {
 			t.Errorf("health says %q", got)
 		}
@@ -135,6 +138,32 @@ func TestWhatIsSpentComesBackByTheSecond(t *testing.T) {
 			t.Errorf("larger than the bucket, which is full: %v", err)
 		}
 	})
+}
+
+// TestWhatIsCountedElsewhereIsBoundedHere: leases are in Vault and outlive the
+// process, so they are said, not reserved.
+func TestWhatIsCountedElsewhereIsBoundedHere(t *testing.T) {
+	b := small(budget.Leases, budget.Limit{All: 5})
+	b.Count(caller("a"), budget.Leases, 4) // found at the start
+	if err := b.Claim(caller("b"), budget.Leases, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Claim(caller("b"), budget.Leases, 2); !call.Is(err, call.Overloaded) {
+		t.Errorf("one more than everybody may: got %v", err)
+	}
+	b.Count(caller("c"), budget.Leases, 3) // of another replica
+	if got := b.Used(budget.Leases); got != 8 {
+		t.Errorf("used: got %d, want 8", got)
+	}
+	if err := b.Claim(caller("a"), budget.Leases, 3); err != nil {
+		t.Errorf("fewer than before: %v", err)
+	}
+	for _, s := range []string{"a", "b", "c"} {
+		b.Count(caller(s), budget.Leases, 0)
+	}
+	if got := b.Used(budget.Leases); got != 0 {
+		t.Errorf("used at the end: got %d", got)
+	}
 }
 
 func TestTable(t *testing.T) {
@@ -163,7 +192,7 @@ func TestEveryKindHasANameAndADefault(t *testing.T) {
 			t.Errorf("kind %d: name %q", k, k)
 		}
 		seen[k.String()] = true
-		if l := budget.Defaults()[k]; k != budget.Leases && l.All == 0 {
+		if l := budget.Defaults()[k]; l.All == 0 {
 			t.Errorf("%s has no default for everybody", k)
 		}
 	}
@@ -195,12 +224,14 @@ func TestREADMEShowsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	show := func(n int64) string {
+	show := func(k budget.Kind, n int64) string {
 		switch {
 		case n == 0:
 			return ""
 		case n%(1<<20) == 0:
 			return fmt.Sprintf("%d MiB", n>>20)
+		case k == budget.Logs:
+			return fmt.Sprintf("%d KiB", n>>10)
 		case n >= 1000:
 			return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 		}
@@ -211,8 +242,8 @@ func TestREADMEShowsTheDefaults(t *testing.T) {
 		_, row, _ := strings.Cut(string(text), "\n| `"+k.String()+"` |")
 		cells := strings.Split(row, "|")
 		for i, n := range []int64{l.Caller, l.Address, l.All} {
-			if got := strings.TrimSpace(cells[min(i, len(cells)-1)]); got != show(n) {
-				t.Errorf("%s, number %d: README says %q, the code %q", k, i+1, got, show(n))
+			if got := strings.TrimSpace(cells[min(i, len(cells)-1)]); got != show(k, n) {
+				t.Errorf("%s, number %d: README says %q, the code %q", k, i+1, got, show(k, n))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package budget
 
 import (
 	"maps"
+	"math"
 	"sync"
 	"time"
 )
@@ -30,15 +31,14 @@ func (b *Budgets) Spend(w Who, k Kind, n int64) error {
 		return nil
 	}
 	now := b.now()
-	scope := b.flows[k].spend(w, n, now)
-	if scope == "" {
-		return nil
-	}
-	count(k, scope)
-	if scope == Everybody {
-		b.pools[k].exhaust(now)
-	}
-	return exhausted(k, scope)
+	return b.refused(k, b.flows[k].spend(w, n, now))
+}
+
+// used is how much of everybody's bucket has not come back.
+func (f *flow) used(now time.Time) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return int64(math.Round(max(f.all.Sub(now), 0).Seconds() * float64(f.limit.All)))
 }
 
 func (f *flow) spend(w Who, n int64, now time.Time) Scope {

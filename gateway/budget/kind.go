@@ -17,8 +17,8 @@ const (
 	Topics                    // topics of open streams
 	Subscriptions             // subscriptions of sessions
 	Kept                      // bytes that a feature keeps for a caller between requests: URIs, capabilities, cursors, tickets
-	Leases                    // leases in Vault
-	Cache                     // entries of caches
+	Leases                    // leases in Vault of which the gateway knows (Claim)
+	Cache                     // answers of Vault, decisions and lists that are kept to be given again
 	Evidence                  // bytes of evidence a second
 	Logs                      // bytes of logs a second
 
@@ -38,7 +38,7 @@ func (k Kind) noun() string {
 	case Requests, Anonymous:
 		return "requests"
 	case Bytes:
-		return "bytes of request bodies"
+		return "bytes of request bodies and answers"
 	case Calls:
 		return "running calls"
 	case Kept:
@@ -46,9 +46,9 @@ func (k Kind) noun() string {
 	case Cache:
 		return "cache entries"
 	case Evidence:
-		return "bytes of evidence a second"
+		return "bytes of evidence"
 	case Logs:
-		return "bytes of logs a second"
+		return "bytes of logs"
 	}
 	return k.String()
 }

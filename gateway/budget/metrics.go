@@ -17,9 +17,6 @@ func count(k Kind, s Scope) {
 // Gauges registers what is used and what may be, by kind.
 func (b *Budgets) Gauges(register func(name string, f func() float64)) {
 	for k := range kinds {
-		if k.spent() {
-			continue
-		}
 		register(fmt.Sprintf("portcullis_budget_used{budget=%q}", k), func() float64 { return float64(b.Used(k)) })
 		register(fmt.Sprintf("portcullis_budget_limit{budget=%q}", k), func() float64 { return float64(b.Limit(k).All) })
 	}

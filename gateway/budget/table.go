@@ -29,10 +29,10 @@ func Defaults() Table {
 		Topics:        {1024, 0, 65_536},
 		Subscriptions: {1024, 0, 65_536},
 		Kept:          {mib, 0, 128 * mib},
-		Leases:        {0, 0, 0}, // LEASES_PER_CALLER bounds a caller's
-		Cache:         {4096, 0, 65_536},
-		Evidence:      {mib, 0, 32 * mib},
-		Logs:          {mib, mib, 32 * mib},
+		Leases:        {0, 0, 65_536}, // LEASES_PER_CALLER bounds a caller's
+		Cache:         {4096, 0, 262_144},
+		Evidence:      {16 * mib, 0, 64 * mib},
+		Logs:          {mib, 128 << 10, 32 * mib},
 	}
 }
 

@@ -180,6 +180,7 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
 // ServeHTTP implements http.Handler.
 func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := newWriter(rw, r, e.WriteTimeout)
+	w.who = e.from(r)
 	e.Meter.InFlight.Inc()
 	e.identify(w, r)
 	defer e.finish(w, r)
@@ -226,13 +227,21 @@ func (e *Edge) finish(w *writer, r *http.Request) {
 		route = "unmatched"
 	}
 	e.Meter.Request(methodLabel(r.Method), route, w.code(), d)
-	e.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+	e.log(w, r,
 		slog.String("request_id", w.Header().Get("X-Request-Id")),
 		slog.String("correlation_id", w.Header().Get("X-Correlation-Id")),
 		slog.String("trace_id", w.Header().Get("X-Trace-Id")),
 		slog.String("client", e.ClientIP(r)), slog.String("method", methodLabel(r.Method)),
 		obs.Own("path", route), slog.Int("status", w.code()),
 		slog.Float64("duration_ms", float64(d.Microseconds())/1000))
+}
+
+// log writes the record of a request, within the share of logs of whose it is.
+func (e *Edge) log(w *writer, r *http.Request, attrs ...slog.Attr) {
+	if e.Budgets.Spend(w.who, budget.Logs, int64(obs.LineBytes(attrs))) != nil {
+		return
+	}
+	e.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 }
 
 // methodLabel keeps a caller from making metric labels up.

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"net/http"
-	"net/netip"
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
@@ -28,7 +27,7 @@ func (e *Edge) seat(w http.ResponseWriter, r *http.Request, c *call.Caller) erro
 		return err
 	}
 	if ew, ok := w.(*writer); ok {
-		ew.reserve = reserve
+		ew.reserve, ew.who = reserve, who
 	}
 	b := newBody(w, r, e.MaxBody, e.BodyTimeout)
 	r.Body = b
@@ -53,18 +52,22 @@ func (e *Edge) anonymous(h http.HandlerFunc) http.HandlerFunc {
 func (e *Edge) stranger(w http.ResponseWriter, r *http.Request) bool {
 	err := e.short()
 	if err == nil {
-		var addr netip.Addr
-		if e.Source != nil {
-			addr = e.Source(r)
-		}
 		var release func()
-		if release, err = e.Budgets.Reserve(budget.From(addr), budget.Anonymous, 1); err == nil {
+		if release, err = e.Budgets.Reserve(e.from(r), budget.Anonymous, 1); err == nil {
 			hold(w, release)
 			return true
 		}
 	}
 	e.turnAway(w, r, err)
 	return false
+}
+
+// from is who a request comes from as long as it has proved nothing.
+func (e *Edge) from(r *http.Request) budget.Who {
+	if e.Source == nil {
+		return budget.Who{}
+	}
+	return budget.From(e.Source(r))
 }
 
 func (e *Edge) short() error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -269,5 +270,36 @@ func TestProbesAreAnsweredThroughout(t *testing.T) {
 		if w.Code != c.want || (w.Code == 503 && w.Header().Get("Retry-After") == "") {
 			t.Errorf("%s, short %v: got %d, want %d with Retry-After when refused", c.path, c.err, w.Code, c.want)
 		}
+	}
+}
+
+// TestOneAddressFillsItsShareOfTheLog: and nobody else's.
+func TestOneAddressFillsItsShareOfTheLog(t *testing.T) {
+	var log strings.Builder
+	e := newEdge(func(c *edge.Config) {
+		c.Budgets = bounded(budget.Logs, budget.Limit{Caller: 100 << 10, Address: 4 << 10, All: 1 << 20})
+		c.Source = func(r *http.Request) netip.Addr { return netip.MustParseAddr(r.Header.Get("From")) }
+		c.ClientIP = func(r *http.Request) string { return r.Header.Get("From") }
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	ask := func(from, key, path string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+path, nil)
+		r.Header.Set("From", from)
+		r.Header.Set("X-API-Key", key)
+		e.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for range 200 {
+		for _, path := range []string{"/livez", "/no/such", "/secrets/a"} {
+			ask("192.0.2.1", "bad", path)
+		}
+	}
+	loud := log.Len()
+	if loud < 1<<10 || loud > 64<<10 { // a second's share, and what has come back meanwhile
+		t.Errorf("%d bytes of log for one address", loud)
+	}
+	ask("192.0.2.1", "good", "/secrets/a")
+	ask("192.0.2.2", "bad", "/secrets/a")
+	if n := strings.Count(log.String()[loud:], "\n"); n != 2 {
+		t.Errorf("a known caller and another address: got %d lines, want 2", n)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 )
 
@@ -24,6 +25,7 @@ type writer struct {
 	route   string
 	target  target // the request's path, decoded
 	stream  bool
+	who     budget.Who          // whose request it is
 	body    bool                // something of a body was written
 	reserve func(n int64) error // takes bytes of the caller's share, until the answer has left
 
@@ -91,7 +93,6 @@ func (w *writer) flush(r *http.Request) {
 	}
 }
 
-// hold keeps a place until the request has been answered.
 // freeAnswer is the length in bytes of an answer that counts against nobody's share.
 const freeAnswer = 64 << 10
 
@@ -106,6 +107,7 @@ func Room(w http.ResponseWriter, n int) error {
 	return ew.reserve(2 * int64(n)) // it stands in memory as Vault sent it as well
 }
 
+// hold keeps a place until the request has been answered.
 func hold(w http.ResponseWriter, release func()) {
 	ew, ok := w.(*writer)
 	if !ok {

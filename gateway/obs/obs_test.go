@@ -89,6 +89,29 @@ func record(code call.Code) *op.Record {
 	return r
 }
 
+// TestACallersShareOfTheLogIsBounded: what does not fit is counted and not written,
+// what is an error of the gateway is written all the same.
+func TestACallersShareOfTheLogIsBounded(t *testing.T) {
+	var log strings.Builder
+	room := 1000
+	rec := obs.Recorder{Log: slog.New(slog.NewTextHandler(&log, nil)), Meter: obs.NewMeter(), Spend: func(_ *call.Caller, n int) bool {
+		room -= n
+		return room >= 0
+	}}
+	for range 100 {
+		rec.Record(context.Background(), record(""))
+	}
+	if n := strings.Count(log.String(), "\n"); n == 0 || log.Len() > 1500 {
+		t.Errorf("got %d lines of %d bytes, want about 1000 bytes", n, log.Len())
+	}
+	r := record(call.Internal)
+	r.Panicked = true
+	rec.Record(context.Background(), r)
+	if !strings.Contains(log.String(), "panic=true") {
+		t.Error("a panic is not logged")
+	}
+}
+
 // TestLabelsAreAClosedSet: a name that a caller made up is no label.
 func TestLabelsAreAClosedSet(t *testing.T) {
 	m := obs.NewMeter()

@@ -2,8 +2,10 @@ package obs
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
+	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
 
@@ -12,6 +14,9 @@ type Recorder struct {
 	Log   *slog.Logger
 	Meter *Meter
 	Trace *Tracer
+	// Spend takes about as many bytes of a log from the caller's share of a second, and
+	// reports whether they may be written. Errors are logged whatever it says. Optional.
+	Spend func(c *call.Caller, bytes int) bool
 }
 
 // Record logs and counts a call that has ended.
@@ -44,7 +49,27 @@ func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 		attrs = append(attrs, slog.String("trace_id", traceID))
 	}
 	attrs = append(attrs, faults(rec)...)
+	if r.Spend != nil && !r.Spend(rec.Request.Caller, LineBytes(attrs)) && level < slog.LevelError {
+		return
+	}
 	r.Log.LogAttrs(ctx, level, "call", attrs...)
+}
+
+// LineBytes is about how long a line is with these attributes.
+func LineBytes(attrs []slog.Attr) int {
+	n := 128 // time, level, logger and message
+	for _, a := range attrs {
+		n += len(a.Key) + 6
+		switch v := a.Value; v.Kind() {
+		case slog.KindString:
+			n += len(v.String())
+		case slog.KindAny:
+			n += len(fmt.Sprint(v.Any()))
+		default:
+			n += 8
+		}
+	}
+	return n
 }
 
 func faults(rec *op.Record) []slog.Attr {

@@ -59,7 +59,7 @@ func (p *Pipeline) take(rec *op.Record) error {
 func (p *Pipeline) record(rec *op.Record) error {
 	defer rec.Mark(op.StageAudit)
 	if err := p.Intent(rec); err != nil {
-		return auditFailed(err)
+		return p.unrecorded(rec, err)
 	}
 	rec.Intent = true
 	if err := p.Outcome(rec); err != nil {

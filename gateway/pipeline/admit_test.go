@@ -28,6 +28,9 @@ func TestAdmit(t *testing.T) {
 			b.Take = func(*op.Bound, *op.Decision) error { return call.Errorf(call.RateLimited, "slow down") }
 		}, code: call.RateLimited, steps: "refusal log"},
 		{name: "intent not written", change: func(b *bench) { b.Intent = func(*op.Record) error { return fail } }, code: call.AuditUnavailable, steps: "take log"},
+		{name: "more evidence than one caller may have written", change: func(b *bench) {
+			b.Intent = func(*op.Record) error { return call.Errorf(call.RateLimited, "too many bytes of evidence") }
+		}, code: call.RateLimited, steps: "take refusal log"},
 		{name: "refusal not written", bad: bad, change: func(b *bench) { b.Refusal = func(*op.Record) error { return fail } }, code: call.AuditUnavailable, steps: "take log"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

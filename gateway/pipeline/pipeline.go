@@ -4,6 +4,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -121,7 +122,7 @@ func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
 	}
 	defer finish.close()
 	if err := p.Intent(rec); err != nil {
-		return nil, auditFailed(err)
+		return nil, p.unrecorded(rec, err)
 	}
 	rec.Intent = true
 	rec.Mark(op.StageAudit)
@@ -243,6 +244,15 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 		}
 	}
 	return nil, call.Wrap(call.TransformFailed, "the result could not be transformed as the policy asks", err)
+}
+
+// unrecorded is what a call is answered with whose intent is not on record: its caller
+// has used up its share, which is a refusal like others, or the evidence fails.
+func (p *Pipeline) unrecorded(rec *op.Record, err error) error {
+	if spent, ok := errors.AsType[*call.Error](err); ok {
+		return p.refuse(rec, spent)
+	}
+	return auditFailed(err)
 }
 
 func auditFailed(err error) error {

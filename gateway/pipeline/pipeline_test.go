@@ -112,6 +112,9 @@ func TestOrder(t *testing.T) {
 			b.Take = func(*op.Bound, *op.Decision) error { return call.Errorf(call.RateLimited, "slow down") }
 		}, code: call.RateLimited, steps: "decide refusal log"},
 		{name: "intent not written", change: func(b *bench) { b.Intent = func(*op.Record) error { return fail } }, code: call.AuditUnavailable, steps: "decide take log"},
+		{name: "more evidence than one caller may have written", change: func(b *bench) {
+			b.Intent = func(*op.Record) error { return call.Errorf(call.RateLimited, "too many bytes of evidence") }
+		}, code: call.RateLimited, steps: "decide take refusal log"},
 		{name: "refusal not written", change: func(b *bench) {
 			b.Decide = deny(call.Forbidden)
 			b.Refusal = func(*op.Record) error { return fail }

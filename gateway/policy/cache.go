@@ -2,8 +2,9 @@ package policy
 
 import (
 	"hash/maphash"
-	"sync"
 
+	"portcullis/gateway/budget"
+	"portcullis/gateway/call"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
@@ -18,11 +19,7 @@ type cache struct {
 	seed   maphash.Seed
 	keyer  document.Keyer
 	window func(int64) (from, until int64)
-	max    int // entries of one shard
-	shards [cacheShards]struct {
-		mu      sync.RWMutex // guards entries
-		entries map[string]entry
-	}
+	shards [cacheShards]kept[entry]
 }
 
 // entry is an answer and the time in which it holds.
@@ -32,15 +29,25 @@ type entry struct {
 }
 
 // newCache returns nil when the program cannot be proved cacheable.
-func newCache(p *program.Program, size int) *cache {
+func newCache(p *program.Program, size int, b *budget.Budgets) *cache {
 	if !p.Keeps() || size < 0 {
 		return nil
 	}
-	c := &cache{seed: maphash.MakeSeed(), keyer: p.Keyer(), window: p.Window, max: max(size/cacheShards, 1)}
+	c := &cache{seed: maphash.MakeSeed(), keyer: p.Keyer(), window: p.Window}
 	for i := range c.shards {
-		c.shards[i].entries = map[string]entry{}
+		c.shards[i].most, c.shards[i].budgets = max(size/cacheShards, 1), b
 	}
 	return c
+}
+
+// close drops everything, for a policy that is active no more.
+func (c *cache) close() {
+	if c == nil {
+		return
+	}
+	for i := range c.shards {
+		c.shards[i].close()
+	}
 }
 
 // key is the key of an input, written into buf.
@@ -55,29 +62,23 @@ func (c *cache) get(key []byte, now int64) (*document.Output, bool) {
 	if c == nil {
 		return nil, false
 	}
-	s := &c.shards[maphash.Bytes(c.seed, key)%cacheShards]
-	s.mu.RLock()
-	e, ok := s.entries[string(key)]
-	s.mu.RUnlock()
+	e, ok := c.shard(key).get(key)
 	return e.out, ok && e.from <= now && now < e.until
 }
 
-// put keeps an answer until a grant or the credential ends. A full shard starts
-// anew: what is asked again is answered again.
-func (c *cache) put(key []byte, now, credentialEnds int64, out *document.Output) {
+func (c *cache) shard(key []byte) *kept[entry] {
+	return &c.shards[maphash.Bytes(c.seed, key)%cacheShards]
+}
+
+// put keeps the answer to a caller's question until a grant or the credential ends.
+func (c *cache) put(who *call.Caller, key []byte, now int64, out *document.Output) {
 	if c == nil {
 		return
 	}
 	e := entry{out: out}
 	e.from, e.until = c.window(now)
-	if credentialEnds > 0 {
-		e.until = min(e.until, credentialEnds)
+	if ends := unix(who.Expires); ends > 0 {
+		e.until = min(e.until, ends)
 	}
-	s := &c.shards[maphash.Bytes(c.seed, key)%cacheShards]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.entries) >= c.max {
-		clear(s.entries)
-	}
-	s.entries[string(key)] = e
+	c.shard(key).put(who.Key(), key, e)
 }

@@ -3,9 +3,8 @@ package policy
 import (
 	"context"
 	"slices"
-	"strings"
-	"sync"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/document"
@@ -15,10 +14,7 @@ import (
 const maxLists = 1 << 16
 
 // lists keeps which operations callers can call. It belongs to one snapshot.
-type lists struct {
-	mu      sync.RWMutex // guards entries
-	entries map[string]listed
-}
+type lists = kept[listed]
 
 // listed is what a caller can do with an operation, for a second: a grant may end,
 // and a rule may look at the clock.
@@ -29,7 +25,7 @@ type listed struct {
 	second   int64
 }
 
-func newLists() *lists { return &lists{entries: map[string]listed{}} }
+func newLists(b *budget.Budgets) *lists { return &lists{most: maxLists, budgets: b} }
 
 // Callable reports whether some call of the operation could be allowed to the
 // caller. Lists are made from it, so that what is listed is what can be called.
@@ -62,9 +58,7 @@ func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op) listed {
 		return listed{}
 	}
 	key := listKey(c, o)
-	s.lists.mu.RLock()
-	l, ok := s.lists.entries[key]
-	s.lists.mu.RUnlock()
+	l, ok := s.lists.get(key)
 	if ok && l.second == now.Unix() {
 		return l
 	}
@@ -73,12 +67,7 @@ func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op) listed {
 		return l // the caller has left: the answer is no answer for others
 	}
 	l.second = now.Unix()
-	s.lists.mu.Lock()
-	defer s.lists.mu.Unlock()
-	if len(s.lists.entries) >= maxLists {
-		clear(s.lists.entries)
-	}
-	s.lists.entries[key] = l
+	s.lists.put(c.Key(), key, l)
 	return l
 }
 
@@ -128,10 +117,8 @@ func anyName() call.Path {
 
 // listKey is everything of a caller that a policy may look at, and the operation.
 // Every part is quoted by its length.
-func listKey(c *call.Caller, o *op.Op) string {
+func listKey(c *call.Caller, o *op.Op) []byte {
 	f := document.FactsOfList(c, o, c.AuthTime)
 	in := f.Input(document.Everything())
-	var b strings.Builder
-	b.Write(document.NewKeyer(document.Everything(), "context.time.unix_s").Append(nil, &in))
-	return b.String()
+	return document.NewKeyer(document.Everything(), "context.time.unix_s").Append(nil, &in)
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/remote"
@@ -42,7 +43,8 @@ type Config struct {
 	// refused. After that everything is denied. 24 h; negative for ever.
 	MaxStale time.Duration
 
-	CacheSize int // decisions kept, 65536; negative for none
+	CacheSize int             // decisions kept, 65536; negative for none
+	Budgets   *budget.Budgets // of which what is kept takes; nil bounds nothing
 
 	Shadow string // a candidate, as Dir, that is evaluated beside the active policy and never enforced
 

@@ -92,7 +92,7 @@ func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *reco
 	if err != nil {
 		return nil, false, err
 	}
-	s.cache.put(work.key, now, unix(b.Caller.Expires), &out)
+	s.cache.put(b.Caller, work.key, now, &out)
 	return &out, false, nil
 }
 

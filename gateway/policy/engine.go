@@ -52,6 +52,12 @@ type snapshot struct {
 	removed []string // rules, teams and obligations that the policy before had and this one has not
 }
 
+// close drops what was kept of a policy that is active no more.
+func (s *snapshot) close() {
+	s.cache.close()
+	s.lists.close()
+}
+
 // refusal is a newer policy that was refused.
 type refusal struct {
 	err   error

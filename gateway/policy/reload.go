@@ -185,7 +185,7 @@ func (e *Engine) snapshot(p *program.Program, team *bundle.Bundle) *snapshot {
 		return nil
 	}
 	return &snapshot{
-		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize), lists: newLists(), masks: masksOf(p), asked: asked(p, team), loaded: e.cfg.Now(),
+		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize, e.cfg.Budgets), lists: newLists(e.cfg.Budgets), masks: masksOf(p), asked: asked(p, team), loaded: e.cfg.Now(),
 	}
 }
 
@@ -202,7 +202,9 @@ func asked(p *program.Program, team *bundle.Bundle) (out []lint.Transform) {
 }
 
 func (e *Engine) activate(s *snapshot, digest string) {
-	e.active.Store(s)
+	if before := e.active.Swap(s); before != nil {
+		before.close()
+	}
 	e.refused.Store(nil)
 	e.known = digest
 	reloads("ok").Inc()

@@ -7,6 +7,7 @@ import (
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/rest"
@@ -17,13 +18,21 @@ import (
 func (g *Server) auditConfig() audit.Config {
 	return audit.Config{
 		Path: g.cfg.AuditFile, Group: g.cfg.AuditSync == "group", Share: g.options.Stdio,
-		Redact: g.floor.AppendValue, Filter: g.filterEvidence, Ended: g.refusalsEnded, Written: g.sinks.Offer,
+		Redact: g.floor.AppendValue, Filter: g.filterEvidence, Ended: g.refusalsEnded, Written: g.sinks.Offer, Spend: g.spendEvidence,
 		Sign: g.cfg.AuditFile != audit.Stdout, SignKey: g.cfg.AuditSignKey,
 		Unsigned: func(err error) { g.logs.Server.Error("evidence is not signed: no new checkpoint", "cause", err) },
 		Segments: audit.Segments{
 			MaxBytes: g.cfg.AuditMaxBytes, MaxAge: g.cfg.AuditMaxAge, Keep: g.cfg.AuditKeep, Compress: g.cfg.AuditCompress,
 		},
 	}
+}
+
+func (g *Server) spendEvidence(c *call.Caller, bytes int) error {
+	return g.budgets.Spend(budget.Of(c), budget.Evidence, int64(bytes))
+}
+
+func (g *Server) maySpendLog(c *call.Caller, bytes int) bool {
+	return g.budgets.Spend(budget.Of(c), budget.Logs, int64(bytes)) == nil
 }
 
 // filterLog passes a line of a log through the modules of the log hook, which may

@@ -105,10 +105,11 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.tracer, problems[4] = obs.NewTracer(ctx, traceConfig(c, o.Version), g.logs.Server)
 	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Known: Known(g.ops), Floor: g.floor, Log: g.logs.Server})
 	pc := PolicyConfig(c, g.ops, g.logs.Server)
-	pc.Transform = g.nameable
+	pc.Transform, pc.Budgets = g.nameable, g.budgets
 	g.policy, problems[0] = policy.Open(pc)
 	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
 	vc := vaultConfig(c, g.logs.Server)
+	vc.Budgets = g.budgets
 	vc.Guard.Allowed, vc.Guard.Ended = g.mayHold, g.auth.Revoked
 	vc.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(c))
 	g.vault, problems[2] = vault.New(vc)
@@ -150,7 +151,7 @@ func (g *Server) pipeline() *pipeline.Pipeline {
 		Learn:   func(out any) { op.Secrets(out, g.floor.Learn) },
 		Undo:    ops.Undo,
 		Publish: g.events.Record,
-		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter, Trace: g.tracer}.Record,
+		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter, Trace: g.tracer, Spend: g.maySpendLog}.Record,
 	}
 }
 

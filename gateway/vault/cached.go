@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/vault/readcache"
 )
 
@@ -17,11 +18,11 @@ const (
 )
 
 // newCache returns nil, which is no cache, unless answers shall be kept.
-func newCache(ttl time.Duration) *readcache.Cache {
+func newCache(ttl time.Duration, b *budget.Budgets) *readcache.Cache {
 	if ttl <= 0 {
 		return nil
 	}
-	return &readcache.Cache{TTL: ttl, MaxBytes: cacheBytes, MaxCount: cacheCount}
+	return &readcache.Cache{TTL: ttl, MaxBytes: cacheBytes, MaxCount: cacheCount, Budgets: b}
 }
 
 // CacheUse says what the read cache had to do with an answer.

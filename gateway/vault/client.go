@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/breaker"
 	"portcullis/gateway/vault/credential"
@@ -41,6 +42,10 @@ type Config struct {
 	// CacheTTL is how long a secret that was read is answered from memory; 0, the
 	// default, never. Writes made elsewhere are not seen for that long.
 	CacheTTL time.Duration
+
+	// Budgets bound the leases of everybody together, and the answers that are kept; nil
+	// bounds nothing.
+	Budgets *budget.Budgets
 
 	// Mounts are the engines that operations act on; they are verified at the start and
 	// by Ready.
@@ -80,6 +85,7 @@ type Client struct {
 	holders *holders
 	guard   Guard
 	cache   *readcache.Cache // nil for none
+	budgets *budget.Budgets
 	book    Book
 	log     *slog.Logger
 
@@ -119,7 +125,7 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	cl := &Client{
-		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), cache: newCache(c.CacheTTL), book: c.Book, log: c.Log,
+		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), cache: newCache(c.CacheTTL, c.Budgets), budgets: c.Budgets, book: c.Book, log: c.Log,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.breaker.Alive = cl.alive

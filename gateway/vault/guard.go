@@ -100,6 +100,7 @@ func (c *Client) heldBy(ctx context.Context, h *holder) ([]note, error) {
 	held, err := c.leases(h.key).notes(ctx)
 	if err == nil {
 		h.found(len(held) > 0, noted)
+		c.counted(h, held)
 	}
 	return held, err
 }

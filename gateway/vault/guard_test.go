@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/e2e/stack"
 	"portcullis/gateway/vault"
@@ -40,6 +41,11 @@ func (w world) ttl(t *testing.T, life, longest string) {
 
 func (w world) client(t *testing.T, g vault.Guard) *vault.Client {
 	t.Helper()
+	return w.bounded(t, g, nil)
+}
+
+func (w world) bounded(t *testing.T, g vault.Guard, b *budget.Budgets) *vault.Client {
+	t.Helper()
 	path, err := call.ParsePath("mcp/.leases")
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +54,7 @@ func (w world) client(t *testing.T, g vault.Guard) *vault.Client {
 	ch := children()
 	ch.TTL, ch.LeaseTTL = 2*time.Second, 4*time.Second
 	cl := newClient(t, vault.Config{
-		Addr: w.Addr, Login: approle(w.Vault), Children: ch, Guard: g, Book: vault.Book{Mount: "secret", Path: path},
+		Addr: w.Addr, Login: approle(w.Vault), Children: ch, Guard: g, Budgets: b, Book: vault.Book{Mount: "secret", Path: path},
 	})
 	run(t, cl)
 	return cl

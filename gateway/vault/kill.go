@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 )
 
@@ -31,6 +32,7 @@ func (c *Client) Kill(ctx context.Context, callerKey string) error {
 	err := errors.Join(problems...)
 	if err == nil {
 		c.holders.bury(callerKey)
+		c.budgets.Count(budget.Who{Caller: callerKey}, budget.Leases, 0)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 )
 
@@ -24,6 +25,9 @@ func (c *Client) reserve(ctx context.Context, h *holder) (*reservation, error) {
 	n, err := c.count(ctx, h, taken)
 	if err == nil && n > c.guard.Max {
 		err = call.Errorf(call.LeaseQuota, "you hold as many leases as you may, which is %d; revoke one (db.leases lists them)", c.guard.Max)
+	}
+	if err == nil {
+		err = c.budgets.Claim(budget.Who{Caller: h.key}, budget.Leases, int64(n))
 	}
 	if err != nil {
 		h.release(mine)
@@ -88,6 +92,19 @@ func (h *holder) union(names []string, taken []*reservation) int {
 	return len(all) + free
 }
 
+// counted says how many leases a caller has that was looked after, beside those that
+// are being made.
+func (c *Client) counted(h *holder, held []note) {
+	names := make([]string, len(held))
+	for i, n := range held {
+		names[i] = n.name()
+	}
+	h.mu.Lock()
+	making := append([]*reservation(nil), h.reserved...)
+	h.mu.Unlock()
+	c.budgets.Count(budget.Who{Caller: h.key}, budget.Leases, int64(h.union(names, making)))
+}
+
 // noting says which note takes the place of a reservation, before it is written.
 func (h *holder) noting(r *reservation, name string) {
 	if r == nil {
@@ -106,6 +123,7 @@ func (h *holder) release(r *reservation) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r.until = time.Time{}
+	h.leases = true // they are counted anew at the next visit: this place may have been for none
 	for i, other := range h.reserved {
 		if other == r {
 			h.reserved = append(h.reserved[:i:i], h.reserved[i+1:]...)

@@ -1,10 +1,13 @@
 package vault_test
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault"
 )
@@ -49,6 +52,54 @@ func TestLeaseQuotaHoldsForCallsAtOnce(t *testing.T) {
 		u, err := issue(t, cl, c, 0)
 		if i == 0 && err != nil || i > 0 && !call.Is(err, call.LeaseQuota) {
 			t.Errorf("lease %d after one was revoked: %v, %v", i, u.ID, err)
+		}
+	}
+}
+
+// TestEverybodysLeasesAreBounded: those of before a restart count, and what is revoked
+// makes room for another caller.
+func TestEverybodysLeasesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.ttl(t, "1h", "24h")
+	before := w.client(t, vault.Guard{})
+	first, err := issue(t, before, caller("first"), 0)
+	must(t, first, err)
+	var table budget.Table
+	table[budget.Leases].All = 2
+	b := budget.New(table)
+	cl := w.bounded(t, vault.Guard{}, b)
+	counted(t, b, 1)
+	second, err := issue(t, cl, caller("second"), 0)
+	must(t, second, err)
+	if _, err := issue(t, cl, caller("third"), 0); !call.Is(err, call.Overloaded) {
+		t.Errorf("one more than everybody may hold: got %v", err)
+	}
+	if err := open(t, cl, dbGrant(caller("second"), "db.revoke", 0)).Revoke(t.Context(), second.ID); err != nil {
+		t.Fatal(err)
+	}
+	counted(t, b, 1)
+	third, err := issue(t, cl, caller("third"), 0)
+	must(t, third, err)
+	for _, c := range []string{"first", "second", "third"} {
+		if err := cl.Kill(t.Context(), caller(c).Key()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.Used(budget.Leases); got != 0 {
+		t.Errorf("%d leases are counted when all have ended", got)
+	}
+}
+
+// counted waits until so many leases are counted.
+func counted(t *testing.T, b *budget.Budgets, n int64) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	for tick := time.Tick(20 * time.Millisecond); b.Used(budget.Leases) != n; {
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			t.Fatalf("%d leases are counted, want %d", b.Used(budget.Leases), n)
 		}
 	}
 }

@@ -7,14 +7,16 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 )
 
 // Cache keeps answers. Its fields are set before its first use.
 type Cache struct {
 	TTL      time.Duration
-	MaxBytes int // of all answers together
-	MaxCount int // of answers, 0 for no bound: an answer takes memory beside its bytes
+	MaxBytes int             // of all answers together
+	MaxCount int             // of answers, 0 for no bound: an answer takes memory beside its bytes
+	Budgets  *budget.Budgets // of which each answer takes an entry of its caller's
 
 	mu     sync.Mutex // guards the fields below
 	kept   map[place]map[Key]answer
@@ -77,6 +79,9 @@ func (c *Cache) Put(q Question, body []byte) {
 		}
 		c.forget(p)
 	}
+	if !c.room(q.key.Caller) {
+		return
+	}
 	if c.kept == nil {
 		c.kept = map[place]map[Key]answer{}
 	}
@@ -87,6 +92,30 @@ func (c *Cache) Put(q Question, body []byte) {
 	c.kept[p][q.key] = answer{body, time.Now()}
 	c.bytes += len(body)
 	c.count++
+}
+
+// maxLooked is how many places are looked at for an answer of the caller's own.
+const maxLooked = 16
+
+// room takes an entry of the caller's share. Whoever has used it up gives one of its own
+// answers for it, where one is found. The caller holds mu.
+func (c *Cache) room(caller string) bool {
+	who, looked := budget.Who{Caller: caller}, 0
+	if c.Budgets.Take(who, budget.Cache, 1) == nil {
+		return true
+	}
+	for _, answers := range c.kept { // in no order: one with many is found soon
+		for k := range answers {
+			if k.Caller == caller {
+				c.drop(k)
+				return c.Budgets.Take(who, budget.Cache, 1) == nil
+			}
+		}
+		if looked++; looked == maxLooked {
+			break
+		}
+	}
+	return false
 }
 
 // Written drops everything about a resource. It is called before a write is sent
@@ -102,8 +131,7 @@ func (c *Cache) Written(r call.Resource) {
 func (c *Cache) drop(k Key) {
 	p := k.place()
 	if a, ok := c.kept[p][k]; ok {
-		c.bytes -= len(a.body)
-		c.count--
+		c.gone(k, a)
 		delete(c.kept[p], k)
 	}
 	if len(c.kept[p]) == 0 {
@@ -113,9 +141,15 @@ func (c *Cache) drop(k Key) {
 
 // forget drops every answer about a place. The caller holds mu.
 func (c *Cache) forget(p place) {
-	for _, a := range c.kept[p] {
-		c.bytes -= len(a.body)
-		c.count--
+	for k, a := range c.kept[p] {
+		c.gone(k, a)
 	}
 	delete(c.kept, p)
+}
+
+// gone counts an answer that is dropped. The caller holds mu.
+func (c *Cache) gone(k Key, a answer) {
+	c.bytes -= len(a.body)
+	c.count--
+	c.Budgets.Give(budget.Who{Caller: k.Caller}, budget.Cache, 1)
 }

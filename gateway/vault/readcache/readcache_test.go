@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/readcache"
 )
@@ -76,6 +77,34 @@ func ExampleCache() {
 	// Output:
 	// answer
 	// ""
+}
+
+// TestWhoHasUsedUpItsEntriesReplacesItsOwn: and leaves the others theirs.
+func TestWhoHasUsedUpItsEntriesReplacesItsOwn(t *testing.T) {
+	var table budget.Table
+	table[budget.Cache].Caller = 10
+	b := budget.New(table)
+	c := &readcache.Cache{TTL: time.Minute, MaxBytes: 1 << 20, Budgets: b}
+	put(c, key("/quiet", "app", 0), "mine")
+	for i := range 100 {
+		put(c, key("/greedy", fmt.Sprint("p", i), 0), "v")
+	}
+	if body, _, _ := c.Get(key("/quiet", "app", 0)); string(body) != "mine" {
+		t.Errorf("the other caller's answer: got %q", body)
+	}
+	if body, _, _ := c.Get(key("/greedy", "p99", 0)); string(body) != "v" {
+		t.Errorf("the newest answer: got %q", body)
+	}
+	if got := b.Used(budget.Cache); got != 11 {
+		t.Errorf("%d entries are counted, want 11", got)
+	}
+	for i := range 100 {
+		c.Written(key("", fmt.Sprint("p", i), 0).Of)
+	}
+	c.Written(key("", "app", 0).Of)
+	if got := b.Used(budget.Cache); got != 0 {
+		t.Errorf("%d entries are counted when nothing is kept", got)
+	}
 }
 
 // TestCountIsBounded: answers without a byte take memory as well.
