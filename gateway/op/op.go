@@ -71,6 +71,7 @@ type Op struct {
 	Spec
 	In, Out *jsonschema.Schema
 	Of      string // the operation that each part of a call is one of, empty for a call of its own
+	destroy bool   // the arguments may say that something is removed for good
 	decode  func(raw []byte, at At) (Bound, error)
 }
 
@@ -102,6 +103,7 @@ func New[In, Out any, P Target[In]](s Spec, run func(context.Context, *vault.Ses
 		panic(fmt.Sprintf("operation %s: %v", s.Name, err))
 	}
 	o := &Op{Spec: s, In: in, Out: out}
+	_, o.destroy = any(new(In)).(Destroyer)
 	o.decode = func(raw []byte, at At) (Bound, error) {
 		v := new(In)
 		if err := unmarshal(raw, v); err != nil {
@@ -139,6 +141,10 @@ func destroys(in any) bool {
 	d, ok := in.(Destroyer)
 	return ok && d.Destroys()
 }
+
+// MayDestroy reports whether some call of the operation removes something that cannot be
+// brought back.
+func (o *Op) MayDestroy() bool { return o.Destructive || o.destroy }
 
 // ReadOnly reports whether the operation changes nothing.
 func (o *Op) ReadOnly() bool { return o.Effect == Read || o.Effect == List }

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"slices"
+	"time"
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
@@ -27,29 +28,49 @@ type listed struct {
 
 func newLists(b *budget.Budgets) *lists { return &lists{most: maxLists, budgets: b} }
 
+// Lists says what callers can call over one transport, so that what is listed there is
+// what can be called there.
+type Lists struct {
+	engine    *Engine
+	transport op.Transport // empty for any
+}
+
+// Over are the lists of a transport.
+func (e *Engine) Over(t op.Transport) Lists { return Lists{e, t} }
+
 // Callable reports whether some call of the operation could be allowed to the
-// caller. Lists are made from it, so that what is listed is what can be called.
+// caller, whatever its transport.
 func (e *Engine) Callable(ctx context.Context, c *call.Caller, o *op.Op) bool {
-	l := e.listed(ctx, c, o)
-	return l.possible
+	return e.Over("").Callable(ctx, c, o)
+}
+
+// Names are those of Over, whatever the transport.
+func (e *Engine) Names(ctx context.Context, c *call.Caller, o *op.Op) (names []string, ok bool) {
+	return e.Over("").Names(ctx, c, o)
+}
+
+// Callable reports whether some call of the operation could be allowed to the
+// caller.
+func (l Lists) Callable(ctx context.Context, c *call.Caller, o *op.Op) bool {
+	return l.engine.listed(ctx, c, o, l.transport).possible
 }
 
 // Names are the keys or roles that the caller may use with an operation whose
 // resource is named, sorted; ok is false for operations whose resources are not
 // named by data, as paths of secrets, and for those that name none. A schema is
 // narrowed to them.
-func (e *Engine) Names(ctx context.Context, c *call.Caller, o *op.Op) (names []string, ok bool) {
+func (l Lists) Names(ctx context.Context, c *call.Caller, o *op.Op) (names []string, ok bool) {
 	if !byName(o) {
 		return nil, false
 	}
-	l := e.listed(ctx, c, o)
-	return l.names, !l.unnamed
+	found := l.engine.listed(ctx, c, o, l.transport)
+	return found.names, !found.unnamed
 }
 
 // byName reports whether data grant what an engine has by name.
 func byName(o *op.Op) bool { return slices.Contains([]string{"transit", "db", "ssh"}, o.Engine) }
 
-func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op) listed {
+func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op, t op.Transport) listed {
 	s, now := e.active.Load(), e.cfg.Now()
 	if part := e.cfg.Catalogue.Get(o.Of); part != nil {
 		o = part // what stands for several calls can be called when one of them can
@@ -57,12 +78,14 @@ func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op) listed {
 	if e.expired(e.refused.Load()) {
 		return listed{}
 	}
-	key := listKey(c, o)
+	f := document.FactsOfList(c, o, now)
+	f.Request.Transport = string(t)
+	key := listKey(f, c.AuthTime)
 	l, ok := s.lists.get(key)
 	if ok && l.second == now.Unix() {
 		return l
 	}
-	l = e.list(ctx, s, document.FactsOfList(c, o, now))
+	l = e.list(ctx, s, f)
 	if ctx.Err() != nil {
 		return l // the caller has left: the answer is no answer for others
 	}
@@ -115,10 +138,10 @@ func anyName() call.Path {
 	return p
 }
 
-// listKey is everything of a caller that a policy may look at, and the operation.
-// Every part is quoted by its length.
-func listKey(c *call.Caller, o *op.Op) []byte {
-	f := document.FactsOfList(c, o, c.AuthTime)
+// listKey is everything of a caller that a policy may look at, the operation and the
+// transport. Every part is quoted by its length. The time is one that does not change.
+func listKey(f document.Facts, at time.Time) []byte {
+	f.Time = at
 	in := f.Input(document.Everything())
 	return document.NewKeyer(document.Everything(), "context.time.unix_s").Append(nil, &in)
 }

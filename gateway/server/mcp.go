@@ -10,6 +10,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/mcp"
+	"portcullis/gateway/op"
 )
 
 // mountMCP makes the MCP transport and mounts it. A slash at the end of a URL is what
@@ -24,8 +25,12 @@ func (g *Server) mountMCP() error {
 	if g.options.Providers != nil {
 		more = g.options.Providers(g.events)
 	}
+	lists := g.policy.Over(op.MCP)
+	if g.options.Stdio {
+		lists = g.policy.Over(op.Stdio)
+	}
 	g.mcp = mcp.New(mcp.Config{
-		Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Callable: g.policy.Callable, Names: g.policy.Names,
+		Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Callable: lists.Callable, Names: lists.Names,
 		Granted: g.grantedPaths, Version: g.options.Version, ToolNames: g.cfg.MCPToolNames, View: view,
 		Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.challenge,
 		Budgets: g.budgets, Events: g.events, Providers: more, KeepAlive: g.keepAlive(), Revision: g.policy.Revision,

@@ -43,7 +43,7 @@ func (g *Server) routes() error {
 	if !g.cfg.ExposeREST {
 		return nil
 	}
-	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.policy.Callable))
+	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.policy.Over(op.REST).Callable))
 	api := rest.API{Do: g.calls.Do, Admit: g.calls.Admit, Challenge: g.challenge, Limits: g.limits}
 	return api.Mount(g.edge, g.ops)
 }

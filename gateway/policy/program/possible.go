@@ -20,21 +20,37 @@ const listTimeout = time.Second
 // Possible reports whether arguments exist with which the caller may do the
 // operation on the resource of the facts: the rule is evaluated as far as it goes
 // without them (partial evaluation), and it is impossible when nothing is left of
-// it.
+// it. Nor is it known what a call will say of itself: its reason, its client, how its
+// answer is to be delivered and, where the facts name none, its transport.
 func (p *Program) Possible(ctx context.Context, f document.Facts) (bool, error) {
-	return p.possible(ctx, f, "input.args", "input.resource.version")
+	return p.possible(ctx, f, "input.resource.version")
 }
 
 // PossibleAnywhere is Possible on any resource.
 func (p *Program) PossibleAnywhere(ctx context.Context, f document.Facts) (bool, error) {
-	return p.possible(ctx, f, "input.args", "input.resource")
+	return p.possible(ctx, f, "input.resource")
 }
 
-func (p *Program) possible(ctx context.Context, f document.Facts, without ...string) (bool, error) {
+// unsaid are the fields of the input that are not known before there is a call.
+func unsaid(f document.Facts) []string {
+	fields := []string{
+		"input.args", "input.request.id", "input.request.deliver", "input.request.wrap_ttl_s", "input.request.ttl_s", "input.request.reason",
+		"input.context.client",
+	}
+	if f.Request.Transport == "" {
+		fields = append(fields, "input.request.transport")
+	}
+	if f.Op.MayDestroy() && !f.Destructive {
+		fields = append(fields, "input.action.destructive")
+	}
+	return fields
+}
+
+func (p *Program) possible(ctx context.Context, f document.Facts, resource string) (bool, error) {
 	in := f.Input(p.reads)
 	in = p.completed(&in)
 	var unknown []*ast.Term
-	for _, w := range without {
+	for _, w := range append(unsaid(f), resource) {
 		unknown = append(unknown, ast.MustParseTerm(w))
 	}
 	q, err := rego.New(

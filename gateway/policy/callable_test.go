@@ -1,0 +1,37 @@
+package policy_test
+
+import (
+	"testing"
+
+	"portcullis/gateway/op"
+	"portcullis/gateway/policy"
+)
+
+// A list says what some call can do, and does not know what a call will say of itself.
+func TestListsDoNotKnowWhatACallWillSay(t *testing.T) {
+	for condition, says := range map[string]string{
+		`input.context.client.name != "good"`:          `"context": {"client": {"name": "bad"}}`,
+		`not startswith(input.request.reason, "INC-")`: `"request": {"reason": "x"}`,
+		`input.request.deliver != "wrapped"`:           `"request": {"deliver": "plain"}`,
+		`not input.action.destructive`:                 `"args": {}`,
+		`input.request.transport != "mcp"`:             `"request": {"transport": "rest"}`,
+		`input.args.bytes > 100000`:                    `"args": {"bytes": 100001}`,
+	} {
+		e := open(t, policy.Config{Dir: team(t, refuses("version: 2", condition, `{"action": {"engine": "kv", "destructive": false}, `+says+`}`))})
+		if !e.Over(op.MCP).Callable(t.Context(), agent(t), catalogue(t).Get("kv.delete")) {
+			t.Errorf("%s: kv.delete is not listed", condition)
+		}
+	}
+}
+
+// What a rule refuses over one transport is not listed there.
+func TestListsKnowTheirTransport(t *testing.T) {
+	files := refuses("version: 2", `input.request.transport == "mcp"; input.action.effect == "write"`, `{"request": {"transport": "mcp"}, "action": {"engine": "kv", "effect": "write"}}`)
+	e := open(t, policy.Config{Dir: team(t, files)})
+	write := catalogue(t).Get("kv.write")
+	for transport, want := range map[op.Transport]bool{op.MCP: false, op.REST: true, op.Stdio: true, "": true} {
+		if got := e.Over(transport).Callable(t.Context(), agent(t), write); got != want {
+			t.Errorf("over %q: listed %v, want %v", transport, got, want)
+		}
+	}
+}
