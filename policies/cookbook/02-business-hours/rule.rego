@@ -17,10 +17,9 @@ deny contains {
 	not open
 }
 
+# Decisions are kept for as long as hour and weekday last.
 open if {
-	ns := input.context.time.unix_s * 1000000000
-	time.weekday([ns, "Europe/Berlin"]) in {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday"}
-	[hour, _, _] := time.clock([ns, "Europe/Berlin"])
-	hour >= 8
-	hour < 18
+	data.team.team.days[input.context.time.local.weekday]
+	input.context.time.local.hour >= data.team.team.hours.from
+	input.context.time.local.hour < data.team.team.hours.until
 }

@@ -16,11 +16,12 @@ deny contains {
 	frozen
 }
 
-# The windows, from and until, in Unix seconds.
-windows := [[1766188800, 1767312000]]
+# First and last day of each window. Dates of this form are ordered as texts are, and
+# decisions are kept for the day.
+windows := [["2026-12-19", "2027-01-02"], ["2027-06-28", "2027-07-02"]]
 
 frozen if {
 	some window in windows
-	input.context.time.unix_s >= window[0]
-	input.context.time.unix_s < window[1]
+	input.context.time.local.date >= window[0]
+	input.context.time.local.date <= window[1]
 }

@@ -2,20 +2,14 @@ package policy.deny.team_test
 
 import rego.v2
 
-call(t) := {"action": {"effect": "write"}, "context": {"time": {"unix_s": t}}}
+call(effect, date) := {"action": {"effect": effect}, "context": {"time": {"local": {"date": date}}}}
 
-test_before if {
-	count(data.policy.deny.team.deny) == 0 with input as call(1766188799)
-}
+test_before if count(data.policy.deny.team.deny) == 0 with input as call("write", "2026-12-18")
 
-test_during if {
-	count(data.policy.deny.team.deny) == 1 with input as call(1766188800)
-}
+test_on_the_first_day if count(data.policy.deny.team.deny) == 1 with input as call("write", "2026-12-19")
 
-test_reading if {
-	count(data.policy.deny.team.deny) == 0 with input as {"action": {"effect": "read"}, "context": {"time": {"unix_s": 1766188800}}}
-}
+test_on_the_last_day if count(data.policy.deny.team.deny) == 1 with input as call("delete", "2027-01-02")
 
-test_after if {
-	count(data.policy.deny.team.deny) == 0 with input as call(1767312000)
-}
+test_after if count(data.policy.deny.team.deny) == 0 with input as call("issue", "2027-01-03")
+
+test_reading if count(data.policy.deny.team.deny) == 0 with input as call("read", "2026-12-24")

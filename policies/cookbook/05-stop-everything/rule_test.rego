@@ -7,7 +7,7 @@ test_while_it_stands if {
 }
 
 test_otherwise if {
-	count(data.policy.deny.team.deny) == 0 with input as {"action": {"engine": "kv"}}
+	count(data.policy.deny.team.deny) == 0 with input as {"action": {"engine": "kv"}} with data.team.team.stopped as false
 }
 
 test_who_am_i if {

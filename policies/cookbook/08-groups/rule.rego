@@ -3,15 +3,16 @@ package policy.deny.team
 import rego.v2
 
 # METADATA
-# title: Payroll is for the group finance
+# title: Payroll is for finance, and never for contractors
 # custom:
-#   id: groups.required
+#   id: groups.contractors
 deny contains {
-	"code": "groups.required",
-	"msg": "only members of the group finance may use this",
+	"code": "groups.contractors",
+	"msg": "contractors may not use this, whatever else they are",
 	"audience": "agent",
-	"rule": "groups.required",
+	"rule": "groups.contractors",
 } if {
 	"shared/payroll" in input.resource.ancestors
-	not "finance" in input.principal.roles
+	some role in input.principal.roles
+	startswith(role, "/external/")
 }

@@ -8,10 +8,16 @@ import rego.v2
 #   id: token.age
 deny contains {
 	"code": "token.old",
-	"msg": "get a new token: this one is older than an hour",
+	"msg": "get a new token: this one is older than an hour, or does not say how old it is",
 	"audience": "agent",
 	"rule": "token.age",
 } if {
 	input.principal.auth.method == "jwt"
-	input.principal.auth.age_s > 3600
+	not young
+}
+
+# An unknown age is null.
+young if {
+	is_number(input.principal.auth.age_s)
+	input.principal.auth.age_s <= 3600
 }

@@ -13,3 +13,7 @@ test_old if {
 test_a_key if {
 	count(data.policy.deny.team.deny) == 0 with input as {"principal": {"auth": {"method": "api_key", "age_s": 9999}}}
 }
+
+test_an_unknown_age if {
+	count(data.policy.deny.team.deny) == 1 with input as {"principal": {"auth": {"method": "jwt", "age_s": null}}}
+}

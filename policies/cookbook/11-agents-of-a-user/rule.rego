@@ -16,4 +16,4 @@ deny contains {
 	not listed
 }
 
-listed if data.team.team.agents[input.principal.on_behalf_of.id]
+listed if data.team.team.agents[input.principal.acting.id]

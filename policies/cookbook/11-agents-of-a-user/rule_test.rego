@@ -2,7 +2,7 @@ package policy.deny.team_test
 
 import rego.v2
 
-call(agent) := {"principal": {"on_behalf_of": {"id": agent, "kind": "agent"}}}
+call(agent) := {"principal": {"acting": {"id": agent}, "on_behalf_of": {"id": "alice", "kind": "human"}}}
 
 test_a_listed_agent if {
 	count(data.policy.deny.team.deny) == 0 with input as call("copilot")
@@ -13,5 +13,5 @@ test_another_agent if {
 }
 
 test_nobody_acts if {
-	count(data.policy.deny.team.deny) == 0 with input as {"principal": {"on_behalf_of": null}}
+	count(data.policy.deny.team.deny) == 0 with input as {"principal": {"acting": {"id": "alice"}, "on_behalf_of": null}}
 }

@@ -17,4 +17,4 @@ deny contains {
 	not granted
 }
 
-granted if data.tenants[input.principal.tenant].subjects[input.principal.on_behalf_of.id].transit[input.resource.path]
+granted if data.tenants[input.principal.tenant].subjects[input.principal.acting.id].transit[input.resource.path]

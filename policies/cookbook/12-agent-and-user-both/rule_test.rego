@@ -4,7 +4,7 @@ import rego.v2
 
 call(agent, key) := {
 	"action": {"engine": "transit"},
-	"principal": {"tenant": "", "on_behalf_of": {"id": agent, "kind": "agent"}},
+	"principal": {"tenant": "", "acting": {"id": agent}, "on_behalf_of": {"id": "alice", "kind": "human"}},
 	"resource": {"path": key},
 }
 
@@ -17,5 +17,5 @@ test_the_user_alone_has_it if {
 }
 
 test_nobody_acts if {
-	count(data.policy.deny.team.deny) == 0 with input as {"action": {"engine": "transit"}, "principal": {"on_behalf_of": null}}
+	count(data.policy.deny.team.deny) == 0 with input as {"action": {"engine": "transit"}, "principal": {"acting": {"id": "alice"}, "on_behalf_of": null}}
 }

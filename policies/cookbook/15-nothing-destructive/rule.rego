@@ -8,10 +8,10 @@ import rego.v2
 #   id: destroy.agents
 deny contains {
 	"code": "destroy.agents",
-	"msg": "agents do not delete or destroy secrets; ask a person",
+	"msg": "agents remove nothing that cannot be brought back; delete without all, or ask a person",
 	"audience": "agent",
 	"rule": "destroy.agents",
 } if {
-	input.action.op in {"kv.delete", "kv.destroy"}
+	input.action.destructive
 	input.principal.kind == "agent"
 }

@@ -3,16 +3,16 @@ package policy.deny.team
 import rego.v2
 
 # METADATA
-# title: Agents decrypt one by one
+# title: Agents decrypt ten at a time
 # custom:
 #   id: bulk.decrypt
 deny contains {
 	"code": "bulk.decrypt",
-	"msg": "decrypt one ciphertext at a time",
+	"msg": "decrypt at most ten ciphertexts at a time",
 	"audience": "agent",
 	"rule": "bulk.decrypt",
 } if {
 	input.action.op == "transit.decrypt"
 	input.principal.kind == "agent"
-	"items" in input.args.keys
+	input.args.items > 10
 }

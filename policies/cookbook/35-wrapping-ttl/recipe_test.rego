@@ -19,3 +19,11 @@ test_nobody_without_a_grant if {
 test_two_minutes if {
 	data.gateway.decision.obligations.wrap_ttl_s == 120 with input as ask("db.issue_creds", "issue", "readonly", [], {"id": "agent_api"})
 }
+
+test_too_short if {
+	d := data.gateway.decision with input as object.union(
+		ask("db.issue_creds", "issue", "readonly", [], {"id": "agent_api"}),
+		{"request": {"wrap_ttl_s": 29}},
+	)
+	d.reasons[_].code == "ttl.too_short"
+}
