@@ -16,7 +16,7 @@ import (
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
 	"portcullis/gateway/server"
-	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/callers"
 	"portcullis/gateway/vaultpolicy"
 )
 
@@ -75,7 +75,7 @@ func (v vaultPolicyCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	return v.use(cfg, p.Texts(vault.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key())))
+	return v.use(cfg, p.Texts(callers.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key())))
 }
 
 func (v vaultPolicyCmd) check() error {

@@ -14,7 +14,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/server"
-	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/callers"
 	"portcullis/gateway/vaultpolicy"
 )
 
@@ -70,18 +70,18 @@ func (v vaultPolicyCmd) wanted(ctx context.Context, cfg config.Config, o *vaultp
 		if v.Subject != "" && (subject != v.Subject || tenant != v.Tenant) || principal.Check(c, server.BasePrefix(cfg)) != nil {
 			return
 		}
-		name := vault.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key())
+		name := callers.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key())
 		if want[name] = ""; denied.Check(c, time.Now()) == nil {
 			want[name] = rules(c).HCL()
 		}
 		for _, have := range names {
-			if strings.HasPrefix(have, name+vault.OwnMark) {
+			if strings.HasPrefix(have, name+callers.AdditionalMark) {
 				want[have] = ""
 			}
 		}
 	}
 	for _, name := range names {
-		if tenant, subject, ok := vault.SubjectOf(cfg.ChildTokenPolicyPrefix, name); ok {
+		if tenant, subject, ok := callers.SubjectOf(cfg.ChildTokenPolicyPrefix, name); ok {
 			set(tenant, subject)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"portcullis/gateway/vault"
 )
 
 // Catalogue is the set of operations. It is immutable.
@@ -30,3 +32,12 @@ func (c *Catalogue) All() []*Op { return c.ops }
 
 // Get returns the operation with a dotted name, nil when there is none.
 func (c *Catalogue) Get(name string) *Op { return c.byName[name] }
+
+// VaultUse is what an operation declares about its requests to Vault, the zero Use for an
+// operation that does not exist.
+func (c *Catalogue) VaultUse(name string) vault.Use {
+	if o := c.byName[name]; o != nil {
+		return o.Vault
+	}
+	return vault.Use{}
+}

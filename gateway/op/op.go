@@ -44,6 +44,7 @@ type Spec struct {
 	Public      bool // any authenticated caller may call it: no scope is needed
 	OneTime     bool // what it mints ends with its first use: only the policy's own cap of its life holds, no default
 	Needs       []Need
+	Vault       vault.Use         // of its requests
 	Aliases     map[string]string // other names of arguments, by which name they stand for
 	Hints       map[string]string // what to do instead, by arguments that are refused
 	Headers     string            // the argument that a REST request's header names become, empty for none

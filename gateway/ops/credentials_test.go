@@ -12,6 +12,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/leases"
 )
 
 // plugin answers as Vault does for a database whose plugin makes other credentials than
@@ -24,7 +25,7 @@ func plugin(t *testing.T, data string) *rig {
 			_, _ = fmt.Fprintf(w, `{"request_id":"1","lease_id":"database/creds/x/1","lease_duration":60,"renewable":true,"data":%s}`, data)
 		case "/v1/database/static-creds/x":
 			_, _ = fmt.Fprintf(w, `{"request_id":"1","data":%s}`, data)
-		default: // the lease book
+		default: // the lease registry
 			_, _ = io.WriteString(w, `{"request_id":"1","data":{"keys":[],"version":1}}`)
 		}
 	}))
@@ -33,7 +34,7 @@ func plugin(t *testing.T, data string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cl, err := vault.New(vault.Config{Addr: srv.URL, Login: vault.Login{Token: "own"}, Timeout: 5 * time.Second, Book: vault.Book{Mount: "secret", Path: path}})
+	cl, err := vault.New(vault.Config{Addr: srv.URL, Login: vault.Login{Token: "own"}, Timeout: 5 * time.Second, Registry: leases.Location{Mount: "secret", Path: path}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,13 +13,14 @@ import (
 )
 
 // database is the database engine (Vault API, secret/databases). A lease belongs
-// to the caller that it was issued to; vault.Book says how that is known.
+// to the caller that it was issued to; leases.Registry knows whose it is.
 func database(mount string) []*op.Op {
 	spec := func(name string, effect op.Effect, method, path string) op.Spec {
 		return op.Spec{Name: "db." + name, Engine: "db", Mount: mount, Effect: effect, Method: method, Path: path}
 	}
 	issue := spec("issue_creds", op.Issue, "POST", "/db/creds/:role")
 	issue.Title, issue.Doc = "Issue database credentials", "Make a database user that ends with its lease."
+	issue.Vault.IssuesLease = true
 	issue.Needs = need("creds/{name}", "read")
 	static := spec("static_creds", op.Read, "GET", "/db/static-creds/:role")
 	static.Title, static.Doc = "Read static credentials", "Read the current password of a database user that Vault rotates."

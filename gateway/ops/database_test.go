@@ -37,7 +37,7 @@ func leaseArgs(out map[string]any, more string) string {
 
 func TestDatabase(t *testing.T) {
 	r, postgres := newDatabaseRig(t)
-	r.admin(t, "secret/config", `{"cas_required":true}`) // the book must not mind
+	r.admin(t, "secret/config", `{"cas_required":true}`) // the lease registry must work all the same
 	t.Run("issued credentials work until they are revoked", func(t *testing.T) {
 		creds := r.must(t, "db.issue_creds", `{"role":"readonly"}`)
 		if err := login(t, postgres, creds); err != nil {
@@ -133,7 +133,7 @@ func longestLife(t *testing.T, r *rig) {
 	wantCode(t, err, call.Forbidden)
 }
 
-// unnoted breaks the book while credentials are issued.
+// unnoted breaks the lease registry while credentials are issued.
 func unnoted(t *testing.T, r *rig, postgres *stack.Postgres) {
 	t.Helper()
 	users := func() string {

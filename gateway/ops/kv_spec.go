@@ -16,6 +16,7 @@ func kv(mount string) []*op.Op {
 	}
 	read := spec("read", op.Read, "GET", "")
 	read.Title, read.Doc = "Read a secret", "Read one version of a secret, the latest when none is named."
+	read.Vault.Cacheable = true
 	read.Needs, read.Tagged = need("data/{name}", "read"), true
 	read.Limits = limits{"version": notNegative()}
 

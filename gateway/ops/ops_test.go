@@ -13,6 +13,7 @@ import (
 	"portcullis/gateway/op"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/leases"
 )
 
 // rig runs operations on a real Vault, as the pipeline would, but with grants
@@ -56,7 +57,7 @@ func (r *rig) connect(t *testing.T) {
 	r.connectTo(t, "secret")
 }
 
-// connectTo is connect with the lease book on a mount.
+// connectTo is connect with the lease registry on a mount.
 func (r *rig) connectTo(t *testing.T, mount string) {
 	t.Helper()
 	path, err := call.ParsePath("mcp/.leases")
@@ -65,7 +66,7 @@ func (r *rig) connectTo(t *testing.T, mount string) {
 	}
 	r.client, err = vault.New(vault.Config{
 		Addr: r.vault.Addr, Login: vault.Login{Token: call.Secret(r.vault.Token)}, Timeout: 20 * time.Second,
-		Book: vault.Book{Mount: mount, Path: path},
+		Registry: leases.Location{Mount: mount, Path: path},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 func ssh(mount string) []*op.Op {
 	return []*op.Op{
 		op.New(op.Spec{
-			Name: "ssh.otp", Engine: "ssh", Mount: mount, Effect: op.Issue, OneTime: true,
+			Name: "ssh.otp", Engine: "ssh", Mount: mount, Effect: op.Issue, OneTime: true, Vault: vault.Use{IssuesLease: true},
 			Method: "POST", Path: "/ssh/otp",
 			Title: "Issue a one-time password", Doc: "Make a password for one SSH login as a user on a host.",
 			Needs: need("creds/{name}", "update"),

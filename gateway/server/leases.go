@@ -9,23 +9,24 @@ import (
 	"portcullis/gateway/auth/principal"
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
-	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/callers"
+	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vaultpolicy"
 )
 
 // CallerPolicies says what Vault is to let a caller do: what its subject may with no roles,
 // and what the credential at hand may beyond that or instead.
-func CallerPolicies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) func(*call.Caller) (vault.Policies, error) {
-	return func(c *call.Caller) (vault.Policies, error) {
+func CallerPolicies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) func(*call.Caller) (callers.Policies, error) {
+	return func(c *call.Caller) (callers.Policies, error) {
 		bare := &call.Caller{Tenant: c.Tenant, Subject: c.Subject, Method: call.APIKey}
 		if err := principal.Check(bare, base); err != nil {
-			return vault.Policies{}, err
+			return callers.Policies{}, err
 		}
 		own, subject := rules(c), rules(bare)
 		more, within := own.Beyond(subject)
-		p := vault.Policies{Subject: subject.HCL(), Own: more.HCL(), Instead: !within}
-		if p.Instead {
-			p.Own = own.HCL()
+		p := callers.Policies{Subject: subject.HCL(), Additional: more.HCL(), Replaces: !within}
+		if p.Replaces {
+			p.Additional = own.HCL()
 		}
 		return p, nil
 	}
@@ -35,7 +36,7 @@ func CallerPolicies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) 
 // still issue the credentials. Scopes are a credential's, and the lease outlives
 // the credential that it was asked for with, so they do not matter. A policy that
 // gives no answer takes nothing away.
-func (g *Server) mayHold(ctx context.Context, c *call.Caller, h vault.Held) bool {
+func (g *Server) mayHold(ctx context.Context, c *call.Caller, h leases.Held) bool {
 	args, err := json.Marshal(map[string]string{"role": h.Role})
 	if err != nil {
 		return false
@@ -62,8 +63,8 @@ func (g *Server) endRevoked(ctx context.Context) {
 		case <-changed:
 		}
 		changed = g.auth.Changed() // before it is acted on, so that none is lost
-		if err := g.vault.KillIf(ctx, g.auth.Revoked); err != nil && ctx.Err() == nil {
-			g.logs.Server.Warn("what a revoked caller holds in Vault is not all gone yet", "cause", err)
+		if err := g.vault.RevokeWhere(ctx, g.auth.Revoked); err != nil && ctx.Err() == nil {
+			g.logs.Server.Warn("some leases, tokens or policies of a revoked caller could not be removed from Vault; the gateway tries again", "cause", err)
 		}
 	}
 }

@@ -110,7 +110,8 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
 	vc := vaultConfig(c, g.logs.Server)
 	vc.Budgets = g.budgets
-	vc.Guard.Allowed, vc.Guard.Ended = g.mayHold, g.auth.Revoked
+	vc.UseOf = g.ops.VaultUse
+	vc.Janitor.Allowed, vc.Janitor.Ended = g.mayHold, g.auth.Revoked
 	vc.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(c))
 	g.vault, problems[2] = vault.New(vc)
 	if err := errors.Join(problems[:]...); err != nil {

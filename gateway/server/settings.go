@@ -20,15 +20,17 @@ import (
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/remote"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/callers"
+	"portcullis/gateway/vault/leases"
 )
 
 // This file maps the configuration to what each part wants to know.
 
 func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
-	book, _ := call.ParsePath(strings.TrimPrefix(c.DefaultPrefix+"/.leases", "/")) // no subject begins with a dot
+	registry, _ := call.ParsePath(strings.TrimPrefix(c.DefaultPrefix+"/.leases", "/")) // no subject begins with a dot
 	return vault.Config{
-		Book: vault.Book{Mount: c.KVMount, Path: book},
-		Addr: c.VaultAddr, Namespace: c.VaultNamespace, Timeout: c.VaultTimeout,
+		Registry: leases.Location{Mount: c.KVMount, Path: registry},
+		Addr:     c.VaultAddr, Namespace: c.VaultNamespace, Timeout: c.VaultTimeout,
 		CACert: c.VaultCACert, ClientCert: c.VaultClientCert, ClientKey: c.VaultClientKey,
 		ServerName: c.VaultServerName, SkipVerify: c.VaultSkipVerify,
 		Login: vault.Login{
@@ -38,12 +40,12 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 		},
 		Nodes: c.VaultNodes, Mounts: mounts(c), Proxy: http.ProxyFromEnvironment,
 		Load: vault.Load{Total: c.VaultRequests}, Log: log,
-		Children: vault.Children{
+		Children: callers.Config{
 			Enabled: c.ChildTokenEnabled, TTL: c.ChildTokenTTL, PolicyPrefix: c.ChildTokenPolicyPrefix,
 			Role: c.ChildTokenRole, LeaseRole: c.LeaseTokenRole,
 		},
 		CacheTTL: c.ReadCacheTTL,
-		Guard:    vault.Guard{Max: c.LeaseMax, Renew: c.LeaseRenew, Idle: c.LeaseIdle},
+		Janitor:  leases.Rules{Max: c.LeaseMax, Renew: c.LeaseRenew, Idle: c.LeaseIdle},
 	}
 }
 

@@ -77,7 +77,7 @@ func (g *Server) mayHear(ctx context.Context, c *call.Caller, e events.Event) bo
 		r.Op, r.Args = e.Op, argument("prefix", e.Path)
 	}
 	b, err := g.ops.Bind(r)
-	if err != nil || b.Resource.Mount != e.Mount || g.vault.Own(b.Resource) {
+	if err != nil || b.Resource.Mount != e.Mount || g.vault.Reserved(b.Resource) {
 		return false
 	}
 	d := g.policy.Decide(ctx, b)

@@ -32,7 +32,7 @@ func mapBroken(f failure) error {
 		return call.Wrap(call.Canceled, "the caller has gone away", cause)
 	case !f.sent:
 		return unavailable(cause)
-	case !f.req.readOnly():
+	case !f.req.ReadOnly():
 		return call.Wrap(call.OutcomeUnknown, "Vault did not answer; whether the change was made is not known", cause)
 	case f.gone:
 		return call.Wrap(call.Canceled, "the caller has gone away", cause)

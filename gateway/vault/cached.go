@@ -9,15 +9,16 @@ import (
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/vault/readcache"
+	"portcullis/gateway/vault/wire"
 )
 
-// cacheBytes bounds what the read cache holds.
+// cacheBytes and cacheCount bound what the read cache holds.
 const (
 	cacheBytes = 32 << 20
 	cacheCount = 32 << 10
 )
 
-// newCache returns nil, which is no cache, unless answers shall be kept.
+// newCache returns nil, which is no cache, for a TTL of 0.
 func newCache(ttl time.Duration, b *budget.Budgets) *readcache.Cache {
 	if ttl <= 0 {
 		return nil
@@ -33,44 +34,55 @@ type CacheUse struct {
 }
 
 // Cached says whether what the session has read came from the cache.
-func (s *Session) Cached() CacheUse { return s.use }
+func (s *Session) Cached() CacheUse { return s.cached }
 
-// cacheable reports whether a request is one that is answered from the cache: a
-// secret that is read and not to be wrapped. The session has been opened with a
-// decision, so a hit has been decided on like any other read.
-func (s *Session) cacheable(r request) bool {
-	return s.client.cache != nil && s.grant.Terms().Op == "kv.read" && r.method == get && !s.wraps
-}
-
-// fromCache reads through the cache.
-func (s *Session) fromCache(ctx context.Context, r request, out Reply) error {
-	token, err := s.cell.Token(ctx)
+// fromCache answers a read from the cache: hit reports whether it did. After a miss it
+// returns what keeps Vault's answer, nil when the request is none that the cache answers.
+// The session was opened with a decision, so a hit has been decided on like any other
+// read.
+func (s *Session) fromCache(ctx context.Context, r wire.Request, out Reply) (k *kept, hit bool, err error) {
+	cache := s.client.cache
+	if cache == nil || !s.use.Cacheable || r.Method != wire.Get || s.wraps {
+		return nil, false, nil
+	}
+	token, err := s.tokens.Token(ctx)
 	if err != nil {
-		return tokenFailed(err)
+		return nil, false, tokenFailed(err)
 	}
-	s.use = CacheUse{Asked: true}
+	s.cached = CacheUse{Asked: true}
 	key := readcache.Key{Caller: s.Caller().Key(), Token: token.Born.UnixNano(), Of: s.grant.Terms().Resource}
-	raw, age, question := s.client.cache.Get(key)
-	if raw != nil {
-		s.use.Hit, s.use.Age = true, age
-	} else {
-		k := &kept{out: out}
-		if err := s.asCaller(ctx, r, wantData(k)); err != nil {
-			return err
-		}
-		s.client.cache.Put(question, k.raw)
-		return nil
+	raw, age, question := cache.Get(key)
+	if raw == nil {
+		return &kept{out: out, cache: cache, question: question}, false, nil
 	}
-	if !(&kept{out, raw}).Complete() {
-		return incomplete(r, errors.New("it lacks data"))
+	s.cached.Hit, s.cached.Age = true, age
+	if !(&kept{out: out, raw: raw}).Complete() {
+		return nil, true, wire.Incomplete(r, errors.New("it lacks data"))
 	}
-	return nil
+	return nil, true, nil
 }
 
-// kept is an answer whose data are kept as they came.
+// kept is an answer whose data are kept as they came. A nil kept keeps nothing.
 type kept struct {
-	out Reply // nil when nothing is needed of them
-	raw []byte
+	out      Reply // nil when nothing is needed of the data
+	raw      []byte
+	cache    *readcache.Cache
+	question readcache.Question
+}
+
+// answer is where a request's answer goes.
+func (k *kept) answer(out Reply) *wire.Answer {
+	if k == nil {
+		return wire.WantData(out)
+	}
+	return wire.WantData(k)
+}
+
+// store puts a complete answer into the cache.
+func (k *kept) store() {
+	if k != nil {
+		k.cache.Put(k.question, k.raw)
+	}
 }
 
 // UnmarshalJSON keeps a copy.
@@ -84,10 +96,10 @@ func (k *kept) Complete() bool {
 	return k.out == nil || json.Unmarshal(k.raw, k.out) == nil && k.out.Complete()
 }
 
-// writing drops what the cache has about the resource that a request changes, and
-// returns what does so again when the request has ended in whatever way.
-func (s *Session) writing(r request) func() {
-	if s.client.cache == nil || r.readOnly() {
+// invalidate drops what the cache has about the resource that a request changes, and
+// returns a function that does so again, for when the request has ended.
+func (s *Session) invalidate(r wire.Request) func() {
+	if s.client.cache == nil || r.ReadOnly() {
 		return func() {}
 	}
 	of := s.grant.Terms().Resource

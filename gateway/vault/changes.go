@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/retry"
 )
 
 // Change is a change of a secret that Vault tells of. It holds names, never values.
@@ -35,7 +36,7 @@ var ErrNoEvents = errors.New("vault has no event stream")
 
 // Listen opens Vault's event stream with the gateway's own token, and again whenever
 // it ends, until ctx does. The stream holds no values (Vault docs, event
-// notifications); what it says of other mounts and namespaces, and of the lease book,
+// notifications); what it says of other mounts and namespaces, and of the lease registry,
 // is passed over. Vault may lose a notification.
 //
 // Only Vault Enterprise has the stream. This has been tested against a server that
@@ -60,7 +61,7 @@ func (c *Client) Listen(ctx context.Context, l Listener) error {
 			failures = 0
 		}
 		failures++
-		if !sleep(ctx, again(failures)) {
+		if !retry.Sleep(ctx, again(failures)) {
 			return nil
 		}
 	}
@@ -113,7 +114,7 @@ func (s *stream) change(message []byte) (ch Change, ok bool, err error) {
 	rest, ours := strings.CutPrefix(m.Path, s.Mount+"/")
 	_, path, below := strings.Cut(rest, "/") // data/, delete/, metadata/, ...
 	p, err := call.ParsePath(path)
-	if !ours || !below || err != nil || s.client.book.holds(call.Resource{Mount: s.Mount, Path: p}) {
+	if !ours || !below || err != nil || s.client.registry.Contains(call.Resource{Mount: s.Mount, Path: p}) {
 		return ch, false, nil
 	}
 	version, _ := strconv.Atoi(fmt.Sprint(m.Version)) // 0 when it is not said

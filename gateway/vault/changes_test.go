@@ -21,6 +21,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vault/vaulttest"
 )
 
@@ -73,7 +74,7 @@ func TestListen(t *testing.T) {
 	}
 	log := &heard{}
 	cl := newClient(t, vault.Config{
-		Addr: e.URL, Namespace: "team/", Login: vault.Login{Token: "own"}, Book: vault.Book{Mount: "secret", Path: book},
+		Addr: e.URL, Namespace: "team/", Login: vault.Login{Token: "own"}, Registry: leases.Location{Mount: "secret", Path: book},
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	h, stop := listen(t, cl)

@@ -13,22 +13,24 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/callers"
+	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vault/vaulttest"
 )
 
 // agentPolicy lets a caller at its own secrets and at what the tests need.
-func agentPolicy(c *call.Caller) (vault.Policies, error) {
+func agentPolicy(c *call.Caller) (callers.Policies, error) {
 	if c.Kind == "banned" {
-		return vault.Policies{}, errors.New("not allowed anything")
+		return callers.Policies{}, errors.New("not allowed anything")
 	}
-	return vault.Policies{Subject: fmt.Sprintf(`
+	return callers.Policies{Subject: fmt.Sprintf(`
 path "secret/data/%[1]s/*"   { capabilities = ["create", "read", "update", "patch", "delete"] }
 path "ssh/creds/otp"         { capabilities = ["update"] }
 path "database/creds/readonly" { capabilities = ["read"] }
 `, c.Prefix)}, nil
 }
 
-func children() vault.Children { return vault.Children{Enabled: true, PolicyFor: agentPolicy} }
+func children() callers.Config { return callers.Config{Enabled: true, PolicyFor: agentPolicy} }
 
 func TestPolicyName(t *testing.T) {
 	cases := map[string]string{
@@ -43,7 +45,7 @@ func TestPolicyName(t *testing.T) {
 	}
 	seen := map[string]string{}
 	for key, want := range cases {
-		got := vault.PolicyName("mcp-agent-", key)
+		got := callers.PolicyName("mcp-agent-", key)
 		if prefix, _, hashed := strings.Cut(want, "~"); hashed && !strings.HasPrefix(got, prefix+"~") || !hashed && got != want {
 			t.Errorf("%s: got %s, want %s", key, got, want)
 		}
@@ -160,13 +162,13 @@ func TestPolicyIsMendedAndKept(t *testing.T) {
 	v := vaulttest.Start(t)
 	var narrow atomic.Bool
 	ch := children()
-	ch.PolicyFor = func(c *call.Caller) (vault.Policies, error) {
+	ch.PolicyFor = func(c *call.Caller) (callers.Policies, error) {
 		if narrow.Load() {
-			return vault.Policies{Subject: `path "secret/data/elsewhere" { capabilities = ["read"] }`}, nil
+			return callers.Policies{Subject: `path "secret/data/elsewhere" { capabilities = ["read"] }`}, nil
 		}
 		return agentPolicy(c)
 	}
-	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch, Guard: vault.Guard{Every: 20 * time.Millisecond}})
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch, Janitor: leases.Rules{Every: 20 * time.Millisecond}})
 	run(t, cl)
 	c := caller("kept")
 	if err := put(t, cl, c, "x"); err != nil {
@@ -183,7 +185,7 @@ func TestPolicyIsMendedAndKept(t *testing.T) {
 }
 
 func TestChildrenNeedPolicies(t *testing.T) {
-	if _, err := vault.New(vault.Config{Addr: "http://127.0.0.1:1", Children: vault.Children{Enabled: true}}); err == nil {
+	if _, err := vault.New(vault.Config{Addr: "http://127.0.0.1:1", Children: callers.Config{Enabled: true}}); err == nil {
 		t.Error("New: got nil, want an error")
 	}
 }

@@ -17,10 +17,13 @@ import (
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
+	"portcullis/gateway/retry"
 	"portcullis/gateway/vault/breaker"
-	"portcullis/gateway/vault/credential"
+	"portcullis/gateway/vault/callers"
 	"portcullis/gateway/vault/gate"
+	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vault/readcache"
+	"portcullis/gateway/vault/tokencache"
 )
 
 // Config says where Vault is and how the gateway proves itself to it.
@@ -36,8 +39,13 @@ type Config struct {
 
 	Login    Login
 	Load     Load
-	Children Children
-	Guard    Guard
+	Children callers.Config
+	Registry leases.Location // where the owners of leases are registered; empty: no lease can be issued
+	Janitor  leases.Rules
+
+	// UseOf is what an operation declares about its requests, by its name. Optional: nil
+	// for nothing.
+	UseOf func(op string) Use
 
 	// CacheTTL is how long a secret that was read is answered from memory; 0, the
 	// default, never. Writes made elsewhere are not seen for that long.
@@ -53,8 +61,6 @@ type Config struct {
 
 	// Proxy says which proxy leads to Vault, nil for none (http.ProxyFromEnvironment).
 	Proxy func(*http.Request) (*url.URL, error)
-
-	Book Book // where the gateway notes whose lease is whose; empty: it can issue none
 
 	Log *slog.Logger // what happens in the background; nil for nowhere
 }
@@ -80,17 +86,17 @@ type Client struct {
 	mounts  []Mount
 	ready   readiness
 	login   Login
-	root    *credential.Cell // the gateway's own token
-	retired sync.WaitGroup   // tokens of the gateway's that are about to be revoked
-	holders *holders
-	guard   Guard
-	cache   *readcache.Cache // nil for none
-	budgets *budget.Budgets
-	book    Book
+	root    *tokencache.Source // of the gateway's own token
+	retired sync.WaitGroup     // tokens of the gateway's that are about to be revoked
+	cache   *readcache.Cache   // nil for none
+	useOf   func(op string) Use
 	log     *slog.Logger
 
-	recalled atomic.Bool // the callers in the book are known
-	refused  atomic.Bool // Vault has refused the gateway's own token, and no other was to be had
+	callers  *callers.Registry
+	registry *leases.Registry
+	janitor  *leases.Janitor
+
+	refused atomic.Bool // Vault refused the gateway's own token, and there is no other
 }
 
 // The breaker opens after that many failures in a row, and lets one request try
@@ -109,7 +115,7 @@ func New(c Config) (*Client, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.Login = c.Login.trimmed()
-	if err := errors.Join(c.Children.check(), c.Login.check()); err != nil {
+	if err := errors.Join(c.Children.Check(), c.Login.check()); err != nil {
 		return nil, err
 	}
 	tr, err := newTransport(c)
@@ -125,14 +131,37 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	cl := &Client{
-		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login, guard: c.Guard.withDefaults(), cache: newCache(c.CacheTTL, c.Budgets), budgets: c.Budgets, book: c.Book, log: c.Log,
+		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login,
+		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.breaker.Alive = cl.alive
 	cl.root = cl.newRoot()
-	cl.holders = &holders{client: cl, Children: c.Children.withDefaults(), all: map[string]*holder{}, dying: map[string]bool{}}
+	cl.keepHouse(c)
 	return cl, nil
 }
+
+// keepHouse makes the parts that know what callers hold in Vault.
+func (c *Client) keepHouse(cfg Config) {
+	rules := cfg.Janitor.WithDefaults()
+	c.registry = &leases.Registry{Location: cfg.Registry, Send: c.asGateway, Timeout: c.timeout, Max: rules.Max, Budgets: cfg.Budgets}
+	c.callers = callers.New(cfg.Children, callers.Backend{Send: c.asGateway, Timeout: c.timeout, RegisterToken: c.registry.RegisterToken, Log: c.log})
+	c.janitor = &leases.Janitor{Rules: rules, Registry: c.registry, Callers: c.callers, Log: c.log}
+}
+
+// RevokeCaller revokes whatever a caller holds in Vault, see leases.Janitor.
+func (c *Client) RevokeCaller(ctx context.Context, callerKey string) error {
+	return c.janitor.RevokeCaller(ctx, callerKey)
+}
+
+// RevokeWhere revokes what selected credentials hold in Vault, see leases.Janitor.
+func (c *Client) RevokeWhere(ctx context.Context, ended func(*call.Caller) bool) error {
+	return c.janitor.RevokeWhere(ctx, ended)
+}
+
+// Reserved reports whether a resource belongs to the gateway itself: it is nobody's
+// secret, and no events tell of it.
+func (c *Client) Reserved(r call.Resource) bool { return c.registry.Contains(r) }
 
 func (l Load) gate() *gate.Gate {
 	g := &gate.Gate{Total: l.Total, Each: l.Each, Queue: l.Queue, Wait: l.Wait}
@@ -160,26 +189,14 @@ const dropIdleEvery = 5 * time.Minute
 func (c *Client) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.keepRoot(ctx) })
-	wg.Go(func() { c.watch(ctx) })
+	wg.Go(func() { c.janitor.Run(ctx) })
 	wg.Go(func() { c.keepVerified(ctx) })
 	wg.Go(func() {
-		for sleep(ctx, dropIdleEvery) {
+		for retry.Sleep(ctx, dropIdleEvery) {
 			c.http.CloseIdleConnections()
 		}
 	})
 	wg.Wait()
-}
-
-// sleep reports false when ctx has ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // Close gives the gateway's own token back, when it was got by logging in. What
@@ -205,7 +222,7 @@ func tokenFailed(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, credential.ErrClosed):
+	case errors.Is(err, tokencache.ErrClosed):
 		return call.Wrap(call.Forbidden, "denied by policy", err)
 	case errors.Is(err, context.Canceled):
 		return call.Wrap(call.Canceled, "the caller has gone away", err)

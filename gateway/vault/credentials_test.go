@@ -13,19 +13,21 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/e2e/stack"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/callers"
+	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vault/vaulttest"
 )
 
 // byRole lets every caller at its own secrets, those with the role at the team's too,
 // and services at nothing but the team's.
-func byRole(c *call.Caller) (vault.Policies, error) {
+func byRole(c *call.Caller) (callers.Policies, error) {
 	own, err := agentPolicy(c)
 	team := `path "secret/data/team/*" { capabilities = ["create", "read", "update"] }`
 	switch {
 	case c.Kind == "service":
-		own.Own, own.Instead = team, true
+		own.Additional, own.Replaces = team, true
 	case slices.Contains(c.Roles, "team"):
-		own.Own = team
+		own.Additional = team
 	}
 	return own, err
 }
@@ -49,7 +51,7 @@ func TestCredentialsOfOneSubject(t *testing.T) {
 	v := vaulttest.Start(t)
 	ch := children()
 	ch.PolicyFor, ch.TTL = byRole, 2*time.Second
-	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch, Guard: vault.Guard{Every: 20 * time.Millisecond}})
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch, Janitor: leases.Rules{Every: 20 * time.Millisecond}})
 	run(t, cl)
 	plain, team, service := withRoles("one", "agent"), withRoles("one", "agent", "team"), withRoles("one", "service")
 	start := v.Count("sys/policies/acl/mcp-agent-one")
@@ -79,7 +81,7 @@ func TestCredentialsOfOneSubject(t *testing.T) {
 	if writes != 2 || start != 0 {
 		t.Errorf("policies were written %d times, want twice: the subject's and the role's", writes)
 	}
-	if err := cl.KillIf(t.Context(), func(c *call.Caller) bool { return c.Kind == "service" || len(c.Roles) > 0 }); err != nil {
+	if err := cl.RevokeWhere(t.Context(), func(c *call.Caller) bool { return c.Kind == "service" || len(c.Roles) > 0 }); err != nil {
 		t.Fatal(err)
 	}
 	if left := policiesOf(v, "mcp-agent-one"); !slices.Equal(left, []string{"mcp-agent-one"}) {
@@ -88,7 +90,7 @@ func TestCredentialsOfOneSubject(t *testing.T) {
 	if err := put(t, cl, plain, "x"); err != nil {
 		t.Errorf("the third credential: %v", err)
 	}
-	if err := cl.Kill(t.Context(), plain.Key()); err != nil {
+	if err := cl.RevokeCaller(t.Context(), plain.Key()); err != nil {
 		t.Fatal(err)
 	}
 	if left := policiesOf(v, "mcp-agent-one"); len(left) != 0 {
@@ -113,17 +115,17 @@ func TestPolicyOfNothing(t *testing.T) {
 	v := vaulttest.Start(t)
 	var nothing, role atomic.Bool
 	ch := children()
-	ch.PolicyFor = func(c *call.Caller) (vault.Policies, error) {
+	ch.PolicyFor = func(c *call.Caller) (callers.Policies, error) {
 		p, err := agentPolicy(c)
 		if role.Load() {
-			p.Own = fmt.Sprintf("# %s\n%s", c.Subject, p.Subject)
+			p.Additional = fmt.Sprintf("# %s\n%s", c.Subject, p.Subject)
 		}
 		if nothing.Load() {
-			p = vault.Policies{}
+			p = callers.Policies{}
 		}
 		return p, err
 	}
-	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch, Guard: vault.Guard{Every: 20 * time.Millisecond}})
+	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch, Janitor: leases.Rules{Every: 20 * time.Millisecond}})
 	run(t, cl)
 	c := caller("empty")
 	role.Store(true)
@@ -146,12 +148,12 @@ func TestPolicyOfNothing(t *testing.T) {
 // capitals are lost.
 func TestSubjectOfAMappedName(t *testing.T) {
 	for _, key := range []string{"/repo~3aacme", "acme/repo~3aacme", "/a~~0123", "/_~-~2e"} {
-		tenant, subject, ok := vault.SubjectOf("mcp-agent-", vault.PolicyName("mcp-agent-", key))
+		tenant, subject, ok := callers.SubjectOf("mcp-agent-", callers.PolicyName("mcp-agent-", key))
 		if !ok || tenant+"/"+subject != key {
 			t.Errorf("%s: got %s/%s, %v", key, tenant, subject, ok)
 		}
 	}
-	if _, _, ok := vault.SubjectOf("mcp-agent-", vault.PolicyName("mcp-agent-", "/Repo~3aacme")); ok {
+	if _, _, ok := callers.SubjectOf("mcp-agent-", callers.PolicyName("mcp-agent-", "/Repo~3aacme")); ok {
 		t.Error("capitals were told")
 	}
 }
@@ -161,7 +163,7 @@ func TestSubjectOf(t *testing.T) {
 		"mcp-agent-app": "/app", "mcp-agent-acme:app": "acme/app", "mcp-agent-app+0123": "/app",
 		"mcp-agent-app~0c12bce0dc4b11ef": "", "other-app": "", "mcp-agent-": "",
 	} {
-		tenant, subject, ok := vault.SubjectOf("mcp-agent-", name)
+		tenant, subject, ok := callers.SubjectOf("mcp-agent-", name)
 		if got := tenant + "/" + subject; ok != (want != "") || ok && got != want {
 			t.Errorf("%s: got %q, %v, want %q", name, got, ok, want)
 		}
@@ -171,7 +173,7 @@ func TestSubjectOf(t *testing.T) {
 // leaseByCredential: a lease ends with the credential that it was issued to and not
 // with another one of the same subject.
 func leaseByCredential(t *testing.T, w world) {
-	cl := w.client(t, vault.Guard{Renew: true, Allowed: func(_ context.Context, c *call.Caller, _ vault.Held) bool {
+	cl := w.client(t, leases.Rules{Renew: true, Allowed: func(_ context.Context, c *call.Caller, _ leases.Held) bool {
 		return slices.Contains(c.Roles, "dba")
 	}})
 	dba, plain := withRoles("two", "agent", "dba"), withRoles("two", "agent")
@@ -187,7 +189,7 @@ func leaseByCredential(t *testing.T, w world) {
 	if !w.works(t, u) {
 		t.Fatal("the credentials ended because another credential of the subject may not have them")
 	}
-	if err := cl.KillIf(t.Context(), func(c *call.Caller) bool { return c.KeyID == "k1" }); err != nil {
+	if err := cl.RevokeWhere(t.Context(), func(c *call.Caller) bool { return c.KeyID == "k1" }); err != nil {
 		t.Fatal(err)
 	}
 	if w.works(t, u) {
@@ -201,13 +203,13 @@ func leaseByCredential(t *testing.T, w world) {
 // endAfterRestart: who was shut out while the gateway was down loses its leases.
 func endAfterRestart(t *testing.T, w world) {
 	c := withRoles("restarted", "agent")
-	before := w.client(t, vault.Guard{Renew: true})
+	before := w.client(t, leases.Rules{Renew: true})
 	u, err := issue(t, before, c, 0)
 	must(t, u, err)
 	if err := before.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.client(t, vault.Guard{Renew: true, Ended: func(c *call.Caller) bool { return c.Subject == "restarted" }})
+	w.client(t, leases.Rules{Renew: true, Ended: func(c *call.Caller) bool { return c.Subject == "restarted" }})
 	eventually(t, "the credentials to end", func() bool { return !w.works(t, u) })
 }
 
@@ -217,7 +219,7 @@ func killStray(t *testing.T, w world) {
 	p := vaulttest.StartProxy(t, w.Addr)
 	through := w
 	through.Vault = &vaulttest.Vault{Vault: &stack.Vault{Addr: p.Addr, RoleID: w.RoleID, SecretID: w.SecretID}}
-	cl := through.client(t, vault.Guard{Renew: true})
+	cl := through.client(t, leases.Rules{Renew: true})
 	c := caller("stray")
 	before := w.users(t)
 	u, err := issue(t, cl, c, 0)
@@ -231,7 +233,7 @@ func killStray(t *testing.T, w world) {
 	if len(made) != 2 {
 		t.Fatalf("made the users %q, want two", made)
 	}
-	if err := cl.Kill(t.Context(), c.Key()); err != nil {
+	if err := cl.RevokeCaller(t.Context(), c.Key()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "both users to end", func() bool {

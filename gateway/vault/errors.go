@@ -13,13 +13,14 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault/wire"
 )
 
 // failure is everything that is known about a request that went wrong.
 type failure struct {
 	err  error
 	resp *api.Response // nil when Vault did not answer
-	req  request
+	req  wire.Request
 	sent bool // a connection was had, so Vault may have seen the request
 	gone bool // the caller has gone away
 }
@@ -36,7 +37,7 @@ func mapError(f failure) error {
 		return notVault(f, re)
 	}
 	texts := strings.Join(re.Errors, "\n")
-	cause := fmt.Errorf("vault answered %d: %s", re.StatusCode, unsent(clip(texts), f.req.body))
+	cause := fmt.Errorf("vault answered %d: %s", re.StatusCode, unsent(clip(texts), f.req.Body))
 	switch re.StatusCode {
 	case http.StatusBadRequest:
 		return refusedByVault(texts, data, cause)
@@ -166,7 +167,7 @@ func body(resp *api.Response) (data []byte, spoke bool) {
 // emptyNotFound reports whether Vault has said that there is nothing to patch. It does
 // so with an empty body (KV version 2, 1.21); its answers are never to be stored.
 func emptyNotFound(f failure) bool {
-	return f.req.method == patch && f.resp != nil && f.resp.StatusCode == http.StatusNotFound &&
+	return f.req.Method == wire.Patch && f.resp != nil && f.resp.StatusCode == http.StatusNotFound &&
 		f.resp.Header.Get("Cache-Control") == "no-store" && f.resp.Header.Get("Content-Type") == "application/json"
 }
 
@@ -183,12 +184,12 @@ func notVault(f failure, re *api.ResponseError) error {
 		return retryLater(call.RateLimited, "too many requests on the way to Vault", f.resp, cause)
 	case status == http.StatusRequestEntityTooLarge:
 		return call.Wrap(call.BodyTooLarge, "the request is too large for what stands before Vault", cause)
-	case !f.req.readOnly():
-		return incomplete(f.req, cause)
+	case !f.req.ReadOnly():
+		return wire.Incomplete(f.req, cause)
 	case status == http.StatusServiceUnavailable, status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
 		return retryLater(call.VaultUnavailable, "Vault is not available", f.resp, cause)
 	default:
-		return incomplete(f.req, cause)
+		return wire.Incomplete(f.req, cause)
 	}
 }
 

@@ -5,18 +5,20 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/retry"
 	"portcullis/gateway/vault/breaker"
-	"portcullis/gateway/vault/credential"
+	"portcullis/gateway/vault/tokencache"
+	"portcullis/gateway/vault/wire"
 )
 
 // newRoot makes the cell of the gateway's own token.
-func (c *Client) newRoot() *credential.Cell {
+func (c *Client) newRoot() *tokencache.Source {
 	u := &unwrapped{}
-	return &credential.Cell{
-		Get:     func(ctx context.Context) (credential.Token, error) { return c.logIn(ctx, u) },
+	return &tokencache.Source{
+		Get:     func(ctx context.Context) (tokencache.Token, error) { return c.logIn(ctx, u) },
 		Timeout: c.timeout,
 		Ahead:   true,
-		Lost: func(t credential.Token) {
+		Discard: func(t tokencache.Token) {
 			ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 			defer cancel()
 			if err := c.revokeSelf(ctx, t); err != nil {
@@ -26,13 +28,8 @@ func (c *Client) newRoot() *credential.Cell {
 	}
 }
 
-// asGateway sends a request with the gateway's own token.
-func (c *Client) asGateway(ctx context.Context, r request, a *answer) error {
-	return c.send(ctx, c.root, r, a)
-}
-
-// lookEvery bounds how long a change of the token is not noticed by keepRoot.
-const lookEvery = 5 * time.Second
+// rootCheckEvery bounds how long a change of the token is not noticed by keepRoot.
+const rootCheckEvery = 5 * time.Second
 
 // keepRoot keeps the gateway's token alive: it is renewed at two thirds of its
 // life, and got anew when it cannot be renewed.
@@ -44,15 +41,15 @@ func (c *Client) keepRoot(ctx context.Context) {
 			if ctx.Err() == nil {
 				c.log.Warn("the gateway has no Vault token", "cause", err)
 			}
-			sleep(ctx, lookEvery/5)
+			retry.Sleep(ctx, rootCheckEvery/5)
 			continue
 		}
 		if t.Life == 0 {
-			sleep(ctx, c.learnLife(ctx, t))
+			retry.Sleep(ctx, c.learnLife(ctx, t))
 			continue
 		}
 		if due := t.Left() - t.Life/3; due > 0 {
-			sleep(ctx, min(due, lookEvery))
+			retry.Sleep(ctx, min(due, rootCheckEvery))
 			continue
 		}
 		c.renewRoot(ctx, t)
@@ -61,9 +58,9 @@ func (c *Client) keepRoot(ctx context.Context) {
 
 // lookUp asks what Vault knows of the gateway's own token (auth/token/lookup-self,
 // Vault API).
-func (c *Client) lookUp(ctx context.Context, t credential.Token) (known tokenFacts, err error) {
-	err = c.roundTrip(ctx, request{method: get, path: "auth/token/lookup-self", token: t.Value}, wantData(&known))
-	c.accepted(err)
+func (c *Client) lookUp(ctx context.Context, t tokencache.Token) (known tokenFacts, err error) {
+	err = c.exchange(ctx, wire.Request{Method: wire.Get, Path: "auth/token/lookup-self", Token: t.Value}, wire.WantData(&known))
+	c.noteAccepted(err)
 	return known, err
 }
 
@@ -77,9 +74,9 @@ type tokenFacts struct {
 // Complete implements Reply.
 func (f *tokenFacts) Complete() bool { return f.Accessor != nil }
 
-// accepted keeps, and says once, whether Vault takes the gateway's own token: what
-// came of a request with it.
-func (c *Client) accepted(err error) {
+// noteAccepted keeps, and logs once, whether Vault accepts the gateway's own token; err
+// is the result of a request with it.
+func (c *Client) noteAccepted(err error) {
 	switch {
 	case call.Is(err, call.VaultAuth):
 		if !c.refused.Swap(true) {
@@ -92,16 +89,16 @@ func (c *Client) accepted(err error) {
 
 // learnLife finds out how long a token that was given to the gateway lives, or
 // whether its file has another one. It returns when to look again.
-func (c *Client) learnLife(ctx context.Context, t credential.Token) time.Duration {
+func (c *Client) learnLife(ctx context.Context, t tokencache.Token) time.Duration {
 	if c.login.TokenFile != "" {
 		if now, err := readSecret(c.login.TokenFile); err == nil && now != t.Value {
 			c.root.Drop(t.Value)
 		}
-		return lookEvery // somebody else renews it
+		return rootCheckEvery // somebody else renews it
 	}
 	known, err := c.lookUp(ctx, t)
 	if err != nil {
-		return lookEvery
+		return rootCheckEvery
 	}
 	if known.TTL == 0 || !known.Renewable {
 		return time.Hour
@@ -112,10 +109,10 @@ func (c *Client) learnLife(ctx context.Context, t credential.Token) time.Duratio
 
 // renewRoot prolongs the gateway's token (auth/token/renew-self, Vault API). Near
 // its longest life Vault gives less and less; then another one is got.
-func (c *Client) renewRoot(ctx context.Context, t credential.Token) {
-	a := wantAuth()
-	err := c.roundTrip(ctx, request{method: post, path: "auth/token/renew-self", token: t.Value, body: []byte("{}"), safe: true}, a)
-	life := a.token().Life
+func (c *Client) renewRoot(ctx context.Context, t tokencache.Token) {
+	a := wire.WantTTL()
+	err := c.exchange(ctx, wire.Request{Method: wire.Post, Path: "auth/token/renew-self", Token: t.Value, Body: []byte("{}"), Safe: true}, a)
+	life := a.Token().Life
 	switch {
 	case err == nil && (life > t.Life/2 || !c.login.logsIn()):
 		c.root.Renewed(t.Value, life)
@@ -131,19 +128,19 @@ func (c *Client) renewRoot(ctx context.Context, t credential.Token) {
 	}
 	if err != nil {
 		c.log.Warn("the gateway's Vault token was not renewed", "cause", err)
-		sleep(ctx, lookEvery/5)
+		retry.Sleep(ctx, rootCheckEvery/5)
 	}
 }
 
 // retire revokes a token that was replaced, once the callers' tokens that were made
 // with it have ended. Where callers have none, it is left to end by itself, because
 // credentials that were issued with it end with it.
-func (c *Client) retire(ctx context.Context, t credential.Token) {
-	if !c.holders.Enabled {
+func (c *Client) retire(ctx context.Context, t tokencache.Token) {
+	if !c.callers.Enabled {
 		return
 	}
 	c.retired.Go(func() {
-		sleep(ctx, c.holders.TTL)
+		retry.Sleep(ctx, c.callers.TTL)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 		defer cancel()
 		if err := c.revokeSelf(ctx, t); err != nil && !call.Is(err, call.VaultAuth) { // it may have ended
@@ -153,6 +150,6 @@ func (c *Client) retire(ctx context.Context, t credential.Token) {
 }
 
 // revokeSelf ends a token by itself (auth/token/revoke-self, Vault API).
-func (c *Client) revokeSelf(ctx context.Context, t credential.Token) error {
-	return c.roundTrip(ctx, request{method: post, path: "auth/token/revoke-self", token: t.Value, body: []byte("{}")}, nil)
+func (c *Client) revokeSelf(ctx context.Context, t tokencache.Token) error {
+	return c.exchange(ctx, wire.Request{Method: wire.Post, Path: "auth/token/revoke-self", Token: t.Value, Body: []byte("{}")}, nil)
 }

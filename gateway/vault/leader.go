@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault/wire"
 )
 
 // trusted are the nodes of Vault that the gateway's tokens may go to beside the
@@ -131,12 +132,12 @@ func (c *Client) introduce(ctx context.Context, node *url.URL) (i introduction, 
 }
 
 // redirected is the request for where a standby says that the active node is.
-func (c *Client) redirected(ctx context.Context, r request, resp *api.Response, stayed bool) (request, error) {
+func (c *Client) redirected(ctx context.Context, r wire.Request, resp *api.Response, stayed bool) (wire.Request, error) {
 	r, err := c.standby.redirect(r, resp, stayed)
 	if err != nil {
 		return r, err
 	}
-	if err := c.trust(ctx, r.to); err != nil {
+	if err := c.trust(ctx, r.Node); err != nil {
 		return r, call.Wrap(call.VaultError, "Vault redirects to a host that the gateway does not know", err) // nothing was done where it was sent, see standby
 	}
 	return r, nil

@@ -9,10 +9,10 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/vault/credential"
+	"portcullis/gateway/vault/tokencache"
+	"portcullis/gateway/vault/wire"
 )
 
 // Login is how the gateway proves itself to Vault. Exactly one way is set: a
@@ -68,59 +68,20 @@ type unwrapped struct {
 	secretID string
 }
 
-// authReply is the part of an answer that is about a token.
-type authReply struct {
-	ClientToken   string `json:"client_token"`
-	Accessor      string `json:"accessor"`
-	LeaseDuration int64  `json:"lease_duration"` // seconds
-	Renewable     bool   `json:"renewable"`
-}
-
-// wantToken needs a token.
-func wantToken() *answer {
-	return &answer{missing: func(a *answer) string {
-		if a.Auth == nil || a.Auth.ClientToken == "" {
-			return "a token"
-		}
-		return ""
-	}}
-}
-
-// wantAuth needs to know how long a token lives now; which one it is, is known.
-func wantAuth() *answer {
-	return &answer{missing: func(a *answer) string {
-		if a.Auth == nil {
-			return "auth"
-		}
-		return ""
-	}}
-}
-
-// token is the token that an answer is about, the zero Token for none.
-func (a *answer) token() credential.Token {
-	if a.Auth == nil {
-		return credential.Token{}
-	}
-	return credential.Token{
-		Value: a.Auth.ClientToken, Accessor: a.Auth.Accessor,
-		Life: time.Duration(a.Auth.LeaseDuration) * time.Second, Renewable: a.Auth.Renewable,
-	}
-}
-
 // logIn gets a token in the way that is set.
-func (c *Client) logIn(ctx context.Context, u *unwrapped) (credential.Token, error) {
+func (c *Client) logIn(ctx context.Context, u *unwrapped) (tokencache.Token, error) {
 	l := c.login
 	switch {
 	case l.RoleID != "":
 		id, err := c.secretID(ctx, u)
 		if err != nil {
-			return credential.Token{}, err
+			return tokencache.Token{}, err
 		}
 		return c.present(ctx, "approle", map[string]string{"role_id": l.RoleID, "secret_id": id})
 	case l.JWTFile != "":
 		jwt, err := readSecret(l.JWTFile)
 		if err != nil {
-			return credential.Token{}, err
+			return tokencache.Token{}, err
 		}
 		return c.present(ctx, "jwt", map[string]string{"role": l.Role, "jwt": jwt})
 	case l.TokenFile != "":
@@ -128,26 +89,26 @@ func (c *Client) logIn(ctx context.Context, u *unwrapped) (credential.Token, err
 		if err == nil && !sendable(t) {
 			err = call.Wrap(call.VaultAuth, "the gateway cannot log in to Vault", fmt.Errorf("%s holds something that is no token", l.TokenFile))
 		}
-		return credential.Token{Value: t}, err
+		return tokencache.Token{Value: t}, err
 	case l.Token != "":
-		return credential.Token{Value: l.Token.Reveal()}, nil
+		return tokencache.Token{Value: l.Token.Reveal()}, nil
 	default:
-		return credential.Token{}, call.Errorf(call.VaultAuth, "the gateway has no Vault credential")
+		return tokencache.Token{}, call.Errorf(call.VaultAuth, "the gateway has no Vault credential")
 	}
 }
 
 // present exchanges a credential for a token.
-func (c *Client) present(ctx context.Context, mount string, credentials map[string]string) (credential.Token, error) {
+func (c *Client) present(ctx context.Context, mount string, credentials map[string]string) (tokencache.Token, error) {
 	if c.login.Mount != "" {
 		mount = c.login.Mount
 	}
 	raw, err := json.Marshal(credentials)
 	if err != nil {
-		return credential.Token{}, err
+		return tokencache.Token{}, err
 	}
-	a := wantToken()
-	err = c.roundTrip(ctx, request{method: post, path: "auth/" + mount + "/login", body: raw, safe: true}, a)
-	return a.token(), loginFailed(err)
+	a := wire.WantToken()
+	err = c.exchange(ctx, wire.Request{Method: wire.Post, Path: "auth/" + mount + "/login", Body: raw, Safe: true}, a)
+	return a.Token(), loginFailed(err)
 }
 
 // loginFailed tells a Vault that is away from one that does not let the gateway in.
@@ -191,7 +152,7 @@ func (c *Client) unwrapSecretID(ctx context.Context, token string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	err = c.roundTrip(ctx, request{method: post, path: "sys/wrapping/lookup", body: raw, safe: true}, wantData(&made))
+	err = c.exchange(ctx, wire.Request{Method: wire.Post, Path: "sys/wrapping/lookup", Body: raw, Safe: true}, wire.WantData(&made))
 	if err != nil {
 		return "", loginFailed(err)
 	}
@@ -203,7 +164,7 @@ func (c *Client) unwrapSecretID(ctx context.Context, token string) (string, erro
 		return "", call.Wrap(call.VaultAuth, "the gateway cannot log in to Vault", fmt.Errorf("secret id was wrapped at another path"))
 	}
 	var opened secretID
-	err = c.roundTrip(ctx, request{method: post, path: "sys/wrapping/unwrap", token: token, body: []byte("{}")}, wantData(&opened))
+	err = c.exchange(ctx, wire.Request{Method: wire.Post, Path: "sys/wrapping/unwrap", Token: token, Body: []byte("{}")}, wire.WantData(&opened))
 	return opened.SecretID, loginFailed(err)
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
-	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/leases"
 )
 
 // TestLeaseQuotaHoldsForCallsAtOnce: of forty calls at the same time, as many get a
@@ -18,7 +18,7 @@ func TestLeaseQuotaHoldsForCallsAtOnce(t *testing.T) {
 	const quota, calls = 5, 40
 	w := newWorld(t)
 	w.ttl(t, "1h", "24h")
-	cl := w.client(t, vault.Guard{Max: quota})
+	cl := w.client(t, leases.Rules{Max: quota})
 	c := caller("many")
 	first, err := issue(t, cl, c, 0)
 	must(t, first, err)
@@ -61,13 +61,13 @@ func TestLeaseQuotaHoldsForCallsAtOnce(t *testing.T) {
 func TestEverybodysLeasesAreBounded(t *testing.T) {
 	w := newWorld(t)
 	w.ttl(t, "1h", "24h")
-	before := w.client(t, vault.Guard{})
+	before := w.client(t, leases.Rules{})
 	first, err := issue(t, before, caller("first"), 0)
 	must(t, first, err)
 	var table budget.Table
 	table[budget.Leases].All = 2
 	b := budget.New(table)
-	cl := w.bounded(t, vault.Guard{}, b)
+	cl := w.bounded(t, leases.Rules{}, b)
 	counted(t, b, 1)
 	second, err := issue(t, cl, caller("second"), 0)
 	must(t, second, err)
@@ -81,7 +81,7 @@ func TestEverybodysLeasesAreBounded(t *testing.T) {
 	third, err := issue(t, cl, caller("third"), 0)
 	must(t, third, err)
 	for _, c := range []string{"first", "second", "third"} {
-		if err := cl.Kill(t.Context(), caller(c).Key()); err != nil {
+		if err := cl.RevokeCaller(t.Context(), caller(c).Key()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/retry"
+	"portcullis/gateway/vault/wire"
 )
 
 // Mount is a secrets engine that operations act on.
@@ -98,7 +100,7 @@ func (c *Client) verifyMounts(ctx context.Context) error {
 	for _, m := range c.mounts {
 		what, err := c.inspect(ctx, m)
 		switch {
-		case call.Is(err, call.Forbidden) && c.holders.Enabled:
+		case call.Is(err, call.Forbidden) && c.callers.Enabled:
 			continue // callers' own tokens use it, the gateway's need not
 		case call.Is(err, call.Forbidden):
 			what = m.missing()
@@ -141,7 +143,7 @@ func (f *mountFacts) Complete() bool { return f.Path != "" && f.Type != "" }
 // inspect says what is wrong with a mount and what to do about it, "" for nothing.
 func (c *Client) inspect(ctx context.Context, m Mount) (string, error) {
 	var f mountFacts
-	err := c.asGateway(ctx, request{method: get, path: "sys/internal/ui/mounts/" + m.Path}, wantData(&f))
+	err := c.asGateway(ctx, wire.Request{Method: wire.Get, Path: "sys/internal/ui/mounts/" + m.Path}, wire.WantData(&f))
 	switch at := strings.Trim(f.Path, "/"); {
 	case err != nil:
 		return "", err
@@ -199,6 +201,6 @@ func (c *Client) keepVerified(ctx context.Context) {
 		if err != nil {
 			wait = verifySoon
 		}
-		sleep(ctx, wait)
+		retry.Sleep(ctx, wait)
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"net/url"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/vault/credential"
+	"portcullis/gateway/vault/callers"
+	"portcullis/gateway/vault/leases"
+	"portcullis/gateway/vault/tokencache"
+	"portcullis/gateway/vault/wire"
 )
 
 // Session is the way of one granted call to Vault. Paths are relative to the
@@ -15,27 +18,42 @@ import (
 type Session struct {
 	client *Client
 	grant  call.Grant
-	holder *holder
-	cell   *credential.Cell
-	wraps  bool // what Vault answers is wrapped
-	use    CacheUse
-	place  *reservation // of the lease that is being made, until it is noted
-	warned []string     // see Warnings
+	use    Use
+	caller *callers.State     // nil for an operation without a mount
+	tokens *tokencache.Source // of the token that requests carry
+	wraps  bool               // what Vault answers is wrapped
+	cached CacheUse
+	place  *leases.Reservation // of the lease that is being issued, until it is registered
+	warned []string            // see Warnings
 }
 
+// Use is what an operation declares about its requests (op.Spec).
+type Use struct {
+	IssuesLease bool // a lease that it issues dies with the token of the request, so it takes the token that lives longer
+	Cacheable   bool // a read may be answered from the read cache
+}
+
+// Reply is what an operation reads of the data of one answer of Vault's.
+type Reply = wire.Reply
+
 // Open opens a session for a grant. A void grant is refused, and so is one that
-// would read or write the lease book as if it were a secret.
-func (c *Client) Open(ctx context.Context, g call.Grant) (*Session, error) {
-	if !g.Valid() || c.book.holds(g.Terms().Resource) {
+// would read or write the lease registry as if it were a secret.
+func (c *Client) Open(_ context.Context, g call.Grant) (*Session, error) {
+	if !g.Valid() || c.registry.Contains(g.Terms().Resource) {
 		return nil, call.Errorf(call.Forbidden, "denied by policy")
 	}
 	if err := c.usable(g.Terms().Resource.Mount); err != nil {
 		return nil, err
 	}
-	s := &Session{client: c, grant: g, cell: c.root}
+	s := &Session{client: c, grant: g, tokens: c.root}
+	if c.useOf != nil {
+		s.use = c.useOf(g.Terms().Op)
+	}
 	if g.Terms().Resource.Mount != "" {
-		s.holder = c.holders.of(g.Caller())
-		s.cell = s.holder.cell(g.Caller(), g.Terms().Op)
+		s.caller = c.callers.Of(g.Caller())
+		if c.callers.Enabled {
+			s.tokens = s.caller.TokenSource(g.Caller(), s.use.IssuesLease)
+		}
 	}
 	return s, nil
 }
@@ -48,13 +66,13 @@ func (s *Session) Caller() *call.Caller { return s.grant.Caller() }
 
 // Get reads path below the mount and decodes the reply's data into out.
 func (s *Session) Get(ctx context.Context, path string, query url.Values, out Reply) error {
-	return s.do(ctx, request{method: get, path: path, query: query}, out)
+	return s.asCaller(ctx, wire.Request{Method: wire.Get, Path: path, Query: query}, out)
 }
 
 // List lists path below the mount (GET ?list=true, Vault API) and decodes the
 // reply's data into out.
 func (s *Session) List(ctx context.Context, path string, out Reply) error {
-	return s.do(ctx, request{method: get, path: path, query: url.Values{"list": {"true"}}}, out)
+	return s.asCaller(ctx, wire.Request{Method: wire.Get, Path: path, Query: url.Values{"list": {"true"}}}, out)
 }
 
 // Put writes body, a JSON-encodable value, to path below the mount and decodes
@@ -64,7 +82,7 @@ func (s *Session) Put(ctx context.Context, path string, body any, out Reply) err
 	if err != nil {
 		return err
 	}
-	return s.do(ctx, request{method: put, path: path, body: raw}, out)
+	return s.asCaller(ctx, wire.Request{Method: wire.Put, Path: path, Body: raw}, out)
 }
 
 // Query is Put for what changes nothing in Vault although it is not a GET, such
@@ -74,21 +92,21 @@ func (s *Session) Query(ctx context.Context, path string, body any, out Reply) e
 	if err != nil {
 		return err
 	}
-	return s.do(ctx, request{method: put, path: path, body: raw, safe: true}, out)
+	return s.asCaller(ctx, wire.Request{Method: wire.Put, Path: path, Body: raw, Safe: true}, out)
 }
 
 // Mint is Get for what makes a credential with a lease although it is a GET. It is
 // never sent twice, and refused when the caller holds as many leases as it may. Adopt
 // must follow.
 func (s *Session) Mint(ctx context.Context, path string, out Reply) error {
-	place, err := s.client.reserve(ctx, s.holder)
+	place, err := s.client.registry.Reserve(ctx, s.Caller().Key())
 	if err != nil {
 		return err
 	}
-	err = s.issue(ctx, request{method: get, path: path, mints: true, leases: true}, out)
+	err = s.asCaller(ctx, wire.Request{Method: wire.Get, Path: path, Mints: true, Leases: true}, out)
 	s.place = place
-	if err != nil && !call.Is(err, call.OutcomeUnknown) { // else there may be a lease: the place is taken until it is sure
-		s.holder.release(place)
+	if err != nil && !call.Is(err, call.OutcomeUnknown) { // else there may be a lease: the reservation holds until its time is up
+		place.Release()
 	}
 	return err
 }
@@ -100,33 +118,14 @@ func (s *Session) MintOnce(ctx context.Context, path string, body any, out Reply
 	if err != nil {
 		return err
 	}
-	return s.issue(ctx, request{method: put, path: path, body: raw, leases: true}, out)
-}
-
-// issue sends a request that makes a lease.
-func (s *Session) issue(ctx context.Context, r request, out Reply) error {
-	err := s.do(ctx, r, out)
-	if l, ok := out.(leased); ok && err != nil && l.LeaseID() != "" {
-		// The answer lacks something, but the lease is there and nobody else knows of it.
-		err = errors.Join(err, s.Discard(context.WithoutCancel(ctx), l.LeaseID()))
-	}
-	return err
+	return s.asCaller(ctx, wire.Request{Method: wire.Put, Path: path, Body: raw, Leases: true}, out)
 }
 
 // Text reads path below the mount where Vault answers plain text.
 func (s *Session) Text(ctx context.Context, path string) (string, error) {
-	r, err := s.below(request{method: get, path: path})
-	if err != nil {
-		return "", err
-	}
-	a := wantText()
-	err = s.asCaller(ctx, r, a)
-	return a.body, err
-}
-
-// PutRaw is Put with a body that is JSON text already.
-func (s *Session) PutRaw(ctx context.Context, path string, body []byte, out Reply) error {
-	return s.do(ctx, request{method: put, path: path, body: body}, out)
+	var text wire.PlainText
+	err := s.asCaller(ctx, wire.Request{Method: wire.Get, Path: path}, &text)
+	return string(text), err
 }
 
 // Patch merges body, a JSON-encodable value, into what is at path (RFC 7396).
@@ -138,81 +137,88 @@ func (s *Session) Patch(ctx context.Context, path string, body any, out Reply) e
 	return s.PatchRaw(ctx, path, raw, out)
 }
 
-// PatchRaw merges body into what is at path (RFC 7396).
+// PatchRaw merges body, JSON text, into what is at path (RFC 7396).
 func (s *Session) PatchRaw(ctx context.Context, path string, body []byte, out Reply) error {
-	return s.do(ctx, request{method: patch, path: path, body: body}, out)
+	return s.asCaller(ctx, wire.Request{Method: wire.Patch, Path: path, Body: body}, out)
 }
 
 // Delete deletes path below the mount.
 func (s *Session) Delete(ctx context.Context, path string) error {
-	return s.do(ctx, request{method: del, path: path}, nil)
+	return s.asCaller(ctx, wire.Request{Method: wire.Delete, Path: path}, nil)
+}
+
+// below is a request below the granted mount.
+func (s *Session) below(r wire.Request) (wire.Request, error) {
+	mount := s.grant.Terms().Resource.Mount
+	p, err := call.CleanPath(mount + "/" + r.Path)
+	if err != nil || mount == "" {
+		return r, call.Wrap(call.Internal, "internal error", err)
+	}
+	r.Path = p.String()
+	r.Caller, r.ID = s.Caller().Key(), s.grant.Terms().DecisionID
+	return r, nil
+}
+
+// asCaller sends a request below the granted mount with the caller's token, or answers it
+// from the read cache. When Vault's policies deny what the gateway has allowed, they are
+// corrected and the request is sent once more: Vault has done nothing for the first.
+func (s *Session) asCaller(ctx context.Context, r wire.Request, out Reply) error {
+	r, err := s.below(r)
+	if err != nil {
+		return err
+	}
+	defer s.invalidate(r)()
+	kept, hit, err := s.fromCache(ctx, r, out)
+	if hit || err != nil {
+		return err
+	}
+	a := kept.answer(out)
+	if s.wraps {
+		r.WrapTTL, a = s.wrapTTL(), wire.WantWrapped()
+	}
+	err = s.client.withToken(ctx, s.tokens, r, a)
+	if call.Is(err, call.Forbidden) && s.repair(ctx) {
+		err = s.client.withToken(ctx, s.tokens, r, a)
+	}
+	s.addVaultWarnings(a.Warnings, r.Body, a.RawData())
+	switch {
+	case err == nil && s.wraps:
+		return &Wrapped{*a.WrapInfo}
+	case err == nil:
+		kept.store()
+	}
+	return s.keepLease(ctx, r, a.Lease, out, err)
+}
+
+// repair corrects the policies of the caller in Vault, and reports whether the request
+// that Vault has denied should be sent again.
+func (s *Session) repair(ctx context.Context) bool {
+	if !s.client.callers.Enabled || s.caller == nil || !s.caller.RepairPolicies(ctx, s.Caller()) {
+		return false
+	}
+	s.tokens = s.caller.TokenSource(s.Caller(), s.use.IssuesLease)
+	return true
 }
 
 // leased is implemented by outputs that want to know their lease.
 type leased interface {
 	SetLease(Lease)
-	LeaseID() string
 }
 
-// below is a request below the granted mount.
-func (s *Session) below(r request) (request, error) {
-	mount := s.grant.Terms().Resource.Mount
-	p, err := call.CleanPath(mount + "/" + r.path)
-	if err != nil || mount == "" {
-		return r, call.Wrap(call.Internal, "internal error", err)
+// keepLease tells the output its lease. A request that issues a lease must have one in its
+// answer; when err says that the answer lacks something else, the lease is revoked,
+// because nobody else knows of it.
+func (s *Session) keepLease(ctx context.Context, r wire.Request, l Lease, out Reply, err error) error {
+	if err == nil && r.Leases && l.ID == "" {
+		err = wire.Incomplete(r, errors.New("it lacks a lease"))
 	}
-	r.path = p.String()
-	r.caller, r.id = s.Caller().Key(), s.grant.Terms().DecisionID
-	return r, nil
-}
-
-// do sends a request below the granted mount.
-func (s *Session) do(ctx context.Context, r request, out Reply) error {
-	r, err := s.below(r)
-	if err != nil {
+	to, ok := out.(leased)
+	if !ok {
 		return err
 	}
-	defer s.writing(r)()
-	if s.cacheable(r) {
-		return s.fromCache(ctx, r, out)
+	to.SetLease(l)
+	if err != nil && r.Leases && l.ID != "" {
+		err = errors.Join(err, s.Discard(context.WithoutCancel(ctx), l.ID))
 	}
-	return s.send(ctx, r, out)
-}
-
-// send sends a request of the operation's with the caller's token.
-func (s *Session) send(ctx context.Context, r request, out Reply) error {
-	if s.wraps {
-		r.wrapTTL = s.wrapTTL()
-		w, err := s.client.wrapped(ctx, r, s.asCaller)
-		if err != nil {
-			return err
-		}
-		return w
-	}
-	a := &answer{}
-	if out != nil {
-		a = wantData(out)
-	}
-	err := s.asCaller(ctx, r, a)
-	if err == nil && r.leases && a.ID == "" {
-		err = incomplete(r, errors.New("it lacks a lease"))
-	}
-	if l, ok := out.(leased); ok {
-		l.SetLease(a.Lease)
-	}
-	return err
-}
-
-// asCaller sends a request with the caller's token. When Vault's policies do not let
-// the caller do what the gateway has allowed, they are put right once.
-func (s *Session) asCaller(ctx context.Context, r request, a *answer) error {
-	err := s.client.send(ctx, s.cell, r, a)
-	if call.Is(err, call.Forbidden) && s.cell != s.client.root {
-		if cell := s.holder.mend(ctx, s.Caller(), s.grant.Terms().Op); cell != nil {
-			s.cell = cell
-			err = s.client.send(ctx, cell, r, a) // Vault has done nothing
-		}
-	}
-	s.heed(a.Warnings, r.body, a.data)
 	return err
 }

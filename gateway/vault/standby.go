@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault/wire"
 )
 
 // standby is what is known of a Vault that is not the active node of its cluster. As
@@ -28,7 +30,7 @@ func (s *standby) redirects() bool {
 
 // redirect is the request for where the answer says; only the node changes, never
 // what is asked of it. stayed says that it was not to be forwarded.
-func (s *standby) redirect(r request, resp *api.Response, stayed bool) (request, error) {
+func (s *standby) redirect(r wire.Request, resp *api.Response, stayed bool) (wire.Request, error) {
 	if !stayed {
 		s.seen.Store(time.Now().Unix())
 	}
@@ -36,13 +38,13 @@ func (s *standby) redirect(r request, resp *api.Response, stayed bool) (request,
 	switch {
 	case resp.StatusCode != http.StatusTemporaryRedirect || err != nil || to.Host == "":
 		return r, call.Wrap(call.VaultError, "Vault error", errors.New("vault answered with a redirect that is none of a standby's"))
-	case !r.readOnly() && !stayed:
+	case !r.ReadOnly() && !stayed:
 		return r, call.Wrap(call.OutcomeUnknown, "Vault did not answer; whether the change was made is not known", errors.New("a standby may have forwarded the request before it redirected"))
-	case r.to != nil:
+	case r.Node != nil:
 		return r, unavailable(errors.New("vault's nodes do not agree which is the active one"))
 	case resp.Request.URL.Scheme == "https" && to.Scheme != "https", to.Scheme != "http" && to.Scheme != "https", to.RequestURI() != resp.Request.URL.RequestURI():
 		return r, call.Wrap(call.VaultError, "Vault error", errors.New("vault redirects to something else"))
 	}
-	r.to = &url.URL{Scheme: to.Scheme, Host: to.Host, User: to.User}
+	r.Node = &url.URL{Scheme: to.Scheme, Host: to.Host, User: to.User}
 	return r, nil
 }

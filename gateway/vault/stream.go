@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/retry"
+	"portcullis/gateway/vault/wire"
 )
 
 // stream is one connection that Vault's notifications come over.
@@ -62,7 +64,7 @@ func (s *stream) open(ctx context.Context) error {
 	if err != nil {
 		return tokenFailed(err)
 	}
-	for r := (request{method: get, path: "sys/events/subscribe/kv*", token: t.Value}); ; {
+	for r := (wire.Request{Method: wire.Get, Path: "sys/events/subscribe/kv*", Token: t.Value}); ; {
 		conn, resp, err := c.upgrade(ctx, r)
 		if err == nil {
 			conn.SetReadLimit(maxMessage)
@@ -80,17 +82,17 @@ func (s *stream) open(ctx context.Context) error {
 }
 
 // upgrade asks for a websocket. net/http uses HTTP/1.1 for it by itself.
-func (c *Client) upgrade(ctx context.Context, r request) (*websocket.Conn, *http.Response, error) {
+func (c *Client) upgrade(ctx context.Context, r wire.Request) (*websocket.Conn, *http.Response, error) {
 	u, err := url.Parse(c.base.Address())
 	if err != nil {
 		return nil, nil, err
 	}
-	u.Path, u.RawQuery = strings.TrimSuffix(u.Path, "/")+"/v1/"+r.path, "json=true"
-	if r.to != nil {
-		u.Scheme, u.Host = r.to.Scheme, r.to.Host
+	u.Path, u.RawQuery = strings.TrimSuffix(u.Path, "/")+"/v1/"+r.Path, "json=true"
+	if r.Node != nil {
+		u.Scheme, u.Host = r.Node.Scheme, r.Node.Host
 	}
 	h := c.base.Headers()
-	h.Set("X-Vault-Token", r.token)
+	h.Set("X-Vault-Token", r.Token)
 	return websocket.Dial(ctx, u.String(), &websocket.DialOptions{
 		HTTPHeader: h,
 		HTTPClient: &http.Client{Transport: c.http, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
@@ -99,7 +101,7 @@ func (c *Client) upgrade(ctx context.Context, r request) (*websocket.Conn, *http
 
 // notOpened maps why the stream was not opened. A token that Vault does not know is
 // dropped when there can be another.
-func (c *Client) notOpened(r request, resp *http.Response, err error) error {
+func (c *Client) notOpened(r wire.Request, resp *http.Response, err error) error {
 	if resp == nil {
 		return unavailable(err)
 	}
@@ -107,7 +109,7 @@ func (c *Client) notOpened(r request, resp *http.Response, err error) error {
 	if refused := answer.Error(); refused != nil {
 		err = mapError(failure{err: refused, resp: answer, req: r, sent: true})
 		if call.Is(err, call.VaultAuth) && c.login.renews() {
-			c.root.Drop(r.token)
+			c.root.Drop(r.Token)
 		}
 		return err
 	}
@@ -139,7 +141,7 @@ func (s *stream) read(ctx context.Context) error {
 // attend ends the stream when the gateway has another token, which is when Vault
 // would soon end it, and when nothing answers at its other end.
 func (s *stream) attend(ctx context.Context, end context.CancelCauseFunc) {
-	for sleep(ctx, lookEvery) {
+	for retry.Sleep(ctx, rootCheckEvery) {
 		if s.client.root.Peek().Value != s.token {
 			end(errOtherToken)
 			return

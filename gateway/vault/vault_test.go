@@ -29,12 +29,18 @@ func grant(c *call.Caller, op string) call.Grant {
 
 func newClient(t testing.TB, c vault.Config) *vault.Client {
 	t.Helper()
+	c.UseOf = useOf
 	cl, err := vault.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cl.Close(context.Background()) })
 	return cl
+}
+
+// useOf is what the operations of the tests declare.
+func useOf(op string) vault.Use {
+	return vault.Use{IssuesLease: op == "db.issue_creds", Cacheable: op == "kv.read"}
 }
 
 func open(t testing.TB, cl *vault.Client, g call.Grant) *vault.Session {

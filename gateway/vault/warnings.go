@@ -16,8 +16,8 @@ func (s *Session) Warn(text string) {
 	}
 }
 
-// heed adds warnings of Vault's, without what was sent and what was answered.
-func (s *Session) heed(warnings []string, bodies ...[]byte) {
+// addVaultWarnings adds warnings of Vault's, without what was sent and what was answered.
+func (s *Session) addVaultWarnings(warnings []string, bodies ...[]byte) {
 	for _, w := range warnings {
 		s.Warn(unsent(clip(w), bodies...))
 	}

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"portcullis/gateway/call"
+	"portcullis/gateway/vault/wire"
 )
 
 // Wrapped is all that is delivered of an answer that Vault has wrapped. Whoever
@@ -13,14 +13,7 @@ import (
 // an answer of Vault's own at the path that was asked for, the gateway's at
 // sys/wrapping/wrap.
 type Wrapped struct {
-	WrapInfo WrapInfo `json:"wrap_info"`
-}
-
-// WrapInfo is Vault's, without what only the gateway could use.
-type WrapInfo struct {
-	Token        call.Secret `json:"token"` // opens the answer once, at sys/wrapping/unwrap
-	TTL          int         `json:"ttl"`   // seconds
-	CreationPath string      `json:"creation_path"`
+	WrapInfo wire.WrapInfo `json:"wrap_info"`
 }
 
 // Error makes a wrapped answer what an operation ends with: there is nothing in it
@@ -47,20 +40,9 @@ func (s *Session) WrapAnswer() { s.wraps = true }
 // Wrap lets Vault keep body, a JSON object, until it is opened (sys/wrapping/wrap,
 // Vault API).
 func (s *Session) Wrap(ctx context.Context, body []byte) (*Wrapped, error) {
-	r := request{method: post, path: "sys/wrapping/wrap", body: body, wrapTTL: s.wrapTTL(), caller: s.Caller().Key(), id: s.grant.Terms().DecisionID}
-	return s.client.wrapped(ctx, r, s.client.asGateway)
-}
-
-// wrapped sends a request whose answer is to be wrapped. One that is not, is not
-// delivered.
-func (c *Client) wrapped(ctx context.Context, r request, send func(context.Context, request, *answer) error) (*Wrapped, error) {
-	a := &answer{missing: func(a *answer) string {
-		if a.WrapInfo == nil || a.WrapInfo.Token == "" {
-			return "a wrapping token"
-		}
-		return ""
-	}}
-	if err := send(ctx, r, a); err != nil {
+	r := wire.Request{Method: wire.Post, Path: "sys/wrapping/wrap", Body: body, WrapTTL: s.wrapTTL(), Caller: s.Caller().Key(), ID: s.grant.Terms().DecisionID}
+	a := wire.WantWrapped()
+	if err := s.client.asGateway(ctx, r, a); err != nil {
 		return nil, err
 	}
 	return &Wrapped{*a.WrapInfo}, nil

@@ -1,4 +1,4 @@
-package credential_test
+package tokencache_test
 
 import (
 	"context"
@@ -9,19 +9,19 @@ import (
 	"testing/synctest"
 	"time"
 
-	"portcullis/gateway/vault/credential"
+	"portcullis/gateway/vault/tokencache"
 )
 
 // source hands out t1, t2, ... and counts.
-func source(life, takes time.Duration, n *int) func(context.Context) (credential.Token, error) {
-	return func(context.Context) (credential.Token, error) {
+func source(life, takes time.Duration, n *int) func(context.Context) (tokencache.Token, error) {
+	return func(context.Context) (tokencache.Token, error) {
 		time.Sleep(takes)
 		*n++
-		return credential.Token{Value: fmt.Sprintf("t%d", *n), Life: life}, nil
+		return tokencache.Token{Value: fmt.Sprintf("t%d", *n), Life: life}, nil
 	}
 }
 
-func value(t *testing.T, c *credential.Cell) string {
+func value(t *testing.T, c *tokencache.Source) string {
 	t.Helper()
 	tok, err := c.Token(t.Context())
 	if err != nil {
@@ -33,7 +33,7 @@ func value(t *testing.T, c *credential.Cell) string {
 func TestManyAskOneGets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		c := &credential.Cell{Get: source(time.Minute, time.Second, &n), Timeout: time.Minute}
+		c := &tokencache.Source{Get: source(time.Minute, time.Second, &n), Timeout: time.Minute}
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
@@ -52,7 +52,7 @@ func TestManyAskOneGets(t *testing.T) {
 func TestLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		c := &credential.Cell{Get: source(100*time.Second, 0, &n), Timeout: time.Minute, Ahead: true}
+		c := &tokencache.Source{Get: source(100*time.Second, 0, &n), Timeout: time.Minute, Ahead: true}
 		steps := []struct {
 			after time.Duration
 			want  string
@@ -83,7 +83,7 @@ func TestLife(t *testing.T) {
 func TestFailureIsRememberedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, want := 0, errors.New("no")
-		c := &credential.Cell{Timeout: time.Minute, Get: func(context.Context) (credential.Token, error) { n++; return credential.Token{}, want }}
+		c := &tokencache.Source{Timeout: time.Minute, Get: func(context.Context) (tokencache.Token, error) { n++; return tokencache.Token{}, want }}
 		for range 50 {
 			if _, err := c.Token(t.Context()); !errors.Is(err, want) {
 				t.Fatalf("got %v", err)
@@ -105,7 +105,7 @@ func TestFailureIsRememberedForAWhile(t *testing.T) {
 func TestWaitEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		c := &credential.Cell{Get: source(time.Minute, time.Second, &n), Timeout: time.Minute}
+		c := &tokencache.Source{Get: source(time.Minute, time.Second, &n), Timeout: time.Minute}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := c.Token(ctx); !errors.Is(err, context.Canceled) {
@@ -120,9 +120,9 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 func TestTokenThatComesTooLateIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, lost := 0, ""
-		c := &credential.Cell{
+		c := &tokencache.Source{
 			Get: source(time.Minute, time.Second, &n), Timeout: time.Minute,
-			Lost: func(tok credential.Token) { lost = tok.Value },
+			Discard: func(tok tokencache.Token) { lost = tok.Value },
 		}
 		asked := make(chan error, 1)
 		go func() { _, err := c.Token(t.Context()); asked <- err }()
@@ -130,7 +130,7 @@ func TestTokenThatComesTooLateIsLost(t *testing.T) {
 		if tok := c.Close(); tok.Value != "" {
 			t.Errorf("closed with %q", tok.Value)
 		}
-		if err := <-asked; !errors.Is(err, credential.ErrClosed) {
+		if err := <-asked; !errors.Is(err, tokencache.ErrClosed) {
 			t.Errorf("got %v for who had asked", err)
 		}
 		synctest.Wait()
@@ -140,10 +140,10 @@ func TestTokenThatComesTooLateIsLost(t *testing.T) {
 	})
 }
 
-func ExampleCell() {
-	c := &credential.Cell{Timeout: time.Second, Get: func(context.Context) (credential.Token, error) {
+func ExampleSource() {
+	c := &tokencache.Source{Timeout: time.Second, Get: func(context.Context) (tokencache.Token, error) {
 		fmt.Println("logging in")
-		return credential.Token{Value: "hvs.example", Life: time.Hour}, nil
+		return tokencache.Token{Value: "hvs.example", Life: time.Hour}, nil
 	}}
 	for range 2 {
 		t, err := c.Token(context.Background())

@@ -11,6 +11,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/e2e/stack"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vault/vaulttest"
 )
 
@@ -39,12 +40,12 @@ func (w world) ttl(t *testing.T, life, longest string) {
 	})
 }
 
-func (w world) client(t *testing.T, g vault.Guard) *vault.Client {
+func (w world) client(t *testing.T, g leases.Rules) *vault.Client {
 	t.Helper()
 	return w.bounded(t, g, nil)
 }
 
-func (w world) bounded(t *testing.T, g vault.Guard, b *budget.Budgets) *vault.Client {
+func (w world) bounded(t *testing.T, g leases.Rules, b *budget.Budgets) *vault.Client {
 	t.Helper()
 	path, err := call.ParsePath("mcp/.leases")
 	if err != nil {
@@ -54,7 +55,7 @@ func (w world) bounded(t *testing.T, g vault.Guard, b *budget.Budgets) *vault.Cl
 	ch := children()
 	ch.TTL, ch.LeaseTTL = 2*time.Second, 4*time.Second
 	cl := newClient(t, vault.Config{
-		Addr: w.Addr, Login: approle(w.Vault), Children: ch, Guard: g, Budgets: b, Book: vault.Book{Mount: "secret", Path: path},
+		Addr: w.Addr, Login: approle(w.Vault), Children: ch, Janitor: g, Budgets: b, Registry: leases.Location{Mount: "secret", Path: path},
 	})
 	run(t, cl)
 	return cl
@@ -123,7 +124,7 @@ func TestLeases(t *testing.T) {
 }
 
 func outliveTokens(t *testing.T, w world) {
-	cl := w.client(t, vault.Guard{Renew: true})
+	cl := w.client(t, leases.Rules{Renew: true})
 	c := caller("outlive")
 	u, err := issue(t, cl, c, 0)
 	must(t, u, err)
@@ -141,13 +142,13 @@ func outliveTokens(t *testing.T, w world) {
 func surviveRestart(t *testing.T, w world) {
 	c := caller("survive")
 	c.Tenant = "acme"
-	before := w.client(t, vault.Guard{Renew: true})
+	before := w.client(t, leases.Rules{Renew: true})
 	u, err := issue(t, before, c, 0)
 	must(t, u, err)
 	if err := before.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	after := w.client(t, vault.Guard{Renew: true})
+	after := w.client(t, leases.Rules{Renew: true})
 	renewals := w.Count("auth/token/renew-accessor")
 	eventually(t, "a renewal", func() bool { return w.Count("auth/token/renew-accessor") > renewals })
 	if !w.works(t, u) {
@@ -156,13 +157,13 @@ func surviveRestart(t *testing.T, w world) {
 	if held, err := open(t, after, dbGrant(c, "db.leases", 0)).Leases(t.Context()); err != nil || len(held) != 1 || held[0].ID != u.ID {
 		t.Fatalf("leases after the restart: %v, %v", held, err)
 	}
-	if err := after.Kill(t.Context(), c.Key()); err != nil || w.works(t, u) {
+	if err := after.RevokeCaller(t.Context(), c.Key()); err != nil || w.works(t, u) {
 		t.Errorf("the credentials survived the kill switch (%v)", err)
 	}
 }
 
 func endWithKill(t *testing.T, w world) {
-	cl := w.client(t, vault.Guard{Renew: true})
+	cl := w.client(t, leases.Rules{Renew: true})
 	c, other := caller("killed"), caller("spared")
 	var us []issued
 	for range 3 {
@@ -175,7 +176,7 @@ func endWithKill(t *testing.T, w world) {
 		t.Fatal(err)
 	}
 	held := open(t, cl, grant(c, "kv.read"))
-	if err := cl.Kill(t.Context(), c.Key()); err != nil {
+	if err := cl.RevokeCaller(t.Context(), c.Key()); err != nil {
 		t.Fatalf("kill: %v", err)
 	}
 	for _, u := range us {
@@ -199,13 +200,13 @@ func endWithKill(t *testing.T, w world) {
 
 // killLater kills while Vault is away; the killing is done when it is back.
 func killLater(t *testing.T, w world) {
-	cl := w.client(t, vault.Guard{})
+	cl := w.client(t, leases.Rules{})
 	u, err := issue(t, cl, caller("later"), 0)
 	must(t, u, err)
 	if err := w.Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := cl.KillIf(t.Context(), func(c *call.Caller) bool { return c.Subject == "later" }); err == nil {
+	if err := cl.RevokeWhere(t.Context(), func(c *call.Caller) bool { return c.Subject == "later" }); err == nil {
 		t.Error("killed while Vault was away")
 	}
 	if err := w.Unseal(t.Context()); err != nil {
@@ -216,7 +217,7 @@ func killLater(t *testing.T, w world) {
 
 func renewedToLimit(t *testing.T, w world) {
 	w.ttl(t, "3s", "24h")
-	cl := w.client(t, vault.Guard{Renew: true})
+	cl := w.client(t, leases.Rules{Renew: true})
 	c := caller("renewed")
 	long, err := issue(t, cl, c, 0)
 	must(t, long, err)
@@ -229,7 +230,7 @@ func renewedToLimit(t *testing.T, w world) {
 }
 
 func endWhenGone(t *testing.T, w world) {
-	cl := w.client(t, vault.Guard{Renew: true, Idle: 500 * time.Millisecond})
+	cl := w.client(t, leases.Rules{Renew: true, Idle: 500 * time.Millisecond})
 	u, err := issue(t, cl, caller("gone"), 0)
 	must(t, u, err)
 	eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
@@ -238,7 +239,7 @@ func endWhenGone(t *testing.T, w world) {
 
 func endWhenForbidden(t *testing.T, w world) {
 	var banned atomic.Bool
-	cl := w.client(t, vault.Guard{Renew: true, Allowed: func(_ context.Context, c *call.Caller, h vault.Held) bool {
+	cl := w.client(t, leases.Rules{Renew: true, Allowed: func(_ context.Context, c *call.Caller, h leases.Held) bool {
 		return !(banned.Load() && c.Subject == "banned" && h.Role == "readonly")
 	}})
 	u, err := issue(t, cl, caller("banned"), 0)
@@ -254,7 +255,7 @@ func endWhenForbidden(t *testing.T, w world) {
 
 func capped(t *testing.T, w world) {
 	w.ttl(t, "1h", "24h")
-	cl := w.client(t, vault.Guard{Max: 2})
+	cl := w.client(t, leases.Rules{Max: 2})
 	c := caller("capped")
 	first, err := issue(t, cl, c, 0)
 	must(t, first, err)
@@ -271,7 +272,7 @@ func capped(t *testing.T, w world) {
 }
 
 func ownOnly(t *testing.T, w world) {
-	cl := w.client(t, vault.Guard{})
+	cl := w.client(t, leases.Rules{})
 	owner, thief := caller("owner"), caller("thief")
 	thief.Tenant = "other"
 	u, err := issue(t, cl, owner, 0)

@@ -1,0 +1,60 @@
+// Package callers keeps what the gateway holds in Vault for each caller: tokens of its
+// own and the policies that they carry.
+package callers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault/tokencache"
+	"portcullis/gateway/vault/wire"
+)
+
+// Config says how callers get Vault tokens of their own. Without them every caller's
+// requests carry the gateway's token.
+type Config struct {
+	Enabled      bool
+	TTL          time.Duration // of the batch token that a caller's requests carry, 90s
+	LeaseTTL     time.Duration // of the token that a caller's leases depend on, renewed while there are any, 1h
+	Role         string        // token role that batch tokens are created with, "mcp-gateway"
+	LeaseRole    string        // token role, an orphan one, for tokens of leases, "mcp-gateway-lease"
+	PolicyPrefix string        // of the callers' policies in Vault, "mcp-agent-"
+	// PolicyFor says what Vault is to let a caller do. After an error the caller may do
+	// nothing.
+	PolicyFor func(*call.Caller) (Policies, error)
+}
+
+// Check reports a configuration that is contradictory.
+func (c Config) Check() error {
+	if c.Enabled && c.PolicyFor == nil {
+		return errors.New("child tokens are enabled, but nothing says what callers' policies are")
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.TTL <= 0 {
+		c.TTL = 90 * time.Second
+	}
+	if c.LeaseTTL <= 0 {
+		c.LeaseTTL = time.Hour
+	}
+	c.Role = cmp.Or(c.Role, "mcp-gateway")
+	c.LeaseRole = cmp.Or(c.LeaseRole, "mcp-gateway-lease")
+	c.PolicyPrefix = cmp.Or(c.PolicyPrefix, "mcp-agent-")
+	return c
+}
+
+// Backend is what the registry needs of its surroundings.
+type Backend struct {
+	Send    wire.Send     // sends a request with the gateway's own token
+	Timeout time.Duration // of one request
+	// RegisterToken notes the token of a caller's leases, so that it can be renewed and
+	// revoked after a restart.
+	RegisterToken func(ctx context.Context, callerKey string, t tokencache.Token) error
+	Log           *slog.Logger
+}

@@ -1,0 +1,176 @@
+package callers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault/wire"
+)
+
+// repairEvery bounds how often a caller's policies are read from Vault because Vault has
+// denied a request of the caller's.
+const repairEvery = 5 * time.Second
+
+// policyTexts are the policies that tokens of a token set depend on, by name.
+func (s *State) policyTexts(t *tokenSet) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	texts := map[string]string{s.policy: s.subject}
+	if more := t.policies.Additional; more != "" {
+		texts[additionalName(s.policy, more)] = more
+	}
+	return texts
+}
+
+// syncPolicies makes Vault hold the policies of a token set as they should be. It reads
+// them from Vault first, because another replica, or an operator, may have changed them.
+// It reports whether it wrote.
+func (s *State) syncPolicies(ctx context.Context, t *tokenSet) (wrote bool, err error) {
+	s.policyWrites.Lock()
+	defer s.policyWrites.Unlock()
+	for name, want := range s.policyTexts(t) {
+		if s.written[name], err = s.registry.readPolicy(ctx, s.key, name); err != nil {
+			return wrote, err
+		}
+		changed, err := s.writePolicy(ctx, name, want)
+		if err != nil {
+			return wrote, err
+		}
+		wrote = wrote || changed
+	}
+	t.checked = time.Now()
+	return wrote, nil
+}
+
+// ReconcilePolicies works out the caller's rights anew and updates the policies that were
+// written to Vault accordingly.
+func (s *State) ReconcilePolicies(ctx context.Context) error {
+	s.reassignTokenSets()
+	s.mu.Lock()
+	want := map[string]string{s.policy: s.subject}
+	for _, t := range s.tokenSets {
+		if more := t.policies.Additional; more != "" {
+			want[additionalName(s.policy, more)] = more
+		}
+	}
+	s.mu.Unlock()
+	s.policyWrites.Lock()
+	defer s.policyWrites.Unlock()
+	for name := range s.written {
+		if _, err := s.writePolicy(ctx, name, want[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WrittenPolicies are the names of the policies that were written to Vault.
+func (s *State) WrittenPolicies() []string {
+	s.policyWrites.Lock()
+	defer s.policyWrites.Unlock()
+	return slices.Collect(maps.Keys(s.written))
+}
+
+// writePolicy writes a policy that differs from what Vault holds, or removes it when
+// want is empty. It reports whether it changed anything. The caller holds policyWrites.
+func (s *State) writePolicy(ctx context.Context, name, want string) (bool, error) {
+	if s.written[name] == want {
+		return false, nil
+	}
+	if want == "" {
+		err := s.registry.deletePolicy(ctx, s.key, name)
+		if err == nil {
+			delete(s.written, name)
+		}
+		return err == nil, err
+	}
+	raw, err := json.Marshal(map[string]string{"policy": want})
+	if err != nil {
+		return false, err
+	}
+	err = s.registry.Send(ctx, wire.Request{Method: wire.Put, Path: policyPath + "/" + name, Body: raw, Caller: s.key, Safe: true}, nil)
+	if err != nil {
+		return false, operatorError(err)
+	}
+	s.written[name] = want
+	return true, nil
+}
+
+// RepairPolicies corrects the policies of a credential that Vault has denied a request
+// which the gateway had allowed. It reports whether the request should be sent again.
+// Vault is asked at most once in repairEvery.
+func (s *State) RepairPolicies(ctx context.Context, c *call.Caller) bool {
+	s.mu.Lock()
+	before := s.use(c).tokens
+	s.mu.Unlock()
+	s.policyWrites.Lock()
+	early := before == nil || time.Since(before.checked) < repairEvery
+	s.policyWrites.Unlock()
+	if early {
+		return false
+	}
+	t := s.assignTokenSet(c)
+	wrote, err := s.syncPolicies(ctx, t)
+	return err == nil && (t != before || wrote)
+}
+
+// policyPath is where Vault keeps its ACL policies (sys/policies/acl, Vault API).
+const policyPath = "sys/policies/acl"
+
+// readPolicy reads the text of a policy from Vault, "" when there is none.
+func (r *Registry) readPolicy(ctx context.Context, key, name string) (string, error) {
+	var reply policyText
+	err := r.Send(ctx, wire.Request{Method: wire.Get, Path: policyPath + "/" + name, Caller: key}, wire.WantData(&reply))
+	if call.Is(err, call.NotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", operatorError(err)
+	}
+	return *reply.Policy, nil
+}
+
+// policyText is a policy as Vault holds it.
+type policyText struct {
+	Policy *string `json:"policy"`
+}
+
+// Complete implements wire.Reply.
+func (p *policyText) Complete() bool { return p.Policy != nil }
+
+// DeletePolicies removes a caller's policies: from then on its batch tokens, which
+// cannot be revoked, may do nothing. The policies of single credentials are listed,
+// because another replica may have written them; a gateway that may not list them
+// removes those that it has written itself.
+func (r *Registry) DeletePolicies(ctx context.Context, key string, written []string) error {
+	subject := PolicyName(r.PolicyPrefix, key)
+	problems := []error{r.deletePolicy(ctx, key, subject)}
+	var list wire.KeyList
+	err := r.Send(ctx, wire.Request{Method: wire.Get, Path: policyPath, Query: url.Values{"list": {"true"}}, Caller: key}, wire.WantData(&list))
+	if !call.Is(err, call.Forbidden) {
+		problems = append(problems, operatorError(err))
+	}
+	names := slices.Concat(list.Keys, written)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if strings.HasPrefix(name, subject+AdditionalMark) {
+			problems = append(problems, r.deletePolicy(ctx, key, name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (r *Registry) deletePolicy(ctx context.Context, key, name string) error {
+	err := r.Send(ctx, wire.Request{Method: wire.Delete, Path: policyPath + "/" + name, Caller: key, Safe: true}, nil)
+	if call.Is(err, call.NotFound) {
+		return nil
+	}
+	return operatorError(err)
+}

@@ -1,0 +1,193 @@
+// Package tokencache keeps Vault tokens: one goroutine fetches a token that is needed,
+// however many ask for it, and replaces it before it expires.
+package tokencache
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Token is a Vault token and what is known of it.
+type Token struct {
+	Value     string
+	Accessor  string
+	Life      time.Duration // as Vault granted it, 0 for one that does not end
+	Renewable bool
+	Born      time.Time // set by the Source
+}
+
+// Left is how long the token still lives; a token without an end lives for long.
+func (t Token) Left() time.Duration {
+	if t.Life == 0 {
+		return 24 * time.Hour
+	}
+	return time.Until(t.Born.Add(t.Life))
+}
+
+// usable reports whether a request that is sent now can still use the token: the
+// last tenth of a life, at most ten seconds, is not relied on.
+func (t Token) usable() bool {
+	return t.Value != "" && (t.Life == 0 || t.Left() > min(10*time.Second, t.Life/10))
+}
+
+// ErrClosed says that there will be no token any more.
+var ErrClosed = errors.New("no more tokens are given out here")
+
+// Source holds one token and fetches its successor. Its fields are set before its first use.
+type Source struct {
+	Get func(context.Context) (Token, error) // gets another token; called by one goroutine at a time
+	// Timeout bounds Get. It does not end with the caller that happened to ask first.
+	Timeout time.Duration
+	// Ahead makes the source replace its token in the background once three quarters of
+	// its life are over.
+	Ahead bool
+	// Discard revokes a token that arrived after Close. Optional.
+	Discard func(Token)
+
+	mu      sync.Mutex // guards the fields below
+	now     Token
+	ahead   time.Time // when to begin replacing it
+	running *fetch    // the Get that runs
+	wait    backoff
+	closed  bool
+}
+
+// fetch is one Get that several callers wait for.
+type fetch struct {
+	done  chan struct{}
+	token Token
+	err   error
+}
+
+// Token returns the token that is held, and fetches one when there is none or it
+// expires within seconds. After a failure the same error is returned for a while, so that a
+// Vault in trouble is not asked once a call.
+func (s *Source) Token(ctx context.Context) (Token, error) {
+	s.mu.Lock()
+	if s.now.usable() {
+		t := s.now
+		if s.Ahead && t.Life > 0 && s.running == nil && time.Now().After(s.ahead) && s.wait.over() {
+			s.startFetch(ctx)
+		}
+		s.mu.Unlock()
+		return t, nil
+	}
+	f := s.running
+	if s.closed {
+		s.mu.Unlock()
+		return Token{}, ErrClosed
+	}
+	if f == nil {
+		if !s.wait.over() {
+			defer s.mu.Unlock()
+			return Token{}, s.wait.err
+		}
+		f = s.startFetch(ctx)
+	}
+	s.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.token, f.err
+	case <-ctx.Done():
+		return Token{}, ctx.Err()
+	}
+}
+
+// startFetch starts a Get. The caller holds mu.
+func (s *Source) startFetch(ctx context.Context) *fetch {
+	f := &fetch{done: make(chan struct{})}
+	s.running = f
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Timeout)
+	go func() {
+		defer cancel()
+		f.token, f.err = s.Get(ctx)
+		f.token.Born = time.Now()
+		s.finishFetch(f)
+	}()
+	return f
+}
+
+// finishFetch keeps the result of a Get.
+func (s *Source) finishFetch(f *fetch) {
+	s.mu.Lock()
+	late := f.err == nil && s.closed
+	t := f.token
+	if late {
+		f.token, f.err = Token{}, ErrClosed
+	}
+	s.running = nil
+	switch {
+	case f.err != nil:
+		s.wait.fail(f.err)
+	case !s.closed:
+		s.wait = backoff{}
+		s.now = f.token
+		s.ahead = f.token.Born.Add(jitter(f.token.Life * 3 / 4))
+	}
+	s.mu.Unlock()
+	if late && s.Discard != nil {
+		s.Discard(t)
+	}
+	close(f.done)
+}
+
+// Replace gets another token although there is one, and waits for it.
+func (s *Source) Replace(ctx context.Context) error {
+	s.mu.Lock()
+	f := s.running
+	if f == nil {
+		f = s.startFetch(ctx)
+	}
+	s.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Peek returns the token that is there, the zero Token for none.
+func (s *Source) Peek() Token {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+// Drop forgets a token that Vault has refused. Another one that has been got
+// meanwhile stays.
+func (s *Source) Drop(value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now.Value == value {
+		s.now = Token{}
+	}
+}
+
+// Renewed notes that Vault has prolonged a token.
+func (s *Source) Renewed(value string, life time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now.Value == value {
+		s.now.Born, s.now.Life = time.Now(), life
+		s.ahead = s.now.Born.Add(jitter(life * 3 / 4))
+	}
+}
+
+// Close stops giving out tokens and returns the token that was held, the zero Token for
+// none.
+func (s *Source) Close() Token {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.now
+	s.now, s.closed = Token{}, true
+	return t
+}
+
+// jitter takes up to a tenth off a duration, so that replicas do not act together.
+func jitter(d time.Duration) time.Duration {
+	return d - time.Duration(rand.Int64N(int64(d)/10+1)) //nolint:gosec // no secret depends on it
+}

@@ -1,0 +1,18 @@
+package wire
+
+import "time"
+
+// Lease is a credential's life, as Vault reports it.
+type Lease struct {
+	ID        string `json:"lease_id"`
+	Duration  int    `json:"lease_duration"` // seconds
+	Renewable bool   `json:"renewable"`
+}
+
+// SetLease keeps what the reply says about its lease.
+func (l *Lease) SetLease(got Lease) { *l = got }
+
+// Expires is when a lease that has just been granted ends, RFC 3339.
+func (l Lease) Expires() string {
+	return time.Now().Add(time.Duration(l.Duration) * time.Second).UTC().Format(time.RFC3339)
+}
