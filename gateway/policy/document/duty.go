@@ -128,6 +128,27 @@ func HasField(path string) bool {
 	return open || slices.Contains(names, path[i+1:])
 }
 
+// Always reports whether every input has what is at a path. A part that begins with a
+// star is an element of a list that is there. What may be null has no fields for certain,
+// an object of any form has none, and a list has no element for certain. What may be null
+// is asked for by its length in the path.
+func Always(path []string, isNot func(null int) bool) bool {
+	in, null := reflect.TypeFor[Input](), false
+	for i, part := range path {
+		next, ok := fieldNamed(in, part)
+		if !ok && in.Kind() == reflect.Slice && strings.HasPrefix(part, "*") {
+			next, ok = in.Elem(), true
+		}
+		if !ok || null && !isNot(i) {
+			return false
+		}
+		if in, null = next, next.Kind() == reflect.Pointer; null {
+			in = in.Elem()
+		}
+	}
+	return true
+}
+
 // HoldsTexts reports whether a field of the input is a text or a list of texts.
 func HoldsTexts(path string) bool {
 	in := reflect.TypeFor[Input]()

@@ -27,12 +27,19 @@ type linter struct {
 	runs     map[string]map[int]bool // arguments that functions run through
 	made     map[*ast.Rule]*names
 	steps    int // taken by written
+	scopes   int // made by scopeOf
+
+	data    map[string]any
+	modules map[*ast.Rule]*ast.Module // of the teams' rules, their else branches included
+	rules   map[string][]*ast.Rule    // of the teams, by ruleName
+	asks    map[string]facts          // what rules ask for, see scope.helper
 }
 
 // Check looks at every rule that was added to the embedded ones. It returns what
 // is wrong, and the rules that emit, for which there must be tests.
 func Check(p *program.Program, ops []*op.Op) (program.Findings, []Rule) {
 	l := &linter{compiler: p.Compiler(), values: valuesOf(ops), ids: map[string]Rule{}, given: map[callee][]source{}, runs: map[string]map[int]bool{}}
+	l.index(p)
 	all := map[*ast.Rule]*names{}
 	for title, m := range p.TeamModules() {
 		for _, r := range m.Rules {
@@ -62,6 +69,22 @@ func Check(p *program.Program, ops []*op.Op) (program.Findings, []Rule) {
 	}
 	slices.SortFunc(rules, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return slices.Compact(l.found), rules
+}
+
+// index notes where the rules of teams are, by their names.
+func (l *linter) index(p *program.Program) {
+	l.data, l.modules, l.rules = p.Data, map[*ast.Rule]*ast.Module{}, map[string][]*ast.Rule{}
+	l.asks = map[string]facts{}
+	for _, m := range p.TeamModules() {
+		for _, r := range m.Rules {
+			head, _ := r.Head.Ref()[0].Value.(ast.Var)
+			name := ruleName(m.Package.Path, string(head))
+			l.rules[name] = append(l.rules[name], r)
+			for e := r; e != nil; e = e.Else {
+				l.modules[e] = m
+			}
+		}
+	}
 }
 
 // add notes a finding.

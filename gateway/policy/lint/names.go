@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -70,10 +71,20 @@ func (n *names) expression(e *ast.Expr) {
 		return
 	}
 	switch e.Operator().String() {
-	case "assign", "eq":
+	case "assign":
 		n.add(e.Operand(0), source{term: e.Operand(1), in: n})
-		n.add(e.Operand(1), source{term: e.Operand(0), in: n})
+	case "eq":
+		for i := range 2 {
+			if v, ok := e.Operand(i).Value.(ast.Var); ok && !n.outer(v) {
+				n.add(e.Operand(i), source{term: e.Operand(1 - i), in: n})
+			}
+		}
 	}
+}
+
+// outer reports whether a name is that of an import or of a rule of the file.
+func (n *names) outer(v ast.Var) bool {
+	return n.imported(v) != nil || slices.ContainsFunc(n.module.Rules, func(r *ast.Rule) bool { return r.Head.Name == v })
 }
 
 // sources are what a variable was made from. An argument of a function was made

@@ -67,29 +67,6 @@ func below(p ast.Ref, refs ...string) ast.Ref {
 	return nil
 }
 
-// unasked reports whether a reference is to a field that not every input has, and no
-// condition in the file asks for it. Who acts for somebody has all fields or none.
-func (n *names) unasked(p ast.Ref) bool {
-	if !mayLack(p) {
-		return false
-	}
-	asked := p
-	if whole := below(p, "input.principal.on_behalf_of"); whole != nil {
-		asked = whole
-	}
-	found := false
-	for _, r := range n.module.Rules {
-		for ; r != nil && !found; r = r.Else {
-			ast.WalkRefs(r.Body, func(ref ast.Ref) bool {
-				full, ok := n.linter.namesOf(n.module, r).path(ast.NewTerm(ref), deep)
-				found = found || ok && full.HasPrefix(asked)
-				return found
-			})
-		}
-	}
-	return !found
-}
-
 // never warns of a `not` of a field that is always there: whatever is in it, null and
 // the empty text included, it is not false, so the rule never speaks.
 func (l *linter) never(n *names, e *ast.Expr) {

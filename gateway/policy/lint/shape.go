@@ -83,7 +83,7 @@ func (l *linter) emits(r *ast.Rule, entry string, n *names) {
 	default:
 		l.ids[id] = here
 	}
-	l.looksUp(r, n)
+	l.speaks(r)
 	o := n.object(r)
 	switch {
 	case o == nil:
@@ -114,20 +114,6 @@ func (n *names) object(r *ast.Rule) ast.Object {
 	}
 	n.linter.add(r.Location, "reason", string(r.Head.Name)+" emits something that is not an object", cure)
 	return nil
-}
-
-// looksUp wants what a rule emits to be there whenever its conditions hold: where
-// a lookup in data finds nothing, the rule is skipped, which allows.
-func (l *linter) looksUp(r *ast.Rule, n *names) {
-	body := r.Body.String()
-	ast.WalkRefs(r.Head.Key, func(ref ast.Ref) bool {
-		p, ok := n.path(ast.NewTerm(ref), deep)
-		if ok && (l.isData(p) && !constant(p) && !strings.Contains(body, ref.String()) || n.unasked(p)) {
-			l.add(r.Location, "reason", "what the rule emits is looked up in "+p.GroundPrefix().String()+": where nothing is found, the rule is skipped, which allows",
-				"use a text, or let a condition of the rule make the same lookup")
-		}
-		return false
-	})
 }
 
 func idOf(r *ast.Rule) string {
