@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -57,7 +58,8 @@ func (x *exemptions) body(n *names, b ast.Body, silent bool) {
 	}
 }
 
-// absence reports whether an expression holds when something is false or not found.
+// absence reports whether an expression holds when something is false, not found or
+// another text.
 func absence(e *ast.Expr) bool {
 	if !e.IsCall() || len(e.Operands()) != 2 {
 		return false
@@ -68,13 +70,15 @@ func absence(e *ast.Expr) bool {
 	}
 	call, isCall := a.Value.(ast.Call)
 	index := isCall && call[0].String() == "indexof"
+	counted := isCall && (call[0].String() == "count" || call[0].String() == "strings.count")
+	_, isText := b.Value.(ast.String)
 	switch e.Operator().String() {
 	case "equal", "eq":
-		return b.Equal(ast.BooleanTerm(false)) || index && b.Equal(ast.IntNumberTerm(-1))
+		return b.Equal(ast.BooleanTerm(false)) || index && b.Equal(ast.IntNumberTerm(-1)) || counted && (b.Equal(ast.IntNumberTerm(0)) || b.Equal(ast.IntNumberTerm(1)))
 	case "neq":
-		return b.Equal(ast.BooleanTerm(true))
+		return b.Equal(ast.BooleanTerm(true)) || isText
 	case "lt":
-		return index && b.Equal(ast.IntNumberTerm(0))
+		return index && b.Equal(ast.IntNumberTerm(0)) || counted
 	}
 	return false
 }
@@ -91,6 +95,8 @@ func (x *exemptions) parts(n *names, terms any, silent bool) {
 			return true
 		case ast.Call:
 			x.call(n, v[0].String(), v[1:], silent)
+		case ast.Ref:
+			x.rules(n, ast.NewTerm(v), silent)
 		case ast.Var:
 			x.named(n, v, silent)
 		}
@@ -98,50 +104,132 @@ func (x *exemptions) parts(n *names, terms any, silent bool) {
 	}).Walk(terms)
 }
 
-// named looks at the rules of the file that a name stands for.
+// named looks at what a name stands for.
 func (x *exemptions) named(n *names, v ast.Var, silent bool) {
 	for _, s := range n.vars[v] {
 		if c, ok := s.term.Value.(ast.Call); ok && !s.elements {
 			x.call(n, c[0].String(), c[1:], silent)
 		}
 	}
-	for _, r := range n.module.Rules {
-		if r.Head.Name == v && r != n.rule {
-			x.rule(x.namesOf(n.module, r), r, silent)
+	x.rules(n, ast.NewTerm(v), silent)
+}
+
+// rules looks at the rules that a name or a reference is to.
+func (x *exemptions) rules(n *names, t *ast.Term, silent bool) {
+	for _, r := range x.called(n, t) {
+		if r != n.rule {
+			x.rule(x.namesOf(x.modules[r], r), r, silent)
 		}
 	}
 }
 
-// call warns of a text that is looked for anywhere in the path, to make a rule silent.
+// call warns of a text that is looked for in a path other than segment by segment, to make
+// a rule silent.
 func (x *exemptions) call(n *names, name string, args []*ast.Term, silent bool) {
-	path, text := 0, 1
+	if !silent || !isBuiltin(name) {
+		return
+	}
 	switch name {
+	case "startswith":
+		if texts, known := n.texts(args[1], deep); n.kind(args[0], deep) == segment && !(known && !slices.ContainsFunc(texts, inName)) {
+			x.boundary(args[0].Location)
+		}
+	case "contains", "indexof", "endswith", "strings.any_suffix_match", "strings.count":
+		x.anywhere(n, name, args[0], args[1])
 	case "regex.match":
-		path, text = 1, 0
-	case "contains", "indexof", "endswith":
-	default:
+		x.anywhere(n, name, args[1], args[0])
+	case "glob.match":
+		x.anywhere(n, name, args[2], args[0])
+	case "split":
+		if n.kind(args[0], deep) == whole && !args[1].Equal(ast.StringTerm("/")) {
+			x.altered(args[0].Location, name)
+		}
+	case "lower", "upper", "replace", "strings.replace_n", "regex.replace", "substring", "trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix", "trim_space", "strings.reverse":
+		call := ast.Call(append([]*ast.Term{ast.RefTerm(ast.VarTerm(name))}, args...))
+		if n.made(call, deep) == altered {
+			x.altered(args[0].Location, name)
+		}
+	}
+}
+
+// anywhere warns of a text that is looked for anywhere in a path.
+func (x *exemptions) anywhere(n *names, name string, path, text *ast.Term) {
+	if n.kind(path, deep) == unrelated {
 		return
 	}
-	if !silent || len(args) != 2 || !n.isPath(args[path]) {
-		return
-	}
-	texts, known := n.texts(args[text], deep)
+	texts, known := n.texts(text, deep)
 	for _, s := range texts {
 		known = known && bounded(name, s)
 	}
 	if !known {
-		x.warn(args[path].Location, "path-anywhere", "whatever has the text anywhere in its path is exempt: a/public is, and so is a/not-public/x",
+		x.warn(path.Location, "path-anywhere", "whatever has the text anywhere in its path is exempt: a/public is, and so is a/not-public/x",
 			`compare whole segments, as not "mcp/team/public" in input.resource.ancestors; or put slashes around the text`)
 	}
+}
+
+// altered warns of an exemption of several paths that come to the same text.
+func (x *exemptions) altered(at *ast.Location, name string) {
+	x.warn(at, "path-anywhere", name+" makes the same text of several paths, and all of them are exempt: with lower, PUBLIC/x is where public/x was meant",
+		`compare the path as it is, by whole segments, as not "mcp/team/public" in input.resource.ancestors`)
 }
 
 // bounded reports whether a text that is looked for begins and ends where segments do.
 func bounded(name, s string) bool {
 	switch name {
 	case "regex.match":
-		return strings.HasPrefix(s, "^") || strings.HasPrefix(s, `\A`)
-	case "endswith":
+		return anchored(s) || !ended(name, []string{s}) // which is an error already
+	case "glob.match":
+		return !partial(s) || opened(s) // which is an error already
+	case "endswith", "strings.any_suffix_match":
 		return s != "" && !isName(s[0])
 	}
 	return len(s) > 1 && s[0] == '/' && s[len(s)-1] == '/'
+}
+
+// anchored reports whether a pattern begins and ends where segments do.
+func anchored(s string) bool {
+	starts, ends := []string{"^", `\A`, "(^|/)", "(?:^|/)", "/"}, []string{"$", `\z`, "/", "/.*", "/.+", "(/|$)", "(?:/|$)", "($|/)", "(?:$|/)", "(/.*)?"}
+	if !slices.ContainsFunc(starts, func(p string) bool { return strings.HasPrefix(s, p) }) || strings.Contains(s, "(?i") {
+		return false
+	}
+	depth := 0
+	for i, c := range s {
+		switch {
+		case i > 0 && s[i-1] == '\\':
+		case c == '(' || c == '[':
+			depth++
+		case c == ')' || c == ']':
+			depth--
+		case c == '|' && depth == 0:
+			return false // the other side is looked for anywhere
+		}
+	}
+	return slices.ContainsFunc(ends, func(p string) bool { return strings.HasSuffix(s, p) })
+}
+
+// partial reports whether a star of a pattern stands next to a name, as in *public and
+// pub*lic: it then is for a part of a segment. One at the end is looked at in any case.
+func partial(s string) bool {
+	for i := range len(s) {
+		before, after := byte('/'), byte('/')
+		if i > 0 {
+			before = s[i-1]
+		}
+		if i+1 < len(s) {
+			after = s[i+1]
+		}
+		if s[i] == '*' && (inName(string(before)) || inName(string(after))) {
+			return true
+		}
+	}
+	return false
+}
+
+// inName reports whether a text ends within a name.
+func inName(s string) bool {
+	if s == "" {
+		return true
+	}
+	c := s[len(s)-1]
+	return isName(c) && c != '-'
 }

@@ -141,9 +141,8 @@ func (l *linter) call(n *names, at *ast.Location, name string, args []*ast.Term)
 		}
 	case "equal", "eq", "neq", "internal.member_2":
 		l.compared(n, at, args)
-	case "startswith", "strings.any_prefix_match", "regex.match":
-		l.prefix(n, at, name, args)
 	}
+	l.beginning(n, at, name, args)
 }
 
 // hides reports whether a field of the input is looked up in a way that the schema

@@ -15,23 +15,17 @@ func (l *linter) prefix(n *names, at *ast.Location, name string, args []*ast.Ter
 	if len(args) != 2 || !n.isPath(args[path]) {
 		return
 	}
-	if texts, known := n.texts(args[1-path], deep); known && whole(name, texts) {
+	if texts, known := n.texts(args[1-path], deep); known && ended(name, texts) {
 		return
 	} else if !known && name == "regex.match" {
 		return
 	}
-	l.add(at, "prefix-boundary", "the prefix check also matches siblings: team10/x starts with team1",
-		`write "team1" in input.resource.ancestors, which compares whole segments`)
+	l.boundary(at)
 }
 
-func (n *names) isPath(t *ast.Term) bool {
-	p, ok := n.path(t, deep)
-	return ok && p.String() == "input.resource.path"
-}
-
-// whole reports whether every text ends where a segment does, or for a pattern
+// ended reports whether every text ends where a segment does, or for a pattern
 // whether none is a bare prefix.
-func whole(name string, texts []string) bool {
+func ended(name string, texts []string) bool {
 	for _, s := range texts {
 		if name == "regex.match" {
 			s = strings.TrimSuffix(strings.TrimSuffix(s, "*"), ".")
