@@ -27,7 +27,7 @@ func (serveCmd) Help() string {
 // Run serves until it is told to stop.
 func (s serveCmd) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	from := config.Source{File: s.File, WorkingDir: true}
 	c, err := load(ctx, from)
 	if err != nil {

@@ -111,6 +111,7 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless((c.AuditSinkCert == "") == (c.AuditSinkKey == ""), "AUDIT_SINK_CERT and AUDIT_SINK_KEY: both or neither must be set")
 	p.unless(c.AuditFile != "-" || !slices.Contains(c.AuditSinks, "stdout"), "AUDIT_SINKS: AUDIT_FILE=- writes to standard output already; remove stdout")
 	p.unless(c.MaxBodyBytes >= 1024, "MAX_BODY_BYTES: less than 1024")
+	p.unless(c.ShutdownDelay >= 0 && c.ShutdownDelay <= 10*time.Minute, "SHUTDOWN_DELAY: from 0s to 10m")
 	p.unless(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT: must be positive")
 	p.oneOf("POLICY_KEY_ALGORITHM", c.PolicyKeyAlg, "ES256", "EdDSA", "RS256")
 	p.unless((c.PolicyKeyID == "") == (c.PolicyKeyFile == ""), "POLICY_KEY_ID and POLICY_KEY_FILE: both or neither must be set")

@@ -37,6 +37,7 @@ type Config struct {
 	AuditSinkHMAC   string        `cfg:"AUDIT_SINK_HMAC_FILE"`  // file with the key that signs its requests, as Standard Webhooks do
 	AuditSpoolDir   string        `cfg:"AUDIT_SPOOL_DIR"`       // where lines wait for a sink that is down; default: audit.spool beside the file
 	AuditSpoolBytes int64         `cfg:"AUDIT_SPOOL_BYTES"`     // of each sink; lines over that are lost to the sink, and counted
+	ShutdownDelay   time.Duration `cfg:"SHUTDOWN_DELAY"`        // how long calls are served after readiness is off
 	ShutdownTimeout time.Duration `cfg:"SHUTDOWN_TIMEOUT"`      // how long running calls may finish at shutdown
 	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`        // of a request
 
@@ -217,7 +218,7 @@ const defaultIssuer = "mcp-auth"
 func Default() Config {
 	return Config{
 		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", AuditSync: "off", AuditMaxBytes: 256 << 20, AuditSpoolBytes: 256 << 20,
-		ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
+		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", DefaultPrefix: "mcp",
 		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",

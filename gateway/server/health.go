@@ -26,7 +26,7 @@ func (g *Server) policyPart() obs.Part {
 
 // parts are what /readyz reports beside Vault.
 func (g *Server) parts() map[string]func() obs.Part {
-	parts := map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart, "budgets": g.budgetPart, "engines": g.enginesPart}
+	parts := map[string]func() obs.Part{"policy": g.policyPart, "auth": g.authPart, "audit": g.auditPart, "transforms": g.transformPart, "budgets": g.budgetPart, "engines": g.enginesPart, "serving": g.servingPart}
 	if g.cfg.PolicyShadow != "" {
 		parts["policy_shadow"] = g.shadowPart
 	}
@@ -95,3 +95,12 @@ func (g *Server) transformPart() obs.Part {
 // make the gateway unready: what it has promised goes on, and another replica may be
 // as full.
 func (g *Server) budgetPart() obs.Part { return obs.Part{OK: true, Detail: g.budgets.Describe()} }
+
+// servingPart is not ready once the gateway was told to stop: calls are served for
+// SHUTDOWN_DELAY, and new ones should go elsewhere.
+func (g *Server) servingPart() obs.Part {
+	if g.leaving.Load() {
+		return obs.Part{Detail: "the gateway is stopping: send calls elsewhere"}
+	}
+	return obs.Part{OK: true, Detail: "ready"}
+}

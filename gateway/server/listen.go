@@ -70,7 +70,7 @@ func (g *Server) Serve(ctx context.Context) error {
 	}
 	TuneGC()
 	LimitMemory()
-	background, stop := context.WithCancel(ctx)
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	done := make(chan struct{})
 	go func() { defer close(done); g.Run(background) }()
@@ -84,10 +84,25 @@ func (g *Server) Serve(ctx context.Context) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
+		err = g.drain(failed)
 	}
+	g.leave(servers)
 	stop()
 	<-done
-	return errors.Join(err, g.shutdown(servers))
+	return errors.Join(err, g.closeAll())
+}
+
+// drain serves on while /readyz says that the gateway leaves, so that a balancer has
+// sent its last call here before the listeners close. A listener that fails ends it.
+func (g *Server) drain(failed <-chan error) error {
+	g.leaving.Store(true)
+	g.logs.Server.Info("the gateway was told to stop: it is not ready any more and serves calls a while longer", "delay", g.cfg.ShutdownDelay.String())
+	select {
+	case err := <-failed:
+		return err
+	case <-time.After(g.cfg.ShutdownDelay):
+		return nil
+	}
 }
 
 // listener is one listening socket with its HTTP server.
@@ -156,17 +171,24 @@ func announce(w io.Writer, servers []listener) error {
 	return err
 }
 
-// shutdown lets running calls finish within the time that is configured.
-func (g *Server) shutdown(servers []listener) error {
+// leave closes the listeners and lets running calls finish within the time that is
+// configured. Streams end first, and tell their clients to connect again: one would
+// keep its connection busy for ever.
+func (g *Server) leave(servers []listener) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.ShutdownTimeout)
 	defer cancel()
-	g.events.Close() // a stream would keep its connection busy for ever
-	var errs []error
+	g.events.Close()
 	for _, s := range servers {
 		if err := s.Shutdown(ctx); err != nil {
-			g.logs.Server.Warn("calls were cut off at shutdown", "cause", err)
-			errs = append(errs, s.Close())
+			g.logs.Server.Warn("calls were cut off at shutdown: they took longer than SHUTDOWN_TIMEOUT", "cause", err)
+			_ = s.Close()
 		}
 	}
-	return errors.Join(append(errs, g.Close(ctx))...)
+}
+
+// closeAll gives back what the gateway holds, within the time that is configured.
+func (g *Server) closeAll() error {
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.ShutdownTimeout)
+	defer cancel()
+	return g.Close(ctx)
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"portcullis/gateway/audit"
@@ -80,6 +81,7 @@ type Server struct {
 	mcp        *mcp.Server
 	calls      *pipeline.Pipeline
 	edge       *edge.Edge
+	leaving    atomic.Bool
 	admin      *edge.Edge // health and metrics, when they have a listener of their own
 }
 

@@ -26,7 +26,7 @@ type GatewayOptions struct {
 // the development policy, a free port.
 func DevEnv(root string, v *Vault) []string {
 	env := []string{
-		"HOST=127.0.0.1", "PORT=0", "LOG_DIR=logs",
+		"HOST=127.0.0.1", "PORT=0", "LOG_DIR=logs", "SHUTDOWN_DELAY=0s",
 		`API_KEYS_JSON={"dev-api-key":"agent_api"}`,
 		"POLICY_DIR=" + filepath.Join(root, "fixtures", "policy-dev"),
 	}
