@@ -76,6 +76,12 @@ func (r Ref) Resolve(prefix Path, mount string, absolute bool) (full Path, canon
 	return full, Ref{root.Join(full), true}, nil
 }
 
+// FullRef is the URI of a full path in a mount.
+func FullRef(mount string, full Path) Ref { return Ref{Path{mount}.Join(full), true} }
+
+// Under reports whether a URI names something in a mount, or the mount itself.
+func (r Ref) Under(mount string) bool { return r.uri && r.path.Within(Path{mount}) }
+
 // IsURI reports whether the Ref names a full path.
 func (r Ref) IsURI() bool { return r.uri }
 

@@ -192,25 +192,6 @@ func (c *Config) checkVault(p *problems) {
 	}
 }
 
-// checkMounts checks where the engines are. A slash at an end is what Vault's own
-// listings have, and means nothing.
-func (c *Config) checkMounts(p *problems) {
-	at := map[string]string{}
-	for _, m := range []struct {
-		key  string
-		path *string
-	}{{"KV_MOUNT", &c.KVMount}, {"TRANSIT_MOUNT", &c.TransitMount}, {"DATABASE_MOUNT", &c.DatabaseMount}, {"SSH_MOUNT", &c.SSHMount}} {
-		*m.path = strings.Trim(strings.TrimSpace(*m.path), "/")
-		_, err := call.ParsePlain(*m.path)
-		p.unless(err == nil, "%s: not a clean path, as team/kv is", m.key)
-		p.unless(!strings.HasPrefix(*m.path, "sys/") && !strings.HasPrefix(*m.path, "auth/") && *m.path != "sys", "%s: a path of Vault's own, not of a secrets engine", m.key)
-		if other := at[*m.path]; other != "" {
-			p.unless(false, "%s and %s: both name %s", other, m.key, *m.path)
-		}
-		at[*m.path] = m.key
-	}
-}
-
 func isTap(v string) bool {
 	kind, where, _ := strings.Cut(v, ":")
 	switch kind {

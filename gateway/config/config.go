@@ -76,6 +76,11 @@ type Config struct {
 	TransitMount    string        `cfg:"TRANSIT_MOUNT"`
 	DatabaseMount   string        `cfg:"DATABASE_MOUNT"`
 	SSHMount        string        `cfg:"SSH_MOUNT"`
+	KVMounts        []string      `cfg:"KV_MOUNTS"` // several mounts of an engine, the default one first
+	TransitMounts   []string      `cfg:"TRANSIT_MOUNTS"`
+	DatabaseMounts  []string      `cfg:"DATABASE_MOUNTS"`
+	SSHMounts       []string      `cfg:"SSH_MOUNTS"`
+	Mounts          []Mount       `cfg:"MOUNTS"`         // [[mounts]] of the file, see Mount
 	DefaultPrefix   string        `cfg:"DEFAULT_PREFIX"` // callers' secrets live in DEFAULT_PREFIX/<subject>
 
 	ChildTokenEnabled      bool          `cfg:"CHILD_TOKEN_ENABLED"`
@@ -145,6 +150,7 @@ type Config struct {
 	AllowedHosts    []string       `cfg:"ALLOWED_HOSTS"` // Host headers that are served, beside the listener's own; *.example.com is every name below example.com
 	CORSOrigins     []string       `cfg:"CORS_ALLOW_ORIGINS"`
 	ExposeREST      bool           `cfg:"EXPOSE_REST_ROUTES"`
+	ExposeVaultAPI  bool           `cfg:"EXPOSE_VAULT_API"` // Vault's own HTTP API below /v1/
 	SSEKeepAlive    int            `cfg:"SSE_KEEPALIVE_SECONDS"`
 	MCPToolNames    string         `cfg:"MCP_TOOL_NAMES"` // how tools are listed: underscore, or dotted as in the policy; calls accept both
 	MCPToolsets     string         `cfg:"MCP_TOOLSETS"`   // engines whose tools MCP clients can see, separated by commas; empty is all
@@ -200,6 +206,9 @@ type Config struct {
 	// RateSet says that RATE_LIMIT_REQUESTS or RATE_LIMIT_WINDOW_SECONDS was set.
 	RateSet bool `cfg:"-"`
 
+	// More are the mounts beside the default ones, by engine: kv, transit, db, ssh.
+	More map[string][]Mount `cfg:"-"`
+
 	// Limits are the defaults of the budgets with BUDGETS applied.
 	Limits budget.Table `cfg:"-"`
 
@@ -230,7 +239,7 @@ func Default() Config {
 		JWTSubjectClaim: "sub", JWTSubjectFormat: "plain", JWTRolesClaim: "roles", JWTScopeClaims: []string{"scope", "scopes", "scp"}, SubjectBinding: "bound",
 		MTLSHeader: "x-ssl-client-s-dn", MTLSVerifyHeader: "x-ssl-client-verify", MTLSCNPrefix: "CN=", MTLSSubjectFrom: "cn",
 		MTLSScopes: []string{"read", "write", "delete", "list"}, MTLSKind: "agent",
-		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, SSEKeepAlive: 15, MCPToolNames: "underscore",
+		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, ExposeVaultAPI: true, SSEKeepAlive: 15, MCPToolNames: "underscore",
 		PolicyTimeout: 25 * time.Millisecond, PolicyKeyAlg: "ES256", PolicyStale: 24 * time.Hour, PolicyEvery: 30 * time.Second,
 		AuditMinFree: 16 << 20, RateEnabled: true, RateRequests: 60, RateWindow: 60,
 		ServiceName: "portcullis",

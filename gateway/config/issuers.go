@@ -39,18 +39,31 @@ type Issuer struct {
 // decodeIssuers reads the entries, as tables of a file or as JSON text, and names
 // each key that is unknown or wrong.
 func decodeIssuers(to *[]Issuer, raw any) []error {
+	problems := decodeEntries(to, "issuers", raw)
+	for n := range *to {
+		i := &(*to)[n]
+		i.DefaultScopes = words(i.DefaultScopes)
+		for foreign, ours := range i.ScopeMap {
+			i.ScopeMap[foreign] = words(ours)
+		}
+	}
+	return problems
+}
+
+func decodeMounts(to *[]Mount, raw any) []error { return decodeEntries(to, "mounts", raw) }
+
+// decodeEntries reads a list of tables. name is what the list is called in a file.
+func decodeEntries[T any](to *[]T, name string, raw any) []error {
 	entries, ok := tables(raw)
 	if !ok {
-		return []error{fmt.Errorf("ISSUERS: want a list of tables, in a TOML file [[issuers]]")}
+		return []error{fmt.Errorf("%s: want a list of tables, in a TOML file [[%s]]", strings.ToUpper(name), name)}
 	}
-	var out []Issuer
+	out := make([]T, len(entries))
 	var problems []error
 	for n, entry := range entries {
-		i, errs := decodeIssuer(entry)
-		for _, err := range errs {
-			problems = append(problems, fmt.Errorf("issuers entry %d: %w", n+1, err))
+		for _, err := range decodeEntry(reflect.ValueOf(&out[n]).Elem(), entry) {
+			problems = append(problems, fmt.Errorf("%s entry %d: %w", name, n+1, err))
 		}
-		out = append(out, i)
 	}
 	*to = out
 	return problems
@@ -69,8 +82,8 @@ func tables(raw any) (out []map[string]any, ok bool) {
 	return out, json.Unmarshal([]byte(text), &out) == nil
 }
 
-func decodeIssuer(entry map[string]any) (i Issuer, problems []error) {
-	v, t, known := reflect.ValueOf(&i).Elem(), reflect.TypeFor[Issuer](), map[string]int{}
+func decodeEntry(v reflect.Value, entry map[string]any) (problems []error) {
+	t, known := v.Type(), map[string]int{}
 	for n := range t.NumField() {
 		known[t.Field(n).Tag.Get("cfg")] = n
 	}
@@ -84,11 +97,7 @@ func decodeIssuer(entry map[string]any) (i Issuer, problems []error) {
 			problems = append(problems, fmt.Errorf("%s: not a %s", key, kindName(t.Field(n).Type)))
 		}
 	}
-	i.DefaultScopes = words(i.DefaultScopes)
-	for foreign, ours := range i.ScopeMap {
-		i.ScopeMap[foreign] = words(ours)
-	}
-	return i, problems
+	return problems
 }
 
 // words divides texts at spaces, as scopes are written (RFC 6749 section 3.3).

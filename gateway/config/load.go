@@ -113,8 +113,12 @@ func (c *Config) decode(k *koanf.Koanf) []error {
 		if tag == "-" || !there {
 			continue
 		}
-		if issuers, ok := v.Field(i).Addr().Interface().(*[]Issuer); ok {
-			problems = append(problems, decodeIssuers(issuers, raw)...)
+		switch to := v.Field(i).Addr().Interface().(type) {
+		case *[]Issuer:
+			problems = append(problems, decodeIssuers(to, raw)...)
+			continue
+		case *[]Mount:
+			problems = append(problems, decodeMounts(to, raw)...)
 			continue
 		}
 		if err := decodeOne(v.Field(i), raw); err != nil {

@@ -234,7 +234,7 @@ func secretTopic(ctx context.Context, ex *Exchange, uri string) (events.Topic, b
 	if !ok || r.version != 0 || r.after != "" {
 		return events.Topic{}, false
 	}
-	t := events.Topic{Mount: ex.server.KVMount, Path: r.path, Below: r.listing}
+	t := events.Topic{Mount: r.mount, Path: r.path, Below: r.listing}
 	probe := events.Event{Kind: events.ResourceChanged, Mount: t.Mount, Path: t.Path, Op: opRead}
 	if t.Below {
 		probe.Op = opList
@@ -245,13 +245,13 @@ func secretTopic(ctx context.Context, ex *Exchange, uri string) (events.Topic, b
 
 func (r ref) request() op.Request {
 	if r.listing {
-		return op.Request{Op: opList, Absolute: true, Args: mustJSON(struct {
+		return op.Request{Op: opList, Mount: r.mount, Absolute: true, Args: mustJSON(struct {
 			Prefix string `json:"prefix"`
 			Limit  int    `json:"limit"`
 			After  string `json:"after,omitzero"`
 		}{r.path.String(), maxRead, r.after})}
 	}
-	return op.Request{Op: opRead, Absolute: true, Args: mustJSON(struct {
+	return op.Request{Op: opRead, Mount: r.mount, Absolute: true, Args: mustJSON(struct {
 		Path    string `json:"path"`
 		Version int    `json:"version,omitzero"`
 	}{r.path.String(), r.version})}

@@ -10,7 +10,8 @@ import (
 
 // ref is what a resource URI means: a secret, or what lies below a prefix.
 type ref struct {
-	path    call.Path // full path below the KV mount
+	mount   string    // the KV mount
+	path    call.Path // full path below it
 	listing bool      // the URI ends in a slash
 	version int       // 0 for the latest
 	after   string    // of a listing: names behind this one only
@@ -25,7 +26,8 @@ func (ex *Exchange) parseURI(uri string) (ref, bool) {
 	if !ok {
 		return ref{}, false
 	}
-	below, mount := strings.CutPrefix(rest, ex.server.KVMount+"/")
+	in, below := ex.server.mountOf(rest)
+	mount := in != ""
 	if !mount {
 		if below, ok = strings.CutPrefix(rest, ex.Caller.Subject+"/"); !ok {
 			return ref{}, false
@@ -36,10 +38,28 @@ func (ex *Exchange) parseURI(uri string) (ref, bool) {
 	if hasQuery && ok {
 		ok = r.readQuery(query)
 	}
+	r.mount = in
 	if !mount {
-		r.path = ex.Caller.Prefix.Join(r.path)
+		r.mount, r.path = ex.server.KVMount, ex.Caller.Prefix.Join(r.path)
 	}
 	return r, ok
+}
+
+// mountOf is the KV mount that a URI names, and what lies below it; "" for none.
+func (s *Server) mountOf(rest string) (mount, below string) {
+	if o := s.Catalogue.Get(opRead); o != nil {
+		for _, m := range o.Mounts() {
+			if b, ok := strings.CutPrefix(rest, m.Path+"/"); ok && len(m.Path) > len(mount) {
+				mount, below = m.Path, b
+			}
+		}
+	}
+	if mount == "" {
+		if b, ok := strings.CutPrefix(rest, s.KVMount+"/"); ok {
+			return s.KVMount, b
+		}
+	}
+	return mount, below
 }
 
 func parsePath(escaped string) (ref, bool) {

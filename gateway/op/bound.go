@@ -26,6 +26,7 @@ type Bound struct {
 	// Destructive says that this call removes something that cannot be brought back.
 	Destructive bool
 
+	chosen bool // the call names its mount
 	input  any
 	run    func(context.Context, *vault.Session) (any, error)
 	parts  [][]byte // arguments of the calls that this one stands for
@@ -57,14 +58,19 @@ func (c *Catalogue) Bind(r *Request) (*Bound, error) {
 		raw = bytes.Clone(r.Args)
 		_ = raw.Compact() // what is wrong with it, check says
 	}
+	at, raw, err := o.place(r, raw)
+	if err != nil {
+		return nil, err
+	}
 	raw, keys, err := o.arguments(raw)
 	if err != nil {
 		return nil, err
 	}
-	b, err := o.decode(raw, At{Caller: r.Caller, Mount: o.Mount, Absolute: r.Absolute, Transport: r.Transport})
+	b, err := o.decode(raw, at)
 	if err != nil {
 		return nil, err
 	}
+	b.chosen = at.Chosen
 	b.Caller, b.Request, b.Keys, b.Bytes = r.Caller, r, keys, len(raw)
 	return &b, nil
 }

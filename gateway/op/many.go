@@ -31,6 +31,7 @@ func NewMany[In, Out any](s Spec, of string, split func(In) (Many[Out], error)) 
 	if err := s.constrain(in); err != nil {
 		panic(fmt.Sprintf("operation %s: %v", s.Name, err))
 	}
+	s.choose(in)
 	o := &Op{Spec: s, In: in, Out: out, Of: of}
 	o.decode = func(raw []byte, at At) (Bound, error) {
 		v := new(In)
@@ -68,6 +69,9 @@ func (b *Bound) Parts() []*Request {
 	for i, args := range b.parts {
 		r := *b.Request
 		r.ID, r.Op, r.Args = fmt.Sprintf("%s.%d", r.ID, i+1), b.Op.Of, args
+		if b.chosen {
+			r.Mount = b.Resource.Mount
+		}
 		out[i] = &r
 	}
 	return out

@@ -24,9 +24,10 @@ const (
 
 // Spec is what a declaration says about an operation.
 type Spec struct {
-	Name   string // dotted: "kv.read"
-	Engine string // "kv", "transit", "db", "ssh" or "self"
-	Mount  string // the engine's mount in Vault, empty for self
+	Name   string  // dotted: "kv.read"
+	Engine string  // "kv", "transit", "db", "ssh" or "self"
+	Mount  string  // the engine's default mount in Vault, empty for self
+	More   []Mount // further mounts of the engine
 	Effect Effect
 	// Destructive says that what the operation removes cannot be brought back, whatever
 	// the arguments; Bound.Destructive says it of one call. The policy sees it.
@@ -45,6 +46,7 @@ type Spec struct {
 	OneTime     bool // what it mints ends with its first use: only the policy's own cap of its life holds, no default
 	Needs       []Need
 	Vault       vault.Use         // of its requests
+	NeedsV1     []Need            // the same in a KV engine of version 1, nil for what it does not have
 	Aliases     map[string]string // other names of arguments, by which name they stand for
 	Hints       map[string]string // what to do instead, by arguments that are refused
 	Headers     string            // the argument that a REST request's header names become, empty for none
@@ -79,8 +81,12 @@ type Op struct {
 // At is where a call's arguments are resolved.
 type At struct {
 	Caller    *call.Caller
-	Mount     string // the operation's mount
-	Absolute  bool   // paths are full paths below the mount, not relative to the caller's prefix
+	Mount     string    // that the call names, else the operation's default one
+	Own       call.Path // where the caller's own secrets live in it
+	KV        int       // the version of a KV engine, 0 when it is not known yet
+	Mounts    []Mount   // all of the operation's
+	Chosen    bool      // the call names the mount
+	Absolute  bool      // paths are full paths below the mount, not relative to the caller's prefix
 	Transport Transport
 }
 
@@ -103,6 +109,7 @@ func New[In, Out any, P Target[In]](s Spec, run func(context.Context, *vault.Ses
 	if err := s.constrain(in); err != nil {
 		panic(fmt.Sprintf("operation %s: %v", s.Name, err))
 	}
+	s.choose(in)
 	o := &Op{Spec: s, In: in, Out: out}
 	_, o.destroy = any(new(In)).(Destroyer)
 	o.decode = func(raw []byte, at At) (Bound, error) {

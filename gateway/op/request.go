@@ -16,6 +16,8 @@ const (
 	MCP   Transport = "mcp"
 	SSE   Transport = "sse"
 	Stdio Transport = "stdio"
+
+	VaultAPI Transport = "vault" // Vault's own HTTP API
 )
 
 // Phase is why a decision is asked for.
@@ -37,6 +39,7 @@ type Request struct {
 	Op        string
 	Args      []byte // JSON object, checked by Bind; empty means {}
 	Caller    *call.Caller
+	Mount     string       // that the transport's address names; empty for the default, or the argument mount
 	Absolute  bool         // paths in Args are full paths below the mount
 	Deliver   call.Deliver // what the caller asks for: never looser than what the policy says
 	WrapTTL   time.Duration

@@ -14,9 +14,9 @@ import (
 
 // database is the database engine (Vault API, secret/databases). A lease belongs
 // to the caller that it was issued to; leases.Registry knows whose it is.
-func database(mount string) []*op.Op {
+func database(at place) []*op.Op {
 	spec := func(name string, effect op.Effect, method, path string) op.Spec {
-		return op.Spec{Name: "db." + name, Engine: "db", Mount: mount, Effect: effect, Method: method, Path: path}
+		return op.Spec{Name: "db." + name, Engine: "db", Mount: at.mount, More: at.more, Effect: effect, Method: method, Path: path}
 	}
 	issue := spec("issue_creds", op.Issue, "POST", "/db/creds/:role")
 	issue.Title, issue.Doc = "Issue database credentials", "Make a database user that ends with its lease."

@@ -21,6 +21,9 @@ type kvReadIn struct {
 func (in *kvReadIn) Target(at op.At) (call.Resource, error) {
 	r, err := in.secret.Target(at)
 	r.Version = in.Version
+	if err == nil {
+		err = in.withoutVersion("version", in.Version != 0)
+	}
 	return r, err
 }
 
@@ -38,8 +41,11 @@ func (f *versionFacts) Complete() bool { return f.Version > 0 && f.CreatedTime !
 
 type kvReadOut struct {
 	Data        call.SecretJSON `json:"data" jsonschema:"the secret's keys and values"`
-	Version     int             `json:"version" jsonschema:"the version that was read"`
-	CreatedTime string          `json:"created_time" jsonschema:"when it was written, RFC 3339"`
+	Version     int             `json:"version" jsonschema:"the version that was read, 0 in KV version 1"`
+	CreatedTime string          `json:"created_time" jsonschema:"when it was written, RFC 3339; empty in KV version 1"`
+
+	DeletionTime   string          `json:"deletion_time,omitzero" jsonschema:"when the version will be deleted, absent for never"`
+	CustomMetadata json.RawMessage `json:"custom_metadata,omitempty" jsonschema:"the secret's own metadata, absent for none"`
 }
 
 // Facts implements op.Reporter.
@@ -57,12 +63,19 @@ func (r *kvReadReply) Complete() bool { return isObject(r.Data) && r.Metadata.Co
 func isObject(raw []byte) bool { return len(raw) > 0 && raw[0] == '{' }
 
 func kvRead(ctx context.Context, s *vault.Session, in kvReadIn) (kvReadOut, error) {
+	if in.v1 {
+		return in.readV1(ctx, s)
+	}
 	var reply kvReadReply
 	q := url.Values{"version": {strconv.Itoa(in.Version)}}
 	if err := s.Get(ctx, "data/"+in.full.String(), q, &reply); err != nil {
 		return kvReadOut{}, in.missing(deletedOr(err))
 	}
-	return kvReadOut{call.NewSecretJSON(reply.Data), reply.Metadata.Version, reply.Metadata.CreatedTime}, nil
+	out := kvReadOut{Data: call.NewSecretJSON(reply.Data), Version: reply.Metadata.Version, CreatedTime: reply.Metadata.CreatedTime, DeletionTime: reply.Metadata.DeletionTime}
+	if isObject(reply.Metadata.CustomMetadata) {
+		out.CustomMetadata = reply.Metadata.CustomMetadata
+	}
+	return out, nil
 }
 
 // deletedOr tells a soft-deleted version, which Vault answers with 404 and its

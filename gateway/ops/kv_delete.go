@@ -13,6 +13,8 @@ type kvDeleteIn struct {
 	secret
 	All bool `json:"all,omitzero" jsonschema:"true to remove the secret for good, with every version and its metadata; it cannot be undeleted"`
 	CAS int  `json:"cas,omitzero" jsonschema:"number of the version that must be the current one; not with all"`
+
+	Versions []int `json:"versions,omitempty" jsonschema:"numbers of the versions to soft-delete in the place of the latest; not with all or cas"`
 }
 
 // Target implements op.Target.
@@ -20,11 +22,26 @@ func (in *kvDeleteIn) Target(at op.At) (call.Resource, error) {
 	if in.All && in.CAS != 0 {
 		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument cas: Vault cannot check a version when it removes all of them; give all or cas")
 	}
-	return in.secret.Target(at)
+	if len(in.Versions) > 0 {
+		if in.All || in.CAS != 0 {
+			return call.Resource{}, call.Errorf(call.InvalidRequest, "argument versions: not together with all or cas")
+		}
+		if err := existing(in.Versions); err != nil {
+			return call.Resource{}, err
+		}
+	}
+	r, err := in.secret.Target(at)
+	if err == nil {
+		err = in.withoutVersion("cas", in.CAS != 0)
+	}
+	if err == nil {
+		err = in.withoutVersion("versions", in.Versions != nil)
+	}
+	return r, err
 }
 
 // Destroys implements op.Destroyer.
-func (in *kvDeleteIn) Destroys() bool { return in.All }
+func (in *kvDeleteIn) Destroys() bool { return in.All || in.v1 }
 
 type okOut struct {
 	OK bool `json:"ok" jsonschema:"always true"`
@@ -33,8 +50,12 @@ type okOut struct {
 func kvDelete(ctx context.Context, s *vault.Session, in kvDeleteIn) (okOut, error) {
 	var err error
 	switch {
+	case in.v1:
+		err = s.Delete(ctx, in.full.String())
 	case in.All:
 		err = s.Delete(ctx, "metadata/"+in.full.String())
+	case len(in.Versions) > 0:
+		err = s.Put(ctx, "delete/"+in.full.String(), map[string][]int{"versions": in.Versions}, nil)
 	case in.CAS != 0:
 		err = in.version(ctx, s)
 	default:
@@ -89,7 +110,7 @@ func (in *kvSetMetadataIn) Target(at op.At) (call.Resource, error) {
 	if in.DeleteAfter != nil && !durationRE.MatchString(*in.DeleteAfter) {
 		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument delete_version_after: not a duration, such as 30m, 72h or 0s")
 	}
-	return in.writes(at)
+	return in.onlyV2(in.writes(at))
 }
 
 // Destroys implements op.Destroyer: versions beyond the number that is kept are

@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -15,14 +16,23 @@ type kvListIn struct {
 	After  string      `json:"after,omitzero" jsonschema:"names behind this one only: the next of the answer before"`
 	full   call.Path
 	guess  guess
+	v1     bool // in a KV engine of version 1
 }
 
 // Target implements op.Target.
 func (in *kvListIn) Target(at op.At) (call.Resource, error) {
-	full, canonical, err := in.Prefix.Resolve(at.Caller.Prefix, at.Mount, at.Absolute)
+	at, err := at.On(in.Prefix.Ref)
 	if err != nil {
 		return call.Resource{}, inArgument("prefix", err)
 	}
+	full, canonical, err := at.Resolve(in.Prefix.Ref)
+	if err != nil {
+		return call.Resource{}, inArgument("prefix", err)
+	}
+	if at.KV == 0 {
+		return call.Resource{}, unknownVersion()
+	}
+	in.v1 = at.KV == 1
 	if !at.Absolute {
 		in.guess = meantFolder(in.Prefix.Ref, at)
 		if in.Limit == 0 && (at.Transport == op.MCP || at.Transport == op.Stdio) {
@@ -30,12 +40,12 @@ func (in *kvListIn) Target(at op.At) (call.Resource, error) {
 		}
 	}
 	in.full, in.Prefix = full, call.Folder{Ref: canonical}
-	return call.Resource{Path: full, Listing: true}, nil
+	return call.Resource{Mount: at.Mount, Path: full, Listing: true}, nil
 }
 
 // meantFolder is meant for a prefix, which may also be the whole of the caller's own.
 func meantFolder(given call.Ref, at op.At) guess {
-	if own := at.Caller.Prefix.String(); own != "" && !given.IsURI() && (given.Text() == own || given.Text() == at.Mount+"/"+own) {
+	if own := at.Own.String(); own != "" && !given.IsURI() && (given.Text() == own || given.Text() == at.Mount+"/"+own) {
 		return guess{hint: "your own secrets are listed with an empty prefix."}
 	}
 	return meant(given, at)
@@ -52,9 +62,9 @@ func (o *kvListOut) Complete() bool { return o.Keys != nil }
 // kvList lists. Vault hands out all names at once; what is asked for is cut out here.
 func kvList(ctx context.Context, s *vault.Session, in kvListIn) (kvListOut, error) {
 	var out kvListOut
-	path := "metadata"
-	if !in.full.IsZero() {
-		path += "/" + in.full.String()
+	path := strings.TrimSuffix("metadata/"+in.full.String(), "/")
+	if in.v1 {
+		path = in.full.String()
 	}
 	err := s.List(ctx, path, &out)
 	if call.Is(err, call.NotFound) {

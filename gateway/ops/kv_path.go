@@ -13,23 +13,31 @@ type secret struct {
 	Path  call.Ref `json:"path" jsonschema:"path of the secret below your own prefix, without a leading slash; kv://{mount}/{full path} names any other"`
 	full  call.Path
 	guess guess
+	v1    bool // in a KV engine of version 1
 }
 
 // Target implements op.Target.
 func (s *secret) Target(at op.At) (call.Resource, error) {
 	given := s.Path
-	full, canonical, err := given.Resolve(at.Caller.Prefix, at.Mount, at.Absolute)
+	at, err := at.On(given)
+	if err != nil {
+		return call.Resource{}, inArgument("path", err)
+	}
+	full, canonical, err := at.Resolve(given)
 	if err != nil {
 		return call.Resource{}, inArgument("path", err)
 	}
 	if full.IsZero() {
 		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument path: names the mount, and no secret in it")
 	}
-	s.full, s.Path = full, canonical
+	s.full, s.Path, s.v1 = full, canonical, at.KV == 1
+	if at.KV == 0 {
+		return call.Resource{}, unknownVersion()
+	}
 	if !at.Absolute {
 		s.guess = meant(given, at)
 	}
-	return call.Resource{Path: full}, nil
+	return call.Resource{Mount: at.Mount, Path: full}, nil
 }
 
 // writes is Target for what may make a new secret: a path that is almost certainly the
@@ -40,7 +48,7 @@ func (s *secret) writes(at op.At) (call.Resource, error) {
 		return r, err
 	}
 	return call.Resource{}, call.Errorf(call.InvalidRequest, "argument path: is relative to your own prefix; %s If the secret is to lie there, write %s",
-		s.guess.hint, call.URI(strings.Split(at.Mount+"/"+s.full.String(), "/")))
+		s.guess.hint, call.URI(strings.Split(r.Mount+"/"+s.full.String(), "/")))
 }
 
 // missing adds to a not-found error which path may have been meant. It is told from the
@@ -66,7 +74,7 @@ type guess struct {
 // meant looks for the wrong forms of a path: with the mount before it, with Vault's
 // data/ in it, with the caller's own prefix before it.
 func meant(given call.Ref, at op.At) guess {
-	own := at.Caller.Prefix.String()
+	own := at.Own.String()
 	rest, mounted := form(given.Text(), at.Mount+"/")
 	inner, api := form(rest, "data/")
 	if !api {

@@ -5,11 +5,12 @@ import (
 	"portcullis/gateway/op"
 )
 
-// kv is the KV version 2 engine (Vault API, secret/kv/kv-v2).
-func kv(mount string) []*op.Op {
+// kv is the KV engine of version 2 (Vault API, secret/kv/kv-v2). In further mounts it may
+// be of version 1 (secret/kv/kv-v1), which has the first five operations and no versions.
+func kv(at place) []*op.Op {
 	spec := func(name string, effect op.Effect, method, verb string) op.Spec {
 		return op.Spec{
-			Name: "kv." + name, Engine: "kv", Mount: mount, Effect: effect, Method: method,
+			Name: "kv." + name, Engine: "kv", Mount: at.mount, More: at.more, Effect: effect, Method: method,
 			Path: "/secrets/*path" + verb, FullPath: "/kv/*path" + verb,
 			Idempotent: effect == op.Read || effect == op.List,
 		}
@@ -18,6 +19,7 @@ func kv(mount string) []*op.Op {
 	read.Title, read.Doc = "Read a secret", "Read one version of a secret, the latest when none is named."
 	read.Vault.Cacheable = true
 	read.Needs, read.Tagged = need("data/{name}", "read"), true
+	read.NeedsV1 = need("{name}", "read")
 	read.Limits = limits{"version": notNegative()}
 
 	many := spec("read_many", op.Read, "POST", "")
@@ -28,6 +30,7 @@ func kv(mount string) []*op.Op {
 	write := spec("write", op.Write, "PUT", "")
 	write.Title, write.Doc = "Write a secret", "Write a new version of a secret; with cas only if the current version has that number."
 	write.Needs, write.Tagged, write.Replaces = need("data/{name}", "create", "update"), true, true
+	write.NeedsV1 = need("{name}", "create", "update")
 	write.Limits = limits{"cas": notNegative()}
 	write.Hints = map[string]string{
 		"metadata": "not an argument of a write; kv.set_metadata sets custom_metadata", "value": "not known: the keys and values go into data", "secret": "not known: the keys and values go into data",
@@ -37,7 +40,7 @@ func kv(mount string) []*op.Op {
 	list.Path, list.FullPath = "/secrets", "/kv/*path/"
 	list.Title = "List secrets"
 	list.Doc = "List the names below a prefix, sorted; a name that ends in a slash has names below it. When there are more, next is what to pass as after."
-	list.Needs = need("metadata/{name}", "list")
+	list.Needs, list.NeedsV1 = need("metadata/{name}", "list"), need("{name}", "list")
 	list.Limits = limits{"limit": {Min: new(0.0), Max: new(float64(maxList))}, "after": {MaxBytes: call.MaxPath + 1}}
 
 	del := spec("delete", op.Delete, "DELETE", "")
@@ -45,7 +48,8 @@ func kv(mount string) []*op.Op {
 	del.Title = "Delete a secret"
 	del.Doc = "Soft-delete the latest version of a secret, which can be undeleted; with all, remove the secret with every version and its metadata for good."
 	del.Needs = append(append(need("data/{name}", "delete"), need("delete/{name}", "update")...), need("metadata/{name}", "read", "delete")...)
-	del.Limits = limits{"cas": {Min: new(1.0)}}
+	del.NeedsV1 = need("{name}", "delete")
+	del.Limits = limits{"cas": {Min: new(1.0)}, "versions": {MaxItems: maxVersions}}
 
 	return append([]*op.Op{
 		op.New(read, kvRead), op.NewMany(many, "kv.read", kvReadMany), op.New(write, kvWrite), op.New(list, kvList), op.New(del, kvDelete),

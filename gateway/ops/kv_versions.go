@@ -21,12 +21,20 @@ func (in *kvVersionsIn) Target(at op.At) (call.Resource, error) {
 	if len(in.Versions) == 0 {
 		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument versions: empty")
 	}
-	for _, v := range in.Versions {
+	if err := existing(in.Versions); err != nil {
+		return call.Resource{}, err
+	}
+	return in.versioned(at)
+}
+
+// existing refuses what cannot be the number of a version.
+func existing(versions []int) error {
+	for _, v := range versions {
 		if v < 1 {
-			return call.Resource{}, call.Errorf(call.InvalidRequest, "argument versions: less than 1")
+			return call.Errorf(call.InvalidRequest, "argument versions: less than 1")
 		}
 	}
-	return in.secret.Target(at)
+	return nil
 }
 
 type versionsOut struct {
@@ -90,7 +98,12 @@ func (o kvMetadataOut) Facts() op.Outcome { return op.Outcome{Version: o.Current
 // Complete implements vault.Reply.
 func (o *kvMetadataOut) Complete() bool { return o.CreatedTime != "" && o.Versions != nil }
 
-func kvMetadata(ctx context.Context, s *vault.Session, in secret) (out kvMetadataOut, err error) {
+type kvMetadataIn struct{ secret }
+
+// Target implements op.Target.
+func (in *kvMetadataIn) Target(at op.At) (call.Resource, error) { return in.versioned(at) }
+
+func kvMetadata(ctx context.Context, s *vault.Session, in kvMetadataIn) (out kvMetadataOut, err error) {
 	err = s.Get(ctx, "metadata/"+in.full.String(), nil, &out)
 	return out, in.missing(err)
 }
@@ -103,7 +116,7 @@ type kvSubkeysIn struct {
 
 // Target implements op.Target.
 func (in *kvSubkeysIn) Target(at op.At) (call.Resource, error) {
-	r, err := in.secret.Target(at)
+	r, err := in.versioned(at)
 	r.Version = in.Version
 	return r, err
 }

@@ -21,14 +21,18 @@ func (in *kvWriteIn) Target(at op.At) (call.Resource, error) {
 	if err := op.CheckNumbers("data", in.Data.Reveal()); err != nil {
 		return call.Resource{}, err
 	}
-	return in.writes(at)
+	r, err := in.writes(at)
+	if err == nil {
+		err = in.withoutVersion("cas", in.CAS != nil)
+	}
+	return r, err
 }
 
 type kvWriteOut struct {
 	OK          bool   `json:"ok" jsonschema:"always true"`
 	Path        string `json:"path" jsonschema:"full path of the secret, kv://{mount}/{full path}"`
-	Version     int    `json:"version" jsonschema:"number of the version that was written"`
-	CreatedTime string `json:"created_time" jsonschema:"when it was written, RFC 3339"`
+	Version     int    `json:"version" jsonschema:"number of the version that was written, 0 in KV version 1"`
+	CreatedTime string `json:"created_time" jsonschema:"when it was written, RFC 3339; empty in KV version 1"`
 }
 
 // Facts implements op.Reporter.
@@ -62,6 +66,9 @@ func enveloped(data []byte) bool {
 }
 
 func kvWrite(ctx context.Context, s *vault.Session, in kvWriteIn) (kvWriteOut, error) {
+	if in.v1 {
+		return in.writeV1(ctx, s, in.Data)
+	}
 	var facts versionFacts
 	if err := s.Put(ctx, "data/"+in.full.String(), dataWithCAS(in.Data, in.CAS), &facts); err != nil {
 		return kvWriteOut{}, err
@@ -80,7 +87,7 @@ func (in *kvPatchIn) Target(at op.At) (call.Resource, error) {
 	if err := op.CheckNumbers("data", in.Data.Reveal()); err != nil {
 		return call.Resource{}, err
 	}
-	return in.secret.Target(at)
+	return in.versioned(at)
 }
 
 func kvPatch(ctx context.Context, s *vault.Session, in kvPatchIn) (kvWriteOut, error) {

@@ -15,18 +15,27 @@ import (
 type Mounts struct {
 	KV, Transit, Database, SSH string
 
+	// More are further mounts, by engine: kv, transit, db or ssh.
+	More map[string][]op.Mount
+
 	// Explain finds a decision about a caller. Its error is NotFound for what is not
 	// the caller's. Nil knows none.
 	Explain func(c *call.Caller, id string) (Explanation, error)
 }
 
+// place is where an engine is: its default mount and further ones.
+type place struct {
+	mount string
+	more  []op.Mount
+}
+
 // New returns the catalogue.
 func New(m Mounts) (*op.Catalogue, error) {
 	return op.NewCatalogue(slices.Concat(
-		kv(m.KV),
-		transit(m.Transit),
-		database(m.Database),
-		ssh(m.SSH),
+		kv(place{m.KV, m.More["kv"]}),
+		transit(place{m.Transit, m.More["transit"]}),
+		database(place{m.Database, m.More["db"]}),
+		ssh(place{m.SSH, m.More["ssh"]}),
 		self(m),
 	)...)
 }

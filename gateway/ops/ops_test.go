@@ -105,14 +105,18 @@ func (r *rig) do(ctx context.Context, name, args string) (map[string]any, error)
 
 // as is do for any caller and terms; the resource is the call's own.
 func (r *rig) as(ctx context.Context, c *call.Caller, terms call.Terms, name, args string) (map[string]any, error) {
-	b, err := r.catalogue.Bind(&op.Request{Op: name, Args: []byte(args), Caller: c})
+	return r.send(ctx, c, terms, &op.Request{Op: name, Args: []byte(args), Caller: c})
+}
+
+func (r *rig) send(ctx context.Context, c *call.Caller, terms call.Terms, q *op.Request) (map[string]any, error) {
+	b, err := r.catalogue.Bind(q)
 	if err != nil {
 		return nil, err
 	}
 	if parts := b.Parts(); parts != nil {
 		return r.each(ctx, c, terms, b)
 	}
-	terms.Op, terms.Resource = name, b.Resource
+	terms.Op, terms.Resource = q.Op, b.Resource
 	s, err := r.client.Open(ctx, call.Mint(c, terms))
 	if err != nil {
 		return nil, err
@@ -173,7 +177,7 @@ func (r *rig) warned(t *testing.T, terms call.Terms, name, args string) (map[str
 func (r *rig) each(ctx context.Context, c *call.Caller, terms call.Terms, b *op.Bound) (map[string]any, error) {
 	var parts []op.Part
 	for _, q := range b.Parts() {
-		out, err := r.as(ctx, c, terms, q.Op, string(q.Args))
+		out, err := r.send(ctx, c, terms, q)
 		raw, _ := json.Marshal(out)
 		parts = append(parts, op.Part{Body: raw, Err: call.AsError(err)})
 	}

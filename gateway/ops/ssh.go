@@ -17,10 +17,10 @@ import (
 
 // ssh is the SSH engine: one-time passwords and signed certificates (Vault API,
 // secret/ssh).
-func ssh(mount string) []*op.Op {
+func ssh(at place) []*op.Op {
 	return []*op.Op{
 		op.New(op.Spec{
-			Name: "ssh.otp", Engine: "ssh", Mount: mount, Effect: op.Issue, OneTime: true, Vault: vault.Use{IssuesLease: true},
+			Name: "ssh.otp", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.Issue, OneTime: true, Vault: vault.Use{IssuesLease: true},
 			Method: "POST", Path: "/ssh/otp",
 			Title: "Issue a one-time password", Doc: "Make a password for one SSH login as a user on a host.",
 			Needs: need("creds/{name}", "update"),
@@ -30,7 +30,7 @@ func ssh(mount string) []*op.Op {
 			},
 		}, sshOTP),
 		op.New(op.Spec{
-			Name: "ssh.sign", Engine: "ssh", Mount: mount, Effect: op.Issue,
+			Name: "ssh.sign", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.Issue,
 			Method: "POST", Path: "/ssh/sign",
 			Title: "Sign an SSH key", Doc: "Sign a public key as a certificate for users or hosts.",
 			Needs: need("sign/{name}", "update"),
@@ -40,7 +40,7 @@ func ssh(mount string) []*op.Op {
 			},
 		}, sshSign),
 		op.New(op.Spec{
-			Name: "ssh.public_key", Engine: "ssh", Mount: mount, Effect: op.Read, Idempotent: true,
+			Name: "ssh.public_key", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.Read, Idempotent: true,
 			Method: "GET", Path: "/ssh/public_key",
 			Title: "Read the CA's public key", Doc: "Read the public key that signs certificates, for TrustedUserCAKeys and known_hosts.",
 			Needs: need("public_key", "read"),

@@ -13,10 +13,10 @@ type limits = map[string]op.Limit
 
 // transit is encryption as a service (Vault API, secret/transit). No operation makes
 // a key: the gateway's policies grant "update" alone, and see noSuchType.
-func transit(mount string) []*op.Op {
+func transit(at place) []*op.Op {
 	spec := func(name string, effect op.Effect, title, doc string, l limits) op.Spec {
 		return op.Spec{
-			Name: "transit." + name, Engine: "transit", Mount: mount,
+			Name: "transit." + name, Engine: "transit", Mount: at.mount, More: at.more,
 			Effect: effect, Idempotent: effect == op.Read,
 			Method: "POST", Path: "/transit/" + name, Title: title, Doc: doc, Limits: l,
 			Needs: need(name+"/{name}", "update"),

@@ -34,7 +34,7 @@ func (e *Engine) check(b *op.Bound, out *document.Output, tierKnown bool) error 
 			return fmt.Errorf("the caller lacks the scope %q", s)
 		}
 	}
-	return checkPrefix(b, out.PathPrefix)
+	return checkPrefix(b, b.Op.Plain(b.Resource.Mount, out.PathPrefix))
 }
 
 // checkPrefix holds the resource against the prefix on a segment boundary. Secrets

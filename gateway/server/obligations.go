@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,7 +69,7 @@ func (g *Server) rewrite(_ context.Context, r *op.Request) error {
 	}
 	gen := g.transforms.Pin()
 	defer gen.Release()
-	plan, err := gen.Plan(transform.Call{Hook: guest.Request, Op: r.Op, Mount: o.Mount, Subject: r.Caller.Subject, Caller: r.Caller.Key()}, nil)
+	plan, err := gen.Plan(transform.Call{Hook: guest.Request, Op: r.Op, Mount: cmp.Or(r.Mount, o.Mount), Subject: r.Caller.Subject, Caller: r.Caller.Key()}, nil)
 	if err == nil && plan.Len() > 0 {
 		args := r.Args
 		if len(args) == 0 {
@@ -112,8 +113,10 @@ func Known(c *op.Catalogue) transform.Known {
 	var k transform.Known
 	for _, o := range c.All() {
 		k.Operations = append(k.Operations, o.Name)
-		if o.Mount != "" && !slices.Contains(k.Mounts, o.Mount) {
-			k.Mounts = append(k.Mounts, o.Mount)
+		for _, m := range o.Mounts() {
+			if !slices.Contains(k.Mounts, m.Path) {
+				k.Mounts = append(k.Mounts, m.Path)
+			}
 		}
 	}
 	return k

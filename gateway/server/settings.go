@@ -3,8 +3,10 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,17 +53,39 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 
 // Mounts are where the engines are in Vault.
 func Mounts(c config.Config) ops.Mounts {
-	return ops.Mounts{KV: c.KVMount, Transit: c.TransitMount, Database: c.DatabaseMount, SSH: c.SSHMount}
+	m := ops.Mounts{KV: c.KVMount, Transit: c.TransitMount, Database: c.DatabaseMount, SSH: c.SSHMount, More: map[string][]op.Mount{}}
+	for engine, more := range c.More {
+		for _, one := range more {
+			m.More[engine] = append(m.More[engine], op.Mount{Path: one.Path, Version: one.Version, Prefix: one.Prefix})
+		}
+	}
+	return m
+}
+
+// find has the versions of KV engines that the configuration leaves open found out.
+func (g *Server) find(m ops.Mounts) ops.Mounts {
+	for i := range m.More["kv"] {
+		path := m.More["kv"][i].Path
+		m.More["kv"][i].Found = func() int { return g.vault.KVVersion(path) }
+	}
+	return m
 }
 
 // mounts are the same, to be verified.
 func mounts(c config.Config) []vault.Mount {
-	return []vault.Mount{
-		{Path: c.KVMount, Type: "kv", Setting: "KV_MOUNT"},
+	list := []vault.Mount{
+		{Path: c.KVMount, Type: "kv", Setting: "KV_MOUNT", Required: true},
 		{Path: c.TransitMount, Type: "transit", Setting: "TRANSIT_MOUNT"},
 		{Path: c.DatabaseMount, Type: "database", Setting: "DATABASE_MOUNT"},
 		{Path: c.SSHMount, Type: "ssh", Setting: "SSH_MOUNT"},
 	}
+	for _, engine := range slices.Sorted(maps.Keys(c.More)) {
+		for _, m := range c.More[engine] {
+			setting := map[string]string{"kv": "KV_MOUNTS", "transit": "TRANSIT_MOUNTS", "database": "DATABASE_MOUNTS", "ssh": "SSH_MOUNTS"}[m.Engine]
+			list = append(list, vault.Mount{Path: m.Path, Type: m.Engine, Setting: setting, Version: m.Version})
+		}
+	}
+	return list
 }
 
 // PolicyConfig is what the decision point is configured with.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -70,7 +69,7 @@ func (g *Server) mayHear(ctx context.Context, c *call.Caller, e events.Event) bo
 		return true
 	}
 	r := &op.Request{
-		Op: "kv.read", Args: argument("path", e.Path), Absolute: true,
+		Op: "kv.read", Args: argument("path", e.Path), Mount: e.Mount, Absolute: true,
 		Transport: op.SSE, Phase: op.PhaseStream, Caller: c, Time: time.Now(),
 	}
 	if e.Op == "kv.list" {
@@ -95,25 +94,19 @@ func argument(name string, p call.Path) []byte {
 func (g *Server) poller() *events.Poller {
 	looks := *g.calls
 	looks.Take = func(*op.Bound, *op.Decision) error { return nil }
-	l := looker{g.cfg.KVMount, &looks}
+	l := looker{&looks}
 	return &events.Poller{Log: g.events, Look: l.look, List: l.list}
 }
 
 // looker asks for a subscriber.
 type looker struct {
-	mount string
 	calls *pipeline.Pipeline
 }
 
-var errOtherMount = errors.New("not on the mount of the secrets")
-
 // ask asks about a topic: for the names in a subtree, else for the metadata.
 func (l looker) ask(ctx context.Context, c *call.Caller, t events.Topic, out any) error {
-	if t.Mount != l.mount {
-		return errOtherMount
-	}
 	r := &op.Request{
-		Op: "kv.metadata", Args: argument("path", t.Path), Absolute: true,
+		Op: "kv.metadata", Args: argument("path", t.Path), Mount: t.Mount, Absolute: true,
 		Transport: op.SSE, Phase: op.PhaseStream, Caller: c,
 	}
 	if t.Below {

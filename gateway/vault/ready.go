@@ -18,10 +18,11 @@ type Mount struct {
 	Path    string // without slashes at its ends; it may have some inside
 	Type    string // kv, transit, database or ssh, as Vault calls it
 	Setting string // the name of the setting that says where it is
+	Version int    // of a KV engine, 1 or 2 as the configuration says; 0 for what Vault says
+	// Required says that the gateway is of no use without the engine.
+	Required bool
+	Quiet    bool // its absence is nothing to tell of: nobody has asked for it
 }
-
-// required reports whether the gateway is of no use without the engine.
-func (m Mount) required() bool { return m.Type == "kv" }
 
 // readiness is what was found out last about what calls need.
 type readiness struct {
@@ -31,6 +32,8 @@ type readiness struct {
 	err    error             // why calls cannot succeed, nil when they can
 	broken map[string]string // mounts that are not what they should be, with what to do
 	absent map[string]string // mounts that are not there, or that the token may not use
+
+	kv sync.Map // path of a KV engine -> its version; asked while mu is held for a look
 }
 
 // A mount is looked at again after a time, sooner as long as something is wrong.
@@ -103,14 +106,16 @@ func (c *Client) verifyMounts(ctx context.Context) error {
 		case call.Is(err, call.Forbidden) && c.callers.Enabled:
 			continue // callers' own tokens use it, the gateway's need not
 		case call.Is(err, call.Forbidden):
-			what = m.missing()
+			if what = m.missing(); m.Quiet {
+				continue
+			}
 			absent[m.Path] = what
 		case err != nil:
 			return err
 		case what != "":
 			broken[m.Path] = what
 		}
-		if what != "" && m.required() {
+		if what != "" && m.Required {
 			found = call.Errorf(call.VaultError, "%s", what)
 		}
 	}
@@ -151,10 +156,33 @@ func (c *Client) inspect(ctx context.Context, m Mount) (string, error) {
 		return fmt.Sprintf("%s: there is no secrets engine at %q, which lies within the one at %q: correct %s", m.Setting, m.Path, at, m.Setting), nil
 	case f.Type != m.Type && (m.Type != "kv" || f.Type != "generic"):
 		return fmt.Sprintf("%s: the secrets engine at %q is of type %s, not %s: correct %s", m.Setting, m.Path, f.Type, m.Type, m.Setting), nil
-	case m.Type == "kv" && f.Options["version"] != "2":
-		return fmt.Sprintf("%s: the secrets engine at %q is KV version 1, and the gateway needs version 2: upgrade it (vault kv enable-versioning %s) or set %s to another one", m.Setting, m.Path, m.Path, m.Setting), nil
+	case m.Type == "kv":
+		return c.inspectKV(m, f), nil
 	}
 	return "", nil
+}
+
+// inspectKV says what is wrong with the version of a KV engine. The caller holds ready's mu.
+func (c *Client) inspectKV(m Mount, f mountFacts) string {
+	version := 1
+	if f.Options["version"] == "2" {
+		version = 2
+	}
+	c.ready.kv.Store(m.Path, version)
+	switch {
+	case m.Required && version != 2:
+		return fmt.Sprintf("%s: the secrets engine at %q is KV version 1, and the gateway needs version 2 for the default mount: upgrade it (vault kv enable-versioning %s) or set %s to another one", m.Setting, m.Path, m.Path, m.Setting)
+	case m.Version != 0 && version != m.Version:
+		return fmt.Sprintf("%s: the secrets engine at %q is KV version %d, and the configuration says version %d: correct it, or leave the version out to have it found out", m.Setting, m.Path, version, m.Version)
+	}
+	return ""
+}
+
+// KVVersion is the version of a KV engine as Vault has told it, 0 when it has not yet.
+func (c *Client) KVVersion(mount string) int {
+	version, _ := c.ready.kv.Load(mount)
+	n, _ := version.(int)
+	return n
 }
 
 // missing says that a mount is not there; Vault does not tell that from one that the
@@ -173,7 +201,7 @@ func (c *Client) Engines() (problems []string) {
 	c.ready.mu.Lock()
 	defer c.ready.mu.Unlock()
 	for _, m := range c.mounts {
-		if what := c.ready.broken[m.Path] + c.ready.absent[m.Path]; what != "" && !m.required() {
+		if what := c.ready.broken[m.Path] + c.ready.absent[m.Path]; what != "" && !m.Required {
 			problems = append(problems, what)
 		}
 	}

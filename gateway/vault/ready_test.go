@@ -14,7 +14,9 @@ import (
 	"portcullis/gateway/vault/vaulttest"
 )
 
-func kvAt(path string) vault.Mount { return vault.Mount{Path: path, Type: "kv", Setting: "KV_MOUNT"} }
+func kvAt(path string) vault.Mount {
+	return vault.Mount{Path: path, Type: "kv", Setting: "KV_MOUNT", Required: true}
+}
 
 // TestReadyNeedsWhatCallsNeed: the gateway is ready if and only if a call can succeed,
 // and says what to do when none can.

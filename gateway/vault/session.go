@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"strings"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/callers"
@@ -150,7 +151,7 @@ func (s *Session) Delete(ctx context.Context, path string) error {
 // below is a request below the granted mount.
 func (s *Session) below(r wire.Request) (wire.Request, error) {
 	mount := s.grant.Terms().Resource.Mount
-	p, err := call.CleanPath(mount + "/" + r.Path)
+	p, err := call.CleanPath(strings.TrimSuffix(mount+"/"+r.Path, "/"))
 	if err != nil || mount == "" {
 		return r, call.Wrap(call.Internal, "internal error", err)
 	}

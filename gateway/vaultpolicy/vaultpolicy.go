@@ -54,7 +54,11 @@ func (s Subject) Rules() Rules {
 			continue
 		}
 		for _, n := range s.resources(o) {
-			for _, need := range o.Needs {
+			needs := o.Needs
+			if o.Engine == "kv" && n.mount.KV() == 1 {
+				needs = o.NeedsV1
+			}
+			for _, need := range needs {
 				r.add(o, need, n)
 			}
 		}
@@ -64,21 +68,34 @@ func (s Subject) Rules() Rules {
 
 // resources are the names that an operation may be called with. One that names
 // nothing in Vault is there once, with no name.
-func (s Subject) resources(o *op.Op) []string {
-	// A lease is of a role, although renewing it does not name the role.
-	if o.Engine != "db" && !slices.ContainsFunc(o.Needs, named) {
-		return []string{""}
+func (s Subject) resources(o *op.Op) (list []resource) {
+	mounts := o.Mounts()
+	if mounts == nil {
+		mounts = []op.Mount{{}}
 	}
-	var list []string
-	if o.Engine == "kv" {
-		list = append(list, s.Caller.Prefix.String())
+	// A lease is of a role, although renewing it does not name the role.
+	unnamed := o.Engine != "db" && !slices.ContainsFunc(o.Needs, named)
+	for _, m := range mounts {
+		own := m.Own(s.Caller)
+		switch {
+		case unnamed:
+			list = append(list, resource{m, ""})
+		case o.Engine == "kv" && (m.Path == o.Mount || !own.IsZero()):
+			list = append(list, resource{m, own.String()})
+		}
 	}
 	for _, g := range s.Granted {
-		if g.Engine == o.Engine && g.Covers(o.Name) && literal(g.Name) {
-			list = append(list, g.Name)
+		if m, name := o.Named(g.Name); !unnamed && g.Engine == o.Engine && g.Covers(o.Name) && literal(name) {
+			list = append(list, resource{m, name})
 		}
 	}
 	return list
+}
+
+// resource is a name in a mount.
+type resource struct {
+	mount op.Mount
+	name  string
 }
 
 // literal reports whether a name stands for itself alone in a path of a policy, where
@@ -91,10 +108,10 @@ func literal(name string) bool {
 func named(n op.Need) bool { return strings.Contains(n.Path, "{name}") }
 
 // add allows what is needed. A name of KV stands for everything below it as well.
-func (r Rules) add(o *op.Op, need op.Need, name string) {
-	path, whole := strings.CutPrefix(strings.ReplaceAll(need.Path, "{name}", name), "/")
+func (r Rules) add(o *op.Op, need op.Need, at resource) {
+	path, whole := strings.CutPrefix(strings.ReplaceAll(need.Path, "{name}", at.name), "/")
 	if !whole {
-		path = o.Mount + "/" + path
+		path = at.mount.Path + "/" + path
 	}
 	r.allow(path, need.Can)
 	if o.Engine == "kv" {

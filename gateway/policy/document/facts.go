@@ -59,7 +59,7 @@ func (f *Facts) Input(r Reads) Input {
 
 // Complete adds to an outline what follows from the rest of it.
 func (f *Facts) Complete(in *Input, r Reads) {
-	in.Resource.Ancestors = f.Resource.Path.Ancestors()
+	in.Resource.Ancestors = f.Op.Names(f.Resource.Mount, f.Resource.Path)
 	in.Resource.Matches = []Match{}
 	if r.Any("resource.segments") {
 		in.Resource.Segments = segments(in.Resource.Path)
@@ -79,7 +79,7 @@ func (f *Facts) Complete(in *Input, r Reads) {
 // relative fills in what the path is below the caller's own prefix.
 func (in *Input) relative() {
 	in.Resource.RelativeSegments = []string{}
-	rest, below := strings.CutPrefix(in.Resource.Path, in.Principal.Prefix)
+	rest, below := strings.CutPrefix(in.Resource.Path, strings.TrimPrefix(in.Principal.Prefix, in.Resource.Mount+":"))
 	if in.Action.Engine != "kv" || !below || in.Principal.Prefix == "" || rest != "" && rest[0] != '/' {
 		return
 	}
@@ -105,6 +105,9 @@ func (f *Facts) Outline(r Reads) Input {
 		Resource:  Resource{Mount: f.Resource.Mount, Path: f.Resource.Path.String(), Version: f.Resource.Version},
 		Args:      Args{Keys: f.Keys, Bytes: f.Bytes, Fields: f.Fields, Items: f.Items},
 		Context:   Context{Time: clock(f.Time), Client: Client(f.Client)},
+	}
+	if f.Op.Engine == "kv" && f.Resource.Mount != f.Op.Mount {
+		in.Principal.Prefix = f.Op.OwnName(f.Resource.Mount, f.Caller)
 	}
 	if r.Any("context.time.date") {
 		in.Context.Time.Date = f.Time.UTC().Format(time.DateOnly)

@@ -31,7 +31,7 @@ type Principal struct {
 	Kind   string   `json:"kind"`
 	Tenant string   `json:"tenant"`
 	Issuer string   `json:"issuer"`
-	Prefix string   `json:"prefix"` // the caller's own part of the KV mount
+	Prefix string   `json:"prefix"` // the caller's own part of the KV mount; of another than the default one, behind its path and a colon
 	Tier   string   `json:"tier"`   // the caller's rate tier; before the policy is asked, the one that the credential was registered with
 	Roles  []string `json:"roles"`
 	Scopes []string `json:"scopes"`
@@ -69,7 +69,8 @@ type Action struct {
 }
 
 // Resource is what the operation acts on. Ancestors are the path and every path
-// above it, longest first.
+// above it, longest first. In another mount than the default one they are behind its path
+// and a colon, as in the names of grants.
 type Resource struct {
 	Mount     string   `json:"mount"`
 	Path      string   `json:"path"`

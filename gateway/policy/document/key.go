@@ -16,6 +16,7 @@ type field struct {
 
 // leaves are all leaves of the input. A test holds the list against the type.
 func leaves() []field {
+	place := func(d []byte, in *Input) []byte { return text(text(d, in.Resource.Mount), in.Resource.Path) }
 	return []field{
 		{"request.id", func(d []byte, in *Input) []byte { return text(d, in.Request.ID) }},
 		{"request.transport", func(d []byte, in *Input) []byte { return text(d, in.Request.Transport) }},
@@ -47,7 +48,7 @@ func leaves() []field {
 		{"action.destructive", func(d []byte, in *Input) []byte { return boolean(d, in.Action.Destructive) }},
 		{"resource.mount", func(d []byte, in *Input) []byte { return text(d, in.Resource.Mount) }},
 		{"resource.path", func(d []byte, in *Input) []byte { return text(d, in.Resource.Path) }},
-		{"resource.ancestors", func(d []byte, in *Input) []byte { return text(d, in.Resource.Path) }}, // follow from it
+		{"resource.ancestors", place}, // follow from both
 		{"resource.segments", func(d []byte, in *Input) []byte { return text(d, in.Resource.Path) }},
 		{"resource.relative", func(d []byte, in *Input) []byte { return relativeKey(d, in) }},
 		{"resource.relative_segments", func(d []byte, in *Input) []byte { return relativeKey(d, in) }},
@@ -199,7 +200,7 @@ func maybe(d []byte, n *int) []byte {
 }
 
 func relativeKey(d []byte, in *Input) []byte {
-	return text(text(d, in.Resource.Path), in.Principal.Prefix)
+	return text(text(text(d, in.Resource.Mount), in.Resource.Path), in.Principal.Prefix)
 }
 
 func sizes(d []byte, fields map[string]int) []byte {

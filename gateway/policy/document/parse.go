@@ -2,6 +2,7 @@ package document
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,10 @@ func ParseInput(raw []byte) (Input, error) {
 	if err != nil {
 		return in, fmt.Errorf("resource.path: %w", err)
 	}
-	in.Resource.Path, in.Resource.Ancestors, in.Resource.Segments = p.String(), p.Ancestors(), segments(p.String())
+	in.Resource.Path, in.Resource.Segments = p.String(), segments(p.String())
+	if behind := in.Resource.Mount + ":"; !slices.ContainsFunc(in.Resource.Ancestors, func(a string) bool { return strings.HasPrefix(a, behind) }) {
+		in.Resource.Ancestors = p.Ancestors() // else they name one of several mounts
+	}
 	in.relative()
 	return in, nil
 }

@@ -18,7 +18,7 @@ func FixedValues() Values {
 	return Values{
 		"principal.kind":        {"agent", "human", "service"},
 		"principal.auth.method": {"api_key", "jwt", "mtls"},
-		"request.transport":     {"rest", "mcp", "sse", "stdio"},
+		"request.transport":     {"rest", "mcp", "sse", "stdio", "vault"},
 		"request.phase":         {"call", "list", "stream"},
 		"action.effect":         {"read", "list", "write", "delete", "issue"},
 		"context.time.weekday":  {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"},

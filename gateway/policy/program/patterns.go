@@ -34,7 +34,10 @@ var template = regexp.MustCompile(`\{(principal|tenant|role|claims\.[A-Za-z0-9_]
 
 // IsPattern reports whether the name of a grant has a wildcard or a template.
 func IsPattern(name string) bool {
-	return template.MatchString(name) || slices.ContainsFunc(strings.Split(name, "/"), func(s string) bool { return s == "+" || s == "*" })
+	return template.MatchString(name) || slices.ContainsFunc(strings.Split(name, "/"), func(s string) bool {
+		s = s[strings.LastIndexByte(s, ':')+1:] // the first segment may be behind a mount
+		return s == "+" || s == "*"
+	})
 }
 
 // Templates are the templates in the name of a grant, without their braces.
@@ -68,18 +71,33 @@ func (p *patterns) add(h holder, grants any) {
 		if !IsPattern(key) {
 			continue
 		}
-		one := pattern{key: key, segments: strings.Split(key, "/")}
-		if last := len(one.segments) - 1; one.segments[last] == "*" {
-			one.below, one.segments = true, one.segments[:last]
-		}
-		one.wild = one.below || slices.Contains(one.segments, "+")
-		p.by[h] = append(p.by[h], one)
+		p.by[h] = append(p.by[h], parsePattern(key))
 		for _, t := range Templates(key) {
 			if strings.HasPrefix(t, "claims.") {
 				p.reads = append(p.reads, "principal."+t)
 			}
 		}
 	}
+}
+
+func parsePattern(key string) pattern {
+	one := pattern{key: key, segments: strings.Split(key, "/")}
+	if last := len(one.segments) - 1; one.segments[last] == "*" {
+		one.below, one.segments = true, one.segments[:last]
+	}
+	one.wild = one.below || slices.Contains(one.segments, "+")
+	return one
+}
+
+// form is the pattern as it is for the path of a resource, and what stands before the
+// path in the names of that form: a name may begin with the mount and a colon, where the
+// engine has several, and must for another mount than the default one (op.Spec.Names).
+func (p pattern) form(r *document.Resource) (_ pattern, before string, ok bool) {
+	behind := r.Mount + ":"
+	if rest, mounted := strings.CutPrefix(p.key, behind); mounted && slices.Contains(r.Ancestors, behind+r.Path) {
+		return parsePattern(rest), behind, true
+	}
+	return p, "", len(r.Ancestors) > 0 && r.Ancestors[0] == r.Path
 }
 
 // matches are the grants that are for the resource of an input.
@@ -91,8 +109,12 @@ func (p *patterns) matches(in *document.Input) []document.Match {
 	var out []document.Match
 	one := func(table, name string) {
 		for _, pt := range p.by[holder{in.Principal.Tenant, table, name, in.Action.Engine}] {
-			if n := pt.match(path, in, name); n > 0 {
-				out = append(out, document.Match{Table: table, Holder: name, Key: pt.key, Prefix: strings.Join(path[:n], "/")})
+			form, before, ok := pt.form(&in.Resource)
+			if !ok {
+				continue
+			}
+			if n := form.match(path, in, name); n > 0 {
+				out = append(out, document.Match{Table: table, Holder: name, Key: pt.key, Prefix: before + strings.Join(path[:n], "/")})
 			}
 		}
 	}

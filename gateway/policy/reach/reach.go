@@ -63,7 +63,8 @@ func Bound(data map[string]any, ops []*op.Op, now int64) []Entry {
 }
 
 func entry(g program.Grant, o *op.Op) Entry {
-	e := Entry{Tenant: g.Tenant, Op: o.Name, Mount: o.Mount, Path: g.Name, Via: g.At()}
+	m, name := o.Named(g.Name)
+	e := Entry{Tenant: g.Tenant, Op: o.Name, Mount: m.Path, Path: name, Via: g.At()}
 	if g.Kind == "roles" {
 		e.Role = g.Holder
 		return e
