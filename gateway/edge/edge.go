@@ -50,9 +50,11 @@ type Config struct {
 	AllowedHosts []string      // Host names served, beside the loopback names of a loopback listener; *.example.com is every name below example.com
 	Origins      []string      // browser origins that may call (CORS)
 	PublicURL    string        // the address under which callers know the gateway, whose origin may call; may be empty
-	Log          *slog.Logger
-	Server       *slog.Logger
-	Meter        *obs.Meter
+	// Errors is how errors of a request are written, nil for as elsewhere. Optional.
+	Errors func(*http.Request) ErrorWriter
+	Log    *slog.Logger
+	Server *slog.Logger
+	Meter  *obs.Meter
 }
 
 // Edge routes requests. Add routes before serving.
@@ -100,7 +102,11 @@ func (e *Edge) public(method, pattern string, h http.HandlerFunc) {
 // request's path value "path"; of a catch-all it may end in a slash. The path value
 // "verb" is what follows a literal colon in the last segment, which "path" has too.
 func (e *Edge) Handle(method, pattern string, h Handler) {
-	e.router.Handle(method, pattern, func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+	e.router.Handle(method, pattern, e.handle(pattern, h))
+}
+
+func (e *Edge) handle(pattern string, h Handler) httprouter.Handle {
+	return func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 		setRoute(w, pattern)
 		c, err := e.Authenticate(r)
 		if err != nil {
@@ -115,7 +121,7 @@ func (e *Edge) Handle(method, pattern string, h Handler) {
 			WriteError(w, e.recorded(r, c, call.AsError(err)), "")
 			return
 		}
-		if r.ContentLength != 0 && (method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete) {
+		if r.ContentLength != 0 && bodiless(r.Method) {
 			// Handlers read none, and what is left of one would hold a stream up.
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
 				WriteError(w, e.recorded(r, c, call.Errorf(call.InvalidRequest, "the body could not be read completely")), "")
@@ -123,6 +129,30 @@ func (e *Edge) Handle(method, pattern string, h Handler) {
 			}
 		}
 		h(w, r, c)
+	}
+}
+
+// Either adds a route that anybody may call where open says so of the path value, and
+// else authenticated callers.
+func (e *Edge) Either(method, pattern string, open func(r *http.Request, path string) bool, h Handler) {
+	e.router.Handle(method, pattern, func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
+		path := ""
+		if ew, ok := w.(*writer); ok {
+			path, _ = ew.target.value(pattern) // what is wrong with it, handle says
+		}
+		if !open(r, path) {
+			e.handle(pattern, h)(w, r, ps)
+			return
+		}
+		setRoute(w, pattern)
+		e.anonymous(func(w http.ResponseWriter, r *http.Request) {
+			if err := setPath(w, r, pattern); err != nil {
+				WriteError(w, err, "")
+				return
+			}
+			r.Body = newBody(w, r, e.MaxBody, e.BodyTimeout)
+			h(w, r, nil)
+		})(w, r)
 	})
 }
 
@@ -146,6 +176,11 @@ func (e *Edge) Optional(method, pattern string, h Handler) {
 		}
 		h(w, r, c)
 	})
+}
+
+// bodiless reports whether handlers of a method read no body.
+func bodiless(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete || method == "LIST"
 }
 
 // setPath sets the request's path values.
@@ -181,6 +216,9 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
 func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := newWriter(rw, r, e.WriteTimeout)
 	w.who = e.from(r)
+	if e.Errors != nil {
+		w.errors = e.Errors(r)
+	}
 	e.Meter.InFlight.Inc()
 	e.identify(w, r)
 	defer e.finish(w, r)

@@ -85,11 +85,18 @@ func WriteError(w http.ResponseWriter, err error, decisionID string) {
 	WriteErrorStatus(w, Status(call.AsError(err).Code), err, decisionID)
 }
 
+// ErrorWriter answers with an error in another form than the usual one.
+type ErrorWriter func(w http.ResponseWriter, err error, decisionID string)
+
 // WriteErrorStatus is WriteError with a status of its own.
 func WriteErrorStatus(w http.ResponseWriter, status int, err error, decisionID string) {
+	if ew, ok := w.(*writer); ok && ew.errors != nil {
+		ew.errors(w, err, decisionID)
+		return
+	}
 	e := call.AsError(err)
 	h := w.Header()
-	wait := setRetryAfter(h, e)
+	wait := SetRetryAfter(h, e)
 	raw, merr := json.Marshal(ErrorBody{Detail: detail(e), Error: ErrorDetail{
 		Code: e.Code, Message: e.Msg, DecisionID: decisionID, RequestID: h.Get("X-Request-Id"),
 		RetryAfter: math.Ceil(wait*1000) / 1000, Scopes: e.Scopes, Data: e.Data,
@@ -100,8 +107,8 @@ func WriteErrorStatus(w http.ResponseWriter, status int, err error, decisionID s
 	WriteJSON(w, status, raw)
 }
 
-// setRetryAfter says when to try again, and returns it in seconds.
-func setRetryAfter(h http.Header, e *call.Error) float64 {
+// SetRetryAfter says when to try again, and returns it in seconds.
+func SetRetryAfter(h http.Header, e *call.Error) float64 {
 	wait := e.Wait().Seconds()
 	if wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait))))

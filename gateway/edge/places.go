@@ -86,7 +86,7 @@ func (e *Edge) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	c := call.AsError(err)
-	setRetryAfter(w.Header(), c)
+	SetRetryAfter(w.Header(), c)
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(Status(c.Code))
 }

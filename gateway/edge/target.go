@@ -130,7 +130,7 @@ func (e *Edge) noRoute(w http.ResponseWriter, r *http.Request, path string) {
 func (e *Edge) allowed(path string) string {
 	var methods []string
 	for _, m := range []string{
-		http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodPut,
+		http.MethodDelete, http.MethodGet, http.MethodHead, "LIST", http.MethodPatch, http.MethodPost, http.MethodPut,
 	} {
 		if h, _, _ := e.router.Lookup(m, path); h != nil {
 			methods = append(methods, m)

@@ -23,7 +23,8 @@ type writer struct {
 	rolled  time.Time // when the deadline was moved on
 	status  int
 	route   string
-	target  target // the request's path, decoded
+	target  target      // the request's path, decoded
+	errors  ErrorWriter // nil for the usual form of errors
 	stream  bool
 	who     budget.Who          // whose request it is
 	body    bool                // something of a body was written

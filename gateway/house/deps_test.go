@@ -30,6 +30,7 @@ var allowed = map[string]string{
 	"obs":       "op call retry",
 	"edge":      "obs budget call retry",
 	"rest":      "pipeline edge op call",
+	"vaultapi":  "edge op call",
 	"mcp":       "pipeline edge events op budget call retry",
 	"sse":       "pipeline edge events op budget call",
 

@@ -13,6 +13,7 @@ import (
 	"portcullis/gateway/op"
 	"portcullis/gateway/openapi"
 	"portcullis/gateway/rest"
+	"portcullis/gateway/vaultapi"
 )
 
 // routes mounts every transport. All of them end in g.calls.Do.
@@ -40,6 +41,10 @@ func (g *Server) routes() error {
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource", g.auth.ServeResourceMetadata)
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource/*path", g.auth.ServeResourceMetadata)
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-authorization-server", g.auth.ServeServerMetadata)
+	if g.cfg.ExposeVaultAPI {
+		api := vaultapi.API{Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Ready: g.vault.Ready, Sessions: g.sessions}
+		api.Mount(g.edge)
+	}
 	if !g.cfg.ExposeREST {
 		return nil
 	}
@@ -56,7 +61,7 @@ func (g *Server) probes(e *edge.Edge) {
 
 func (g *Server) edgeConfig(loopback bool) edge.Config {
 	return edge.Config{
-		Authenticate: g.sse.Authenticate(g.auth.Authenticate), Challenge: g.challenge,
+		Authenticate: g.authenticate(), Challenge: g.challenge, Errors: g.errors,
 		Refused: g.refused, Missed: g.missed,
 		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
 		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
@@ -65,6 +70,25 @@ func (g *Server) edgeConfig(loopback bool) edge.Config {
 		Loopback: loopback, AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins, PublicURL: g.cfg.PublicURL,
 		Log: g.logs.Requests, Server: g.logs.Server, Meter: g.meter,
 	}
+}
+
+// authenticate tells whose request it is. A session of the Vault API is known there only.
+func (g *Server) authenticate() func(*http.Request) (*call.Caller, error) {
+	if !g.cfg.ExposeVaultAPI {
+		return g.sse.Authenticate(g.auth.Authenticate)
+	}
+	if g.sessions == nil {
+		g.sessions = &vaultapi.Sessions{Login: g.auth.Authenticate, Valid: g.auth.Valid}
+	}
+	return g.sse.Authenticate(g.sessions.Authenticate)
+}
+
+// errors is the form of a request's errors.
+func (g *Server) errors(r *http.Request) edge.ErrorWriter {
+	if !g.cfg.ExposeVaultAPI {
+		return nil
+	}
+	return vaultapi.Errors(r)
 }
 
 // challenge asks for a credential, or for a better one. The metadata document of

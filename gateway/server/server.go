@@ -31,6 +31,7 @@ import (
 	"portcullis/gateway/transform"
 	"portcullis/gateway/transform/native"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vaultapi"
 	"portcullis/gateway/vaultpolicy"
 )
 
@@ -79,6 +80,7 @@ type Server struct {
 	events     *events.Log
 	sse        *sse.Server
 	mcp        *mcp.Server
+	sessions   *vaultapi.Sessions // of the Vault API, nil without it
 	calls      *pipeline.Pipeline
 	edge       *edge.Edge
 	leaving    atomic.Bool
@@ -96,7 +98,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	var problems [6]error
 	g.sinks, problems[5] = sink.New(g.sinkConfig())
 	g.audit = audit.Open(g.auditConfig())
-	m := Mounts(c)
+	m := g.find(Mounts(c))
 	m.Explain = g.explain
 	if g.ops, err = ops.New(m); err != nil {
 		return nil, err

@@ -1,0 +1,143 @@
+package vaultapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+	"portcullis/gateway/op"
+)
+
+// Prefix begins the paths of the API.
+const Prefix = "/v1/"
+
+// API serves Vault's API. Every field must be set.
+type API struct {
+	Catalogue *op.Catalogue
+	Do        func(context.Context, *op.Request) (*op.Result, error)
+	// Admit charges for a request that is no operation, and puts it on record.
+	Admit func(context.Context, *op.Request) error
+	// Ready says why Vault cannot be reached, nil when it can.
+	Ready    func(context.Context) error
+	Sessions *Sessions
+
+	table  []route
+	system []question
+}
+
+// Mount adds the routes.
+func (a *API) Mount(e *edge.Edge) {
+	a.table, a.system = routes(), a.questions()
+	for method := range methods() {
+		e.Either(method, Prefix+"*path", a.public, a.serve)
+	}
+}
+
+// public reports whether a request needs no credential: a login, and what a client asks
+// before it has one.
+func (a *API) public(r *http.Request, path string) bool {
+	s, _ := a.ask(&request{verb: methods()[r.Method], path: strings.Trim(path, "/"), params: map[string]string{}})
+	return s != nil && s.public
+}
+
+// unknown is the operation in evidence of a request that leads to none.
+const unknown = "vault.unknown"
+
+func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	q, err := parse(r, c)
+	if s, _ := a.ask(q); s != nil {
+		a.answer(w, q, s, err)
+		return
+	}
+	row, missed := a.find(q)
+	if missed != nil {
+		a.refuse(w, q, missed)
+		return
+	}
+	a.do(w, q, row, err)
+}
+
+// refuse refuses what is in no table, on record.
+func (a *API) refuse(w http.ResponseWriter, q *request, err error) {
+	WriteError(w, a.Admit(q.http.Context(), &op.Request{ID: q.id, Transport: op.VaultAPI, Op: unknown, Caller: q.caller, Bad: err}), "")
+}
+
+// do makes the call of an operation. bad is why the request cannot be read.
+func (a *API) do(w http.ResponseWriter, q *request, row *route, bad error) {
+	o := &op.Request{
+		ID: q.id, Transport: op.VaultAPI, Op: row.op, Caller: q.caller, Mount: q.mount.Path, Absolute: true, Bad: bad,
+		Client: op.ClientNamed(q.http.UserAgent(), "", ""),
+		Trace:  op.Trace{Parent: q.http.Header.Get("Traceparent"), State: q.http.Header.Get("Tracestate")},
+	}
+	if o.Bad == nil {
+		o.Args, o.Bad = arguments(q, row)
+	}
+	if o.Bad == nil {
+		o.Deliver, o.WrapTTL, o.Bad = delivery(q.http.Header)
+	}
+	res, err := a.Do(q.http.Context(), o)
+	w.Header().Set("X-Decision-Id", res.DecisionID)
+	if err != nil {
+		WriteError(w, forLease(q, err), res.DecisionID)
+		return
+	}
+	out, err := decode(res)
+	if err != nil {
+		WriteError(w, call.Wrap(call.Internal, "internal error", err), res.DecisionID)
+		return
+	}
+	if out.fields["wrap_info"] != nil && res.Deliver == call.Wrapped {
+		send(w, q, out.wrapped())
+		return
+	}
+	answer := row.reply(q, out)
+	answer.Warnings = out.warnings()
+	send(w, q, answer)
+}
+
+func arguments(q *request, row *route) ([]byte, error) {
+	args, err := row.args(q)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(args)
+}
+
+// maxWrapTTL bounds what a caller may ask for; the policy may allow less.
+const maxWrapTTL = 24 * time.Hour
+
+// delivery reads X-Vault-Wrap-TTL, seconds or a duration.
+func delivery(h http.Header) (call.Deliver, time.Duration, error) {
+	text := strings.TrimSpace(h.Get("X-Vault-Wrap-TTL"))
+	if text == "" || text == "0" {
+		return "", 0, nil
+	}
+	ttl, err := duration(text)
+	if err != nil || ttl < time.Second || ttl > maxWrapTTL {
+		return "", 0, call.Errorf(call.InvalidRequest, "header X-Vault-Wrap-TTL: not a duration from 1s to 24h")
+	}
+	return call.Wrapped, ttl, nil
+}
+
+var errDuration = errors.New("no duration")
+
+// duration is a number of seconds, or a duration such as 30m or 2d.
+func duration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		d, err := duration(days)
+		if err != nil || d > 10*365*time.Second {
+			return 0, errDuration
+		}
+		return d * 24 * 3600, nil
+	}
+	if strings.Trim(text, "0123456789") == "" {
+		text += "s"
+	}
+	return time.ParseDuration(text)
+}

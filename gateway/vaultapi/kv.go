@@ -1,0 +1,163 @@
+package vaultapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/call"
+)
+
+// kv2Routes are KV version 2 (Vault API, secret/kv/kv-v2).
+func kv2Routes() []route {
+	row := func(pattern, op string, args func(*request) (map[string]any, error), answer func(*request, result) *reply, v ...verb) route {
+		return route{engine: "kv", kv: 2, pattern: pattern, op: op, args: args, reply: answer, verbs: v}
+	}
+	return []route{
+		row("data/*path", "kv.read", atVersion, kvData, read),
+		row("data/*path", "kv.write", kvWritten, kvFacts, write),
+		row("data/*path", "kv.patch", kvWritten, kvFacts, patch),
+		row("data/*path", "kv.delete", atPath, empty, remove),
+		row("delete/*path", "kv.delete", versions, empty, write),
+		row("undelete/*path", "kv.undelete", versions, empty, write),
+		row("destroy/*path", "kv.destroy", versions, empty, write),
+		row("metadata/*path", "kv.metadata", atPath, kvMetadata, read),
+		row("metadata/*path", "kv.list", below, keys, list),
+		row("metadata/*path", "kv.set_metadata", putMetadata, empty, write),
+		row("metadata/*path", "kv.set_metadata", patchMetadata, empty, patch),
+		row("metadata/*path", "kv.delete", everything, empty, remove),
+		row("subkeys/*path", "kv.subkeys", atVersion, kvSubkeys, read),
+	}
+}
+
+// kv1Routes are KV version 1 (Vault API, secret/kv/kv-v1).
+func kv1Routes() []route {
+	row := func(op string, args func(*request) (map[string]any, error), answer func(*request, result) *reply, v verb) route {
+		return route{engine: "kv", kv: 1, pattern: "*path", op: op, args: args, reply: answer, verbs: verbs(v)}
+	}
+	return []route{
+		row("kv.read", atPath, plainData, read),
+		row("kv.write", plainWritten, empty, write),
+		row("kv.list", below, keys, list),
+		row("kv.delete", atPath, empty, remove),
+	}
+}
+
+func atPath(q *request) (map[string]any, error) { return map[string]any{"path": q.params["path"]}, nil }
+
+func below(q *request) (map[string]any, error) {
+	return map[string]any{"prefix": q.params["path"]}, nil
+}
+
+func everything(q *request) (map[string]any, error) {
+	return map[string]any{"path": q.params["path"], "all": true}, nil
+}
+
+// atVersion takes version and depth out of the query.
+func atVersion(q *request) (map[string]any, error) {
+	args, err := atPath(q)
+	for _, name := range []string{"version", "depth"} {
+		if text := q.query.Get(name); text != "" {
+			n, nerr := strconv.Atoi(text)
+			if nerr != nil {
+				return nil, call.Errorf(call.InvalidRequest, "%s: not a whole number", name)
+			}
+			args[name] = n
+		}
+	}
+	return args, err
+}
+
+// kvWritten takes {"data":{...},"options":{"cas":N}}.
+func kvWritten(q *request) (map[string]any, error) {
+	args, _ := atPath(q)
+	data, there := q.body["data"]
+	if !there {
+		return nil, call.Errorf(call.InvalidRequest, "no data provided")
+	}
+	args["data"] = data
+	var options map[string]jsontext.Value
+	if raw, there := q.body["options"]; there && json.Unmarshal(raw, &options) != nil {
+		return nil, call.Errorf(call.InvalidRequest, "options: not an object")
+	}
+	if cas, there := options["cas"]; there {
+		args["cas"] = cas
+	}
+	return args, nil
+}
+
+func plainWritten(q *request) (map[string]any, error) {
+	args, _ := atPath(q)
+	if q.body == nil {
+		return nil, call.Errorf(call.InvalidRequest, "missing data fields")
+	}
+	args["data"] = jsontext.Value(q.raw)
+	return args, nil
+}
+
+func versions(q *request) (map[string]any, error) {
+	args, _ := atPath(q)
+	args["versions"] = []int{}
+	return args, q.take(args, same("versions"))
+}
+
+func patchMetadata(q *request) (map[string]any, error) {
+	args, _ := atPath(q)
+	return args, q.take(args, same("custom_metadata", "max_versions", "cas_required", "delete_version_after"), "options")
+}
+
+// putMetadata is for what a put does not replace: of custom metadata Vault would drop
+// whatever is not named, and the operation keeps it.
+func putMetadata(q *request) (map[string]any, error) {
+	if _, there := q.body["custom_metadata"]; there {
+		return nil, call.Errorf(call.InvalidRequest, "custom_metadata is only changed by a patch through the gateway (vault kv metadata patch)")
+	}
+	return patchMetadata(q)
+}
+
+func empty(*request, result) *reply { return none() }
+
+// kvData is the answer to a read. What the operation does not tell has its usual value.
+func kvData(_ *request, r result) *reply {
+	return data(map[string]any{"data": r.fields["data"], "metadata": facts(r)})
+}
+
+func kvFacts(_ *request, r result) *reply { return data(facts(r)) }
+
+func kvSubkeys(_ *request, r result) *reply {
+	return data(map[string]any{"subkeys": r.fields["subkeys"], "metadata": facts(r)})
+}
+
+func facts(r result) map[string]any {
+	f := map[string]any{
+		"version": r.number("version"), "created_time": r.text("created_time"),
+		"deletion_time": r.text("deletion_time"), "destroyed": false, "custom_metadata": nil,
+	}
+	if custom, there := r.fields["custom_metadata"]; there {
+		f["custom_metadata"] = custom
+	}
+	return f
+}
+
+func kvMetadata(_ *request, r result) *reply {
+	delete(r.fields, "warnings")
+	return data(r.fields)
+}
+
+// plainTTL is the lease_duration that Vault gives a secret of KV version 1, in seconds.
+const plainTTL = 2764800
+
+func plainData(_ *request, r result) *reply {
+	return &reply{LeaseDuration: plainTTL, Data: r.fields["data"]}
+}
+
+// keys is the answer to a list. To one of nothing Vault says that it is not there.
+func keys(_ *request, r result) *reply {
+	var names []string
+	if _ = json.Unmarshal(r.fields["keys"], &names); len(names) == 0 {
+		return &reply{status: http.StatusNotFound, bare: true, Data: map[string]any{"errors": []string{}}}
+	}
+	return data(map[string]any{"keys": names})
+}

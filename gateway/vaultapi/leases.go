@@ -1,0 +1,108 @@
+package vaultapi
+
+import (
+	"portcullis/gateway/call"
+)
+
+// databaseRoutes are the database engine (Vault API, secret/databases).
+func databaseRoutes() []route {
+	row := func(pattern, op string, answer func(*request, result) *reply) route {
+		return route{engine: "db", pattern: pattern, op: op, args: roleName, reply: answer, verbs: verbs(read)}
+	}
+	return []route{
+		row("creds/:role", "db.issue_creds", leased),
+		row("static-creds/:role", "db.static_creds", allFields),
+	}
+}
+
+// sshRoutes are the SSH engine (Vault API, secret/ssh).
+func sshRoutes() []route {
+	row := func(pattern, op string, args func(*request) (map[string]any, error), answer func(*request, result) *reply, v ...verb) route {
+		return route{engine: "ssh", pattern: pattern, op: op, args: args, reply: answer, verbs: v}
+	}
+	return []route{
+		row("creds/:role", "ssh.otp", otpArgs, otp, write),
+		row("sign/:role", "ssh.sign", signArgs, signedKey, write),
+		row("public_key", "ssh.public_key", nothing, caText, read),
+		row("config/ca", "ssh.public_key", nothing, caKey, read),
+	}
+}
+
+func nothing(*request) (map[string]any, error) { return map[string]any{}, nil }
+
+func roleName(q *request) (map[string]any, error) {
+	return map[string]any{"role": q.params["role"]}, nil
+}
+
+func otpArgs(q *request) (map[string]any, error) {
+	args, _ := roleName(q)
+	return args, q.take(args, same("ip", "username"))
+}
+
+func signArgs(q *request) (map[string]any, error) {
+	args, _ := roleName(q)
+	return args, q.take(args, same("public_key", "valid_principals", "cert_type", "ttl", "key_id", "critical_options", "extensions"))
+}
+
+// leased is the answer with credentials that end with their lease.
+func leased(_ *request, r result) *reply {
+	a := &reply{LeaseID: r.text("lease_id"), LeaseDuration: r.number("lease_duration"), Renewable: r.truth("renewable")}
+	for _, name := range []string{"lease_id", "lease_duration", "renewable", "expires", "warnings"} {
+		delete(r.fields, name)
+	}
+	a.Data = r.fields
+	return a
+}
+
+func allFields(_ *request, r result) *reply {
+	delete(r.fields, "warnings")
+	return data(r.fields)
+}
+
+func otp(_ *request, r result) *reply {
+	d := r.only(map[string]string{"key": "otp", "username": "username", "ip": "ip", "port": "port"})
+	d["key_type"] = []byte(`"otp"`)
+	return &reply{LeaseID: r.text("lease_id"), LeaseDuration: r.number("lease_duration"), Data: d}
+}
+
+func signedKey(_ *request, r result) *reply {
+	return data(r.only(map[string]string{"signed_key": "certificate", "serial_number": "serial_number"}))
+}
+
+func caText(_ *request, r result) *reply { return &reply{text: r.text("public_key")} }
+
+func caKey(_ *request, r result) *reply { return data(r.only(same("public_key"))) }
+
+// leaseRoute is the row of what is asked about a lease: its mount is part of its id.
+func leaseRoute(operation string) *route {
+	r := &route{op: operation, args: leaseArgs, reply: empty}
+	if operation == "db.renew" {
+		r.reply = renewed
+	}
+	return r
+}
+
+func leaseArgs(q *request) (map[string]any, error) {
+	args := map[string]any{"lease_id": leaseID(q)}
+	return args, q.take(args, same("lease_id", "increment"), "sync", "url_lease_id")
+}
+
+// leaseID is in the body or at the end of the path.
+func leaseID(q *request) string {
+	if id := q.text("lease_id"); id != "" {
+		return id
+	}
+	return q.params["lease"]
+}
+
+func renewed(q *request, r result) *reply {
+	return &reply{LeaseID: leaseID(q), LeaseDuration: r.number("lease_duration"), Renewable: r.truth("renewable")}
+}
+
+// forLease makes a lease that is not there, or is another caller's, what Vault answers.
+func forLease(q *request, err error) error {
+	if call.Is(err, call.NotFound) && leaseID(q) != "" {
+		return call.Errorf(call.InvalidRequest, "lease not found")
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+package vaultapi
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+	"portcullis/gateway/op"
+)
+
+// verb is what Vault makes of a method: LIST is one of its own, and GET with ?list=true
+// is the same (Vault API, "API operations").
+type verb string
+
+const (
+	read   verb = "read"
+	list   verb = "list"
+	write  verb = "write"
+	patch  verb = "patch"
+	remove verb = "delete"
+)
+
+// methods are those that the API answers, each with its verb.
+func methods() map[string]verb {
+	return map[string]verb{
+		http.MethodGet: read, http.MethodHead: read, "LIST": list, http.MethodPut: write, http.MethodPost: write,
+		http.MethodPatch: patch, http.MethodDelete: remove,
+	}
+}
+
+// request is a request as the tables need it.
+type request struct {
+	http   *http.Request
+	caller *call.Caller // nil where nobody has to say who it is
+	id     string
+	verb   verb
+	path   string // below /v1/, decoded, without slashes at its ends
+	query  url.Values
+	body   map[string]jsontext.Value // members of the body's object, nil without a body
+	raw    []byte                    // the body
+
+	mount  op.Mount          // that the path begins with
+	params map[string]string // what the pattern's parameters stand for
+}
+
+// parse reads a request. Errors are call.Errors.
+func parse(r *http.Request, c *call.Caller) (*request, error) {
+	q := &request{http: r, caller: c, id: r.Header.Get("X-Request-Id"), verb: methods()[r.Method], params: map[string]string{}}
+	q.path = strings.Trim(r.PathValue("path"), "/")
+	var err error
+	if q.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+		return q, call.Errorf(call.InvalidRequest, "the query of the URL cannot be parsed")
+	}
+	if q.verb == read && isTrue(q.query.Get("list")) {
+		q.verb = list
+	}
+	if ns := r.Header.Get("X-Vault-Namespace"); strings.Trim(ns, "/ ") != "" {
+		return q, call.Errorf(call.InvalidRequest, "namespaces are not supported: leave VAULT_NAMESPACE (X-Vault-Namespace) unset; the gateway knows the namespace of its Vault")
+	}
+	if q.verb != write && q.verb != patch {
+		return q, nil
+	}
+	return q, q.readBody()
+}
+
+func isTrue(s string) bool { return s == "true" || s == "1" }
+
+// readBody reads the body, which is a JSON object whatever its media type: Vault's
+// clients name several, and none at all.
+func (q *request) readBody() (err error) {
+	if q.raw, err = edge.ReadBody(q.http); err != nil || len(q.raw) == 0 {
+		return err
+	}
+	if err := op.CheckJSON(q.raw); err != nil {
+		return err
+	}
+	if jsontext.Value(q.raw).Kind() == 'n' {
+		return nil
+	}
+	if json.Unmarshal(q.raw, &q.body) != nil {
+		return call.Errorf(call.InvalidRequest, "the body is not a JSON object")
+	}
+	return nil
+}
+
+// text is a member of the body that is a text, "" for none.
+func (q *request) text(name string) string {
+	var s string
+	if json.Unmarshal(q.body[name], &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// take makes arguments of members of the body by their names in Vault and here. What
+// Vault only needs for what the gateway never does is dropped; anything else is refused,
+// since it would change what the call means.
+func (q *request) take(args map[string]any, names map[string]string, dropped ...string) error {
+	for name, value := range q.body {
+		here, known := names[name]
+		switch {
+		case known:
+			args[here] = value
+		case contains(dropped, name):
+		default:
+			return call.Errorf(call.InvalidRequest, "field %s: not supported through the gateway", safe(name))
+		}
+	}
+	return nil
+}
+
+func contains(list []string, s string) bool {
+	for _, one := range list {
+		if one == s {
+			return true
+		}
+	}
+	return false
+}
+
+// safe is a name for a message: short and printable, or not quoted at all.
+func safe(name string) string {
+	if _, err := call.ParseName(name); err != nil {
+		return "in the body"
+	}
+	return name
+}
+
+// same is the table of members that have the same name here.
+func same(names ...string) map[string]string {
+	m := make(map[string]string, len(names))
+	for _, n := range names {
+		m[n] = n
+	}
+	return m
+}

@@ -1,0 +1,247 @@
+package vaultapi
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+	"portcullis/gateway/op"
+)
+
+// question is what the gateway answers itself: about mounts, tokens and how it is. It
+// reaches Vault only where it is a call of an operation.
+type question struct {
+	pattern string
+	verbs   []verb
+	public  bool   // nobody has to say who it is
+	name    string // in evidence; empty for what is only charged
+	answer  func(*request) (*reply, error)
+	route   *route // in the place of answer: an operation whose mount is that of a lease
+}
+
+// questions is the table of them.
+func (a *API) questions() []question {
+	posted := verbs(write)
+	return slices.Concat([]question{
+		{pattern: "sys/internal/ui/mounts", verbs: verbs(read), answer: a.mounts},
+		{pattern: "sys/internal/ui/mounts/*path", verbs: verbs(read), answer: a.preflight},
+		{pattern: "sys/mounts", verbs: verbs(read), answer: a.mounts},
+		{pattern: "sys/health", verbs: verbs(read), public: true, answer: a.health},
+		{pattern: "sys/seal-status", verbs: verbs(read), public: true, answer: a.sealStatus},
+		{pattern: "sys/leader", verbs: verbs(read), public: true, answer: a.leader},
+		{pattern: "auth/token/lookup-self", verbs: verbs(read), answer: a.lookupSelf},
+		{pattern: "auth/token/renew-self", verbs: posted, name: "vault.renew_self", answer: a.renewSelf},
+		{pattern: "auth/token/revoke-self", verbs: posted, name: "vault.revoke_self", answer: a.revokeSelf},
+		{pattern: "auth/token/create", verbs: posted, name: "vault.session", answer: a.child},
+	}, a.logins(), leaseQuestions())
+}
+
+// logins are at the mounts that clients use unless they are told otherwise.
+func (a *API) logins() []question {
+	var out []question
+	for pattern, credential := range map[string]func(*request) (*http.Request, error){
+		"auth/approle/login": byKey, "auth/jwt/login": byJWT, "auth/kubernetes/login": byJWT, "auth/cert/login": byCertificate,
+	} {
+		out = append(out, question{pattern: pattern, verbs: verbs(write), public: true, answer: a.login(credential)})
+	}
+	return out
+}
+
+// leaseQuestions are about leases, whose ids name their mounts.
+func leaseQuestions() []question {
+	var out []question
+	for _, pattern := range []string{"sys/leases/", "sys/"} {
+		for _, id := range []string{"", "/*lease"} {
+			out = append(out,
+				question{pattern: pattern + "renew" + id, verbs: verbs(write), route: leaseRoute("db.renew")},
+				question{pattern: pattern + "revoke" + id, verbs: verbs(write), route: leaseRoute("db.revoke")})
+		}
+	}
+	return append(out, question{pattern: "sys/leases/lookup", verbs: verbs(write), route: lookupRoute()})
+}
+
+// ask finds the row of a question; known says that its path is one of another verb.
+func (a *API) ask(q *request) (_ *question, known bool) {
+	for i := range a.system {
+		s := &a.system[i]
+		params := map[string]string{}
+		if !match(s.pattern, q.path, params) {
+			continue
+		}
+		if slices.Contains(s.verbs, q.verb) {
+			q.params = params
+			return s, true
+		}
+		known = true
+	}
+	return nil, known
+}
+
+// answer answers a question. bad is why the request cannot be read.
+func (a *API) answer(w http.ResponseWriter, q *request, s *question, bad error) {
+	if s.route != nil {
+		if _, m, _, ok := locate(a.Catalogue, leaseID(q)); ok {
+			q.mount = m
+		}
+		a.do(w, q, s.route, bad)
+		return
+	}
+	if q.caller != nil {
+		if err := a.admit(q, s, bad); err != nil {
+			WriteError(w, err, "")
+			return
+		}
+	} else if bad != nil {
+		WriteError(w, bad, "")
+		return
+	}
+	out, err := s.answer(q)
+	if err != nil {
+		WriteError(w, err, "")
+		return
+	}
+	send(w, q, out)
+}
+
+// admit charges for a question, and records one that changes what the gateway keeps.
+func (a *API) admit(q *request, s *question, bad error) error {
+	r := &op.Request{ID: q.id, Transport: op.VaultAPI, Op: s.name, Caller: q.caller, Bad: bad}
+	if s.name == "" {
+		r.Op, r.Phase = "vault.question", op.PhaseList
+	}
+	return a.Admit(q.http.Context(), r)
+}
+
+// record puts what a caller that has just become known does on record.
+func (a *API) record(q *request, c *call.Caller, name string) error {
+	return a.Admit(q.http.Context(), &op.Request{ID: q.id, Transport: op.VaultAPI, Op: name, Caller: c})
+}
+
+// engines are the types of mounts, as Vault has them.
+func engines() map[string]string {
+	return map[string]string{"kv": "kv", "transit": "transit", "db": "database", "ssh": "ssh"}
+}
+
+// known are the mounts of the catalogue, by path.
+func (a *API) known() map[string]map[string]any {
+	out := map[string]map[string]any{}
+	for _, o := range a.Catalogue.All() {
+		for _, m := range o.Mounts() {
+			if kind := engines()[o.Engine]; kind != "" && out[m.Path] == nil {
+				out[m.Path] = describe(kind, m)
+			}
+		}
+	}
+	return out
+}
+
+func describe(kind string, m op.Mount) map[string]any {
+	d := map[string]any{
+		"type": kind, "path": m.Path + "/", "description": "", "accessor": "", "uuid": "", "local": false, "seal_wrap": false,
+		"external_entropy_access": false, "options": nil, "plugin_version": "", "running_plugin_version": "", "running_sha256": "", "deprecation_status": "supported",
+		"config": map[string]any{"default_lease_ttl": 0, "max_lease_ttl": 0, "force_no_cache": false},
+	}
+	if kind == "kv" {
+		version := "2"
+		if m.KV() == 1 {
+			version = "1"
+		}
+		d["options"] = map[string]string{"version": version}
+	}
+	return d
+}
+
+// mounts lists the mounts that the gateway knows.
+func (a *API) mounts(q *request) (*reply, error) {
+	all := map[string]any{}
+	for path, d := range a.known() {
+		all[path+"/"] = d
+	}
+	if strings.HasPrefix(q.path, "sys/mounts") {
+		return data(all), nil
+	}
+	return data(map[string]any{"secret": all, "auth": map[string]any{}}), nil
+}
+
+// preflight says what the mount of a path is, which the commands of vault kv ask first.
+func (a *API) preflight(q *request) (*reply, error) {
+	path := q.params["path"]
+	if path == "" {
+		return a.mounts(q)
+	}
+	_, m, _, ok := locate(a.Catalogue, path)
+	if !ok {
+		return nil, call.Errorf(call.Forbidden, "preflight capability check returned 403: the gateway knows no mount at this path")
+	}
+	return data(a.known()[m.Path]), nil
+}
+
+// version is what clients are told of Vault: one that they all can read. It is the
+// version whose API this is.
+const version = "1.21.1"
+
+// health answers as Vault's own (Vault API, sys/health). What it says of Vault is what
+// the gateway can do with it.
+func (a *API) health(q *request) (*reply, error) {
+	away := a.Ready(q.http.Context()) != nil
+	out := &reply{bare: true, Data: map[string]any{
+		"initialized": true, "sealed": away, "standby": false, "performance_standby": false, "replication_performance_mode": "disabled",
+		"replication_dr_mode": "disabled", "server_time_utc": time.Now().Unix(), "version": version, "enterprise": false, "cluster_name": "portcullis",
+	}}
+	if away {
+		out.status = http.StatusServiceUnavailable
+	}
+	return out, nil
+}
+
+// sealStatus answers as Vault's own (Vault API, sys/seal-status).
+func (a *API) sealStatus(q *request) (*reply, error) {
+	d := map[string]any{
+		"type": "shamir", "initialized": true, "sealed": a.Ready(q.http.Context()) != nil, "t": 1, "n": 1, "progress": 0, "nonce": "",
+		"version": version, "build_date": "", "migration": false, "cluster_name": "portcullis", "recovery_seal": false, "storage_type": "gateway",
+	}
+	return &reply{bare: true, Data: d}, nil
+}
+
+// leader answers as a Vault that is alone (Vault API, sys/leader).
+func (a *API) leader(*request) (*reply, error) {
+	return &reply{bare: true, Data: map[string]any{"ha_enabled": false, "is_self": true, "leader_address": "", "leader_cluster_address": ""}}, nil
+}
+
+// Errors makes errors below /v1/ Vault's, for the edge.
+func Errors(r *http.Request) edge.ErrorWriter {
+	if !strings.HasPrefix(r.URL.Path, Prefix) {
+		return nil
+	}
+	return WriteError
+}
+
+// lookupRoute tells of one of the caller's own leases.
+func lookupRoute() *route {
+	return &route{op: "db.leases", args: nothing, reply: oneLease}
+}
+
+func oneLease(q *request, r result) *reply {
+	var held []map[string]any
+	_ = json.Unmarshal(r.fields["leases"], &held)
+	for _, l := range held {
+		if l["lease_id"] == leaseID(q) && leaseID(q) != "" {
+			d := map[string]any{"id": l["lease_id"], "issue_time": l["issued"], "expire_time": l["expires"], "last_renewal": nil, "renewable": true, "ttl": 0}
+			if at, err := time.Parse(time.RFC3339, text(l["expires"])); err == nil {
+				d["ttl"] = int(time.Until(at).Seconds())
+			}
+			return data(d)
+		}
+	}
+	return &reply{status: http.StatusBadRequest, bare: true, Data: map[string]any{"errors": []string{"invalid lease"}}}
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}

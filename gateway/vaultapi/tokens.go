@@ -1,0 +1,164 @@
+package vaultapi
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// Everything about tokens is about the gateway's own credentials and sessions (Vault
+// API, auth/token and auth/*/login).
+
+// login answers a login with a session. credential makes a request that presents what
+// the body has.
+func (a *API) login(credential func(*request) (*http.Request, error)) func(*request) (*reply, error) {
+	return func(q *request) (*reply, error) {
+		r, err := credential(q)
+		if err != nil {
+			return nil, err
+		}
+		c, err := a.Sessions.Login(r)
+		if err != nil {
+			return nil, err
+		}
+		if id := q.text("role_id"); id != "" && id != c.KeyID {
+			return nil, call.Errorf(call.Unauthenticated, "invalid role or secret ID")
+		}
+		if err := a.record(q, c, "vault.login"); err != nil {
+			return nil, err
+		}
+		return a.session(c, 0)
+	}
+}
+
+// bare is a request without the credentials that it came with.
+func bare(q *request) *http.Request {
+	r := *q.http
+	r.Header = q.http.Header.Clone()
+	for _, name := range []string{"X-Vault-Token", "Authorization", "X-Api-Key"} {
+		r.Header.Del(name)
+	}
+	return &r
+}
+
+// byKey is an AppRole login: the id of an API key and the key.
+func byKey(q *request) (*http.Request, error) {
+	if q.text("role_id") == "" || q.text("secret_id") == "" {
+		return nil, call.Errorf(call.InvalidRequest, "missing role_id or secret_id: they are the id of an API key and the key")
+	}
+	r := bare(q)
+	r.Header.Set("X-Api-Key", q.text("secret_id"))
+	return r, nil
+}
+
+// byJWT is a login with a JWT. The role is not asked for: the token says who calls.
+func byJWT(q *request) (*http.Request, error) {
+	if q.text("jwt") == "" {
+		return nil, call.Errorf(call.InvalidRequest, "missing jwt")
+	}
+	return bearing(bare(q), q.text("jwt")), nil
+}
+
+// byCertificate is a login with the connection's client certificate.
+func byCertificate(q *request) (*http.Request, error) { return bare(q), nil }
+
+// session begins a session and answers with it.
+func (a *API) session(c *call.Caller, ttl time.Duration) (*reply, error) {
+	token, one, err := a.Sessions.begin(c, ttl)
+	if err != nil {
+		return nil, err
+	}
+	return &reply{Auth: auth(token, one, time.Until(one.expires))}, nil
+}
+
+func auth(token string, one *session, left time.Duration) map[string]any {
+	return map[string]any{
+		"client_token": token, "accessor": one.accessor, "policies": []string{"default"}, "token_policies": []string{"default"},
+		"metadata": map[string]string{"subject": one.caller.Subject, "tenant": one.caller.Tenant}, "lease_duration": int(left.Round(time.Second).Seconds()),
+		"renewable": true, "entity_id": "", "token_type": "service", "orphan": true, "mfa_requirement": nil, "num_uses": 0,
+	}
+}
+
+// child begins a session from another credential. It never outlives it.
+func (a *API) child(q *request) (*reply, error) {
+	ttl, err := q.duration("ttl", "explicit_max_ttl", "period")
+	if err != nil {
+		return nil, err
+	}
+	return a.session(q.caller, ttl)
+}
+
+// duration is the first of some members that is a duration, 0 for none.
+func (q *request) duration(names ...string) (time.Duration, error) {
+	for _, name := range names {
+		raw := string(q.body[name])
+		if text, err := strconv.Unquote(raw); err == nil {
+			raw = text
+		}
+		if raw == "" || raw == "null" || raw == "0" || raw == "0s" {
+			continue
+		}
+		d, err := duration(raw)
+		if err != nil || d < 0 {
+			return 0, call.Errorf(call.InvalidRequest, "field %s: not a duration", name)
+		}
+		return d, nil
+	}
+	return 0, nil
+}
+
+// own is the session that a request came with, nil for another credential.
+func (a *API) own(q *request) *session {
+	token, _ := presented(q.http)
+	return a.Sessions.live(token)
+}
+
+// lookupSelf tells of the credential. Its id is what the caller has sent: clients that
+// log in with a token read it from here.
+func (a *API) lookupSelf(q *request) (*reply, error) {
+	c, token := q.caller, ""
+	token, _ = presented(q.http)
+	d := map[string]any{
+		"id": token, "accessor": c.KeyID, "display_name": c.Subject, "entity_id": "", "type": "service", "orphan": true,
+		"policies": []string{"default"}, "path": "auth/token", "num_uses": 0, "explicit_max_ttl": 0, "creation_ttl": 0, "ttl": 0,
+		"renewable": false, "expire_time": nil, "creation_time": c.AuthTime.Unix(),
+		"meta": map[string]string{"subject": c.Subject, "tenant": c.Tenant},
+	}
+	if !c.Expires.IsZero() {
+		d["ttl"], d["expire_time"] = int(time.Until(c.Expires).Seconds()), c.Expires.UTC().Format(time.RFC3339)
+	}
+	if c.AuthTime.IsZero() {
+		d["creation_time"] = 0
+	}
+	if one := a.own(q); one != nil {
+		d["accessor"], d["renewable"], d["creation_time"], d["creation_ttl"] = one.accessor, true, one.created.Unix(), int(one.ttl.Seconds())
+		d["issue_time"] = one.created.UTC().Format(time.RFC3339)
+	}
+	return data(d), nil
+}
+
+// renewSelf prolongs a session. Any other credential is its issuer's to prolong.
+func (a *API) renewSelf(q *request) (*reply, error) {
+	one := a.own(q)
+	if one == nil {
+		return nil, call.Errorf(call.InvalidRequest, "lease is not renewable: the credential is no session of the gateway's")
+	}
+	ttl, err := q.duration("increment")
+	if err != nil {
+		return nil, err
+	}
+	token, _ := presented(q.http)
+	return &reply{Auth: auth(token, one, a.Sessions.renew(one, ttl))}, nil
+}
+
+// revokeSelf ends a session. Any other credential is its issuer's to revoke.
+func (a *API) revokeSelf(q *request) (*reply, error) {
+	one := a.own(q)
+	if one == nil {
+		return nil, call.Errorf(call.InvalidRequest, "the credential is no session of the gateway's, so it cannot be revoked here")
+	}
+	a.Sessions.revoke(one)
+	return none(), nil
+}
