@@ -303,3 +303,25 @@ func TestOneAddressFillsItsShareOfTheLog(t *testing.T) {
 		t.Errorf("a known caller and another address: got %d lines, want 2", n)
 	}
 }
+
+// TestAnAnswerIsNotCountedTwice: what was taken while it was made is part of its room.
+func TestAnAnswerIsNotCountedTwice(t *testing.T) {
+	b := bounded(budget.Bytes, budget.Limit{Caller: 400 << 10, All: 1 << 20})
+	e := newEdge(func(c *edge.Config) { c.Budgets = b })
+	var used [2]int64
+	e.Handle("GET", "/made", func(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
+		if err := edge.Share(w)(300 << 10); err != nil {
+			t.Error(err)
+		}
+		used[0] = b.Used(budget.Bytes)
+		edge.WriteJSON(w, 200, []byte(strings.Repeat("x", 100<<10)))
+		used[1] = b.Used(budget.Bytes)
+	})
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "http://localhost/made", nil)
+	r.Header.Set("X-API-Key", "good")
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, r)
+	if w.Code != 200 || used != [2]int64{300 << 10, 300 << 10} || b.Used(budget.Bytes) != 0 {
+		t.Errorf("got %d, %v taken, %d left", w.Code, used, b.Used(budget.Bytes))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"portcullis/gateway/budget"
@@ -29,6 +30,7 @@ type writer struct {
 	who     budget.Who          // whose request it is
 	body    bool                // something of a body was written
 	reserve func(n int64) error // takes bytes of the caller's share, until the answer has left
+	taken   atomic.Int64        // bytes that were taken for the answer
 
 	mu     sync.Mutex // guards places
 	places []func()   // what the request holds, given back when it has been answered
@@ -105,7 +107,27 @@ func Room(w http.ResponseWriter, n int) error {
 	if !ok || ew.reserve == nil || n <= freeAnswer {
 		return nil
 	}
-	return ew.reserve(2 * int64(n)) // it stands in memory as Vault sent it as well
+	return ew.take(2*int64(n) - ew.taken.Load()) // it stands in memory as Vault sent it as well
+}
+
+// Share takes bytes for an answer that is still to be made, until it has left. It is
+// nil where nobody's share is known. Room counts what has been taken with it.
+func Share(w http.ResponseWriter) func(bytes int64) error {
+	if ew, ok := w.(*writer); ok && ew.reserve != nil {
+		return ew.take
+	}
+	return nil
+}
+
+func (w *writer) take(n int64) error {
+	if n <= 0 {
+		return nil
+	}
+	err := w.reserve(n)
+	if err == nil {
+		w.taken.Add(n)
+	}
+	return err
 }
 
 // hold keeps a place until the request has been answered.

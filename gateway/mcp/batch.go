@@ -33,12 +33,12 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 	messages, f := parseBatch(raw)
 	view, vf := s.viewOf(r)
 	if f = cmp.Or(f, vf); f != nil {
-		s.refuse(w, r, s.exchange(r, c), f)
+		s.refuse(w, r, s.exchange(w, r, c), f)
 		return true
 	}
 	var replies []jsontext.Value
 	for i := range messages {
-		ex := s.exchange(r, c)
+		ex := s.exchange(w, r, c)
 		ex.msg, ex.view = &messages[i], view
 		ex.join(sess)
 		if reply := ex.inBatch(r.Context()); reply != nil {

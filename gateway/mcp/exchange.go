@@ -35,6 +35,7 @@ type Exchange struct {
 	requestID    string
 	http         *http.Request // nil on stdio
 	transport    op.Transport
+	room         func(bytes int64) error // of the caller's share, until the reply has left; nil on stdio
 	admitted     bool
 	input        Input
 	send         func(message []byte) error // writes a message before the reply, nil when there is no way
@@ -174,7 +175,7 @@ func (ex *Exchange) trace() op.Trace {
 // do sends a call through the pipeline.
 func (ex *Exchange) do(ctx context.Context, r op.Request) (*op.Result, *call.Error) {
 	r.ID, r.Transport, r.Caller = ex.requestID, ex.transport, ex.Caller
-	r.Client, r.Trace = ex.client(), ex.trace()
+	r.Client, r.Trace, r.Room = ex.client(), ex.trace(), ex.room
 	res, err := ex.server.Do(ctx, &r)
 	if err != nil {
 		e := call.AsError(err)

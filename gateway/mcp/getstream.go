@@ -13,7 +13,7 @@ import (
 // has to say by itself. A new one takes the place of the one before: a client that
 // opens it has lost the other, whether or not the gateway has noticed.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	ex := s.exchange(r, c)
+	ex := s.exchange(w, r, c)
 	sess, f := s.sessionOf(r, c)
 	switch {
 	case f != nil:

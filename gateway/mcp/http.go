@@ -43,7 +43,7 @@ func (s *Server) ServeRPC(w http.ResponseWriter, r *http.Request, c *call.Caller
 		methodNotAllowed(w, "POST")
 		return
 	}
-	ex := s.exchange(r, c)
+	ex := s.exchange(w, r, c)
 	_, f := ex.receive(r)
 	if f == nil {
 		f = ex.route(r)
@@ -61,9 +61,10 @@ func (s *Server) ServeRPC(w http.ResponseWriter, r *http.Request, c *call.Caller
 }
 
 // exchange begins an exchange over HTTP, with a message that is still to come.
-func (s *Server) exchange(r *http.Request, c *call.Caller) *Exchange {
+func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call.Caller) *Exchange {
 	return &Exchange{
 		Caller: c, server: s, msg: &message{}, era: plain, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP,
+		room: edge.Share(w),
 	}
 }
 
@@ -97,7 +98,7 @@ func (ex *Exchange) route(r *http.Request) *Fault {
 }
 
 func (s *Server) servePOST(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	ex := s.exchange(r, c)
+	ex := s.exchange(w, r, c)
 	raw, f := ex.receive(r)
 	if f != nil && s.serveBatch(w, r, c, raw) {
 		return

@@ -150,7 +150,7 @@ func logLevels() []string {
 func (s *Server) endSession(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	sess, f := s.sessionOf(r, c)
 	if f != nil {
-		s.refuse(w, r, s.exchange(r, c), f)
+		s.refuse(w, r, s.exchange(w, r, c), f)
 		return
 	}
 	s.sessions.end(sess)

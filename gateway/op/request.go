@@ -47,7 +47,10 @@ type Request struct {
 	Client    Client    // the program that calls, as it names itself
 	Time      time.Time // when it came in; the policy sees this time
 	Trace     Trace     // where the call belongs in a distributed trace
-	Bad       error     // why the transport cannot read the call; it is refused with that, and on record
+	// Room takes bytes of the caller's share until the answer has left, for results that
+	// are large; its error refuses the call. Nil bounds nothing.
+	Room func(bytes int64) error
+	Bad  error // why the transport cannot read the call; it is refused with that, and on record
 }
 
 // Trace is what a transport knows of the trace that a call belongs to. All of it is

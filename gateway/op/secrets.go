@@ -12,6 +12,10 @@ import (
 // maxSecrets bounds how many values Secrets finds in one result.
 const maxSecrets = 64
 
+// maxSecretText is the length of a JSON string beyond which it is not told of: no
+// redactor knows values as long as that, and most of them are files.
+const maxSecretText = 128 << 10
+
 // Secrets tells of the secret texts in the result of an operation: of every field
 // that is one, and of every string in a field that is secret JSON. It tells of the
 // first ones if there are very many.
@@ -66,13 +70,22 @@ func (f *finder) fields(v reflect.Value) {
 func (f *finder) strings(raw []byte) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	for len(f.found) < maxSecrets {
-		tok, err := dec.ReadToken()
+		if dec.PeekKind() != '"' {
+			if _, err := dec.ReadToken(); err != nil {
+				return
+			}
+			continue
+		}
+		kind, n := dec.StackIndex(dec.StackDepth())
+		text, err := dec.ReadValue()
 		if err != nil {
 			return
 		}
-		kind, n := dec.StackIndex(dec.StackDepth())
-		if name := kind == '{' && n%2 == 1; tok.Kind() == '"' && !name {
-			f.add(tok.String())
+		if name := kind == '{' && n%2 == 0; name || len(text) > maxSecretText {
+			continue
+		}
+		if s, err := jsontext.AppendUnquote(nil, text); err == nil {
+			f.add(string(s))
 		}
 	}
 }

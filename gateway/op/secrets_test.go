@@ -2,6 +2,7 @@ package op_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"portcullis/gateway/call"
@@ -49,5 +50,16 @@ func TestSecretsOfEmbeddedTypes(t *testing.T) {
 	op.Secrets(out, func(s ...string) { got = s })
 	if !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestSecretsAreNoFiles: a text that no redactor could know is passed over, what comes
+// behind it is not.
+func TestSecretsAreNoFiles(t *testing.T) {
+	var got []string
+	file := strings.Repeat("x", 200<<10)
+	op.Secrets(call.NewSecretJSON([]byte(`{"file":"`+file+`","`+file+`":["a\"b",{"c":"d"}]}`)), func(s ...string) { got = s })
+	if !slices.Equal(got, []string{`a"b`, "d"}) {
+		t.Errorf("got %d texts", len(got))
 	}
 }

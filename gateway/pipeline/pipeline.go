@@ -219,6 +219,8 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 	if err != nil {
 		return nil, err
 	}
+	defer s.Close()
+	s.Within(rec.Request.Room)
 	out, err := runBound(ctx, rec, s, finish)
 	rec.Mark(op.StageVault)
 	if err != nil {

@@ -60,7 +60,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 		return
 	}
 	q := &op.Request{
-		ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: o.Name, Caller: c,
+		ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: o.Name, Caller: c, Room: edge.Share(w),
 		Trace: op.Trace{Parent: r.Header.Get("Traceparent"), State: r.Header.Get("Tracestate")},
 	}
 	if q.Args, q.Bad = arguments(r, o, path); q.Bad == nil {

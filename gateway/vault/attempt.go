@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -150,19 +149,19 @@ func (t *attempt) end(resp *api.Response, err error) {
 
 func (t *attempt) callerGone() bool { return errors.Is(t.parent.Err(), context.Canceled) }
 
-// maxReply bounds what is read of one reply of Vault, in bytes. Vault's own
-// request limit is 32 MiB.
-const maxReply = 32 << 20
-
 // decode reads the whole answer and checks that it has what the request needs.
 func (t *attempt) decode(resp *api.Response) error {
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
-	if err == nil && len(raw) > maxReply {
-		return wire.Incomplete(t.request, errors.New("it is too long"))
+	raw, done, err := t.client.buffers.read(t.caller, resp.Body, t.request.Room)
+	if noRoom, ok := errors.AsType[*call.Error](err); ok {
+		return noRoom
+	}
+	if errors.Is(err, errTooLong) {
+		return wire.Incomplete(t.request, err)
 	}
 	if err != nil {
 		return mapError(failure{err: err, req: t.request, sent: true, gone: t.callerGone()})
 	}
+	defer done()
 	if t.answer == nil {
 		t.answer = &wire.Answer{}
 	}

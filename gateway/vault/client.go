@@ -80,6 +80,8 @@ type Client struct {
 	http    *http.Transport
 	timeout time.Duration
 	gate    *gate.Gate
+	large   *gate.Gate // of large answers
+	buffers buffers
 	breaker *breaker.Breaker
 	standby standby
 	nodes   *trusted
@@ -131,7 +133,7 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	cl := &Client{
-		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), login: c.Login,
+		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), login: c.Login,
 		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}

@@ -26,6 +26,7 @@ type Session struct {
 	cached CacheUse
 	place  *leases.Reservation // of the lease that is being issued, until it is registered
 	warned []string            // see Warnings
+	turn   *turn
 }
 
 // Use is what an operation declares about its requests (op.Spec).
@@ -46,7 +47,7 @@ func (c *Client) Open(_ context.Context, g call.Grant) (*Session, error) {
 	if err := c.usable(g.Terms().Resource.Mount); err != nil {
 		return nil, err
 	}
-	s := &Session{client: c, grant: g, tokens: c.root}
+	s := &Session{client: c, grant: g, tokens: c.root, turn: &turn{gate: c.large, caller: g.Caller().Key()}}
 	if c.useOf != nil {
 		s.use = c.useOf(g.Terms().Op)
 	}
@@ -58,6 +59,14 @@ func (c *Client) Open(_ context.Context, g call.Grant) (*Session, error) {
 	}
 	return s, nil
 }
+
+// Within lets large answers of Vault's to what changes nothing take of a share of
+// bytes, before they are read. The error of take refuses the answer.
+func (s *Session) Within(take func(bytes int64) error) { s.turn.take = take }
+
+// Close gives back what the session holds. What was taken of the share of bytes is not
+// its own: the answer is still to be sent.
+func (s *Session) Close() { s.turn.leave() }
 
 // Grant is what the session was opened with.
 func (s *Session) Grant() call.Grant { return s.grant }
@@ -157,6 +166,9 @@ func (s *Session) below(r wire.Request) (wire.Request, error) {
 	}
 	r.Path = p.String()
 	r.Caller, r.ID = s.Caller().Key(), s.grant.Terms().DecisionID
+	if r.ReadOnly() {
+		r.Room = s.turn.more // what was changed cannot be refused any more
+	}
 	return r, nil
 }
 

@@ -119,7 +119,8 @@ func calls() []Attack {
 				return request{key: fmt.Sprintf("no-such-key-%d-%d", i, rand.Uint64()), method: http.MethodGet, path: "/secrets/s"}
 			})
 		}},
-		{Name: "answers of a megabyte that are not read", Run: slowReaders, Garbage: 128 << 20},
+		{Name: "answers of a megabyte that are not read", Run: slowReaders},
+		{Name: "answers of megabytes over MCP that are not read", Run: slowBatches},
 	}
 }
 

@@ -100,6 +100,17 @@ func slowReaders(ctx context.Context, t *Target) int {
 	})
 }
 
+// slowBatches do the same over MCP, with many reads in one message.
+func slowBatches(ctx context.Context, t *Target) int {
+	const one = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv_read","arguments":{"path":"s"}}}`
+	const many = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv_read_many","arguments":{"paths":["s","s","s","s","s","s","s","s"]}}}`
+	bodies := []string{one, "[" + strings.Repeat(one+",", 9) + one + "]", many}
+	return t.hold(ctx, 100, func(i int) string {
+		body := bodies[i%len(bodies)]
+		return fmt.Sprintf("POST /mcp/rpc HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nAccept: application/json\r\nContent-Length: %d\r\n\r\n%s", t.Addr, hostileKey, len(body), body)
+	})
+}
+
 // resets asks the probes and hangs up before the answer.
 func resets(ctx context.Context, t *Target) int {
 	n := 0

@@ -34,6 +34,10 @@ type Request struct {
 	Leases  bool   // the answer must have a lease
 	Probe   bool   // asks whether Vault is there: it is sent whatever the load and the breaker say
 
+	// Room is asked before so many more bytes of a large answer are read; its error is
+	// that of the request. Nil asks nobody.
+	Room func(ctx context.Context, bytes int64) error
+
 	Node *url.URL // the active node that a standby has named, nil for the configured address
 }
 

@@ -1,0 +1,133 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault/gate"
+)
+
+// What a large answer of Vault's may take.
+const (
+	smallReply  = 32 << 10 // bytes up to which an answer counts for nothing
+	replyPiece  = 64 << 10 // bytes that are taken at a time of one that is larger
+	replyCopies = 3        // how often it stands in memory: as it came, as data, as the caller's answer
+	keepReply   = 2 << 20  // the largest buffer that is used again, bytes
+	maxReply    = 32 << 20 // bytes that are read of one answer; Vault's own request limit is the same
+)
+
+// largeGate lets few large answers be read and encoded at once, and of one caller fewer:
+// each is garbage of several times its size, and what one caller asks for is no reason
+// to collect for all.
+func largeGate() *gate.Gate {
+	return &gate.Gate{Total: 16, Each: 4, Queue: 1024, Wait: 5 * time.Second}
+}
+
+// turn is the place of one session among the large answers, and the share of bytes that
+// they come out of.
+type turn struct {
+	gate   *gate.Gate
+	caller string
+	take   func(bytes int64) error // nil bounds nothing
+	inside bool
+}
+
+// more takes room for n further bytes of an answer. The first time it waits for a place.
+func (t *turn) more(ctx context.Context, n int64) error {
+	if !t.inside {
+		if err := t.gate.Enter(ctx, t.caller); err != nil {
+			return tooMany(err)
+		}
+		t.inside = true
+	}
+	if t.take == nil {
+		return nil
+	}
+	return t.take(replyCopies * n)
+}
+
+func (t *turn) leave() {
+	if t.inside {
+		t.inside = false
+		t.gate.Leave(t.caller)
+	}
+}
+
+func tooMany(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return call.Wrap(call.Canceled, "the caller has gone away", err)
+	}
+	e := call.Wrap(call.Overloaded, "too many large answers at once; ask for fewer of them at a time", err)
+	e.RetryAfter = time.Second
+	return e
+}
+
+// errTooLong says that an answer is longer than any that is read.
+var errTooLong = errors.New("it is too long")
+
+// buffers are used again by large answers.
+type buffers struct{ pool sync.Pool }
+
+// asking asks for room for so many bytes more (wire.Request.Room).
+type asking func(ctx context.Context, bytes int64) error
+
+// read reads a whole answer. It must not be used after done was called. The error is a
+// *call.Error when there is no room, else errTooLong or that of reading.
+func (b *buffers) read(ctx context.Context, from io.Reader, room asking) (raw []byte, done func(), err error) {
+	raw, err = io.ReadAll(io.LimitReader(from, smallReply))
+	if err != nil || len(raw) < smallReply {
+		return raw, func() {}, err
+	}
+	buf, ok := b.pool.Get().(*[]byte)
+	if !ok {
+		buf = new([]byte)
+	}
+	*buf = append((*buf)[:0], raw...)
+	done = func() {
+		if cap(*buf) <= keepReply {
+			clear(*buf) // there are secrets in it
+			b.pool.Put(buf)
+		}
+	}
+	if err = fill(ctx, buf, from, room); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return *buf, done, nil
+}
+
+// fill appends the rest of an answer, of which room is taken before each piece.
+func fill(ctx context.Context, buf *[]byte, from io.Reader, room asking) error {
+	if room == nil {
+		room = func(context.Context, int64) error { return nil }
+	}
+	there := smallReply
+	if err := room(ctx, smallReply); err != nil {
+		return err
+	}
+	for {
+		if len(*buf) == there {
+			if err := room(ctx, replyPiece); err != nil {
+				return err
+			}
+			there += replyPiece
+		}
+		if len(*buf) == cap(*buf) {
+			*buf = append(make([]byte, 0, max(256<<10, 2*cap(*buf))), *buf...)
+		}
+		n, err := from.Read((*buf)[len(*buf):min(there, cap(*buf))])
+		*buf = (*buf)[:len(*buf)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case len(*buf) > maxReply:
+			return errTooLong
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package vault_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/vault"
+)
+
+// answering makes a client of a stand-in whose every answer has a text of so many bytes:
+// real Vault does not let itself be counted.
+func answering(t *testing.T, size int) *vault.Client {
+	return stub(t, vault.Config{}, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"request_id":"1","data":{"version":1,"text":"`+strings.Repeat("x", size)+`"}}`)
+	})
+}
+
+// TestLargeAnswersAreReadFewAtATime: those of one caller wait for each other, those of
+// another do not wait for them.
+func TestLargeAnswersAreReadFewAtATime(t *testing.T) {
+	cl := answering(t, 900_000)
+	const each, calls = 4, 12
+	entered, release := make(chan struct{}, calls), make(chan struct{})
+	var wg sync.WaitGroup
+	for range calls {
+		wg.Go(func() {
+			first := sync.OnceFunc(func() { entered <- struct{}{}; <-release })
+			s := open(t, cl, grant(caller("greedy"), "kv.read"))
+			defer s.Close()
+			s.Within(func(int64) error { first(); return nil })
+			if err := s.Get(t.Context(), "data/x", nil, &versioned{}); err != nil {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	for range each {
+		<-entered
+	}
+	s := open(t, cl, grant(caller("other"), "kv.read"))
+	defer s.Close()
+	if err := s.Get(t.Context(), "data/x", nil, &versioned{}); err != nil {
+		t.Errorf("another caller: %v", err)
+	}
+	if n := len(entered); n != 0 {
+		t.Errorf("%d more large answers of one caller are read beside %d", n, each)
+	}
+	close(release)
+	wg.Wait()
+}
+
+// TestALargeAnswerTakesRoomBeforeItIsRead: without room a read is refused with what the
+// budget says, small answers take none, and what was changed in Vault is told of.
+func TestALargeAnswerTakesRoomBeforeItIsRead(t *testing.T) {
+	full := call.Errorf(call.RateLimited, "too many bytes")
+	for _, c := range []struct {
+		name  string
+		size  int
+		room  int64
+		put   bool
+		code  call.Code
+		taken int64 // at most
+	}{
+		{name: "small", size: 20_000},
+		{name: "large, fits", size: 900_000, room: 3_000_000, taken: 3_000_000},
+		{name: "large, no room", size: 900_000, room: 500_000, code: call.RateLimited, taken: 500_000},
+		{name: "a change", size: 900_000, put: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t, answering(t, c.size), grant(caller("a"), "kv.write"))
+			defer s.Close()
+			var taken atomic.Int64
+			s.Within(func(n int64) error {
+				if taken.Load()+n > c.room {
+					return full
+				}
+				taken.Add(n)
+				return nil
+			})
+			do := func(ctx context.Context) error {
+				if c.put {
+					return s.Put(ctx, "data/x", map[string]any{}, &versioned{})
+				}
+				return s.Get(ctx, "data/x", nil, &versioned{})
+			}
+			if err := do(t.Context()); call.AsError(err) != nil && call.AsError(err).Code != c.code || err == nil && c.code != "" {
+				t.Errorf("got %v, want %q", err, c.code)
+			}
+			if n := taken.Load(); n > c.taken || c.taken > 0 && n == 0 {
+				t.Errorf("%d bytes were taken, want at most %d", n, c.taken)
+			}
+		})
+	}
+}
