@@ -53,7 +53,7 @@ func TestPathsThatAreComparedAsText(t *testing.T) {
 		`not regex.match("^public(/|$)", input.resource.path)`:                                                               "",
 		`not regex.match("(^|/)public(/|$)", input.resource.path)`:                                                           "",
 		`not regex.match("^mcp/[^/]+/x$", input.resource.path)`:                                                              "",
-		`not regex.match("^a/|public", input.resource.path)`:                                                                 "path-anywhere",
+		`not regex.match("^a/|public/", input.resource.path)`:                                                                "path-anywhere",
 		`not regex.match("(?i)^public/", input.resource.path)`:                                                               "path-anywhere",
 		`not strings.any_suffix_match(input.resource.path, ["public"])`:                                                      "path-anywhere",
 		`not strings.any_suffix_match(input.resource.path, ["/public"])`:                                                     "",
