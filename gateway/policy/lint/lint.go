@@ -33,11 +33,28 @@ type linter struct {
 	modules map[*ast.Rule]*ast.Module // of the teams' rules, their else branches included
 	rules   map[string][]*ast.Rule    // of the teams, by ruleName
 	asks    map[string]facts          // what rules ask for, see scope.helper
+	costs   map[string]int            // elements of lists that functions look at
+	lists   map[string]int            // in the data that are run through, with their elements
 }
 
 // Check looks at every rule that was added to the embedded ones. It returns what
 // is wrong, and the rules that emit, for which there must be tests.
 func Check(p *program.Program, ops []*op.Op) (program.Findings, []Rule) {
+	l := look(p, ops)
+	rules := make([]Rule, 0, len(l.ids))
+	for _, r := range l.ids {
+		rules = append(rules, r)
+	}
+	slices.SortFunc(rules, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
+	return slices.Compact(l.found), rules
+}
+
+// Lists are the lists in the data that rules run through for a call, with how many
+// elements they have: at most MaxElements.
+func Lists(p *program.Program) map[string]int { return look(p, nil).lists }
+
+// look looks at every rule of the teams.
+func look(p *program.Program, ops []*op.Op) *linter {
 	l := &linter{compiler: p.Compiler(), values: valuesOf(ops), ids: map[string]Rule{}, given: map[callee][]source{}, runs: map[string]map[int]bool{}}
 	l.index(p)
 	all := map[*ast.Rule]*names{}
@@ -63,18 +80,13 @@ func Check(p *program.Program, ops []*op.Op) (program.Findings, []Rule) {
 	slices.SortFunc(l.found, func(a, b program.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Msg, b.Msg))
 	})
-	rules := make([]Rule, 0, len(l.ids))
-	for _, r := range l.ids {
-		rules = append(rules, r)
-	}
-	slices.SortFunc(rules, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
-	return slices.Compact(l.found), rules
+	return l
 }
 
 // index notes where the rules of teams are, by their names.
 func (l *linter) index(p *program.Program) {
 	l.data, l.modules, l.rules = p.Data, map[*ast.Rule]*ast.Module{}, map[string][]*ast.Rule{}
-	l.asks = map[string]facts{}
+	l.asks, l.costs, l.lists = map[string]facts{}, map[string]int{}, map[string]int{}
 	for _, m := range p.TeamModules() {
 		for _, r := range m.Rules {
 			head, _ := r.Head.Ref()[0].Value.(ast.Var)
@@ -173,7 +185,10 @@ func (n *names) hides(object, key *ast.Term) bool {
 // compiled checks a rule as it runs.
 func (l *linter) compiled(r *ast.Rule) {
 	for ; r != nil; r = r.Else {
-		l.iterations(r.Body, argVars(r), argTables(r))
+		looks := l.iterations(r.Body, argVars(r), argTables(r), 1)
+		if name := string(r.Head.Name); len(r.Head.Args) > 0 && looks > l.costs[name] {
+			l.costs[name] = looks
+		}
 		l.indexed(r)
 	}
 }

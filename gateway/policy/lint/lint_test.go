@@ -47,7 +47,11 @@ func check(ctx context.Context, data map[string]any, texts ...string) (program.F
 const op = "input.action.op == \"kv.read\"\n"
 
 func TestCheck(t *testing.T) {
-	data := map[string]any{"team": map[string]any{"t": map[string]any{"list": []any{"a"}, "table": map[string]any{"a": true}}}}
+	list, table := []any{}, map[string]any{}
+	for i := range lint.MaxElements + 1 {
+		list, table[fmt.Sprint(i)] = append(list, fmt.Sprint(i)), true
+	}
+	data := map[string]any{"team": map[string]any{"t": map[string]any{"list": list, "table": table}}}
 	v1, v2 := "rego.v1", "rego.v2"
 	tests := []struct {
 		name, text string
@@ -77,7 +81,8 @@ func TestCheck(t *testing.T) {
 		{"iteration by a wildcard", file(v2, meta+head+"{\n"+op+"data.team.t.list[_] == input.principal.id\n}"), "iteration@10"},
 		{"iteration by every", file(v2, meta+head+"{\n"+op+"every x in data.team.t.list { x != input.principal.id }\n}"), "iteration@10"},
 		{"iteration in a comprehension", file(v2, meta+head+"{\n"+op+"count({x | some x in data.team.t.list}) > 3\n}"), "iteration@10"},
-		{"scan", file(v2, meta+head+"{\n"+op+"input.principal.id in data.team.t.list\n}"), "scan@10"},
+		{"scan", file(v2, meta+head+"{\n"+op+"input.principal.id in data.team.t.list\n}"), "iteration@10"},
+		{"scan of grants", file(v2, meta+head+"{\n"+op+"input.principal.id in data.tenants\n}"), "scan@10"},
 		{"prefix without a boundary", file(v2, meta+head+"{\nstartswith(input.resource.path, \"team1\")\n}"), "prefix-boundary@9"},
 		{"prefix with one", file(v2, meta+head+"{\nstartswith(input.resource.path, \"team1/\")\n}"), ""},
 		{"v1 not of an alias", strings.Replace(file(v1, meta+head+"{\n"+op+"not p.kind == \"human\"\n}"), "rego.v1\n", "rego.v1\nimport input.principal as p\n", 1), "v1-not@11"},

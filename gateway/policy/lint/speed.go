@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -73,43 +74,132 @@ func (t tables) fill(l *linter, body ast.Body, left int) {
 	}
 }
 
+// MaxElements is how many elements of short lists in the data a rule may look at for one
+// call. Lists within each other multiply.
+const MaxElements = 256
+
 // iterations finds references that run through a document of data, in the order
-// in which the body is evaluated. A decision must not get slower with the data.
-func (l *linter) iterations(body ast.Body, outer ast.VarSet, known tables) {
+// in which the body is evaluated. A decision must not get slower with the data, but for
+// short lists of the teams: looks is how many of their elements have been looked at when
+// the body is reached, and the result how many when it has been evaluated.
+func (l *linter) iterations(body ast.Body, outer ast.VarSet, known tables, looks int) int {
 	safe, here := outer.Copy(), maps.Clone(known)
 	here.fill(l, body, deep)
 	for _, e := range body {
-		l.closures(e, safe, here)
-		if every, ok := e.Terms.(*ast.Every); ok {
-			l.through(e.Location, "every runs through ", here.of(l, every.Domain, deep))
-			l.iterations(every.Body, everyVars(every, safe), here)
-		}
-		if e.IsCall() {
-			l.handed(e, e.Operator().String(), e.Operands(), here)
-		}
+		looks = l.inner(e, safe, here, looks)
 		bound := ast.OutputVarsFromExpr(l.compiler, e, safe)
-		ast.WalkRefs(e, func(r ast.Ref) bool {
-			if table := here.of(l, ast.NewTerm(r), deep); len(r) > 1 && table != nil && unbound(table, safe) {
-				l.through(at(e, r), "the rule runs through ", table.GroundPrefix())
-			}
-			return false
-		})
+		if !nested(e) {
+			ast.WalkRefs(e, func(r ast.Ref) bool {
+				if table := here.of(l, ast.NewTerm(r), deep); len(r) > 1 && table != nil && unbound(table, safe) {
+					looks = l.through(at(e, r), "the rule runs through ", table.GroundPrefix(), looks)
+				}
+				return false
+			})
+		}
 		safe.Update(bound)
 	}
+	return looks
+}
+
+// nested reports whether an expression is made of bodies.
+func nested(e *ast.Expr) bool {
+	switch e.Terms.(type) {
+	case *ast.Not, *ast.LogicalAnd, *ast.LogicalOr:
+		return true
+	}
+	return false
+}
+
+// inner looks into the bodies of an expression, and at what its functions are given.
+func (l *linter) inner(e *ast.Expr, safe ast.VarSet, here tables, looks int) int {
+	switch t := e.Terms.(type) {
+	case *ast.Not:
+		l.iterations(t.Body, safe, here, looks)
+		return looks
+	case *ast.LogicalAnd:
+		return l.iterations(t.Rhs, safe, here, l.iterations(t.Lhs, safe, here, looks))
+	case *ast.LogicalOr:
+		return max(l.iterations(t.Lhs, safe, here, looks), l.iterations(t.Rhs, safe, here, looks))
+	case *ast.Every:
+		l.iterations(t.Body, everyVars(t, safe), here, l.through(e.Location, "every runs through ", here.of(l, t.Domain, deep), looks))
+		return looks
+	}
+	l.closures(e, safe, here, looks)
+	if e.IsCall() {
+		l.handed(e, e.Operator().String(), e.Operands(), here, looks)
+	}
+	return looks
 }
 
 // through notes that a rule runs through a table, unless the table is an entry that
 // was looked up, which does not grow with the others. Of an argument it is the
-// function's callers who say what it is.
-func (l *linter) through(at *ast.Location, how string, table ast.Ref) {
+// function's callers who say what it is. The result is how many elements have then been
+// looked at.
+func (l *linter) through(at *ast.Location, how string, table ast.Ref, looks int) int {
 	switch {
 	case table == nil || !constant(table):
+		return looks
 	case !table[0].Equal(ast.DefaultRootDocument):
 		l.note(table)
-	default:
+		return looks
+	case !table.HasPrefix(ast.MustParseRef("data.team")):
 		l.add(at, "iteration", how+table.String()+", and gets slower with every entry",
-			"key the data by what is looked up, as "+table.String()+"[input.principal.id], or over some ancestor in input.resource.ancestors; a short list that does not grow may stand in the rule")
+			"key the data by what is looked up, as "+table.String()+"[input.principal.id], or over some ancestor in input.resource.ancestors; a short list may stand below team.<team>, or in the rule")
+		return looks
 	}
+	size := sizeAt(l.data, table)
+	l.lists[table.String()] = size
+	return l.spend(at, how+table.String(), looks, size)
+}
+
+// spend multiplies what has been looked at, and notes when that is too much.
+func (l *linter) spend(at *ast.Location, how string, looks, size int) int {
+	all := looks * max(size, 1)
+	if all <= MaxElements {
+		return all
+	}
+	what := fmt.Sprintf("%s, which has %d elements", how, size)
+	if looks > 1 {
+		what = fmt.Sprintf("%s for each of %d others", what, looks)
+	}
+	l.add(at, "iteration", fmt.Sprintf("%s; a rule may look at %d for one call", what, MaxElements),
+		"key the data by what is looked up, as data.team.<team>.allowed[input.principal.id], or over some ancestor in input.resource.ancestors; or keep the list short, and lists out of each other")
+	return looks
+}
+
+// sizeAt is how many elements a document of the data has, those of long lists in it
+// included.
+func sizeAt(data map[string]any, table ast.Ref) int {
+	var v any = data
+	for _, t := range table[1:] {
+		key, ok := t.Value.(ast.String)
+		m, isTable := v.(map[string]any)
+		if !ok || !isTable {
+			return 0
+		}
+		v = m[string(key)]
+	}
+	return sizeOf(v, 0)
+}
+
+// window is how long a list may be to count as one element, as a window with its bounds.
+const window = 4
+
+func sizeOf(v any, depth int) (n int) {
+	var inner []any
+	switch v := v.(type) {
+	case []any:
+		inner = v
+	case map[string]any:
+		inner = slices.Collect(maps.Values(v))
+	}
+	if depth == 0 || len(inner) > window {
+		n = len(inner)
+	}
+	for _, e := range inner {
+		n += sizeOf(e, depth+1)
+	}
+	return n
 }
 
 // note remembers that a function runs through an argument.
@@ -124,17 +214,20 @@ func (l *linter) note(arg ast.Ref) {
 }
 
 // handed looks at the tables that a function is given whole.
-func (l *linter) handed(e *ast.Expr, name string, args []*ast.Term, here tables) {
+func (l *linter) handed(e *ast.Expr, name string, args []*ast.Term, here tables, looks int) {
 	short := name[strings.LastIndexByte(name, '.')+1:]
 	for i, a := range args {
 		table := here.of(l, a, deep)
 		switch {
 		case table == nil:
 		case name == "internal.member_2" && i == 1:
-			l.scan(e, table)
+			l.scan(e, table, looks)
 		case slices.Contains(runners(), name) || l.runs[short][i] && !isBuiltin(name):
-			l.through(e.Location, name+" runs through ", table)
+			l.through(e.Location, name+" runs through ", table, looks)
 		}
+	}
+	if cost := l.costs[short]; cost > 1 && !isBuiltin(name) {
+		l.spend(e.Location, name+" runs through a list", looks, cost)
 	}
 }
 
@@ -163,15 +256,15 @@ func everyVars(e *ast.Every, safe ast.VarSet) ast.VarSet {
 }
 
 // closures looks into comprehensions.
-func (l *linter) closures(e *ast.Expr, safe ast.VarSet, here tables) {
+func (l *linter) closures(e *ast.Expr, safe ast.VarSet, here tables, looks int) {
 	ast.WalkTerms(e, func(t *ast.Term) bool {
 		switch c := t.Value.(type) {
 		case *ast.ArrayComprehension:
-			l.iterations(c.Body, safe, here)
+			l.iterations(c.Body, safe, here, looks)
 		case *ast.SetComprehension:
-			l.iterations(c.Body, safe, here)
+			l.iterations(c.Body, safe, here, looks)
 		case *ast.ObjectComprehension:
-			l.iterations(c.Body, safe, here)
+			l.iterations(c.Body, safe, here, looks)
 		default:
 			return false
 		}
@@ -179,9 +272,13 @@ func (l *linter) closures(e *ast.Expr, safe ast.VarSet, here tables) {
 	})
 }
 
-// scan warns of `x in data.list`, which compares one by one.
-func (l *linter) scan(e *ast.Expr, list ast.Ref) {
-	if list[0].Equal(ast.DefaultRootDocument) && constant(list) {
+// scan looks at `x in data.list`, which compares one by one.
+func (l *linter) scan(e *ast.Expr, list ast.Ref, looks int) {
+	switch {
+	case !list[0].Equal(ast.DefaultRootDocument) || !constant(list):
+	case list.HasPrefix(ast.MustParseRef("data.team")):
+		l.through(e.Location, "in compares with every entry of ", list, looks)
+	default:
 		l.warn(e.Location, "scan", "in compares with every entry of "+list.String(),
 			"key the data by what is looked up, as "+list.String()+"[x], when the list can grow")
 	}

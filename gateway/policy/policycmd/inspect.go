@@ -27,6 +27,7 @@ func (p Policy) Inspect(ctx context.Context) error {
 		i.Because = "until a grant or the credential ends"
 	}
 	i.Findings, i.Rules = lint.Check(prog, p.Catalogue.All())
+	i.Lists = lint.Lists(prog)
 	for _, name := range slices.Sorted(maps.Keys(prog.Tiers)) {
 		t := prog.Tiers[name]
 		i.Tiers = append(i.Tiers, inspectedTier{name, t.Requests, t.Window.Seconds(), t.Burst, len(t.Costs)})
@@ -41,6 +42,7 @@ type inspected struct {
 	Cacheable bool             `json:"cacheable"`
 	Because   string           `json:"because"`
 	Rules     []lint.Rule      `json:"rules"`
+	Lists     map[string]int   `json:"lists"` // in the data that rules run through, with how many elements
 	Findings  program.Findings `json:"findings"`
 	Tiers     []inspectedTier  `json:"tiers"`
 }
@@ -59,6 +61,9 @@ func (i inspected) write(w io.Writer) {
 	line(w, "cacheable  %v, %s", i.Cacheable, i.Because)
 	for _, r := range i.Rules {
 		line(w, "rule       %s at %s:%d", r.ID, r.File, r.Line)
+	}
+	for _, name := range slices.Sorted(maps.Keys(i.Lists)) {
+		line(w, "list       %s: rules run through %d elements, of at most %d", name, i.Lists[name], lint.MaxElements)
 	}
 	for _, f := range i.Findings {
 		line(w, "finding    %s:%d %s", f.File, f.Line, f.Check)
