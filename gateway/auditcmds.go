@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/audit/inspect"
@@ -17,6 +16,11 @@ type auditCmd struct {
 	Prove       auditProveCmd       `cmd:"" help:"Write the proof that a line, or a decision's lines, are in the evidence."`
 	VerifyProof auditVerifyProofCmd `cmd:"" name:"verify-proof" help:"Check such a proof with the public key alone."`
 	Key         auditKeyCmd         `cmd:"" help:"Print the public half of the key that signs checkpoints."`
+	Query       auditQueryCmd       `cmd:"" help:"Find records: who did what, when, and what came of it."`
+	Exposure    auditExposureCmd    `cmd:"" help:"Say who received a secret or a credential, and what is left to rotate."`
+	Tail        auditTailCmd        `cmd:"" help:"Write the newest records, and with -f those that come."`
+	Reconcile   auditReconcileCmd   `cmd:"" help:"Compare evidence with Vault's own audit log."`
+	Export      auditExportCmd      `cmd:"" help:"Write records as events for a SIEM: OCSF, ECS or CEF."`
 }
 
 // Help is the end of the command's help.
@@ -24,6 +28,8 @@ func (auditCmd) Help() string {
 	return examples(
 		"portcullis audit verify logs/audit-*.jsonl logs/audit.jsonl",
 		"portcullis audit checkpoint logs/audit.jsonl > kept.checkpoint",
+		"portcullis audit query logs/audit.jsonl --since 24h --path secret/mcp/bot/app",
+		"portcullis audit reconcile logs/audit.jsonl --vault-audit /var/log/vault/audit.log",
 	)
 }
 
@@ -41,14 +47,7 @@ func (auditVerifyCmd) Help() string {
 
 // Run verifies.
 func (c auditVerifyCmd) Run() error {
-	told := time.Now()
-	err := inspect.Verify{Files: c.Files, Since: c.Since, Key: c.Key, Out: os.Stdout, Progress: func(lines int, bytes int64) {
-		if time.Since(told) > 2*time.Second {
-			told = time.Now()
-			fmt.Fprintf(os.Stderr, "%d lines, %d MB\n", lines, bytes>>20)
-		}
-	}}.Run()
-	return found(err)
+	return found(inspect.Verify{Files: c.Files, Since: c.Since, Key: c.Key, Out: os.Stdout, Progress: progress()}.Run())
 }
 
 // found prints what an inspection has found, and maps the errors of usage.

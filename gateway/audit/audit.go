@@ -63,6 +63,8 @@ type Config struct {
 	// ed25519 key (PKCS 8 in PEM), NAME.key when it is empty; one is made where none is.
 	Sign    bool
 	SignKey string
+	// Signed hears of every new checkpoint, a signed note. It must not wait. Optional.
+	Signed func(checkpoint []byte)
 	// Unsigned hears why a checkpoint could not be signed. Optional.
 	Unsigned func(error)
 	// Spend takes the bytes of a caller's record from its share of a second. Its error

@@ -22,9 +22,11 @@ func (l *Log) appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) 
 	n.str("decision_id", r.Decision.ID)
 	n.str("transport", string(r.Request.Transport))
 	n.caller(r.Request.Caller)
+	n.origin(r.Request, l.cfg.Redact)
 	n.str("op", opOf(r))
 	if r.Bound != nil {
 		n.bound(r.Bound, l.args)
+		n.sent(kind, r)
 	}
 	n.decision(&r.Decision)
 	if kind != "intent" {
@@ -127,6 +129,7 @@ func (l *line) decision(d *op.Decision) {
 	l.str("tier", d.Tier)
 	l.str("revision", d.Revision)
 	l.str("deliver", string(d.Obligations.Deliver))
+	l.shown(&d.Obligations)
 	if len(d.Reasons) > 0 {
 		codes := make([]string, len(d.Reasons))
 		for i, r := range d.Reasons {
@@ -138,14 +141,10 @@ func (l *line) decision(d *op.Decision) {
 
 func (l *line) outcome(r *op.Record) {
 	l.str("code", r.Code())
-	if r.Outcome.Version > 0 {
-		l.num("version", int64(r.Outcome.Version))
-	}
-	if r.Outcome.LeaseID != "" {
-		l.str("lease_id_suffix", r.Outcome.LeaseID)
-	}
-	if r.Outcome.Serial != "" {
-		l.str("serial", r.Outcome.Serial)
+	l.issued(&r.Outcome)
+	l.traffic(r.Vault)
+	if r.Cache.Hit {
+		l.str("cache", "hit")
 	}
 	if len(r.Steps) > 0 {
 		l.steps(r.Steps)

@@ -11,12 +11,13 @@ import (
 // Scanner reads evidence line by line, however long the lines are. It keeps no more
 // than maxLine bytes of one; the hash is of all of it.
 type Scanner struct {
-	r     *bufio.Reader
-	line  []byte
-	size  int64
-	sum   [sha256.Size]byte
-	ended bool // the line ends in a newline
-	err   error
+	r      *bufio.Reader
+	line   []byte
+	size   int64
+	sum    [sha256.Size]byte
+	hashed bool // sum is of the line
+	ended  bool // the line ends in a newline
+	err    error
 }
 
 // NewScanner returns a scanner.
@@ -30,7 +31,7 @@ func (s *Scanner) Scan() bool {
 	part, err := s.r.ReadSlice('\n')
 	if err == nil { // the line is in the buffer as a whole
 		s.line = part[:len(part)-1]
-		s.size, s.ended, s.sum = int64(len(s.line)), true, sha256.Sum256(s.line)
+		s.size, s.ended, s.hashed = int64(len(s.line)), true, false
 		return true
 	}
 	return s.long(part, err)
@@ -54,6 +55,7 @@ func (s *Scanner) long(part []byte, err error) bool {
 	}
 	s.ended = err == nil
 	h.Sum(s.sum[:0])
+	s.hashed = true
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
 		return false
@@ -68,7 +70,12 @@ func (s *Scanner) Bytes() []byte { return s.line }
 func (s *Scanner) Size() int64 { return s.size }
 
 // Sum is the SHA-256 of the line.
-func (s *Scanner) Sum() [sha256.Size]byte { return s.sum }
+func (s *Scanner) Sum() [sha256.Size]byte {
+	if !s.hashed {
+		s.sum, s.hashed = sha256.Sum256(s.line), true
+	}
+	return s.sum
+}
 
 // Ended tells whether a newline ends the line.
 func (s *Scanner) Ended() bool { return s.ended }

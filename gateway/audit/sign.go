@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"os"
@@ -33,11 +34,35 @@ func (c Config) KeyFile() string {
 	return Beside(c.Path, "key")
 }
 
-// grown is a tree with the place of its last line. It is what is kept beside the
-// file, so that a restart need not read all lines again.
+// grown is a tree with the place of its last line. Its tiles are kept beside the file,
+// so that a restart need not read all lines again, and nor need who proves a line.
 type grown struct {
-	tree.Frontier
-	Seq uint64 `json:"seq"`
+	tree.Edge
+	Seq uint64
+}
+
+// size is what the file NAME.tree says about the tiles beside it.
+type size struct {
+	Size int64  `json:"size"`
+	Seq  uint64 `json:"seq"`
+}
+
+// tilesOf is the folder of the tiles of a file.
+func tilesOf(path string) tree.Tiles { return tree.Tiles(Beside(path, "tiles")) }
+
+// keptTree is the tree whose tiles lie beside a file, the empty one when they are not
+// whole.
+func keptTree(path string) (g grown) {
+	raw, err := os.ReadFile(Beside(path, "tree"))
+	var kept size
+	if err != nil || json.Unmarshal(raw, &kept) != nil || kept.Size <= 0 {
+		return g
+	}
+	edge, err := tree.EdgeOf(kept.Size, tilesOf(path).Read)
+	if err != nil {
+		return g
+	}
+	return grown{edge, kept.Seq}
 }
 
 // grow adds a line to the tree.
@@ -53,9 +78,8 @@ func (c *chain) catchUp(path string) error {
 	if !c.cfg.Sign || c.grown.Seq == c.whole.seq {
 		return nil
 	}
-	if raw, err := os.ReadFile(Beside(path, "tree")); err == nil && c.grown.Size == 0 {
-		var kept grown
-		if json.Unmarshal(raw, &kept) == nil && kept.Seq <= c.whole.seq {
+	if c.grown.Size == 0 {
+		if kept := keptTree(path); kept.Seq <= c.whole.seq {
 			c.grown = kept
 		}
 	}
@@ -93,6 +117,8 @@ type signer struct {
 	key    note.Signer
 	signed uint64 // number of the last line that is signed
 	at     time.Time
+
+	unwritten []tree.TileFile // full tiles that could not be written yet
 }
 
 // checkpoint signs the tree when it is time to, or at once.
@@ -102,13 +128,6 @@ func (l *Log) checkpoint(now time.Time, atOnce bool) error {
 	}
 	l.signing.Lock()
 	defer l.signing.Unlock()
-	path, g, whole := l.treeNow()
-	if g.Size == 0 || g.Seq == l.signer.signed {
-		return nil
-	}
-	if !atOnce && now.Sub(l.signer.at) < checkpointEvery && g.Seq-l.signer.signed < checkpointLines {
-		return nil
-	}
 	if l.signer.key == nil {
 		key, _, err := tree.LoadKey(l.cfg.KeyFile())
 		if err != nil {
@@ -116,28 +135,71 @@ func (l *Log) checkpoint(now time.Time, atOnce bool) error {
 		}
 		l.signer.key = key
 	}
-	text, err := tree.Checkpoint{Size: g.Size, Root: g.Root(), Seq: g.Seq, Last: whole.sum, Time: now}.Sign(l.signer.key)
+	n, due := l.treeNow(func(seq uint64) bool {
+		return seq != l.signer.signed && (atOnce || now.Sub(l.signer.at) >= checkpointEvery || seq-l.signer.signed >= checkpointLines)
+	})
+	if !due {
+		return nil
+	}
+	l.signer.unwritten = append(l.signer.unwritten, n.full...)
+	c := tree.Checkpoint{Size: n.Size, Root: n.Root(), Seq: n.Seq, Last: n.last, Time: now}
+	text, err := c.Sign(l.signer.key)
+	if err == nil {
+		err = l.keep(n, text)
+	}
 	if err != nil {
 		return err
 	}
-	kept, err := json.Marshal(g)
-	if err != nil {
-		return err
+	l.signer.signed, l.signer.at = n.Seq, now
+	if l.cfg.Signed != nil {
+		l.cfg.Signed(text)
 	}
-	if err := errors.Join(replace(Beside(path, "tree"), kept), replace(Beside(path, "checkpoint"), text)); err != nil {
-		return err
-	}
-	l.signer.signed, l.signer.at = g.Seq, now
 	return nil
 }
 
-// treeNow is a copy of the tree with the file that it is about.
-func (l *Log) treeNow() (string, grown, link) {
+// keep writes the tiles, then what refers to them.
+func (l *Log) keep(n now, text []byte) error {
+	tiles, partial := tilesOf(n.path), n.Partial()
+	if err := tiles.Write(append(l.signer.unwritten, partial...), replace); err != nil {
+		l.signer.unwritten = l.signer.unwritten[max(0, len(l.signer.unwritten)-maxUnwritten):]
+		return err
+	}
+	kept, err := json.Marshal(size{n.Size, n.Seq})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(replace(Beside(n.path, "tree"), kept), replace(Beside(n.path, "checkpoint"), text)); err != nil {
+		return err
+	}
+	tiles.Tidy(append(l.signer.unwritten, partial...))
+	l.signer.unwritten = nil
+	return nil
+}
+
+// maxUnwritten bounds the full tiles that wait for a disk that takes none, 8 KiB each.
+// Without them a proof reads the lines.
+const maxUnwritten = 1024
+
+// now is a copy of the tree with the file that it is about.
+type now struct {
+	grown
+	path string
+	last [sha256.Size]byte // hash of the last line
+	full []tree.TileFile
+}
+
+// treeNow copies the tree, when it is due.
+func (l *Log) treeNow(due func(seq uint64) bool) (n now, ok bool) {
 	l.turn.Lock()
 	defer l.turn.Unlock()
-	g := l.chain.grown
-	g.Hashes = append(g.Hashes[:0:0], g.Hashes...)
-	return l.chain.path, g, l.chain.whole
+	g := &l.chain.grown
+	if g.Size == 0 || !due(g.Seq) {
+		return n, false
+	}
+	n = now{path: l.chain.path, last: l.chain.whole.sum}
+	n.Seq = g.Seq
+	n.Edge, n.full, _ = g.Take() // without one of them a proof reads the lines
+	return n, true
 }
 
 // replace writes a file that is small and can be made again: it appears as a whole,

@@ -20,6 +20,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,13 @@ func Lines(t testing.TB, file string) []map[string]any {
 		out = append(out, m)
 	}
 	return out
+}
+
+// CallLines are the lines of a gateway's audit file about calls: without those about what
+// the gateway asks of Vault for itself, which come when they come.
+func CallLines(t testing.TB, file string) []map[string]any {
+	t.Helper()
+	return slices.DeleteFunc(Lines(t, file), func(l map[string]any) bool { return l["type"] == "upkeep" })
 }
 
 // VaultRequests returns the paths of the requests that reached Vault, oldest

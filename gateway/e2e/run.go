@@ -74,14 +74,14 @@ func (r *run) step(st step) error {
 	case "status", "header", "json", "text", "within", "save":
 		return r.assert(st.verb, st.rest)
 	case "audit":
-		return r.assertLines(Lines(r.t, r.auditFile())[r.audit:], st.rest)
+		return r.assertLines(CallLines(r.t, r.auditFile())[r.audit:], st.rest)
 	case "vault":
 		if r.isEvent(st.rest) {
 			return r.vaultEvent(st.rest)
 		}
 		return r.assertLines(vaultLines(r.t, r.vault)[r.seen:], st.rest)
 	}
-	r.audit, r.seen = len(Lines(r.t, r.auditFile())), len(vaultLines(r.t, r.vault))
+	r.audit, r.seen = len(CallLines(r.t, r.auditFile())), len(vaultLines(r.t, r.vault))
 	switch st.verb {
 	case "gateway":
 		return r.gatewayEvent(st.rest)

@@ -33,7 +33,8 @@ import (
 //	vault count OP N         requests that reached Vault during the last step, but
 //	                         for those about the gateway's own token
 //	vault N PATH OP VALUE    one of them in Vault's own audit file, -1 is the last
-//	audit count OP N         lines written to the gateway's audit file, likewise
+//	audit count OP N         lines written to the gateway's audit file, likewise, without
+//	                         those of type upkeep
 //	audit N PATH OP VALUE
 //	save NAME PATH           keep a value of the body as ${NAME}
 //

@@ -162,7 +162,7 @@ func (t *Tracer) stages(ctx context.Context, rec *op.Record) {
 		options := []trace.SpanStartOption{trace.WithTimestamp(at)}
 		if op.Stage(i) == op.StageVault {
 			options = append(options, trace.WithSpanKind(trace.SpanKindClient),
-				trace.WithAttributes(attribute.String("portcullis.correlation_id", rec.Request.ID)))
+				trace.WithAttributes(attribute.String("portcullis.correlation_id", rec.Decision.ID)))
 		}
 		_, span := t.tracer.Start(ctx, name, options...)
 		at = at.Add(d)

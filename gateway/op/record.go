@@ -37,6 +37,7 @@ type Record struct {
 	Err      *call.Error // nil for success
 	Outcome  Outcome
 	Cache    vault.CacheUse
+	Vault    Traffic  // what was sent to Vault
 	Warnings []string // Vault's, beside the result
 	Bytes    int      // length of the result
 	Steps    []Step
@@ -68,11 +69,18 @@ func (r *Record) Code() string {
 	return string(r.Err.Code)
 }
 
+// Traffic counts requests to Vault.
+type Traffic = vault.Traffic
+
 // Outcome are the public facts of a success that evidence keeps.
 type Outcome struct {
-	Version int    // KV version written or read
-	LeaseID string // shortened; never a whole lease id
-	Serial  string // of a certificate
+	Version  int       // KV version written or read
+	LeaseID  string    // shortened; never a whole lease id
+	LeaseSum string    // SHA-256 of the whole lease id, in hex
+	Serial   string    // of a certificate, in hex
+	Decimal  string    // the same in decimal, as sshd logs it
+	User     string    // of a database or a host
+	Expires  time.Time // end of what was issued, zero for no end
 }
 
 // Step is one transform that ran over a result.

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"strings"
 	"time"
 
 	"portcullis/gateway/call"
@@ -66,6 +67,21 @@ type Trace struct {
 	Session  string
 	ID       string // JSON-RPC request id
 	URI      string // of a resource
+}
+
+// TraceID is the id of the trace, 32 hex digits, empty where the call belongs to none
+// (W3C Trace Context, section 3.2.2.3).
+func (t Trace) TraceID() string {
+	for _, parent := range []string{t.Parent, t.Link} {
+		if len(parent) < 55 || parent[2] != '-' || parent[35] != '-' {
+			continue
+		}
+		id := parent[3:35]
+		if strings.Trim(id, "0123456789abcdef") == "" && strings.Trim(id, "0") != "" {
+			return id
+		}
+	}
+	return ""
 }
 
 // Client is the program that calls. Everything in it is what the program says.

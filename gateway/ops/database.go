@@ -2,6 +2,8 @@ package ops
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"time"
 
@@ -102,13 +104,27 @@ type issueOut struct {
 }
 
 // Facts implements op.Reporter.
-func (o issueOut) Facts() op.Outcome { return op.Outcome{LeaseID: tail(o.LeaseID)} }
+func (o issueOut) Facts() op.Outcome {
+	return op.Outcome{LeaseID: tail(o.LeaseID), LeaseSum: sum(o.LeaseID), User: o.Username, Expires: moment(o.Expires)}
+}
 
 // Minted implements minter.
 func (o issueOut) Minted() string { return o.LeaseID }
 
 // tail is as much of a lease id as evidence keeps.
 func tail(lease string) string { return lease[max(0, len(lease)-8):] }
+
+// sum is what evidence knows a lease by.
+func sum(lease string) string {
+	h := sha256.Sum256([]byte(lease))
+	return hex.EncodeToString(h[:])
+}
+
+// moment is the time in a text that was made of one, zero for none.
+func moment(rfc3339 string) time.Time {
+	t, _ := time.Parse(time.RFC3339, rfc3339)
+	return t
+}
 
 func issueCreds(ctx context.Context, s *vault.Session, in role) (issueOut, error) {
 	var reply credsReply
@@ -130,6 +146,9 @@ type staticOut struct {
 	RotationPeriod   float64 `json:"rotation_period,omitzero" jsonschema:"seconds from one rotation to the next"`
 	RotationSchedule string  `json:"rotation_schedule,omitzero" jsonschema:"when it is rotated, as a cron expression"`
 }
+
+// Facts implements op.Reporter.
+func (o staticOut) Facts() op.Outcome { return op.Outcome{User: o.Username} }
 
 // rotation is what Vault says of a static role's rotation beside its credentials.
 type rotation struct {
@@ -194,19 +213,32 @@ type renewOut struct {
 	LeaseDuration int    `json:"lease_duration" jsonschema:"how long the lease lives from now on, in seconds"`
 	Renewable     bool   `json:"renewable" jsonschema:"whether it can be renewed again"`
 	Expires       string `json:"expires" jsonschema:"when the lease ends unless it is renewed again, RFC 3339"`
+	sum           string // of the lease
 }
+
+// Facts implements op.Reporter.
+func (o renewOut) Facts() op.Outcome { return op.Outcome{LeaseSum: o.sum, Expires: moment(o.Expires)} }
 
 func renewLease(ctx context.Context, s *vault.Session, in renewIn) (renewOut, error) {
 	l, err := s.Renew(ctx, in.LeaseID.Reveal(), in.Increment)
 	if err != nil {
 		return renewOut{}, err
 	}
-	return renewOut{true, l.Duration, l.Renewable, l.Expires()}, nil
+	return renewOut{true, l.Duration, l.Renewable, l.Expires(), sum(in.LeaseID.Reveal())}, nil
 }
 
-func revokeLease(ctx context.Context, s *vault.Session, in lease) (okOut, error) {
+// revokeOut is okOut that says which lease has ended.
+type revokeOut struct {
+	OK  bool   `json:"ok" jsonschema:"always true"`
+	sum string // of the lease
+}
+
+// Facts implements op.Reporter.
+func (o revokeOut) Facts() op.Outcome { return op.Outcome{LeaseSum: o.sum} }
+
+func revokeLease(ctx context.Context, s *vault.Session, in lease) (revokeOut, error) {
 	err := s.Revoke(ctx, in.LeaseID.Reveal())
-	return okOut{err == nil}, err
+	return revokeOut{err == nil, sum(in.LeaseID.Reveal())}, err
 }
 
 type held struct {

@@ -113,7 +113,12 @@ type otpOut struct {
 }
 
 // Facts implements op.Reporter.
-func (o otpOut) Facts() op.Outcome { return op.Outcome{LeaseID: tail(o.LeaseID)} }
+func (o otpOut) Facts() op.Outcome {
+	return op.Outcome{
+		LeaseID: tail(o.LeaseID), LeaseSum: sum(o.LeaseID), User: o.Username,
+		Expires: time.Now().Add(time.Duration(o.LeaseDuration) * time.Second),
+	}
+}
 
 // Minted implements minter.
 func (o otpOut) Minted() string { return o.LeaseID }
@@ -209,7 +214,9 @@ type certificateOut struct {
 }
 
 // Facts implements op.Reporter.
-func (o certificateOut) Facts() op.Outcome { return op.Outcome{Serial: o.SerialNumber} }
+func (o certificateOut) Facts() op.Outcome {
+	return op.Outcome{Serial: o.SerialNumber, Decimal: o.Serial, Expires: moment(o.Expires)}
+}
 
 // sshSign signs, and signs once more for less time when the role's own life is
 // longer than the grant allows: a certificate cannot be taken back, so one that is

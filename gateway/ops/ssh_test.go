@@ -68,7 +68,7 @@ func TestCertificatesNameTheCaller(t *testing.T) {
 			if cert.KeyId != tc.want || out["key_id"] != tc.want {
 				t.Errorf("got %q and %v, want %q", cert.KeyId, out["key_id"], tc.want)
 			}
-			if out["serial"] != fmt.Sprint(cert.Serial) || out["serial_number"] != fmt.Sprintf("%016x", cert.Serial) {
+			if out["serial"] != fmt.Sprint(cert.Serial) || out["serial_number"] != fmt.Sprintf("%x", cert.Serial) {
 				t.Errorf("serial %v and %v, want %d", out["serial"], out["serial_number"], cert.Serial)
 			}
 			end := time.Unix(int64(cert.ValidBefore), 0).UTC().Format(time.RFC3339)

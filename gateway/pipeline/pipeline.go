@@ -221,6 +221,7 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 	}
 	defer s.Close()
 	s.Within(rec.Request.Room)
+	defer func() { rec.Vault = s.Traffic() }()
 	out, err := runBound(ctx, rec, s, finish)
 	rec.Mark(op.StageVault)
 	if err != nil {
@@ -237,6 +238,9 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 	rec.Mark(op.StageTransform)
 	if err == nil {
 		rec.Outcome = op.Facts(out)
+		if r := rec.Bound.Resource; rec.Outcome.Version == 0 && form(rec) == call.Wrapped {
+			rec.Outcome.Version = r.Version // Vault has wrapped the result itself, so nobody has seen it
+		}
 		return body, nil
 	}
 	if p.Undo != nil {

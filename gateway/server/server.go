@@ -116,6 +116,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	vc.Budgets = g.budgets
 	vc.UseOf = g.ops.VaultUse
 	vc.Janitor.Allowed, vc.Janitor.Ended = g.mayHold, g.auth.Revoked
+	vc.Upkeep = func(u vault.Upkeep) { g.audit.Upkeep(audit.Upkeep(u)) }
 	vc.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(c))
 	g.vault, problems[2] = vault.New(vc)
 	if err := errors.Join(problems[:]...); err != nil {

@@ -53,7 +53,7 @@ func (t *attempt) begin() bool {
 	// then asks for another one.
 	t.ctx = httptrace.WithClientTrace(t.ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { t.sent.Store(false) },
-		GotConn: func(httptrace.GotConnInfo) { t.sent.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { t.sent.Store(true); t.request.Counts.Sent() },
 	})
 	if !t.request.ReadOnly() {
 		t.ctx = context.WithValue(t.ctx, onceKey{}, true)
@@ -123,6 +123,7 @@ func (t *attempt) logical() *api.Logical {
 // end reads the answer, and decides whether the request is sent again.
 func (t *attempt) end(resp *api.Response, err error) {
 	defer t.cancel()
+	t.request.Counts.Answered(resp, err)
 	if resp != nil {
 		defer func() { _ = resp.Body.Close() }()
 	}

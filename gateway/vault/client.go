@@ -63,6 +63,10 @@ type Config struct {
 	Proxy func(*http.Request) (*url.URL, error)
 
 	Log *slog.Logger // what happens in the background; nil for nowhere
+
+	// Upkeep hears of what the gateway asks of Vault for itself; it must not wait for
+	// Vault. Optional.
+	Upkeep func(Upkeep)
 }
 
 // Load bounds what is sent to Vault at once. A zero field has a default.
@@ -93,6 +97,7 @@ type Client struct {
 	cache   *readcache.Cache   // nil for none
 	useOf   func(op string) Use
 	log     *slog.Logger
+	upkeep  func(Upkeep)
 
 	callers  *callers.Registry
 	registry *leases.Registry
@@ -116,6 +121,9 @@ func New(c Config) (*Client, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Upkeep == nil {
+		c.Upkeep = func(Upkeep) {}
+	}
 	c.Login = c.Login.trimmed()
 	if err := errors.Join(c.Children.Check(), c.Login.check()); err != nil {
 		return nil, err
@@ -134,7 +142,7 @@ func New(c Config) (*Client, error) {
 	}
 	cl := &Client{
 		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), login: c.Login,
-		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log,
+		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log, upkeep: c.Upkeep,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.breaker.Alive = cl.alive

@@ -15,7 +15,7 @@ import (
 func (c *Client) newRoot() *tokencache.Source {
 	u := &unwrapped{}
 	return &tokencache.Source{
-		Get:     func(ctx context.Context) (tokencache.Token, error) { return c.logIn(ctx, u) },
+		Get:     func(ctx context.Context) (tokencache.Token, error) { return c.logIn(ofNoCall(ctx), u) },
 		Timeout: c.timeout,
 		Ahead:   true,
 		Discard: func(t tokencache.Token) {

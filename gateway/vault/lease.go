@@ -19,7 +19,7 @@ type Lease = wire.Lease
 // no lease lives without an owner.
 func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error) {
 	defer s.place.Release()
-	ctx = context.WithoutCancel(ctx) // the lease exists although the caller may have gone away
+	ctx = s.partOf(context.WithoutCancel(ctx)) // the lease exists although the caller may have gone away
 	longest := s.grant.Terms().MaxTTL
 	l, err := s.shorten(ctx, l, longest)
 	if err == nil {
@@ -55,7 +55,7 @@ func (s *Session) shorten(ctx context.Context, l Lease, longest time.Duration) (
 // Renew renews a lease of the caller's. The increment is in seconds; with 0 Vault
 // chooses. The grant's longest life of a lease counts from when it was issued.
 func (s *Session) Renew(ctx context.Context, id string, increment int) (Lease, error) {
-	registry, key := s.client.registry, s.Caller().Key()
+	ctx, registry, key := s.partOf(ctx), s.client.registry, s.Caller().Key()
 	e, err := registry.Read(ctx, key, id)
 	if err != nil {
 		return Lease{}, err
@@ -98,7 +98,7 @@ func (s *Session) timeLeft(e leases.Entry) (time.Duration, error) {
 
 // Revoke revokes a lease of the caller's and returns when the credential is gone.
 func (s *Session) Revoke(ctx context.Context, id string) error {
-	registry, key := s.client.registry, s.Caller().Key()
+	ctx, registry, key := s.partOf(ctx), s.client.registry, s.Caller().Key()
 	e, err := registry.Read(ctx, key, id)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (s *Session) Revoke(ctx context.Context, id string) error {
 
 // Leases are the caller's own.
 func (s *Session) Leases(ctx context.Context) ([]leases.Held, error) {
-	return s.client.registry.List(ctx, s.Caller().Key())
+	return s.client.registry.List(s.partOf(ctx), s.Caller().Key())
 }
 
 // Discard revokes a lease that this very session has issued. Revoke is for a lease that
@@ -121,14 +121,14 @@ func (s *Session) Discard(ctx context.Context, id string) error {
 	if !s.isOfMount(id) {
 		return call.Errorf(call.NotFound, "not found")
 	}
-	return s.client.registry.RevokeLease(ctx, s.Caller().Key(), id)
+	return s.client.registry.RevokeLease(s.partOf(ctx), s.Caller().Key(), id)
 }
 
 func (s *Session) renew(ctx context.Context, id string, increment int) (Lease, error) {
 	if !s.isOfMount(id) {
 		return Lease{}, call.Errorf(call.NotFound, "not found")
 	}
-	l, warnings, err := s.client.registry.RenewLease(ctx, s.Caller().Key(), id, increment)
+	l, warnings, err := s.client.registry.RenewLease(s.partOf(ctx), s.Caller().Key(), id, increment)
 	s.addVaultWarnings(warnings)
 	return l, err
 }

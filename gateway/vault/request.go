@@ -44,7 +44,9 @@ func (c *Client) withToken(ctx context.Context, source *tokencache.Source, r wir
 // exchange sends a request when its caller has a place and Vault is there, and decodes
 // the whole answer into a. It follows a standby to the active node. A read is sent a
 // second time when its connection broke; nothing else is ever sent twice.
-func (c *Client) exchange(ctx context.Context, r wire.Request, a *wire.Answer) error {
+func (c *Client) exchange(ctx context.Context, r wire.Request, a *wire.Answer) (err error) {
+	ended := c.track(ctx, &r)
+	defer func() { ended(err) }()
 	t := &attempt{client: c, caller: ctx, request: r, answer: a}
 	defer t.leave(breaker.Nothing) // does nothing but after a panic, which says nothing about Vault
 	for t.begin() {

@@ -27,6 +27,7 @@ type Session struct {
 	place  *leases.Reservation // of the lease that is being issued, until it is registered
 	warned []string            // see Warnings
 	turn   *turn
+	counts wire.Counts // of the requests to Vault
 }
 
 // Use is what an operation declares about its requests (op.Spec).
@@ -165,7 +166,8 @@ func (s *Session) below(r wire.Request) (wire.Request, error) {
 		return r, call.Wrap(call.Internal, "internal error", err)
 	}
 	r.Path = p.String()
-	r.Caller, r.ID = s.Caller().Key(), s.grant.Terms().DecisionID
+	r.Caller = s.Caller().Key()
+	s.stamp(&r)
 	if r.ReadOnly() {
 		r.Room = s.turn.more // what was changed cannot be refused any more
 	}

@@ -82,7 +82,10 @@ func (s *stream) open(ctx context.Context) error {
 }
 
 // upgrade asks for a websocket. net/http uses HTTP/1.1 for it by itself.
-func (c *Client) upgrade(ctx context.Context, r wire.Request) (*websocket.Conn, *http.Response, error) {
+func (c *Client) upgrade(ctx context.Context, r wire.Request) (conn *websocket.Conn, resp *http.Response, err error) {
+	ended := c.track(ctx, &r)
+	defer func() { ended(err) }()
+	r.Counts.Sent() // whether Vault has seen it, its own log tells
 	u, err := url.Parse(c.base.Address())
 	if err != nil {
 		return nil, nil, err
@@ -93,6 +96,7 @@ func (c *Client) upgrade(ctx context.Context, r wire.Request) (*websocket.Conn, 
 	}
 	h := c.base.Headers()
 	h.Set("X-Vault-Token", r.Token)
+	h.Set("X-Correlation-Id", r.ID)
 	return websocket.Dial(ctx, u.String(), &websocket.DialOptions{
 		HTTPHeader: h,
 		HTTPClient: &http.Client{Transport: c.http, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},

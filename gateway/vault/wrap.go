@@ -41,7 +41,8 @@ func (s *Session) WrapAnswer() { s.wraps = true }
 // Vault API).
 func (s *Session) Wrap(ctx context.Context, body []byte) (*Wrapped, error) {
 	s.turn.leave() // others of the caller's may wait for it, in places that this request needs
-	r := wire.Request{Method: wire.Post, Path: "sys/wrapping/wrap", Body: body, WrapTTL: s.wrapTTL(), Caller: s.Caller().Key(), ID: s.grant.Terms().DecisionID}
+	r := wire.Request{Method: wire.Post, Path: "sys/wrapping/wrap", Body: body, WrapTTL: s.wrapTTL(), Caller: s.Caller().Key()}
+	s.stamp(&r)
 	a := wire.WantWrapped()
 	if err := s.client.asGateway(ctx, r, a); err != nil {
 		return nil, err

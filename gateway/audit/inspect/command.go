@@ -1,12 +1,10 @@
 package inspect
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -175,91 +173,4 @@ func (c Verify) report(v Verified, marks []*mark) {
 		}
 	}
 	fmt.Fprintf(c.Out, "nothing outside anchors the chain from line %d on: keep checkpoints elsewhere (portcullis audit checkpoint) and give one with --since\n", v.First)
-}
-
-// Prove writes the proof of a line, named by its number, or of the lines of a
-// decision, named by its id, to out.
-func Prove(out io.Writer, files []string, id string) error {
-	text, err := os.ReadFile(audit.Beside(files[len(files)-1], "checkpoint"))
-	if err != nil {
-		return Usage{fmt.Errorf("no checkpoint lies beside the last file: %w", err)}
-	}
-	c, err := tree.ParseCheckpoint(text)
-	if err != nil {
-		return err
-	}
-	p := prover{id: id, size: c.Size, proof: tree.Proof{Checkpoint: string(text)}}
-	p.seq, _ = strconv.ParseUint(id, 10, 64) // an id of a decision is no number
-	v := Verifier{Each: p.line}
-	for _, f := range files {
-		if err := v.File(f); err != nil {
-			return err
-		}
-	}
-	if v.First > 1 {
-		return usage("the tree begins with line 1: give all files, oldest first")
-	}
-	if len(p.proof.Lines) == 0 {
-		return usage("no line up to number %d, which the newest checkpoint signs, has the number or the decision %s", c.Seq, id)
-	}
-	for i := range p.proof.Lines {
-		if p.proof.Lines[i].Path, err = p.tree.Prove(c.Size, p.proof.Lines[i].Leaf); err != nil {
-			return err
-		}
-	}
-	return json.NewEncoder(out).Encode(p.proof)
-}
-
-type prover struct {
-	id    string
-	seq   uint64
-	size  int64
-	tree  tree.Full
-	proof tree.Proof
-}
-
-func (p *prover) line(l Line) error {
-	if p.tree.Size == p.size {
-		return nil
-	}
-	var r struct {
-		Decision string `json:"decision_id"`
-	}
-	if p.seq == 0 {
-		if err := json.Unmarshal(l.Text, &r); err != nil {
-			return err
-		}
-	}
-	if l.Seq == p.seq || r.Decision != "" && r.Decision == p.id {
-		p.proof.Lines = append(p.proof.Lines, tree.Proved{Line: string(l.Text), Leaf: p.tree.Size})
-	}
-	return p.tree.Add(l.Sum)
-}
-
-// VerifyProof checks a proof with the public key alone, and writes what it proves.
-func VerifyProof(out io.Writer, name, key string) error {
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		return Usage{err}
-	}
-	v, err := publicKey(key, []string{name})
-	if err != nil {
-		return err
-	}
-	if v == nil {
-		return usage("give the public key with --key FILE, as `portcullis audit key` printed it")
-	}
-	var p tree.Proof
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return fmt.Errorf("%s is no proof: %w", name, err)
-	}
-	c, err := p.Check(v)
-	if err != nil {
-		return err
-	}
-	for _, l := range p.Lines {
-		fmt.Fprintln(out, l.Line)
-	}
-	fmt.Fprintf(out, "proved: in the tree of %d lines that was signed at %s\n", c.Size, c.Time.Format("2006-01-02 15:04:05Z"))
-	return nil
 }

@@ -2,6 +2,7 @@ package inspect_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/audit/inspect"
@@ -151,4 +153,83 @@ func TestProofsOfLinesAndDecisions(t *testing.T) {
 	if err := inspect.Prove(&bytes.Buffer{}, files, "nobody"); err == nil {
 		t.Error("an unknown id is proved")
 	}
+}
+
+// TestAProofNeedsNoOlderLine: the path is read from the tiles and the line is searched
+// for, so that files before it need not be there.
+func TestAProofNeedsNoOlderLine(t *testing.T) {
+	files, _, key := world(t)
+	last := files[len(files)-1:]
+	raw, err := os.ReadFile(last[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range bytes.Split(bytes.TrimSpace(raw), []byte("\n")) {
+		var seq int
+		if _, err := fmt.Sscanf(string(line), `{"seq":%d,`, &seq); err != nil {
+			t.Fatal(err)
+		}
+		id := fmt.Sprint(seq)
+		var proof, out bytes.Buffer
+		if err := inspect.Prove(&proof, last, id); err != nil {
+			t.Fatalf("%s: %v", id, err)
+		}
+		name := filepath.Join(t.TempDir(), "proof.json")
+		var pretty bytes.Buffer
+		if err := json.Indent(&pretty, proof.Bytes(), "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, pretty.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := inspect.VerifyProof(&out, name, key); err != nil || !strings.Contains(out.String(), `{"seq":`+id+`,`) {
+			t.Errorf("%s: got %s, %v", id, &out, err)
+		}
+	}
+	if err := inspect.Prove(&bytes.Buffer{}, last, "3"); err == nil {
+		t.Error("a line is proved that is not there")
+	}
+}
+
+// TestADecisionIsSearchedForByItsTime: a decision's id says when it was made.
+func TestADecisionIsSearchedForByItsTime(t *testing.T) {
+	dir := t.TempDir()
+	c := audit.Config{Path: filepath.Join(dir, "audit.jsonl"), Sign: true}
+	l := audit.Open(c)
+	write := func(id string) {
+		r := &op.Record{Request: &op.Request{ID: "r", Op: "kv.read", Transport: op.REST, Caller: &call.Caller{Subject: "bot"}}}
+		r.Decision.ID = id
+		if err := errors.Join(l.Intent(r), l.Outcome(r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := func(n int) string { return ulid(time.Now()) + fmt.Sprintf("%016d", n) }
+	var wanted string
+	for n := range 3000 { // more than is read at once
+		made := id(n)
+		if n == 2000 {
+			wanted = made
+		}
+		write(made)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var proof bytes.Buffer
+	if err := inspect.Prove(&proof, []string{c.Path}, wanted); err != nil || strings.Count(proof.String(), wanted) < 2 {
+		t.Errorf("got %s, %v", &proof, err)
+	}
+	if proof.Len() > 3<<10 {
+		t.Errorf("the proof has %d bytes", proof.Len())
+	}
+}
+
+// ulid is the time in the form that ids of decisions begin with.
+func ulid(at time.Time) string {
+	const digits = "0123456789abcdefghjkmnpqrstvwxyz"
+	out, ms := make([]byte, 10), at.UnixMilli()
+	for i := range out {
+		out[9-i], ms = digits[ms&31], ms>>5
+	}
+	return string(out)
 }

@@ -9,8 +9,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"portcullis/gateway/audit"
 )
 
@@ -46,6 +44,7 @@ type Verifier struct {
 	last    at // the line before, good so far
 	half    at // a line that is none, until the next one says that it was torn
 	doubt   *doubt
+	tail    []byte // the last line of the last file
 }
 
 // Line is one line of a chain.
@@ -75,14 +74,6 @@ func (a at) bad(format string, args ...any) error {
 	return &Bad{a.file, a.n, fmt.Sprintf(format, args...)}
 }
 
-// head is what the verification reads of a line.
-type head struct {
-	Seq   uint64 `json:"seq"`
-	Prev  string `json:"prev"`
-	Type  string `json:"type"`
-	Bytes int64  `json:"bytes"`
-}
-
 // File follows the chain through one file; files are given oldest first.
 func (v *Verifier) File(name string) error {
 	f, err := audit.OpenSegment(name)
@@ -98,28 +89,41 @@ func (v *Verifier) File(name string) error {
 
 func (v *Verifier) read(name string, r io.Reader) error {
 	v.Files++
-	s := audit.NewScanner(r)
-	for n := 1; s.Scan(); n++ {
-		v.Bytes += s.Size() + 1
-		if err := v.line(at{file: name, n: n, sum: s.Sum(), size: s.Size(), set: true}, s); err != nil {
-			return err
+	n := 0
+	err := batches(r, func(b *batch) error {
+		for i := range b.lines {
+			n++
+			if err := v.line(name, n, b.buf, &b.lines[i]); err != nil {
+				return err
+			}
 		}
-		if v.Progress != nil && v.Lines%4096 == 0 {
+		if v.Progress != nil {
 			v.Progress(v.Lines, v.Bytes)
 		}
-	}
-	if err := s.Err(); err != nil {
-		return at{file: name, n: v.last.n + 1}.bad("the file cannot be read further: %v", err)
-	}
-	return nil
+		if len(b.lines) > 0 {
+			t := b.lines[len(b.lines)-1]
+			v.tail = append(v.tail[:0], b.buf[t.from:t.to]...)
+		}
+		if b.err != nil {
+			return at{file: name, n: n + 1}.bad("the file cannot be read further: %v", b.err)
+		}
+		return nil
+	})
+	return err
 }
 
-func (v *Verifier) line(a at, s *audit.Scanner) error {
-	var h head
-	readable := json.Unmarshal(s.Bytes(), &h) == nil && h.Seq > 0
-	if !s.Ended() {
+func (v *Verifier) line(name string, n int, buf []byte, t *text) error {
+	line := buf[t.from:t.to]
+	v.Bytes += t.size + 1
+	a := at{file: name, n: n, sum: t.sum, size: t.size, set: true}
+	if !t.ended {
 		return v.orDoubt(a.bad("the line has no end: it was cut off, and no gateway has gone on behind it"))
 	}
+	if seq, prev, ok := place(line); ok && v.next(seq, prev) {
+		a.seq = seq
+		return v.good(a, line)
+	}
+	h, readable := parseHead(line)
 	if a.seq = h.Seq; !readable {
 		return v.unreadable(a)
 	}
@@ -129,7 +133,17 @@ func (v *Verifier) line(a at, s *audit.Scanner) error {
 	if err := v.follows(a, h); err != nil || v.doubt != nil {
 		return err
 	}
-	return v.good(a, s.Bytes())
+	return v.good(a, line)
+}
+
+// next tells whether a line is the next one of a chain about which nothing is in doubt.
+func (v *Verifier) next(seq uint64, prev []byte) bool {
+	if !v.started || v.half.set || v.doubt != nil || seq != v.last.seq+1 {
+		return false
+	}
+	var sum [2 * sha256.Size]byte
+	hex.Encode(sum[:], v.last.sum[:])
+	return string(sum[:]) == string(prev)
 }
 
 // unreadable is a line that is no record of a chain: one from before there was a
@@ -218,6 +232,9 @@ func (v *Verifier) End() error {
 		return v.settle(head{})
 	case v.half.set:
 		return v.half.bad("the line is no record of the chain")
+	}
+	if _, ok := parseHead(v.tail); v.started && !ok { // nothing behind it has its hash
+		return v.last.bad("the line is no record of the chain")
 	}
 	return nil
 }

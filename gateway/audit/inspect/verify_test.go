@@ -163,3 +163,14 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// TestTheLastLineIsARecord: nothing behind it has its hash, so it is looked at itself.
+func TestTheLastLineIsARecord(t *testing.T) {
+	lines := chain(20)
+	last := lines[19]
+	lines[19] = append(slices.Clone(last[:len(last)-4]), "x}"...)
+	var bad *inspect.Bad
+	if _, err := verify(write(t, lines)); !errors.As(err, &bad) || bad.Line != 20 {
+		t.Errorf("got %v", err)
+	}
+}

@@ -11,15 +11,15 @@ import (
 
 // Proof shows that lines are in the tree that a checkpoint signs.
 type Proof struct {
-	Checkpoint string   `json:"checkpoint"`
-	Lines      []Proved `json:"lines"`
+	Checkpoint string
+	Lines      []Proved
 }
 
 // Proved is a line with its path to the root.
 type Proved struct {
-	Line string      `json:"line"`
-	Leaf int64       `json:"leaf"` // counts from 0
-	Path []tlog.Hash `json:"path"`
+	Line string
+	Leaf int64 // counts from 0
+	Path []tlog.Hash
 }
 
 // Check verifies the proof with the public key alone.

@@ -27,7 +27,7 @@ type Request struct {
 	Body    []byte // JSON text
 	Token   string
 	Caller  string // key of the caller that the request is sent for, empty for the gateway itself
-	ID      string // decision id, which Vault writes into its audit log
+	ID      string // decision id, or that of upkeep; Vault writes it into its audit log
 	WrapTTL string // in seconds; Vault wraps its answer unless it is empty
 	Safe    bool   // changes nothing although the method is not Get
 	Mints   bool   // makes something although the method is Get
@@ -37,6 +37,8 @@ type Request struct {
 	// Room is asked before so many more bytes of a large answer are read; its error is
 	// that of the request. Nil asks nobody.
 	Room func(ctx context.Context, bytes int64) error
+
+	Counts *Counts // of the requests that this one belongs to; nil for none
 
 	Node *url.URL // the active node that a standby has named, nil for the configured address
 }

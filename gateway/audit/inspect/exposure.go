@@ -1,0 +1,300 @@
+package inspect
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Exposed is who received what lies at a path. Receivers are listed once for each form.
+type Exposed struct {
+	Path    string     `json:"path"`
+	Version int        `json:"version,omitempty"` // that was asked about, 0 for all
+	Newest  int        `json:"newest_version,omitempty"`
+	Plain   []Receiver `json:"plain"`
+	Masked  []Receiver `json:"masked"`
+	Wrapped []Receiver `json:"wrapped"`
+	Unknown []Receiver `json:"unknown"` // calls that were allowed and have no outcome on record
+	Written []Receiver `json:"written"` // who brought the value, and so has it
+	Leases  []Lease    `json:"leases"`  // credentials that have not ended
+	Rotate  []string   `json:"rotate"`  // what is left to do
+}
+
+// Receiver is one caller, and what it received of the path.
+type Receiver struct {
+	Who        string    `json:"who"`
+	Subject    string    `json:"subject"`
+	Tenant     string    `json:"tenant,omitempty"`
+	OnBehalfOf []string  `json:"on_behalf_of,omitempty"`
+	Clients    []string  `json:"clients,omitempty"`
+	Sessions   []string  `json:"sessions,omitempty"` // hashed
+	SourceIPs  []string  `json:"source_ips,omitempty"`
+	Fields     []string  `json:"fields,omitempty"` // the only ones that were shown, none for all
+	Versions   []int     `json:"versions,omitempty"`
+	Count      int       `json:"count"`
+	First      time.Time `json:"first"`
+	Last       time.Time `json:"last"`
+	Decisions  []string  `json:"decisions"` // the newest ones
+}
+
+// Lease is a credential that was issued at the path.
+type Lease struct {
+	Who           string    `json:"who"`
+	SHA256        string    `json:"lease_id_sha256,omitempty"`
+	Suffix        string    `json:"lease_id_suffix,omitempty"`
+	User          string    `json:"user,omitempty"`
+	Serial        string    `json:"serial,omitempty"`
+	SerialDecimal string    `json:"serial_decimal,omitempty"`
+	Expires       time.Time `json:"expires"`
+	Decision      string    `json:"decision_id"`
+}
+
+// maxListed bounds what is listed of one receiver: decisions, addresses, sessions.
+const maxListed = 20
+
+// exposure follows one path through the evidence.
+type exposure struct {
+	Exposed
+	now   time.Time
+	forms map[string]map[string]*Receiver // by form, by who
+	open  map[string]*Record              // intents without an outcome
+	live  map[string]Lease                // by hash, or by serial
+}
+
+// Exposure finds who received what lies at a full path, with @VERSION for one version of
+// a KV secret.
+func Exposure(f Files, path string, now time.Time) (Exposed, error) {
+	x := &exposure{now: now, forms: map[string]map[string]*Receiver{}, open: map[string]*Record{}, live: map[string]Lease{}}
+	x.Path, x.Version = versioned(cleanPath(path))
+	err := f.Each(func(r *Record, _ []byte) error {
+		if r.FullPath() == x.Path {
+			x.record(r)
+		}
+		return nil
+	})
+	for _, r := range x.open {
+		x.receive("unknown", r)
+	}
+	x.finish()
+	return x.Exposed, err
+}
+
+// versioned cuts @VERSION off a path. A name may have an @ in it itself.
+func versioned(path string) (string, int) {
+	i := strings.LastIndexByte(path, '@')
+	if i < 0 {
+		return path, 0
+	}
+	v, err := strconv.Atoi(path[i+1:])
+	if err != nil || v <= 0 {
+		return path, 0
+	}
+	return path[:i], v
+}
+
+// shows tells whether an operation hands out what lies at a path: the value of a secret
+// or a credential, not its names, versions or structure.
+func shows(op string) bool {
+	switch op {
+	case "kv.read", "db.issue_creds", "db.static_creds", "ssh.otp", "ssh.sign", "transit.datakey":
+		return true
+	}
+	return false
+}
+
+func writes(op string) bool { return op == "kv.write" || op == "kv.patch" }
+
+func (x *exposure) record(r *Record) {
+	if r.Type == "intent" && (shows(r.Op) || writes(r.Op)) {
+		x.open[r.DecisionID] = r
+		return
+	}
+	if r.Type != "outcome" {
+		return
+	}
+	delete(x.open, r.DecisionID)
+	if r.Code != "ok" {
+		return
+	}
+	x.Newest = max(x.Newest, r.Version)
+	switch {
+	case writes(r.Op):
+		x.receive("written", r)
+	case shows(r.Op):
+		x.receive(r.form(), r)
+	}
+	x.lease(r)
+}
+
+// asked tells whether a record is about the version that is asked about. One that does
+// not say which it was may be: it was the newest at its time.
+func (x *exposure) asked(r *Record) bool {
+	return x.Version == 0 || r.Version == x.Version || r.Version == 0 && (x.Newest == 0 || x.Newest == x.Version)
+}
+
+func (x *exposure) receive(form string, r *Record) {
+	if !x.asked(r) {
+		return
+	}
+	if x.forms[form] == nil {
+		x.forms[form] = map[string]*Receiver{}
+	}
+	who := r.Who()
+	to := x.forms[form][who]
+	if to == nil {
+		to = &Receiver{Who: who, Subject: r.Subject, Tenant: r.Tenant, First: r.Time, Fields: r.Fields}
+		x.forms[form][who] = to
+	}
+	to.add(r)
+}
+
+func (to *Receiver) add(r *Record) {
+	to.Count++
+	to.Last = r.Time
+	to.Decisions = append(to.Decisions, r.DecisionID)
+	to.Decisions = to.Decisions[max(0, len(to.Decisions)-maxListed):]
+	if r.Version > 0 && !slices.Contains(to.Versions, r.Version) {
+		to.Versions = append(to.Versions, r.Version)
+	}
+	if to.Fields != nil {
+		to.Fields = union(to.Fields, r.Fields)
+	}
+	client := strings.TrimSpace(r.ClientName + " " + r.ClientVersion)
+	for list, s := range map[*[]string]string{
+		&to.OnBehalfOf: r.OnBehalfOf, &to.Clients: client, &to.Sessions: r.Session, &to.SourceIPs: r.SourceIP,
+	} {
+		if s != "" && !slices.Contains(*list, s) && len(*list) < maxListed {
+			*list = append(*list, s)
+		}
+	}
+}
+
+// union is the fields that were shown in all; nil, which is all fields, with nil.
+func union(a, b []string) []string {
+	if b == nil {
+		return nil
+	}
+	for _, f := range b {
+		if !slices.Contains(a, f) {
+			a = append(a, f)
+		}
+	}
+	return a
+}
+
+// lease follows the credentials that were issued at the path.
+func (x *exposure) lease(r *Record) {
+	id := r.Lease + r.Serial
+	if id == "" {
+		return
+	}
+	switch r.Op {
+	case "db.revoke":
+		delete(x.live, id)
+	case "db.renew":
+		if l, ok := x.live[id]; ok {
+			l.Expires = r.Expires
+			x.live[id] = l
+		}
+	default:
+		x.live[id] = Lease{
+			Who: r.Who(), SHA256: r.Lease, Suffix: r.LeaseSuffix, User: r.User, Serial: r.Serial, SerialDecimal: r.SerialDecimal,
+			Expires: r.Expires, Decision: r.DecisionID,
+		}
+	}
+}
+
+func (x *exposure) finish() {
+	for form, to := range map[string]*[]Receiver{
+		"plain": &x.Plain, "masked": &x.Masked, "wrapped": &x.Wrapped, "unknown": &x.Unknown, "written": &x.Written,
+	} {
+		*to = []Receiver{}
+		for _, who := range slices.Sorted(maps.Keys(x.forms[form])) {
+			*to = append(*to, *x.forms[form][who])
+		}
+	}
+	x.Leases = []Lease{}
+	for _, l := range x.live {
+		if l.Expires.IsZero() || l.Expires.After(x.now) {
+			x.Leases = append(x.Leases, l)
+		}
+	}
+	slices.SortFunc(x.Leases, func(a, b Lease) int { return strings.Compare(a.Decision, b.Decision) })
+	x.Rotate = x.left()
+}
+
+// left says what is to be done before nobody can use any more what was received.
+func (x *exposure) left() []string {
+	todo := []string{}
+	seen := len(x.Plain)+len(x.Wrapped)+len(x.Unknown) > 0
+	switch {
+	case seen && x.Newest > 0 && (x.Version == 0 || x.Version == x.Newest):
+		todo = append(todo, fmt.Sprintf("version %d of %s is the newest on record: change the secret where it is used, and write a new version", x.Newest, x.Path))
+	case seen && x.Newest > 0:
+		todo = append(todo, fmt.Sprintf("version %d of %s was followed by version %d: make sure that what it opens has been changed, and destroy the version", x.Version, x.Path, x.Newest))
+	}
+	for _, l := range x.Leases {
+		name := "the lease …" + l.Suffix
+		if l.Serial != "" {
+			name = "the certificate with serial " + l.SerialDecimal
+		}
+		if l.User != "" {
+			name += " of user " + l.User
+		}
+		todo = append(todo, fmt.Sprintf("%s, issued to %s, lives until %s: revoke it", name, l.Who, l.Expires.UTC().Format(time.RFC3339)))
+	}
+	return todo
+}
+
+// Write writes what was found, as a text for people or as JSON.
+func (x Exposed) Write(out io.Writer, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetEscapeHTML(false)
+		return e.Encode(x)
+	}
+	var b strings.Builder
+	for _, part := range []struct {
+		title string
+		list  []Receiver
+	}{
+		{"in the clear", x.Plain},
+		{"masked", x.Masked},
+		{"wrapped (whoever opened it has it in the clear)", x.Wrapped},
+		{"written by", x.Written},
+		{"allowed, and what came of it is not on record", x.Unknown},
+	} {
+		fmt.Fprintf(&b, "%s: %d\n", part.title, len(part.list))
+		for _, r := range part.list {
+			fmt.Fprintf(&b, "  %s\n", r)
+		}
+	}
+	fmt.Fprintf(&b, "credentials that have not ended: %d\n", len(x.Leases))
+	for _, l := range x.Leases {
+		fmt.Fprintf(&b, "  %s  …%s%s  until %s\n", shown(l.Who), shown(l.Suffix), shown(l.User+l.SerialDecimal), l.Expires.UTC().Format(time.RFC3339))
+	}
+	for _, todo := range x.Rotate {
+		fmt.Fprintf(&b, "to do: %s\n", shown(todo))
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// String is the receiver in one line.
+func (r Receiver) String() string {
+	s := fmt.Sprintf("%s  %d times  %s to %s", shown(r.Who), r.Count, r.First.UTC().Format(time.RFC3339), r.Last.UTC().Format(time.RFC3339))
+	if len(r.Versions) > 0 {
+		s += fmt.Sprintf("  versions %v", r.Versions)
+	}
+	for title, list := range map[string][]string{"for": r.OnBehalfOf, "with": r.Clients, "from": r.SourceIPs, "only": r.Fields} {
+		if len(list) > 0 {
+			s += fmt.Sprintf("  %s %s", title, shown(strings.Join(list, ", ")))
+		}
+	}
+	return s
+}

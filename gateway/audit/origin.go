@@ -1,0 +1,140 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"portcullis/gateway/op"
+)
+
+// origin appends which program and which session a call comes from, and the trace that
+// it belongs to. All of it is what the caller says, so it goes through the redactor.
+func (l *line) origin(r *op.Request, redact op.Redact) {
+	l.optional("jti", r.Caller.TokenID)
+	if r.Transport == op.MCP || r.Transport == op.Stdio {
+		l.stated("client_name", r.Client.Name, redact)
+		l.stated("client_version", r.Client.Version, redact)
+	}
+	session := r.Client.Session
+	if session == "" {
+		session = r.Trace.Session
+	}
+	if session != "" {
+		l.hashed("session", session)
+	}
+	l.optional("trace_id", r.Trace.TraceID())
+}
+
+// sent appends the X-Correlation-Id that Vault is sent with the call, where it is sent
+// anything.
+func (l *line) sent(kind string, r *op.Record) {
+	if kind != "refusal" && r.Bound.Resource.Mount != "" {
+		l.optional("correlation_id", r.Decision.ID)
+	}
+}
+
+// shown appends what of the result is shown, where that is not all of it.
+func (l *line) shown(o *op.Obligations) {
+	if o.Masked {
+		l.key("masked")
+		l.b = append(l.b, "true"...)
+	}
+	if o.Fields != nil {
+		l.list("fields", o.Fields)
+	}
+}
+
+// issued appends what is known of a result: which version it was, which credential.
+func (l *line) issued(o *op.Outcome) {
+	if o.Version > 0 {
+		l.num("version", int64(o.Version))
+	}
+	l.optional("lease_id_suffix", o.LeaseID)
+	l.optional("lease_id_sha256", o.LeaseSum)
+	l.optional("serial", o.Serial)
+	l.optional("serial_decimal", o.Decimal)
+	l.optional("user", o.User)
+	if !o.Expires.IsZero() {
+		l.str("expires", o.Expires.UTC().Format(time.RFC3339))
+	}
+}
+
+// traffic appends how many requests Vault has seen, which is what its own audit log is
+// compared with.
+func (l *line) traffic(t op.Traffic) {
+	l.nonzero("vault_requests", t.Requests)
+	l.nonzero("vault_unanswered", t.Unanswered)
+	l.nonzero("vault_errors", t.Errors)
+}
+
+func (l *line) nonzero(k string, n int) {
+	if n > 0 {
+		l.num(k, int64(n))
+	}
+}
+
+func (l *line) optional(k, v string) {
+	if v != "" {
+		l.str(k, v)
+	}
+}
+
+// stated appends a text that the caller has written.
+func (l *line) stated(k, v string, redact op.Redact) {
+	if v == "" {
+		return
+	}
+	if redact != nil {
+		v = string(redact(nil, k, []byte(v)))
+	}
+	l.str(k, v)
+}
+
+// hashed appends the first half of the SHA-256 of a text, in hex: equal texts can be
+// found, and nobody can use it as the text.
+func (l *line) hashed(k, v string) {
+	sum := sha256.Sum256([]byte(v))
+	l.key(k)
+	l.b = append(l.b, '"')
+	l.b = hex.AppendEncode(l.b, sum[:sha256.Size/2])
+	l.b = append(l.b, '"')
+}
+
+// SessionHash is how a record names a session.
+func SessionHash(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:sha256.Size/2])
+}
+
+// Upkeep is a request that the gateway sends to Vault for itself.
+type Upkeep struct {
+	ID     string // of this request alone: its X-Correlation-Id
+	Method string // of HTTP
+	Path   string // below /v1/
+	Caller string // key of the caller that it is for, empty for the gateway itself
+	Code   string // what came of it, "ok" for success; empty before it is sent
+	Sent   op.Traffic
+}
+
+// Upkeep records a request that the gateway sends to Vault for itself: in a line before
+// it, and in one with its code when it has ended. A request is sent even when its line
+// cannot be written, which is counted: rights must be revoked and tokens renewed on a
+// full disk too, and Vault's own audit log has it; `audit reconcile` shows it then.
+func (l *Log) Upkeep(u Upkeep) {
+	_ = l.put(nil, "upkeep", func(b []byte) ([]byte, error) { // put has counted the failure
+		n := line{b: append(b, '{')}
+		n.str("time", timestamp())
+		n.str("type", "upkeep")
+		n.str("correlation_id", u.ID)
+		n.str("method", strings.ToLower(u.Method))
+		n.str("path", u.Path)
+		n.optional("caller", u.Caller)
+		if u.Code != "" {
+			n.str("code", u.Code)
+			n.traffic(u.Sent)
+		}
+		return append(n.b, '}'), n.err
+	})
+}

@@ -1,0 +1,162 @@
+package reconcile
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"portcullis/gateway/audit"
+)
+
+// entry is what is read of a line of Vault's audit log (Vault docs, audit devices).
+// Tokens and accessors are HMACs there, with one key for the whole log.
+type entry struct {
+	Type    string    `json:"type"` // request or response
+	Time    time.Time `json:"time"`
+	Error   string    `json:"error"`
+	Auth    *identity `json:"auth"`
+	Request struct {
+		ID        string              `json:"id"`
+		Operation string              `json:"operation"`
+		Path      string              `json:"path"`
+		Token     string              `json:"client_token"`
+		Accessor  string              `json:"client_token_accessor"`
+		Headers   map[string][]string `json:"headers"`
+		Remote    string              `json:"remote_address"`
+	} `json:"request"`
+	Response struct {
+		Auth *identity      `json:"auth"`
+		Data jsontext.Value `json:"data"`
+	} `json:"response"`
+}
+
+// identity is whose a token is.
+type identity struct {
+	Token    string `json:"client_token"`
+	Accessor string `json:"accessor"`
+	Entity   string `json:"entity_id"`
+	Name     string `json:"display_name"`
+}
+
+// names are what the sender of a request is known by.
+func (e *entry) names() []string { return append(e.Auth.names(), e.Request.Token, e.Request.Accessor) }
+
+func (i *identity) names() []string {
+	if i == nil {
+		return nil
+	}
+	return []string{i.Token, i.Accessor, i.Entity}
+}
+
+// made is the identity that a login or the making of a token has answered with.
+func (e *entry) made() *identity {
+	if e.Type != "response" {
+		return nil
+	}
+	return e.Response.Auth
+}
+
+// id is the X-Correlation-Id.
+func (e *entry) id() string {
+	if ids := e.Request.Headers["x-correlation-id"]; len(ids) > 0 {
+		return ids[0]
+	}
+	return ""
+}
+
+// failed tells whether Vault has answered with an error other than 404: it says so
+// itself, or it is the only thing in the data.
+func (e *entry) failed() bool {
+	if e.Error != "" {
+		return !strings.Contains(e.Error, "unsupported path") // what Vault answers with 404
+	}
+	var data map[string]jsontext.Value
+	if e.Type != "response" || json.Unmarshal(e.Response.Data, &data) != nil {
+		return false
+	}
+	_, is := data["error"]
+	return is && len(data) == 1
+}
+
+// name is who sent the request, for people.
+func (e *entry) name() string {
+	for _, i := range []*identity{e.Auth, e.Response.Auth} {
+		if i != nil && i.Name != "" {
+			return i.Name
+		}
+	}
+	return ""
+}
+
+// requests reads Vault's audit files and passes every request on once, with its
+// response where there is one.
+func (c *Config) requests(each func(e *entry)) error {
+	waiting := map[string]*entry{}
+	for _, name := range c.VaultAudit {
+		if err := c.readVault(name, func(e *entry) {
+			switch e.Type {
+			case "request":
+				waiting[e.Request.ID] = e
+			case "response":
+				if asked := waiting[e.Request.ID]; asked != nil {
+					delete(waiting, e.Request.ID)
+					if e.Error == "" {
+						e.Error = asked.Error
+					}
+				}
+				each(e)
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	for _, e := range waiting { // Vault ended before the answer, or has none on record
+		each(e)
+	}
+	return nil
+}
+
+func (c *Config) readVault(name string, each func(e *entry)) error {
+	f, err := audit.OpenSegment(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	s := audit.NewScanner(f)
+	lines, size := 0, int64(0)
+	for s.Scan() {
+		lines++
+		if size += s.Size() + 1; c.Progress != nil && lines%1024 == 0 {
+			c.Progress(lines, size)
+		}
+		e := &entry{}
+		if err := json.Unmarshal(s.Bytes(), e, jsontext.AllowInvalidUTF8(true)); err != nil || e.Request.ID == "" {
+			continue // half a line, or a record about the device
+		}
+		if c.inTime(e.Time) {
+			each(e)
+		}
+	}
+	if s.Err() != nil {
+		return fmt.Errorf("%s cannot be read to its end: %w", name, s.Err())
+	}
+	return nil
+}
+
+// ownPath tells whether a path at Vault is where a call of an operation may lead: below
+// its mount, or what the gateway does about its result.
+func ownPath(op, mount, path, at string) bool {
+	at = strings.TrimSuffix(at, "/")
+	if strings.HasPrefix(at, "sys/leases/") || at == "sys/wrapping/wrap" || strings.Contains(at, "/.leases/") {
+		return true
+	}
+	below, ok := strings.CutPrefix(at, mount+"/")
+	if !ok || !strings.HasPrefix(op, "kv.") {
+		return ok
+	}
+	_, name, _ := strings.Cut(below, "/") // behind data, metadata, delete, ...
+	return name == path
+}
