@@ -158,5 +158,5 @@ func ownPath(op, mount, path, at string) bool {
 		return ok
 	}
 	_, name, _ := strings.Cut(below, "/") // behind data, metadata, delete, ...
-	return name == path
+	return name == path || below == path  // KV version 1 has nothing there
 }
