@@ -5,6 +5,6 @@
 // it is delivered, replayed events as well, and a stream ends when the caller's
 // credential does, or when the policy has changed.
 //
-// An event says how the gateway knows of the change: it made it, a Poller has looked,
-// a Tap has read it in Vault's audit records, or Vault Enterprise has told a Feed.
+// An event says how the gateway knows of the change (Source). Package changes has the
+// sources apart from the gateway's own calls.
 package events

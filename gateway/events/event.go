@@ -21,7 +21,7 @@ const (
 // Source says how the gateway knows of a change.
 type Source string
 
-// The sources: a call through the gateway, a look at the metadata, Vault's audit
+// The sources: a call through the gateway, a poll of the metadata, Vault's audit
 // records, Vault Enterprise's own events.
 const (
 	FromGateway Source = "gateway"

@@ -290,55 +290,6 @@ func TestOwnEventsAreOwn(t *testing.T) {
 	}
 }
 
-func TestPoller(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := events.New(events.Config{Allow: yes})
-		var version, looks atomic.Int64
-		version.Store(1)
-		p := &events.Poller{Log: l, Every: time.Second, Look: func(context.Context, *call.Caller, events.Topic) (events.Seen, error) {
-			looks.Add(1)
-			return events.Seen{Version: int(version.Load())}, nil
-		}}
-		ctx, stop := context.WithCancel(t.Context())
-		topic := events.Filter{Topics: []events.Topic{{Mount: "secret", Path: path("a")}}}
-		var rs []*events.Reader
-		for range 20 {
-			r, err := l.Subscribe(caller("x"), "s", topic, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			rs = append(rs, r)
-		}
-		go p.Run(ctx)
-		if _, _, err := rs[0].Next(ctx, 10*time.Second); !errors.Is(err, events.ErrIdle) {
-			t.Errorf("without a change got %v", err)
-		}
-		if n := looks.Load(); n < 5 || n > 15 {
-			t.Errorf("20 readers of one secret made %d looks in 10 rounds", n)
-		}
-		version.Store(2)
-		e, _, err := rs[0].Next(ctx, 10*time.Second)
-		if err != nil || e.Source != events.FromPoll || e.Version != 2 {
-			t.Errorf("a change past the gateway gave %v %v", e, err)
-		}
-		version.Store(3)
-		own := change("a")
-		own.Version = 3
-		l.Publish(own)
-		if e, _, err := rs[0].Next(ctx, 10*time.Second); err != nil || e.Source != events.FromGateway {
-			t.Errorf("our own change gave %v %v", e, err)
-		}
-		if e, _, err := rs[0].Next(ctx, 10*time.Second); !errors.Is(err, events.ErrIdle) {
-			t.Errorf("our own change was told twice: %v %v", e, err)
-		}
-		stop()
-		synctest.Wait()
-		for _, r := range rs {
-			r.Close()
-		}
-	})
-}
-
 // TestIdleReadersAreSmall bounds what a reader that waits costs, its goroutine
 // not counted.
 func TestIdleReadersAreSmall(t *testing.T) {

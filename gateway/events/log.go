@@ -134,17 +134,17 @@ func (l *Log) push(rs map[*Reader]struct{}, e *entry) {
 	}
 }
 
-// watch registers a function that sees every event as it is published. It must
+// OnPublish registers a function that sees every event as it is published. It must
 // not wait for anything.
-func (l *Log) watch(f func(Event)) {
+func (l *Log) OnPublish(f func(Event)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.watchers = append(l.watchers, f)
 }
 
-// onSubscribe registers a function that is told what a caller subscribes to. It must
+// OnSubscribe registers a function that is told what a caller subscribes to. It must
 // not wait for anything.
-func (l *Log) onSubscribe(f func(*call.Caller, []Topic)) {
+func (l *Log) OnSubscribe(f func(*call.Caller, []Topic)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.arrived = f

@@ -5,7 +5,6 @@ import "github.com/VictoriaMetrics/metrics"
 var (
 	streams = metrics.NewCounter("portcullis_event_streams")
 	cutOff  = metrics.NewCounter("portcullis_event_streams_cut_off_total")
-	records = metrics.NewCounter("portcullis_audit_tap_records_total")
 )
 
 var byKind = map[Kind]*metrics.Counter{

@@ -26,6 +26,7 @@ var allowed = map[string]string{
 	"audit":     "op budget call retry",
 	"sink":      "", // takes lines, whatever is in them
 	"events":    "op budget call retry",
+	"changes":   "events call retry",
 	"openapi":   "op call",
 	"obs":       "op call retry",
 	"edge":      "obs budget call retry",

@@ -10,51 +10,53 @@ import (
 	"strings"
 	"sync"
 
-	"portcullis/gateway/events"
+	"portcullis/gateway/changes"
 	"portcullis/gateway/vault"
 )
 
-// outside tells of changes made past the gateway until ctx ends: from Vault's audit
-// records when a tap is configured, from its event stream, else by looking.
-func (g *Server) outside(ctx context.Context) {
+// watchExternalChanges publishes changes that were made past the gateway until ctx ends:
+// from Vault's event stream or its audit records when these are configured, else by
+// polling.
+func (g *Server) watchExternalChanges(ctx context.Context) {
+	d := changes.NewDeduper(g.events)
 	if g.cfg.VaultEvents {
-		g.hear(ctx)
+		g.watchVaultEvents(ctx, d)
 		return
 	}
 	if g.cfg.VaultAuditTap == "" {
-		g.poller().Run(ctx)
+		g.poller(d).Run(ctx)
 		return
 	}
-	if err := g.tap(ctx); err != nil && ctx.Err() == nil {
-		g.logs.Server.Error("the audit tap failed: changes are looked for instead", "cause", err)
-		g.poller().Run(ctx)
+	if err := g.tailVaultAudit(ctx, d); err != nil && ctx.Err() == nil {
+		g.logs.Server.Error("Vault's audit records cannot be read any more; changes made past the gateway are found by polling instead, which is slower: check VAULT_AUDIT_TAP and restart", "cause", err)
+		g.poller(d).Run(ctx)
 	}
 }
 
-// hear hears of changes from Vault's event stream. Looking goes on beside it, rarely
-// while the stream is open: Vault may lose a notification.
-func (g *Server) hear(ctx context.Context) {
-	p, feed := g.poller(), events.NewFeed(g.events, g.cfg.KVMount)
+// watchVaultEvents publishes changes from Vault's event stream. Polling goes on beside it,
+// rarely while the stream is open, because Vault may lose a notification.
+func (g *Server) watchVaultEvents(ctx context.Context, d *changes.Deduper) {
+	p, reports := g.poller(d), changes.NewVaultEvents(d, g.cfg.KVMount)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { p.Run(ctx) })
 	err := g.vault.Listen(ctx, vault.Listener{
 		Mount:   g.cfg.KVMount,
-		Opened:  func() { p.Rely(true) },
-		Closed:  func() { p.Rely(false) },
-		Changed: func(c vault.Change) { feed.Changed(c.Operation, c.Path, c.Version) },
+		Opened:  func() { p.SetFallback(true) },
+		Closed:  func() { p.SetFallback(false) },
+		Changed: func(c vault.Change) { reports.Changed(c.Operation, c.Path, c.Version) },
 	})
 	if err != nil {
-		g.logs.Server.Warn("VAULT_EVENTS is on, but only Vault Enterprise 1.16 and later has an event stream: changes are looked for instead", "cause", err)
+		g.logs.Server.Warn("VAULT_EVENTS is on, but only Vault Enterprise 1.16 and later has an event stream; changes made past the gateway are found by polling instead, which is slower: set VAULT_EVENTS to false", "cause", err)
 	}
 }
 
-// tap reads audit records from where the configuration says.
-func (g *Server) tap(ctx context.Context) error {
-	t := events.NewTap(g.events, g.cfg.KVMount, g.cfg.VaultNamespace)
+// tailVaultAudit reads audit records from where the configuration says.
+func (g *Server) tailVaultAudit(ctx context.Context, d *changes.Deduper) error {
+	records := changes.NewAuditRecords(d, g.cfg.KVMount, g.cfg.VaultNamespace)
 	kind, where, _ := strings.Cut(g.cfg.VaultAuditTap, ":")
 	if kind == "file" {
-		return events.Follow(ctx, where, t.Records())
+		return changes.Follow(ctx, where, records.NewStream())
 	}
 	if kind == "unix" {
 		if err := removeSocket(where); err != nil {
@@ -65,7 +67,7 @@ func (g *Server) tap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return serveTap(ctx, l, t)
+	return acceptAudit(ctx, l, records)
 }
 
 // removeSocket removes a socket that an earlier process has left, and nothing else.
@@ -83,9 +85,9 @@ func removeSocket(path string) error {
 	return os.Remove(path)
 }
 
-// serveTap reads from every connection as fast as records come: Vault waits for its
+// acceptAudit reads from every connection as fast as records come: Vault waits for its
 // audit device.
-func serveTap(ctx context.Context, l net.Listener, t *events.Tap) error {
+func acceptAudit(ctx context.Context, l net.Listener, records *changes.AuditRecords) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
@@ -98,7 +100,7 @@ func serveTap(ctx context.Context, l net.Listener, t *events.Tap) error {
 		end := context.AfterFunc(ctx, func() { _ = c.Close() })
 		wg.Go(func() {
 			defer end()
-			_, _ = io.Copy(t.Records(), c) // how it ends does not matter: Vault connects again
+			_, _ = io.Copy(records.NewStream(), c) // how it ends does not matter: Vault connects again
 			_ = c.Close()
 		})
 	}

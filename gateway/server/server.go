@@ -184,7 +184,7 @@ func (g *Server) Run(ctx context.Context) {
 		g.reloadOnHangup,
 		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },
 		func(ctx context.Context) { g.events.Watch(ctx, time.Second) },
-		g.outside,
+		g.watchExternalChanges,
 	} {
 		wg.Go(func() { part(ctx) })
 	}

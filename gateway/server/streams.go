@@ -11,6 +11,7 @@ import (
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
+	"portcullis/gateway/changes"
 	"portcullis/gateway/edge"
 	"portcullis/gateway/events"
 	"portcullis/gateway/limit"
@@ -88,23 +89,23 @@ func argument(name string, p call.Path) []byte {
 	return fmt.Appendf(nil, "{%q:%s}", name, b)
 }
 
-// poller looks for changes made past the gateway. A look is a call like any other,
-// decided and recorded for the subscriber; the poller's own cap stands for the
+// poller polls for changes made past the gateway. A read is a call like any other,
+// decided and recorded for the subscriber; the poller's own bound stands for the
 // rate limit, so that subscribing does not use a caller's rate up.
-func (g *Server) poller() *events.Poller {
-	looks := *g.calls
-	looks.Take = func(*op.Bound, *op.Decision) error { return nil }
-	l := looker{&looks}
-	return &events.Poller{Log: g.events, Look: l.look, List: l.list}
+func (g *Server) poller(d *changes.Deduper) *changes.Poller {
+	unlimited := *g.calls
+	unlimited.Take = func(*op.Bound, *op.Decision) error { return nil }
+	r := metadataReader{&unlimited}
+	return &changes.Poller{Log: g.events, Deduper: d, Read: r.read, List: r.list}
 }
 
-// looker asks for a subscriber.
-type looker struct {
+// metadataReader reads metadata and lists names as a subscriber.
+type metadataReader struct {
 	calls *pipeline.Pipeline
 }
 
-// ask asks about a topic: for the names in a subtree, else for the metadata.
-func (l looker) ask(ctx context.Context, c *call.Caller, t events.Topic, out any) error {
+// call makes the call about a topic: kv.list for a subtree, else kv.metadata.
+func (m metadataReader) call(ctx context.Context, c *call.Caller, t events.Topic, out any) error {
 	r := &op.Request{
 		Op: "kv.metadata", Args: argument("path", t.Path), Mount: t.Mount, Absolute: true,
 		Transport: op.SSE, Phase: op.PhaseStream, Caller: c,
@@ -112,28 +113,28 @@ func (l looker) ask(ctx context.Context, c *call.Caller, t events.Topic, out any
 	if t.Below {
 		r.Op, r.Args = "kv.list", argument("prefix", t.Path)
 	}
-	res, err := l.calls.Do(ctx, r)
+	res, err := m.calls.Do(ctx, r)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(res.Body, out)
 }
 
-func (l looker) look(ctx context.Context, c *call.Caller, t events.Topic) (events.Seen, error) {
-	var m struct {
+func (m metadataReader) read(ctx context.Context, c *call.Caller, t events.Topic) (changes.Metadata, error) {
+	var reply struct {
 		Version  int             `json:"current_version"`
 		Updated  string          `json:"updated_time"`
 		Versions json.RawMessage `json:"versions"` // of which some may have been deleted or destroyed
 	}
-	err := l.ask(ctx, c, t, &m)
-	sum := sha256.Sum256(m.Versions)
-	return events.Seen{Version: m.Version, Updated: m.Updated, Rest: string(sum[:16])}, err
+	err := m.call(ctx, c, t, &reply)
+	sum := sha256.Sum256(reply.Versions)
+	return changes.Metadata{Version: reply.Version, Updated: reply.Updated, Fingerprint: string(sum[:16])}, err
 }
 
-func (l looker) list(ctx context.Context, c *call.Caller, t events.Topic) ([]string, error) {
-	var m struct {
+func (m metadataReader) list(ctx context.Context, c *call.Caller, t events.Topic) ([]string, error) {
+	var reply struct {
 		Keys []string `json:"keys"`
 	}
-	err := l.ask(ctx, c, t, &m)
-	return m.Keys, err
+	err := m.call(ctx, c, t, &reply)
+	return reply.Keys, err
 }

@@ -1,4 +1,4 @@
-package events
+package changes
 
 import (
 	"context"
@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"portcullis/gateway/retry"
 )
 
-// followEvery is how often a file is looked at for more.
+// followEvery is how often a file is read for more.
 const followEvery = 200 * time.Millisecond
 
 // Follow copies what is added to a file, from its present end on, until ctx ends.
@@ -26,7 +28,7 @@ func Follow(ctx context.Context, path string, w io.Writer) error {
 		if f != nil {
 			_, err = io.Copy(w, f)
 		}
-		if err != nil || !pause(ctx, followEvery) {
+		if err != nil || !retry.Sleep(ctx, followEvery) {
 			break
 		}
 		f, err = current(path, f, w)

@@ -1,4 +1,4 @@
-package events
+package changes
 
 import (
 	"bytes"
@@ -9,40 +9,39 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/events"
 )
 
-// Tap makes events of Vault's audit records, which hold the path and the operation
+// AuditRecords makes events of Vault's audit records, which hold the path and the operation
 // of every request in the clear. Nothing else of a record is kept.
-type Tap struct {
+type AuditRecords struct {
 	mount     string // of the secrets
 	namespace string
-	echoes    *echoes
+	deduper   *Deduper
 }
 
-// NewTap makes a tap for the secrets of a mount, in a namespace of Vault Enterprise
-// or, when that is empty, in the root one.
-func NewTap(l *Log, mount, namespace string) *Tap {
-	t := &Tap{mount, strings.Trim(namespace, "/"), newEchoes(l.Publish)}
-	l.watch(t.echoes.told)
-	return t
+// NewAuditRecords reads records about the secrets of a mount, in a namespace of Vault
+// Enterprise or, when that is empty, in the root one.
+func NewAuditRecords(d *Deduper, mount, namespace string) *AuditRecords {
+	return &AuditRecords{mount, strings.Trim(namespace, "/"), d}
 }
 
 // maxRecord bounds a record; a longer one is passed over.
 const maxRecord = 4 << 20
 
-// Records is one stream of records, a line each. Writing to it never waits: Vault
+// Stream is one stream of records, a line each. Writing to it never waits: Vault
 // answers no request before its audit device has taken the record.
-type Records struct {
-	tap     *Tap
+type Stream struct {
+	of      *AuditRecords
 	line    []byte // the beginning of a record
 	tooLong bool
 }
 
-// Records begins a stream.
-func (t *Tap) Records() *Records { return &Records{tap: t} }
+// NewStream begins a stream.
+func (a *AuditRecords) NewStream() *Stream { return &Stream{of: a} }
 
 // Write implements io.Writer. It takes parts of lines as they come.
-func (r *Records) Write(p []byte) (int, error) {
+func (r *Stream) Write(p []byte) (int, error) {
 	n := len(p)
 	for {
 		part, rest, whole := bytes.Cut(p, []byte{'\n'})
@@ -53,7 +52,7 @@ func (r *Records) Write(p []byte) (int, error) {
 			return n, nil
 		}
 		if !r.tooLong {
-			r.tap.record(r.line)
+			r.of.record(r.line)
 		}
 		if r.line, r.tooLong = r.line[:0], false; cap(r.line) > maxRecord/16 {
 			r.line = nil
@@ -82,33 +81,33 @@ type record struct {
 }
 
 // record reads one record: only a response tells that something was done.
-func (t *Tap) record(line []byte) {
+func (a *AuditRecords) record(line []byte) {
 	records.Inc()
-	if !bytes.Contains(line, []byte(`"response"`)) || !bytes.Contains(line, []byte(t.mount)) {
+	if !bytes.Contains(line, []byte(`"response"`)) || !bytes.Contains(line, []byte(a.mount)) {
 		return
 	}
 	var r record
 	if json.Unmarshal(line, &r) != nil || r.Type != "response" || r.Error != "" || r.Response.Data.Error != nil {
 		return
 	}
-	if strings.Trim(r.Request.Namespace.Path, "/") != t.namespace {
+	if strings.Trim(r.Request.Namespace.Path, "/") != a.namespace {
 		return
 	}
-	if e, ok := t.event(&r); ok {
-		t.echoes.heard(e)
+	if e, ok := a.event(&r); ok {
+		a.deduper.Offer(e)
 	}
 }
 
 // event is the change that a record tells of.
-func (t *Tap) event(r *record) (Event, bool) {
-	rest, ok := strings.CutPrefix(r.Request.Path, t.mount+"/")
+func (a *AuditRecords) event(r *record) (events.Event, bool) {
+	rest, ok := strings.CutPrefix(r.Request.Path, a.mount+"/")
 	kind, path, under := strings.Cut(rest, "/")
 	op, changes := changing(kind, r.Request.Operation)
 	p, err := call.ParsePath(path)
 	if !ok || !under || !changes || err != nil {
-		return Event{}, false
+		return events.Event{}, false
 	}
-	e := Event{Kind: ResourceChanged, Op: op, Mount: t.mount, Path: p, Source: FromAudit}
+	e := events.Event{Kind: events.ResourceChanged, Op: op, Mount: a.mount, Path: p, Source: events.FromAudit}
 	if kind == "data" {
 		e.Version, _ = strconv.Atoi(string(r.Response.Data.Version)) // 0 when it is not said
 	}

@@ -1,4 +1,4 @@
-package events_test
+package changes_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/changes"
 	"portcullis/gateway/events"
 )
 
@@ -25,7 +26,7 @@ func told(t testing.TB, r *events.Reader) string {
 	}
 }
 
-func TestFeed(t *testing.T) {
+func TestVaultEvents(t *testing.T) {
 	for operation, want := range map[string]string{
 		"data-write": "vault kv.write 7", "data-patch": "vault kv.patch 7", "data-delete": "vault kv.delete 7", "delete": "vault kv.delete 7",
 		"undelete": "vault kv.undelete 7", "destroy": "vault kv.destroy 7", "metadata-delete": "vault  7", "metadata-patch": "vault  7",
@@ -34,7 +35,7 @@ func TestFeed(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := events.New(events.Config{Allow: yes})
 			r := open(t, l, caller("x"), below("a"), "")
-			events.NewFeed(l, "secret").Changed(operation, path("a/b"), 7)
+			changes.NewVaultEvents(changes.NewDeduper(l), "secret").Changed(operation, path("a/b"), 7)
 			if got := told(t, r); got != want {
 				t.Errorf("%s: told of %q, want %q", operation, got, want)
 			}
@@ -42,40 +43,49 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// TestFeedIsDecided holds that an event of Vault's is delivered to whom the policy
+// TestVaultEventsAreDecided holds that an event of Vault's is delivered to whom the policy
 // allows it, and to nobody else.
-func TestFeedIsDecided(t *testing.T) {
+func TestVaultEventsAreDecided(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := events.New(events.Config{Allow: func(_ context.Context, c *call.Caller, _ events.Event) bool { return c.Subject == "x" }})
 		r, other := open(t, l, caller("x"), below("a"), ""), open(t, l, caller("y"), below("a"), "")
-		events.NewFeed(l, "secret").Changed("data-write", path("a/b"), 1)
+		changes.NewVaultEvents(changes.NewDeduper(l), "secret").Changed("data-write", path("a/b"), 1)
 		if x, y := told(t, r), told(t, other); x != "vault kv.write 1" || y != "" {
 			t.Errorf("told of %q and %q", x, y)
 		}
 	})
 }
 
-// TestFeedAndPollerTellOnce: a change that both find is told of once, whichever is
+// TestVaultEventsAndPollerTellOnce: a change that both find is told of once, whichever is
 // first, and so is one through the gateway.
-func TestFeedAndPollerTellOnce(t *testing.T) {
+func TestVaultEventsAndPollerTellOnce(t *testing.T) {
 	poll := func(v int) events.Event {
 		e := change("a/b")
 		e.Op, e.Version, e.Source = "", v, events.FromPoll
 		return e
 	}
 	for name, tc := range map[string]struct {
-		do   func(l *events.Log, f *events.Feed, p call.Path)
+		do   func(l *events.Log, f *changes.VaultEvents, p call.Path)
 		want string
 	}{
-		"Vault first":   {func(l *events.Log, f *events.Feed, p call.Path) { f.Changed("data-write", p, 2); l.Publish(poll(2)) }, "poll  2"},
-		"look first":    {func(l *events.Log, f *events.Feed, p call.Path) { l.Publish(poll(2)); f.Changed("data-write", p, 2) }, "poll  2"},
-		"a later write": {func(l *events.Log, f *events.Feed, p call.Path) { l.Publish(poll(2)); f.Changed("data-write", p, 3) }, "poll  2, vault kv.write 3"},
-		"a later deletion": {func(l *events.Log, f *events.Feed, p call.Path) {
+		"Vault first": {func(l *events.Log, f *changes.VaultEvents, p call.Path) {
+			f.Changed("data-write", p, 2)
+			l.Publish(poll(2))
+		}, "poll  2"},
+		"look first": {func(l *events.Log, f *changes.VaultEvents, p call.Path) {
+			l.Publish(poll(2))
+			f.Changed("data-write", p, 2)
+		}, "poll  2"},
+		"a later write": {func(l *events.Log, f *changes.VaultEvents, p call.Path) {
+			l.Publish(poll(2))
+			f.Changed("data-write", p, 3)
+		}, "poll  2, vault kv.write 3"},
+		"a later deletion": {func(l *events.Log, f *changes.VaultEvents, p call.Path) {
 			l.Publish(poll(2))
 			time.Sleep(2 * time.Second)
 			f.Changed("data-delete", p, 2)
 		}, "poll  2, vault kv.delete 2"},
-		"ours": {func(l *events.Log, f *events.Feed, p call.Path) {
+		"ours": {func(l *events.Log, f *changes.VaultEvents, p call.Path) {
 			f.Changed("data-write", p, 1)
 			l.Publish(change("a/b"))
 		}, "gateway  0"},
@@ -84,7 +94,7 @@ func TestFeedAndPollerTellOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := events.New(events.Config{Allow: yes})
 				r := open(t, l, caller("x"), below("a"), "")
-				tc.do(l, events.NewFeed(l, "secret"), path("a/b"))
+				tc.do(l, changes.NewVaultEvents(changes.NewDeduper(l), "secret"), path("a/b"))
 				if got := told(t, r); got != tc.want {
 					t.Errorf("told of %q, want %q", got, tc.want)
 				}
@@ -93,20 +103,20 @@ func TestFeedAndPollerTellOnce(t *testing.T) {
 	}
 }
 
-// TestPollerRelies: while something else tells of changes there are few looks; what
+// TestPollerAsFallback: while something else tells of changes there are few looks; what
 // was changed before it began, or while it failed, is found soon.
-func TestPollerRelies(t *testing.T) {
+func TestPollerAsFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := events.New(events.Config{Allow: yes})
 		o := &outside{versions: map[string]int{"a/1": 1}, looks: map[string]int{}}
-		p := &events.Poller{Log: l, Every: time.Second, Look: o.look, List: o.list}
+		p := &changes.Poller{Log: l, Deduper: changes.NewDeduper(l), Every: time.Second, Read: o.look, List: o.list}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		r := open(t, l, caller("x"), events.Filter{Topics: []events.Topic{{Mount: "secret", Path: path("a/1")}}}, "")
 		go func() { defer close(done); p.Run(ctx) }()
 		time.Sleep(5 * time.Second)
 		o.write("a/1")
-		p.Rely(true)
+		p.SetFallback(true)
 		if _, _, err := r.Next(t.Context(), 4*time.Second); err != nil {
 			t.Errorf("a change before: %v", err)
 		}
@@ -117,7 +127,7 @@ func TestPollerRelies(t *testing.T) {
 			t.Errorf("%d looks in a minute", n)
 		}
 		o.write("a/1")
-		p.Rely(false)
+		p.SetFallback(false)
 		if _, _, err := r.Next(t.Context(), 3*time.Second); err != nil {
 			t.Errorf("a change while it failed: %v", err)
 		}
@@ -126,14 +136,14 @@ func TestPollerRelies(t *testing.T) {
 	})
 }
 
-// TestPollerHearsWhileItLooks: a change that is told of while a look is under way is
+// TestPollerObservesWhileItReads: a change that is told of while a look is under way is
 // not told of by the next look as well.
-func TestPollerHearsWhileItLooks(t *testing.T) {
+func TestPollerObservesWhileItReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := events.New(events.Config{Allow: yes})
 		o := &outside{versions: map[string]int{"a/b": 1}, looks: map[string]int{}}
 		var once bool
-		look := func(ctx context.Context, c *call.Caller, topic events.Topic) (events.Seen, error) {
+		look := func(ctx context.Context, c *call.Caller, topic events.Topic) (changes.Metadata, error) {
 			seen, err := o.look(ctx, c, topic)
 			if o.count() > 2 && !once {
 				once = true
@@ -149,7 +159,7 @@ func TestPollerHearsWhileItLooks(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			(&events.Poller{Log: l, Every: time.Second, Look: look}).Run(ctx)
+			(&changes.Poller{Log: l, Deduper: changes.NewDeduper(l), Every: time.Second, Read: look}).Run(ctx)
 		}()
 		if got := told(t, r); got != "gateway  2" {
 			t.Errorf("told of %q", got)

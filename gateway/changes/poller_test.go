@@ -1,4 +1,4 @@
-package events_test
+package changes_test
 
 import (
 	"context"
@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/changes"
 	"portcullis/gateway/events"
 )
 
@@ -30,15 +32,15 @@ func (o *outside) write(p string) {
 	o.versions[p]++
 }
 
-func (o *outside) look(_ context.Context, _ *call.Caller, t events.Topic) (events.Seen, error) {
+func (o *outside) look(_ context.Context, _ *call.Caller, t events.Topic) (changes.Metadata, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.looks[t.Path.String()]++
 	v, ok := o.versions[t.Path.String()]
 	if !ok {
-		return events.Seen{}, errors.New("not there")
+		return changes.Metadata{}, errors.New("not there")
 	}
-	return events.Seen{Version: v}, nil
+	return changes.Metadata{Version: v}, nil
 }
 
 func (o *outside) looksAt(path string) int {
@@ -71,7 +73,7 @@ func TestPollerSubtree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := events.New(events.Config{Allow: yes})
 		o := &outside{versions: map[string]int{"a/1": 1, "a/b/2": 1, "z/9": 1}, looks: map[string]int{}}
-		p := &events.Poller{Log: l, Every: time.Second, PerSecond: 1000, Look: o.look, List: o.list}
+		p := &changes.Poller{Log: l, Deduper: changes.NewDeduper(l), Every: time.Second, PerSecond: 1000, Read: o.look, List: o.list}
 		ctx, stop := context.WithCancel(t.Context())
 		var rs []*events.Reader
 		for _, f := range []events.Filter{below("a"), below("a"), below("a/b"), {Topics: []events.Topic{{Mount: "secret", Path: path("a/1")}}}} {
@@ -157,7 +159,7 @@ func TestPollerIsBounded(t *testing.T) {
 		for i := range 100 {
 			o.write(fmt.Sprintf("a/%03d", i))
 		}
-		p := &events.Poller{Log: l, Every: time.Second, PerSecond: 1000, Names: 10, Look: o.look, List: o.list}
+		p := &changes.Poller{Log: l, Deduper: changes.NewDeduper(l), Every: time.Second, PerSecond: 1000, Names: 10, Read: o.look, List: o.list}
 		ctx, stop := context.WithCancel(t.Context())
 		r, err := l.Subscribe(caller("x"), "s", below("a"), "")
 		if err != nil {
@@ -181,5 +183,54 @@ func TestPollerIsBounded(t *testing.T) {
 		stop()
 		synctest.Wait()
 		r.Close()
+	})
+}
+
+func TestPoller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := events.New(events.Config{Allow: yes})
+		var version, looks atomic.Int64
+		version.Store(1)
+		p := &changes.Poller{Log: l, Deduper: changes.NewDeduper(l), Every: time.Second, Read: func(context.Context, *call.Caller, events.Topic) (changes.Metadata, error) {
+			looks.Add(1)
+			return changes.Metadata{Version: int(version.Load())}, nil
+		}}
+		ctx, stop := context.WithCancel(t.Context())
+		topic := events.Filter{Topics: []events.Topic{{Mount: "secret", Path: path("a")}}}
+		var rs []*events.Reader
+		for range 20 {
+			r, err := l.Subscribe(caller("x"), "s", topic, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			rs = append(rs, r)
+		}
+		go p.Run(ctx)
+		if _, _, err := rs[0].Next(ctx, 10*time.Second); !errors.Is(err, events.ErrIdle) {
+			t.Errorf("without a change got %v", err)
+		}
+		if n := looks.Load(); n < 5 || n > 15 {
+			t.Errorf("20 readers of one secret made %d looks in 10 rounds", n)
+		}
+		version.Store(2)
+		e, _, err := rs[0].Next(ctx, 10*time.Second)
+		if err != nil || e.Source != events.FromPoll || e.Version != 2 {
+			t.Errorf("a change past the gateway gave %v %v", e, err)
+		}
+		version.Store(3)
+		own := change("a")
+		own.Version = 3
+		l.Publish(own)
+		if e, _, err := rs[0].Next(ctx, 10*time.Second); err != nil || e.Source != events.FromGateway {
+			t.Errorf("our own change gave %v %v", e, err)
+		}
+		if e, _, err := rs[0].Next(ctx, 10*time.Second); !errors.Is(err, events.ErrIdle) {
+			t.Errorf("our own change was told twice: %v %v", e, err)
+		}
+		stop()
+		synctest.Wait()
+		for _, r := range rs {
+			r.Close()
+		}
 	})
 }

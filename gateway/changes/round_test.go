@@ -1,4 +1,4 @@
-package events_test
+package changes_test
 
 import (
 	"context"
@@ -8,21 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
+	"portcullis/gateway/changes"
 	"portcullis/gateway/events"
 )
 
-func exactly(paths ...string) events.Filter {
-	var f events.Filter
-	for _, p := range paths {
-		f.Topics = append(f.Topics, events.Topic{Mount: "secret", Path: path(p)})
-	}
-	return f
-}
-
 // polled runs a poller over a store in a bubble, as long as use lasts.
-func polled(t *testing.T, o *outside, look func(context.Context, *call.Caller, events.Topic) (events.Seen, error), use func(*testing.T, *events.Log)) {
+func polled(t *testing.T, o *outside, look func(context.Context, *call.Caller, events.Topic) (changes.Metadata, error), use func(*testing.T, *events.Log)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := events.New(events.Config{Allow: yes})
@@ -30,7 +22,7 @@ func polled(t *testing.T, o *outside, look func(context.Context, *call.Caller, e
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			(&events.Poller{Log: l, Look: look, List: o.list}).Run(ctx)
+			(&changes.Poller{Log: l, Deduper: changes.NewDeduper(l), Read: look, List: o.list}).Run(ctx)
 		}()
 		synctest.Wait()
 		use(t, l)
@@ -73,9 +65,9 @@ func TestACallerWithManyTopicsDelaysItsOwn(t *testing.T) {
 // not stand for those of one that is not.
 func TestWhoMayNotSeeHidesNothing(t *testing.T) {
 	o := &outside{versions: map[string]int{"mine": 1}, looks: map[string]int{}}
-	look := func(ctx context.Context, c *call.Caller, topic events.Topic) (events.Seen, error) {
+	look := func(ctx context.Context, c *call.Caller, topic events.Topic) (changes.Metadata, error) {
 		if c.Subject != "x" {
-			return events.Seen{}, errors.New("denied")
+			return changes.Metadata{}, errors.New("denied")
 		}
 		return o.look(ctx, c, topic)
 	}
@@ -132,38 +124,4 @@ func TestSubscribingDoesNotSpeedLooksUp(t *testing.T) {
 			t.Errorf("%d looks in a second, want at most 25 and what the jitter allows", n)
 		}
 	})
-}
-
-// TestTopicsAreBoundedPerCaller: over all its streams, and given back with them.
-func TestTopicsAreBoundedPerCaller(t *testing.T) {
-	var table budget.Table
-	table[budget.Topics] = budget.Limit{Caller: 3, All: 4}
-	b := budget.New(table)
-	l := events.New(events.Config{Allow: yes, Reserve: func(c *call.Caller) (func(), error) {
-		return b.Reserve(budget.Of(c), budget.Topics, 1)
-	}})
-	first, err := l.Subscribe(caller("x"), "s", exactly("a", "b"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.Subscribe(caller("x"), "s", exactly("c", "d"), ""); !call.Is(err, call.RateLimited) {
-		t.Errorf("a fourth topic of one caller: got %v, want rate_limited", err)
-	}
-	if got := b.Used(budget.Topics); got != 2 {
-		t.Errorf("after a refusal %d topics are held, want 2", got)
-	}
-	second := open(t, l, caller("x"), exactly("c"), "")
-	if first.Add(events.Topic{Mount: "secret", Path: path("d")}) {
-		t.Error("a fourth topic was added to an open stream")
-	}
-	open(t, l, caller("y"), exactly("a"), "")
-	first.Remove(events.Topic{Mount: "secret", Path: path("a")})
-	if !second.Add(events.Topic{Mount: "secret", Path: path("d")}) {
-		t.Error("what was removed makes no room")
-	}
-	first.Close()
-	second.Close()
-	if got := b.Used(budget.Topics); got != 1 {
-		t.Errorf("%d topics are held at the end, want the one of the other caller", got)
-	}
 }

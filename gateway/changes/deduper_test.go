@@ -1,4 +1,4 @@
-package events_test
+package changes_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/changes"
 	"portcullis/gateway/events"
 )
 
@@ -99,10 +100,10 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 // external is how a source learns of a version of a/b.
 func external(l *events.Log, source events.Source) func(version int) {
 	if source == events.FromVault {
-		feed := events.NewFeed(l, "secret")
+		feed := changes.NewVaultEvents(changes.NewDeduper(l), "secret")
 		return func(v int) { feed.Changed("data-write", path("a/b"), v) }
 	}
-	w := events.NewTap(l, "secret", "").Records()
+	w := changes.NewAuditRecords(changes.NewDeduper(l), "secret", "").NewStream()
 	return func(v int) {
 		data := "{}"
 		if v > 0 {
@@ -165,7 +166,7 @@ func pollOnce(t *testing.T, steps, want string) {
 	o := &outside{versions: map[string]int{"a/b": 1}, looks: map[string]int{}}
 	reads := 0
 	var l *events.Log
-	read := func(ctx context.Context, c *call.Caller, topic events.Topic) (events.Seen, error) {
+	read := func(ctx context.Context, c *call.Caller, topic events.Topic) (changes.Metadata, error) {
 		if reads++; reads == 3 {
 			rest := during(l, o, strings.Split(steps, ", "))
 			go func() {

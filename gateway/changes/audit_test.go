@@ -1,4 +1,4 @@
-package events_test
+package changes_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portcullis/gateway/changes"
 	"portcullis/gateway/events"
 )
 
@@ -19,7 +20,7 @@ func audited(kind, operation, path, more string) string {
 		`"mount_type":"kv","mount_point":"secret/","path":%q,"namespace":{"id":"root"}},"response":{"mount_type":"kv","data":{"version":7%s}}}`, kind, operation, path, more)
 }
 
-func TestTap(t *testing.T) {
+func TestAuditRecords(t *testing.T) {
 	for _, tc := range []struct{ name, line, want string }{
 		{"a write", audited("response", "update", "secret/data/a/b", ""), "kv.write a/b 7"},
 		{"a first write", audited("response", "create", "secret/data/a/b", ""), "kv.write a/b 7"},
@@ -46,7 +47,7 @@ func TestTap(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := events.New(events.Config{Allow: yes})
 				r := open(t, l, caller("x"), events.Filter{Topics: []events.Topic{{Mount: "secret", Below: true}}}, "")
-				w := events.NewTap(l, "secret", "").Records()
+				w := changes.NewAuditRecords(changes.NewDeduper(l), "secret", "").NewStream()
 				for part := range strings.SplitSeq("\n"+tc.line+"\n", ",") { // records come in parts
 					if _, err := fmt.Fprint(w, part+map[bool]string{true: "", false: ","}[strings.HasSuffix(part, "\n")]); err != nil {
 						t.Fatal(err)
@@ -67,13 +68,13 @@ func TestTap(t *testing.T) {
 	}
 }
 
-// TestTapTellsOnce holds that a change through the gateway is told once, whichever
+// TestAuditRecordsTellsOnce holds that a change through the gateway is told once, whichever
 // word of it comes first, and a change by somebody else beside it as well.
-func TestTapTellsOnce(t *testing.T) {
+func TestAuditRecordsTellsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := events.New(events.Config{Allow: yes})
 		r := open(t, l, caller("x"), below("a"), "")
-		w := events.NewTap(l, "secret", "").Records()
+		w := changes.NewAuditRecords(changes.NewDeduper(l), "secret", "").NewStream()
 		vault := func() { _, _ = fmt.Fprintln(w, audited("response", "update", "secret/data/a/b", "")) }
 		ours := func() { l.Publish(change("a/b")) }
 		for name, tc := range map[string]struct {
@@ -107,11 +108,11 @@ func TestTapTellsOnce(t *testing.T) {
 	})
 }
 
-func TestTapLongRecord(t *testing.T) {
+func TestAuditRecordsLongRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := events.New(events.Config{Allow: yes})
 		r := open(t, l, caller("x"), below("a"), "")
-		w := events.NewTap(l, "secret", "").Records()
+		w := changes.NewAuditRecords(changes.NewDeduper(l), "secret", "").NewStream()
 		_, _ = fmt.Fprintln(w, audited("response", "update", "secret/data/a/long", `,"x":"`+strings.Repeat("x", 5<<20)+`"`))
 		_, _ = fmt.Fprintln(w, audited("response", "update", "secret/data/a/next", ""))
 		if e, _, err := r.Next(t.Context(), 5*time.Second); err != nil || e.Path.String() != "a/next" {
@@ -142,7 +143,7 @@ func TestFollow(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	out, done := make(lines), make(chan error)
-	go func() { done <- events.Follow(ctx, name, out) }()
+	go func() { done <- changes.Follow(ctx, name, out) }()
 	for heard := false; !heard; { // it has begun
 		add("one\n")
 		select {

@@ -1,27 +1,25 @@
-package events
+package changes
 
-import "portcullis/gateway/call"
+import (
+	"portcullis/gateway/call"
+	"portcullis/gateway/events"
+)
 
-// Feed makes events of what Vault Enterprise tells of (Vault docs, event
-// notifications). A change that the gateway has made, or that a Poller has found, is
-// not told twice.
-type Feed struct {
-	mount  string // of the secrets
-	echoes *echoes
+// VaultEvents makes events of the event notifications of Vault Enterprise (Vault docs,
+// event notifications).
+type VaultEvents struct {
+	mount   string // of the secrets
+	deduper *Deduper
 }
 
-// NewFeed makes a feed for the secrets of a mount.
-func NewFeed(l *Log, mount string) *Feed {
-	f := &Feed{mount, newEchoes(l.Publish)}
-	l.watch(f.echoes.told)
-	return f
-}
+// NewVaultEvents takes events about the secrets of a mount.
+func NewVaultEvents(d *Deduper, mount string) *VaultEvents { return &VaultEvents{mount, d} }
 
 // Changed takes a change of a secret: what Vault calls it, the path below the mount,
 // and the version that is current after it, 0 when that is not known.
-func (f *Feed) Changed(operation string, p call.Path, version int) {
+func (v *VaultEvents) Changed(operation string, p call.Path, version int) {
 	if op, ok := notified(operation); ok {
-		f.echoes.heard(Event{Kind: ResourceChanged, Op: op, Mount: f.mount, Path: p, Version: version, Source: FromVault})
+		v.deduper.Offer(events.Event{Kind: events.ResourceChanged, Op: op, Mount: v.mount, Path: p, Version: version, Source: events.FromVault})
 	}
 }
 
