@@ -172,6 +172,7 @@ func (c *chain) took(n int) (whole int) {
 		c.offer(whole)
 		whole++
 	}
+	linesWritten.Add(whole)
 	return whole
 }
 

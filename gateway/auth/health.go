@@ -78,8 +78,13 @@ func (ch *Chain) note(source string, look func() (bool, error)) {
 	if changed {
 		reloads.Inc()
 		ch.changed.tell()
+		ch.log.Info("a source of credentials has changed: the new state is in force", "source", source)
 	}
-	if ch.health.set(source, err) && err != nil {
+	news := ch.health.set(source, err)
+	if news && err == nil && !changed {
+		ch.log.Info("a source of credentials is usable again", "source", source)
+	}
+	if news && err != nil {
 		reloadFails.Inc()
 		ch.log.LogAttrs(context.Background(), slog.LevelError, "source not usable, the last good state stays",
 			slog.String("source", source), slog.String("detail", err.Error()))

@@ -103,6 +103,10 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.Port >= 0 && c.Port <= 65535, "PORT: not a port number")
 	var l slog.Level
 	p.unless(l.UnmarshalText([]byte(c.LogLevel)) == nil, "LOG_LEVEL: must be debug, info, warn or error")
+	p.oneOf("LOG_REQUESTS", c.LogRequests, "other", "all")
+	p.unless(c.LogMaxBytes >= 64<<10, "LOG_MAX_BYTES: less than 65536")
+	p.unless(c.LogMaxAge == 0 || c.LogMaxAge >= time.Second, "LOG_MAX_AGE: less than a second; 0 is for no bound")
+	p.unless(c.LogKeep >= 0, "LOG_KEEP: must not be negative; 0 is for all")
 	p.oneOf("AUDIT_SYNC", c.AuditSync, "off", "group")
 	p.unless(c.AuditMaxBytes == 0 || c.AuditMaxBytes >= 64<<10, "AUDIT_MAX_BYTES: less than 65536; 0 is for no bound")
 	p.unless(c.AuditMaxAge == 0 || c.AuditMaxAge >= time.Second, "AUDIT_MAX_AGE: less than a second; 0 is for no bound")

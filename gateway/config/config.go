@@ -20,6 +20,11 @@ type Config struct {
 	AdminAddr     string        `cfg:"ADMIN_ADDR"`          // host:port for /metrics, away from callers
 	LogLevel      string        `cfg:"LOG_LEVEL"`           // debug, info, warn or error
 	LogDir        string        `cfg:"LOG_DIR"`             // directory of the log files, "-" for the terminal only
+	LogRequests   string        `cfg:"LOG_REQUESTS"`        // other: requests.log has the HTTP requests that led to no call, because a call has its own record in responses.log; all: every request
+	LogMaxBytes   int64         `cfg:"LOG_MAX_BYTES"`       // a log file with as many bytes is full: it is renamed to NAME-<time>.log
+	LogMaxAge     time.Duration `cfg:"LOG_MAX_AGE"`         // so is one whose first record is as old; 0 for no bound
+	LogKeep       int           `cfg:"LOG_KEEP"`            // how many full log files stay, 0 for all
+	LogCompress   bool          `cfg:"LOG_COMPRESS"`        // full log files are compressed (gzip)
 	AuditFile     string        `cfg:"AUDIT_FILE"`          // default: audit.jsonl in LOG_DIR; "-" for standard output
 	AuditSync     string        `cfg:"AUDIT_SYNC"`          // off, or group: every record is fsynced, together with its neighbours
 	AuditMaxBytes int64         `cfg:"AUDIT_MAX_BYTES"`     // a file of evidence with as many bytes is full: it is renamed to audit-<number of its first line>.jsonl; 0 for no bound
@@ -226,7 +231,7 @@ const defaultIssuer = "mcp-auth"
 // Default returns the values of everything that is not set.
 func Default() Config {
 	return Config{
-		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", AuditSync: "off", AuditMaxBytes: 256 << 20, AuditSpoolBytes: 256 << 20,
+		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", LogRequests: "other", LogMaxBytes: 10 << 20, LogKeep: 5, AuditSync: "off", AuditMaxBytes: 256 << 20, AuditSpoolBytes: 256 << 20,
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", DefaultPrefix: "mcp",

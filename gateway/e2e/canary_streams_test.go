@@ -102,7 +102,7 @@ func lookIntoStreams(t *testing.T, ears []*ear) {
 }
 
 func holdsCanary(text string) bool {
-	for _, secret := range []string{canary, canaryBase64, canaryKey, canarySigner} {
+	for _, secret := range canaryForms() {
 		if strings.Contains(text, secret) {
 			return true
 		}

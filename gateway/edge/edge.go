@@ -6,6 +6,7 @@ package edge
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -53,6 +54,7 @@ type Config struct {
 	// Errors is how errors of a request are written, nil for as elsewhere. Optional.
 	Errors func(*http.Request) ErrorWriter
 	Log    *slog.Logger
+	LogAll bool // of every request; else only of those that led to no call, which has a record of its own
 	Server *slog.Logger
 	Meter  *obs.Meter
 }
@@ -220,6 +222,11 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.errors = e.Errors(r)
 	}
 	e.Meter.InFlight.Inc()
+	if !e.LogAll {
+		var ctx context.Context
+		ctx, w.exchange = obs.WithExchange(r.Context())
+		r = r.WithContext(ctx)
+	}
 	e.identify(w, r)
 	defer e.finish(w, r)
 	awaitBody(w, r, e.BodyTimeout)
@@ -276,10 +283,24 @@ func (e *Edge) finish(w *writer, r *http.Request) {
 
 // log writes the record of a request, within the share of logs of whose it is.
 func (e *Edge) log(w *writer, r *http.Request, attrs ...slog.Attr) {
+	if w.exchange != nil && w.exchange.Recorded() {
+		return // the call has a record of its own
+	}
 	if e.Budgets.Spend(w.who, budget.Logs, int64(obs.LineBytes(attrs))) != nil {
 		return
 	}
-	e.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+	e.Log.LogAttrs(r.Context(), levelOf(w.code()), "request", attrs...)
+}
+
+// levelOf is the level of a request's record by the class of its status.
+func levelOf(status int) slog.Level {
+	switch {
+	case status >= http.StatusInternalServerError:
+		return slog.LevelError
+	case status >= http.StatusBadRequest:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }
 
 // methodLabel keeps a caller from making metric labels up.

@@ -11,6 +11,7 @@ import (
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
+	"portcullis/gateway/obs"
 )
 
 // writer remembers what was answered. Every answer that is no stream has a deadline,
@@ -18,19 +19,20 @@ import (
 // holds its answer for so long and no longer. A stream has deadlines of its own.
 type writer struct {
 	http.ResponseWriter
-	rc      *http.ResponseController
-	timeout time.Duration
-	start   time.Time
-	rolled  time.Time // when the deadline was moved on
-	status  int
-	route   string
-	target  target      // the request's path, decoded
-	errors  ErrorWriter // nil for the usual form of errors
-	stream  bool
-	who     budget.Who          // whose request it is
-	body    bool                // something of a body was written
-	reserve func(n int64) error // takes bytes of the caller's share, until the answer has left
-	taken   atomic.Int64        // bytes that were taken for the answer
+	rc       *http.ResponseController
+	timeout  time.Duration
+	start    time.Time
+	rolled   time.Time // when the deadline was moved on
+	status   int
+	route    string
+	target   target      // the request's path, decoded
+	errors   ErrorWriter // nil for the usual form of errors
+	stream   bool
+	who      budget.Who          // whose request it is
+	body     bool                // something of a body was written
+	reserve  func(n int64) error // takes bytes of the caller's share, until the answer has left
+	taken    atomic.Int64        // bytes that were taken for the answer
+	exchange *obs.Exchange       // nil where every request is logged
 
 	mu     sync.Mutex // guards places
 	places []func()   // what the request holds, given back when it has been answered

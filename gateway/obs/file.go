@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -19,12 +18,13 @@ const lookEvery = 100 * time.Millisecond
 // removed is left. A full one is renamed to NAME-<time>.log, of which some are kept.
 type logFile struct {
 	path   string
-	max    int64
-	keep   int
+	cfg    Rotation
 	file   *os.File
+	born   time.Time // of its first record
 	info   os.FileInfo
 	size   int64
 	looked time.Time
+	old    older
 }
 
 // Write writes whole lines. buffer is its only caller, under its lock.
@@ -46,7 +46,7 @@ func (f *logFile) ready(more int64, now time.Time) error {
 			return err
 		}
 	}
-	if f.size > 0 && f.size+more > f.max {
+	if f.size > 0 && (f.size+more > f.cfg.MaxBytes || f.cfg.MaxAge > 0 && now.Sub(f.born) >= f.cfg.MaxAge) {
 		return f.rotate(now)
 	}
 	return nil
@@ -57,7 +57,7 @@ func (f *logFile) look(now time.Time) {
 	st, err := os.Stat(f.path)
 	switch {
 	case errors.Is(err, os.ErrNotExist), err == nil && !os.SameFile(st, f.info):
-		_ = f.Close() // it was written, and its name is gone
+		_ = f.let() // it was written, and its name is gone
 	case err == nil:
 		f.size = st.Size()
 	}
@@ -72,7 +72,10 @@ func (f *logFile) open(now time.Time) error {
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	f.file, f.info, f.size, f.looked = file, st, st.Size(), now
+	f.file, f.info, f.size, f.looked, f.born = file, st, st.Size(), now, now
+	if f.size > 0 {
+		f.born = firstTime(f.path, st.ModTime())
+	}
 	return nil
 }
 
@@ -85,18 +88,20 @@ func (f *logFile) rotate(now time.Time) error {
 		f.size = 0 // the next look says how large it is, and rotation is tried again
 		return nil
 	}
-	if all, err := filepath.Glob(base + "-????-??-??T??-??-??.???" + ext); err == nil && len(all) > f.keep {
-		slices.Sort(all)
-		for _, name := range all[:len(all)-f.keep] {
-			_ = os.Remove(name) // tried again at the next rotation
-		}
-	}
-	_ = f.Close() // it was written; an error of closing it would stop the new one
+	f.old.tidy(f.cfg, base, ext)
+	_ = f.let() // it was written; an error of closing it would stop the new one
 	return f.open(now)
 }
 
-// Close closes the file; the next write opens it again.
+// Close closes the file; the next write opens it again. Old files that are being
+// compressed are waited for.
 func (f *logFile) Close() error {
+	f.old.work.Wait()
+	return f.let()
+}
+
+// let lets the file go.
+func (f *logFile) let() error {
 	file := f.file
 	f.file = nil
 	if file == nil {

@@ -28,26 +28,22 @@ type LogConfig struct {
 	// Filter sees every line before it is written. It appends what is written to dst,
 	// and tells whether anything is. It must not keep the slices. Optional.
 	Filter func(dst, line []byte) ([]byte, bool)
+	Rotate Rotation
 }
 
 // Logs are the logs of the gateway.
 type Logs struct {
-	Requests  *slog.Logger // one record an HTTP request: requests.log
+	Requests  *slog.Logger // HTTP requests: requests.log
 	Responses *slog.Logger // one record a call: responses.log
 	Server    *slog.Logger // everything else: server.log and the terminal
 	files     []*buffer
 }
 
-// The files are rotated at 10 MB, five old ones are kept.
-const (
-	maxBytes  = 10 << 20
-	keepFiles = 5
-)
-
 // NewLogs opens the logs. On a terminal everything is also shown there, in colour;
 // elsewhere the server's log goes to stderr as JSON.
 func NewLogs(c LogConfig) (*Logs, error) {
 	l := &Logs{}
+	c.Rotate = c.Rotate.withDefaults()
 	if c.Dir != "-" {
 		if err := os.MkdirAll(c.Dir, 0o750); err != nil {
 			return nil, err
@@ -71,7 +67,7 @@ func (l *Logs) open(c LogConfig, name string, also slog.Handler) *slog.Logger {
 	if c.Dir == "-" {
 		return slog.New(also).With("logger", "portcullis."+name)
 	}
-	f := newBuffer(&logFile{path: filepath.Join(c.Dir, name+".log"), max: maxBytes, keep: keepFiles})
+	f := newBuffer(&logFile{path: filepath.Join(c.Dir, name+".log"), cfg: c.Rotate})
 	l.files = append(l.files, f)
 	return slog.New(both{slog.NewJSONHandler(c.filtered(f), c.options()), also}).With("logger", "portcullis."+name)
 }
@@ -82,7 +78,7 @@ func (c LogConfig) options() *slog.HandlerOptions {
 		switch a.Key {
 		case slog.TimeKey:
 			a.Key = "ts"
-			a.Value = slog.StringValue(a.Value.Time().UTC().Format("2006-01-02T15:04:05.000000"))
+			a.Value = slog.StringValue(a.Value.Time().UTC().Format(tsLayout))
 		case slog.LevelKey:
 			a.Key = "lvl"
 		}

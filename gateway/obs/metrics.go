@@ -10,6 +10,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
 
@@ -25,6 +26,7 @@ type Meter struct {
 	calls    sync.Map // callKey -> *metrics.Counter
 	times    sync.Map // op name -> *metrics.PrometheusHistogram
 	requests sync.Map // requestKey -> requestMeters
+	counts   sync.Map // labelled -> *metrics.Counter
 
 	InFlight   *metrics.Counter
 	Correlated *metrics.Counter
@@ -66,12 +68,50 @@ func (m *Meter) Call(r *op.Record) {
 			"portcullis_calls_total{op=%q,transport=%q,code=%q}", k.op, k.transport, k.code)))
 	}
 	c.(*metrics.Counter).Inc()
+	m.decision(r)
 	h, ok := m.times.Load(name)
 	if !ok {
 		h, _ = m.times.LoadOrStore(name, m.set.GetOrCreatePrometheusHistogramExt(
 			fmt.Sprintf("portcullis_call_duration_seconds{op=%q}", name), buckets()))
 	}
 	h.(*metrics.PrometheusHistogram).Update(r.Total.Seconds())
+}
+
+// decision counts what was decided about a call, what its tier refused, and what the
+// read cache did for it.
+func (m *Meter) decision(r *op.Record) {
+	if r.Decision.ID != "" {
+		m.count("portcullis_decisions_total", "outcome", outcome(r))
+	}
+	if r.Err != nil && r.Err.Code == call.RateLimited {
+		m.count("portcullis_rate_limited_total", "tier", r.Decision.Tier)
+	}
+	if r.Cache.Asked {
+		m.count("portcullis_read_cache_total", "result", map[bool]string{true: "hit", false: "miss"}[r.Cache.Hit])
+	}
+}
+
+func outcome(r *op.Record) string {
+	switch {
+	case r.Decision.Allow:
+		return "allowed"
+	case r.Err != nil && (r.Err.Code == call.PolicyError || r.Err.Code == call.PolicyTimeout):
+		return "failed"
+	}
+	return "denied"
+}
+
+// labelled is a counter of the family with one label.
+type labelled struct{ family, value string }
+
+// count counts in a family with one label, whose values are a closed set.
+func (m *Meter) count(family, label, value string) {
+	k := labelled{family, value}
+	c, ok := m.counts.Load(k)
+	if !ok {
+		c, _ = m.counts.LoadOrStore(k, m.set.GetOrCreateCounter(fmt.Sprintf("%s{%s=%q}", family, label, value)))
+	}
+	c.(*metrics.Counter).Inc()
 }
 
 // Request counts one HTTP request.

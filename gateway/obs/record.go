@@ -23,13 +23,11 @@ type Recorder struct {
 func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 	r.Meter.Call(rec)
 	traceID := r.Trace.Call(rec)
-	level := slog.LevelInfo
-	if rec.Panicked || rec.AuditLost || rec.UndoFailed {
-		level = slog.LevelError
-	}
+	level := levelOf(rec)
 	if !r.Log.Enabled(ctx, level) {
 		return
 	}
+	recorded(ctx)
 	attrs := make([]slog.Attr, 0, 24)
 	attrs = append(attrs,
 		slog.String("op", rec.Request.Op), slog.String("code", rec.Code()),
@@ -37,6 +35,9 @@ func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 		slog.String("request_id", rec.Request.ID), slog.String("decision_id", rec.Decision.ID),
 		slog.Int64("duration_us", rec.Total.Microseconds()),
 	)
+	if ip := rec.Request.Caller.SourceIP; ip.IsValid() {
+		attrs = append(attrs, slog.String("client", ip.String()))
+	}
 	if rec.Bound != nil {
 		attrs = append(attrs, slog.String("mount", rec.Bound.Resource.Mount), slog.String("path", rec.Bound.Resource.Path.String()))
 	}
@@ -72,6 +73,23 @@ func LineBytes(attrs []slog.Attr) int {
 	return n
 }
 
+// levelOf is ERROR for what the gateway, its policy or its Vault got wrong, and for what
+// nobody can tell; WARN for every other call that failed.
+func levelOf(rec *op.Record) slog.Level {
+	if rec.Panicked || rec.AuditLost || rec.UndoFailed {
+		return slog.LevelError
+	}
+	if rec.Err == nil {
+		return slog.LevelInfo
+	}
+	switch rec.Err.Code {
+	case call.Internal, call.AuditUnavailable, call.PolicyError, call.TransformFailed, call.TransformUnavailable,
+		call.VaultAuth, call.VaultError, call.OutcomeUnknown:
+		return slog.LevelError
+	}
+	return slog.LevelWarn
+}
+
 func faults(rec *op.Record) []slog.Attr {
 	var as []slog.Attr
 	if rec.Bytes > 0 {
@@ -84,7 +102,7 @@ func faults(rec *op.Record) []slog.Attr {
 		as = append(as, slog.Any("warnings", rec.Warnings))
 	}
 	if rec.Err != nil && rec.Err.Err != nil {
-		as = append(as, slog.String("cause", rec.Err.Err.Error()))
+		as = append(as, slog.Any("cause", rec.Err.Err))
 	}
 	if rec.AuditLost {
 		as = append(as, slog.Bool("audit_lost", true))

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+
+	"portcullis/gateway/call"
 )
 
 // ours are the attributes that hold no free text: what we say ourselves, and names,
@@ -14,7 +16,8 @@ func ours() map[string]bool {
 	for _, key := range []string{
 		slog.MessageKey, slog.LevelKey, slog.TimeKey, "ts", "lvl", "logger", "warning", "hint",
 		"op", "code", "transport", "subject", "caller", "request_id", "correlation_id", "trace_id", "decision_id",
-		"mount", "client", "method", "route", "status", "version", "revision", "addr", "rule",
+		"mount", "client", "method", "route", "status", "version", "revision", "revision_before", "addr", "rule",
+		"setting", "token_role", "sink",
 	} {
 		all[key] = true
 	}
@@ -62,7 +65,7 @@ func (r redactor) any(v any) slog.Value {
 	case ownText:
 		return slog.StringValue(string(v))
 	case error:
-		return r.text(v.Error())
+		return slog.StringValue(r.err(v))
 	case []string:
 		list := make([]string, len(v))
 		for i, s := range v {
@@ -71,4 +74,43 @@ func (r redactor) any(v any) slog.Value {
 		return slog.AnyValue(list)
 	}
 	return r.text(strings.TrimSpace(fmt.Sprintf("%+v", v)))
+}
+
+// err is the text of an error. The public message of a *call.Error is a sentence of
+// ours and stays as it is. Each link of a chain is redacted by itself: the end of one
+// sentence and the beginning of the next are no name with its value.
+func (r redactor) err(err error) string {
+	if e, ok := err.(*call.Error); ok { //nolint:errorlint // this link of the chain; the next ones are looked at below
+		text := string(e.Code) + ": " + e.Msg
+		if e.Err != nil {
+			text += ": " + r.err(e.Err)
+		}
+		return text
+	}
+	whole := err.Error()
+	switch w := err.(type) { //nolint:errorlint // the same
+	case interface{ Unwrap() error }:
+		inner := w.Unwrap()
+		if inner == nil {
+			break
+		}
+		if before, ok := strings.CutSuffix(whole, inner.Error()); ok {
+			return r.text(before).String() + r.err(inner)
+		}
+	case interface{ Unwrap() []error }:
+		return r.joined(whole, w.Unwrap())
+	}
+	return r.text(whole).String()
+}
+
+// joined is the text of errors.Join, each error by itself.
+func (r redactor) joined(whole string, errs []error) string {
+	plain, own := make([]string, len(errs)), make([]string, len(errs))
+	for i, e := range errs {
+		plain[i], own[i] = e.Error(), r.err(e)
+	}
+	if strings.Join(plain, "\n") != whole {
+		return r.text(whole).String()
+	}
+	return strings.Join(own, "\n")
 }

@@ -202,13 +202,15 @@ func asked(p *program.Program, team *bundle.Bundle) (out []lint.Transform) {
 }
 
 func (e *Engine) activate(s *snapshot, digest string) {
-	if before := e.active.Swap(s); before != nil {
-		before.close()
+	before := ""
+	if old := e.active.Swap(s); old != nil {
+		before = old.Revision
+		old.close()
 	}
 	e.refused.Store(nil)
 	e.known = digest
 	reloads("ok").Inc()
-	e.cfg.Logger.Info("the policy is active", "revision", s.Revision)
+	e.cfg.Logger.Info("the policy is active", "revision", s.Revision, "revision_before", before)
 	if len(s.removed) > 0 {
 		e.cfg.Logger.Warn("the new policy no longer has what the one before had; calls that it refused or hid may pass", "removed", s.removed)
 	}

@@ -54,8 +54,10 @@ func (g *Server) reread() (applied, restart []string) {
 	c, err := g.options.Reread()
 	if err != nil {
 		g.logs.Server.Error("SIGHUP: the configuration is wrong, so the running one stays", "cause", err)
+		configRefused.Inc()
 		return nil, nil
 	}
+	configReloads.Inc()
 	for _, key := range config.Changed(g.cfg, c) {
 		switch key {
 		case "LOG_LEVEL":

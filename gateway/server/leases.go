@@ -73,6 +73,7 @@ func (g *Server) endRevoked(ctx context.Context) {
 func (g *Server) watchVault() {
 	g.meter.Gauge("portcullis_vault_requests", func() float64 { n, _, _ := g.vault.Load(); return float64(n) })
 	g.meter.Gauge("portcullis_vault_waiting", func() float64 { _, n, _ := g.vault.Load(); return float64(n) })
+	g.meter.Gauge("portcullis_callers", func() float64 { return float64(g.vault.Callers()) })
 	g.meter.Gauge("portcullis_vault_away", func() float64 {
 		if _, _, away := g.vault.Load(); away {
 			return 1

@@ -81,8 +81,10 @@ func (g *Server) Serve(ctx context.Context) error {
 	if err := announce(g.options.Stdout, servers); err != nil {
 		return err
 	}
+	g.started(servers)
 	select {
 	case err = <-failed:
+		g.logs.Server.Error("a listener has failed: the gateway stops", "cause", err)
 	case <-ctx.Done():
 		err = g.drain(failed)
 	}
@@ -110,6 +112,13 @@ type listener struct {
 	*http.Server
 	socket net.Listener
 	secure bool // with TLS; Server.TLSConfig does not tell, net/http sets it by itself
+}
+
+func (s listener) url() string {
+	if s.secure {
+		return "https://" + s.socket.Addr().String()
+	}
+	return "http://" + s.socket.Addr().String()
 }
 
 func (s listener) serve() error {
@@ -157,11 +166,7 @@ func (g *Server) listen(ctx context.Context) ([]listener, error) {
 func announce(w io.Writer, servers []listener) error {
 	ready := map[string]string{}
 	for i, s := range servers {
-		scheme := "http"
-		if s.secure {
-			scheme = "https"
-		}
-		ready[[]string{"addr", "admin_addr"}[i]] = scheme + "://" + s.socket.Addr().String()
+		ready[[]string{"addr", "admin_addr"}[i]] = s.url()
 	}
 	line, err := json.Marshal(ready)
 	if err != nil {

@@ -68,7 +68,7 @@ func (g *Server) edgeConfig(loopback bool) edge.Config {
 		Source:    g.auth.SourceIP, Scheme: g.auth.Scheme, Budgets: g.budgets, Short: g.shortage.check,
 		MaxBody: g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
 		Loopback: loopback, AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins, PublicURL: g.cfg.PublicURL,
-		Log: g.logs.Requests, Server: g.logs.Server, Meter: g.meter,
+		Log: g.logs.Requests, LogAll: g.cfg.LogRequests == "all", Server: g.logs.Server, Meter: g.meter,
 	}
 }
 

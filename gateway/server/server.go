@@ -92,7 +92,7 @@ type Server struct {
 func New(ctx context.Context, c config.Config, o Options) (g *Server, err error) {
 	g = &Server{options: o, cfg: c, meter: obs.NewMeter(), budgets: budget.New(c.Limits), floor: native.New()}
 	g.level.Set(level(c.LogLevel))
-	if g.logs, err = obs.NewLogs(obs.LogConfig{Dir: c.LogDir, Level: &g.level, Stderr: o.Stderr, Redact: g.floor.Append, Filter: g.filterLog}); err != nil {
+	if g.logs, err = obs.NewLogs(g.logConfig()); err != nil {
 		return nil, err
 	}
 	var problems [6]error
@@ -123,6 +123,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 		return nil, err
 	}
 	g.watchVault()
+	g.gaugeCertificates()
 	g.meter.Build(o.Version)
 	g.budgets.Gauges(g.meter.Gauge)
 	g.sinks.Gauges(g.meter.Gauge)
@@ -179,6 +180,7 @@ func (g *Server) Run(ctx context.Context) {
 		g.auth.Run,
 		g.vault.Run,
 		g.endRevoked,
+		g.watchCertificates,
 		g.policy.Watch,
 		g.policy.RunShadow,
 		g.reloadOnHangup,
@@ -210,6 +212,7 @@ func (g *Server) Close(ctx context.Context) error {
 	}
 	err := errors.Join(g.policy.Close(), g.audit.Close())
 	g.closeSinks(ctx)
+	g.logs.Server.Info("the gateway has stopped")
 	err = errors.Join(err, g.logs.Close())
 	g.transforms.Close()
 	return err

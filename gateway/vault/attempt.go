@@ -95,8 +95,25 @@ func (t *attempt) leave(result breaker.Result) {
 		return
 	}
 	t.admitted = false
-	t.client.breaker.Done(result, t.start)
+	t.client.meters.request(t.request, t.err, time.Since(t.start))
+	t.client.settle(result, t.start)
 	t.client.gate.Leave(t.request.Caller)
+}
+
+// settle tells the breaker what came of a request, and logs once that Vault is away or
+// back.
+func (c *Client) settle(r breaker.Result, start time.Time) {
+	c.breaker.Done(r, start)
+	away := c.breaker.Open()
+	if c.away.Swap(away) == away {
+		return
+	}
+	if !away {
+		c.log.Info("Vault is back")
+		return
+	}
+	opened.Inc()
+	c.log.Error("Vault is away: calls are refused at once, and one in a second tries again; check VAULT_ADDR and whether Vault runs and is unsealed", "vault", c.base.Address())
 }
 
 // logical is vault/api with the request's own headers. Vault puts X-Correlation-Id into

@@ -103,6 +103,8 @@ type Client struct {
 	registry *leases.Registry
 	janitor  *leases.Janitor
 
+	meters  meters
+	away    atomic.Bool // it was logged that Vault is away
 	refused atomic.Bool // Vault refused the gateway's own token, and there is no other
 }
 

@@ -35,14 +35,21 @@ const rootCheckEvery = 5 * time.Second
 // life, and got anew when it cannot be renewed.
 func (c *Client) keepRoot(ctx context.Context) {
 	defer c.retired.Wait()
+	var said string  // why there was no token
+	var at time.Time // when that was said
 	for ctx.Err() == nil {
 		t, err := c.root.Token(ctx)
 		if err != nil {
-			if ctx.Err() == nil {
-				c.log.Warn("the gateway has no Vault token", "cause", err)
+			if text := err.Error(); ctx.Err() == nil && (text != said || time.Since(at) > time.Minute) {
+				c.log.Warn("the gateway has no Vault token: every call is refused; it tries again every second", "cause", err)
+				said, at = text, time.Now()
 			}
 			retry.Sleep(ctx, rootCheckEvery/5)
 			continue
+		}
+		if said != "" {
+			c.log.Info("the gateway has a Vault token again")
+			said = ""
 		}
 		if t.Life == 0 {
 			retry.Sleep(ctx, c.learnLife(ctx, t))

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault/callers"
 	"portcullis/gateway/vault/tokencache"
 	"portcullis/gateway/vault/wire"
 )
@@ -108,6 +109,7 @@ func (c *Client) present(ctx context.Context, mount string, credentials map[stri
 	}
 	a := wire.WantToken()
 	err = c.exchange(ctx, wire.Request{Method: wire.Post, Path: "auth/" + mount + "/login", Body: raw, Safe: true}, a)
+	callers.CountToken("login", err)
 	return a.Token(), loginFailed(err)
 }
 

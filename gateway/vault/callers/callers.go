@@ -17,12 +17,13 @@ type Registry struct {
 
 	mu       sync.Mutex // guards the fields below
 	states   map[string]*State
-	revoking map[string]bool // callers whose revocation is not complete
+	revoking map[string]bool      // callers whose revocation is not complete
+	roleTold map[string]time.Time // when it was logged that a token role makes no tokens
 }
 
 // New makes an empty registry.
 func New(c Config, b Backend) *Registry {
-	return &Registry{Config: c.withDefaults(), Backend: b, states: map[string]*State{}, revoking: map[string]bool{}}
+	return &Registry{Config: c.withDefaults(), Backend: b, states: map[string]*State{}, revoking: map[string]bool{}, roleTold: map[string]time.Time{}}
 }
 
 // State is what the gateway holds in Vault for one caller.

@@ -67,7 +67,25 @@ func (s *State) createToken(ctx context.Context, t *tokenSet, role, kind string,
 	a := wire.WantToken()
 	// A token whose reply is lost is known to nobody, so a second request is safe.
 	err = s.registry.Send(ctx, wire.Request{Method: wire.Post, Path: "auth/token/create/" + role, Body: raw, Caller: s.key, Safe: kind == "batch"}, a)
-	return a.Token(), operatorError(err)
+	CountToken(kind, err)
+	if err = operatorError(err); call.Is(err, call.VaultAuth) {
+		s.registry.tellRole(role, err)
+	}
+	return a.Token(), err
+}
+
+// tellRole logs, once a minute for each token role, that callers get no tokens.
+func (r *Registry) tellRole(role string, err error) {
+	r.mu.Lock()
+	tell := time.Since(r.roleTold[role]) > time.Minute
+	if tell {
+		r.roleTold[role] = time.Now()
+	}
+	r.mu.Unlock()
+	if tell {
+		r.Log.Error("Vault makes no tokens for callers, so their calls are refused: check that the token role exists (vault read auth/token/roles/ROLE) and that the gateway's policy allows auth/token/create/ROLE",
+			"token_role", role, "cause", err)
+	}
 }
 
 // operatorError hides what only the operator can correct: a token role or a capability

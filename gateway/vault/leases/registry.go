@@ -58,6 +58,7 @@ func (r *Registry) Register(ctx context.Context, key string, e Entry, place *Res
 	if err != nil {
 		place.fill("")
 	}
+	count(err, issued)
 	return err
 }
 
@@ -114,6 +115,7 @@ func (r *Registry) RenewLease(ctx context.Context, key, id string, increment int
 	}
 	a := wire.WantLease()
 	err = r.Send(ctx, wire.Request{Method: wire.Put, Path: "sys/leases/renew", Body: raw, Caller: key}, a)
+	count(err, renewed)
 	return a.Lease, a.Warnings, err
 }
 
@@ -124,7 +126,9 @@ func (r *Registry) RevokeLease(ctx context.Context, key, id string) error {
 	if err != nil {
 		return err
 	}
-	return r.Send(ctx, wire.Request{Method: wire.Put, Path: "sys/leases/revoke", Body: raw, Caller: key}, nil)
+	err = r.Send(ctx, wire.Request{Method: wire.Put, Path: "sys/leases/revoke", Body: raw, Caller: key}, nil)
+	count(err, revoked)
+	return err
 }
 
 // callerKeys calls add for each caller that has an entry.
