@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +125,7 @@ func speakOnStdio(t *testing.T, g *stack.Gateway, v *stack.Vault) {
 	}
 	dir := t.TempDir()
 	here := append(stack.DevEnv(e2e.Root(t), v), "LOG_LEVEL=debug", "LOG_DIR="+filepath.Join(dir, "logs"), "DECISION_LOG="+filepath.Join(dir, "logs", "decisions.jsonl"))
+	here = slices.Clip(here) // two cases append to it
 	for name, tc := range map[string]struct {
 		env  []string
 		args []string
