@@ -18,6 +18,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/mcp"
+	"portcullis/gateway/mcp/bridge"
 	"portcullis/gateway/server"
 )
 
@@ -62,13 +63,13 @@ func (s stdioCmd) remote(ctx context.Context) error {
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	tr.ResponseHeaderTimeout = answerTimeout
 	var said report
-	r := &mcp.Remote{
-		URL: endpoint(s.URL), Out: os.Stdout, Sign: s.sign, Credential: s.source(), Took: said.took,
+	b := &bridge.Bridge{
+		URL: endpoint(s.URL), Out: os.Stdout, Sign: s.sign, Credential: s.source(), Report: said.took,
 		Header: mcp.View{Toolsets: []string{s.Toolsets}, ReadOnly: s.ReadOnly}.Header(),
 		// A redirect would carry the credential to a place that nobody named.
 		Client: &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
-	return said.last(ended(ctx, r.Serve(ctx, os.Stdin)))
+	return said.last(ended(ctx, b.Serve(ctx, os.Stdin)))
 }
 
 // answerTimeout is how long a gateway may take to begin its answer: longer than it

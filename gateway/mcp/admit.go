@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
@@ -26,7 +28,7 @@ func (ex *Exchange) admit(ctx context.Context, d due) *call.Error {
 		return nil
 	}
 	ex.admitted = true
-	r := op.Request{Op: recordedAs(ex.msg.method)}
+	r := op.Request{Op: recordedAs(ex.msg.Method)}
 	if d == asList {
 		r.Phase = op.PhaseList
 	}
@@ -35,10 +37,10 @@ func (ex *Exchange) admit(ctx context.Context, d due) *call.Error {
 
 // unreadable puts a message that is no call on record, as an unreadable call over
 // REST is, and returns what it is answered with.
-func (ex *Exchange) unreadable(ctx context.Context, f *Fault) *Fault {
+func (ex *Exchange) unreadable(ctx context.Context, f *protocol.Fault) *protocol.Fault {
 	name := "mcp.unknown"
-	if _, known := ex.server.methods[ex.msg.method]; known {
-		name = recordedAs(ex.msg.method)
+	if _, known := ex.server.methods[ex.msg.Method]; known {
+		name = recordedAs(ex.msg.Method)
 	}
 	err := ex.settle(ctx, op.Request{Op: name, Bad: call.Errorf(call.InvalidRequest, "%s", f.Msg)})
 	if err == nil || err.Code == call.InvalidRequest {
@@ -61,6 +63,6 @@ func recordedAs(method string) string {
 }
 
 // refuse answers a message over HTTP that is no call.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, ex *Exchange, f *Fault) {
-	s.writeFault(w, ex.msg.id, ex.unreadable(r.Context(), f))
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, ex *Exchange, f *protocol.Fault) {
+	s.writeFault(w, ex.msg.ID, ex.unreadable(r.Context(), f))
 }

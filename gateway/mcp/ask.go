@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
@@ -14,11 +16,11 @@ import (
 // must have declared the capability.
 func (ex *Exchange) Ask(ctx context.Context, method string, params any) (jsontext.Value, error) {
 	if ex.session == nil || ex.send == nil {
-		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the client cannot be asked here"}
+		return nil, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "the client cannot be asked here"}
 	}
 	id, answer := ex.session.ask()
 	defer ex.session.forget(id)
-	err := ex.send(mustJSON(struct {
+	err := ex.send(protocol.MustJSON(struct {
 		Version string         `json:"jsonrpc"`
 		ID      jsontext.Value `json:"id"`
 		Method  string         `json:"method"`
@@ -31,19 +33,19 @@ func (ex *Exchange) Ask(ctx context.Context, method string, params any) (jsontex
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case m := <-answer:
-		if m.fault != nil {
-			return nil, &Fault{Code: CodeCall, Msg: "the client refused the request"}
+		if m.Fault != nil {
+			return nil, &protocol.Fault{Code: protocol.CodeCall, Msg: "the client refused the request"}
 		}
-		return m.result, nil
+		return m.Result, nil
 	}
 }
 
-func (s *session) ask() (id string, answer chan *message) {
+func (s *session) ask() (id string, answer chan *protocol.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastAsk++
 	id = `"ask-` + strconv.Itoa(s.lastAsk) + `"`
-	answer = make(chan *message, 1)
+	answer = make(chan *protocol.Message, 1)
 	s.asked[id] = answer
 	return id, answer
 }
@@ -56,27 +58,27 @@ func (s *session) forget(id string) {
 
 // Require faults unless the client has declared a capability, "a" or "a", "b".
 func (ex *Exchange) Require(capability ...string) error {
-	if ex.capabilities.has(capability...) {
+	if ex.capabilities.Has(capability...) {
 		return nil
 	}
 	need := map[string]any{}
 	for _, name := range slices.Backward(capability) {
 		need = map[string]any{name: need}
 	}
-	f := &Fault{Code: CodeMissingCapability, Msg: "the client lacks a capability that this needs", Data: map[string]any{"requiredCapabilities": need}}
+	f := &protocol.Fault{Code: protocol.CodeMissingCapability, Msg: "the client lacks a capability that this needs", Data: map[string]any{"requiredCapabilities": need}}
 	if ex.era == modern {
-		f.status = 400
+		f.Status = 400
 	}
 	return f
 }
 
 // Has reports whether the client has declared a capability.
-func (ex *Exchange) Has(capability ...string) bool { return ex.capabilities.has(capability...) }
+func (ex *Exchange) Has(capability ...string) bool { return ex.capabilities.Has(capability...) }
 
 // Log sends a log message, when the client has asked for its level: by
 // logging/setLevel in the legacy era, by _meta in the modern one.
 func (ex *Exchange) Log(level, logger string, data any) {
-	least := ex.msg.meta.logLevel
+	least := ex.msg.Meta.LogLevel
 	if ex.session != nil {
 		least = ex.session.level()
 	}
@@ -106,7 +108,7 @@ func (ex *Exchange) logRefusal(err *call.Error) {
 	if ex.session == nil || !ex.session.wantsLog() {
 		return
 	}
-	ex.Log("warning", "portcullis", answer{request: ex.requestID}.wireError(err))
+	ex.Log("warning", "portcullis", protocol.Answer{Request: ex.requestID}.WireError(err))
 }
 
 func (s *session) wantsLog() bool {

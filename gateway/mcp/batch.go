@@ -6,18 +6,15 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/go-json-experiment/json"
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/op"
 )
 
 // batched is the one revision that has batches (MCP 2025-03-26, base protocol).
 const batched = "2025-03-26"
-
-// maxBatch bounds the messages of a batch.
-const maxBatch = 50
 
 // serveBatch answers a batch in a session of the revision that has them, and
 // reports whether it was one. A batch with anything wrong in its frame is refused as
@@ -30,7 +27,7 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 	if f != nil || sess.version != batched {
 		return false // what is wrong with it, the frame says
 	}
-	messages, f := parseBatch(raw)
+	messages, f := protocol.ParseBatch(raw)
 	view, vf := s.viewOf(r)
 	if f = cmp.Or(f, vf); f != nil {
 		s.refuse(w, r, s.exchange(w, r, c), f)
@@ -50,51 +47,28 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 	case replies == nil:
 		w.WriteHeader(http.StatusAccepted)
 	default:
-		writeJSON(w, http.StatusOK, mustJSON(replies))
+		writeJSON(w, http.StatusOK, protocol.MustJSON(replies))
 	}
 	return true
-}
-
-// parseBatch reads the messages of a batch. Its requests have ids of their own.
-func parseBatch(raw []byte) ([]message, *Fault) {
-	if op.CheckJSON(raw) != nil {
-		return nil, badRequest(CodeParse, "parse error: not one strict JSON value")
-	}
-	var list []jsontext.Value
-	if err := json.Unmarshal(raw, &list); err != nil || len(list) == 0 || len(list) > maxBatch {
-		return nil, badRequest(CodeInvalidRequest, "a batch has 1 to 50 messages")
-	}
-	out := make([]message, len(list))
-	ids := map[string]bool{}
-	for i, item := range list {
-		m, f := parse(item)
-		request := f == nil && !m.isResponse() && !m.isNotification()
-		if f != nil || m.method == "initialize" || request && ids[string(m.id)] {
-			return nil, badRequest(CodeInvalidRequest, "a message of the batch is not one, or an id is there twice")
-		}
-		ids[string(m.id)] = ids[string(m.id)] || request
-		out[i] = m
-	}
-	return out, nil
 }
 
 // inBatch answers one message of a batch, with nil when it asks for nothing.
 func (ex *Exchange) inBatch(ctx context.Context) jsontext.Value {
 	switch {
-	case ex.msg.isResponse():
+	case ex.msg.IsResponse():
 		ex.session.deliver(ex.msg)
 		return nil
-	case ex.msg.isNotification():
-		if ex.msg.method == "notifications/cancelled" {
-			ex.session.cancel(ex.msg.params)
+	case ex.msg.IsNotification():
+		if ex.msg.Method == "notifications/cancelled" {
+			ex.session.cancel(ex.msg.Params)
 		}
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done, f := ex.session.begin(ex.msg.id, cancel)
+	done, f := ex.session.begin(ex.msg.ID, cancel)
 	if f != nil {
-		return encodeFault(ex.msg.id, f)
+		return protocol.EncodeFault(ex.msg.ID, f)
 	}
 	defer done()
 	body, f := ex.answer(ctx)
@@ -102,7 +76,7 @@ func (ex *Exchange) inBatch(ctx context.Context) jsontext.Value {
 	case ctx.Err() != nil:
 		return nil // cancelled: not answered
 	case f != nil:
-		return encodeFault(ex.msg.id, f)
+		return protocol.EncodeFault(ex.msg.ID, f)
 	}
 	return body
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -41,15 +43,15 @@ const (
 // serveCompat answers a plain request in the old shapes: the status is 200
 // whatever came of it.
 func (s *Server) serveCompat(w http.ResponseWriter, r *http.Request, ex *Exchange) {
-	if ex.msg.isNotification() {
+	if ex.msg.IsNotification() {
 		s.notified(w, ex)
 		return
 	}
 	res, err := ex.oldAnswer(r.Context())
 	if err != nil {
 		f := ex.oldFault(err)
-		f.status = http.StatusOK
-		s.writeFault(w, ex.msg.id, f)
+		f.Status = http.StatusOK
+		s.writeFault(w, ex.msg.ID, f)
 		return
 	}
 	writeJSON(w, http.StatusOK, ex.reply(res))
@@ -57,9 +59,9 @@ func (s *Server) serveCompat(w http.ResponseWriter, r *http.Request, ex *Exchang
 
 // oldAnswer runs a request of the old service.
 func (ex *Exchange) oldAnswer(ctx context.Context) (result, error) {
-	m, ok := ex.server.compat[ex.msg.method]
+	m, ok := ex.server.compat[ex.msg.Method]
 	if !ok {
-		return result{}, ex.unreadable(ctx, &Fault{Code: CodeMethodNotFound, Msg: "Method not found"})
+		return result{}, ex.unreadable(ctx, &protocol.Fault{Code: protocol.CodeMethodNotFound, Msg: "Method not found"})
 	}
 	run, err := m.read(ex)
 	if err != nil {
@@ -72,13 +74,13 @@ func (ex *Exchange) oldAnswer(ctx context.Context) (result, error) {
 }
 
 // oldFault gives an error its old number. The text stays a public one.
-func (ex *Exchange) oldFault(err error) *Fault {
-	if f, ok := err.(*Fault); ok { //nolint:errorlint // faults are never wrapped
+func (ex *Exchange) oldFault(err error) *protocol.Fault {
+	if f, ok := err.(*protocol.Fault); ok { //nolint:errorlint // faults are never wrapped
 		f.Msg = strings.TrimPrefix(f.Msg, "params: ")
 		return f
 	}
 	e := call.AsError(err)
-	f := &Fault{Code: oldFailed, Msg: e.Msg, Data: answer{request: ex.requestID}.wireError(e)}
+	f := &protocol.Fault{Code: oldFailed, Msg: e.Msg, Data: protocol.Answer{Request: ex.requestID}.WireError(e)}
 	switch e.Code {
 	case call.InsufficientScope:
 		f.Code, f.Msg = oldForbidden, "Forbidden: missing scopes: ['"+strings.Join(e.Scopes, "', '")+"']"
@@ -95,7 +97,7 @@ func (ex *Exchange) oldInitialize(ctx context.Context, _ none) (result, error) {
 			names = append(names, o.Name)
 		}
 	}
-	return result{body: mustJSON(map[string]any{
+	return result{body: protocol.MustJSON(map[string]any{
 		"protocolVersion": oldVersion,
 		"serverInfo":      map[string]string{"name": "vault-mcp", "version": oldVersion},
 		"capabilities":    map[string]any{"resources": true, "prompts": true, "tools": names, "sessions": true, "resumable": false},
@@ -115,7 +117,7 @@ func (ex *Exchange) oldTools(ctx context.Context, _ none) (result, error) {
 			})
 		}
 	}
-	return result{body: mustJSON(map[string]any{"tools": tools})}, nil
+	return result{body: protocol.MustJSON(map[string]any{"tools": tools})}, nil
 }
 
 // oldTool are the params of a call, and of a prompt.
@@ -124,12 +126,14 @@ type oldTool struct {
 	args jsontext.Value
 }
 
-func readOldCall(r *reader) oldTool { return oldTool{r.optional("name"), r.value("arguments")} }
+func readOldCall(r *protocol.Reader) oldTool {
+	return oldTool{r.Optional("name"), r.Value("arguments")}
+}
 
 func (ex *Exchange) oldCall(ctx context.Context, p oldTool) (result, error) {
 	t := ex.server.byName[p.name]
 	if t == nil || ex.server.Catalogue.Get(t.Name) == nil {
-		return result{}, ex.unreadable(ctx, &Fault{Code: oldFailed, Msg: "Unknown tool"})
+		return result{}, ex.unreadable(ctx, &protocol.Fault{Code: oldFailed, Msg: "Unknown tool"})
 	}
 	res, cerr := ex.do(ctx, op.Request{Op: t.Name, Args: p.args})
 	if cerr != nil {
@@ -140,15 +144,15 @@ func (ex *Exchange) oldCall(ctx context.Context, p oldTool) (result, error) {
 }
 
 func (ex *Exchange) oldResources(context.Context, none) (result, error) {
-	return result{body: mustJSON(map[string]any{"resources": []resource{{
+	return result{body: protocol.MustJSON(map[string]any{"resources": []resource{{
 		URI: "kv://" + ex.Caller.Subject + "/", Name: ex.Caller.Subject + " KV root", MIMEType: mimeJSON,
 	}}})}, nil
 }
 
-func readOldURI(r *reader) string {
-	uri := r.optional("uri")
+func readOldURI(r *protocol.Reader) string {
+	uri := r.Optional("uri")
 	if uri == "" {
-		r.fail("%s required", "uri")
+		r.Fail("%s required", "uri")
 	}
 	return uri
 }
@@ -156,17 +160,17 @@ func readOldURI(r *reader) string {
 func (ex *Exchange) oldResource(ctx context.Context, uri string) (result, error) {
 	host, _, _ := strings.Cut(strings.TrimPrefix(uri, "kv://"), "/")
 	if host != ex.Caller.Subject {
-		return result{}, ex.unreadable(ctx, &Fault{Code: oldForbidden, Msg: "Forbidden: cross-subject access forbidden"})
+		return result{}, ex.unreadable(ctx, &protocol.Fault{Code: oldForbidden, Msg: "Forbidden: cross-subject access forbidden"})
 	}
 	r, ok := ex.parseURI(uri)
 	if !ok {
-		return result{}, ex.unreadable(ctx, &Fault{Code: oldFailed, Msg: "Invalid URI"})
+		return result{}, ex.unreadable(ctx, &protocol.Fault{Code: oldFailed, Msg: "Invalid URI"})
 	}
 	res, cerr := ex.do(ctx, r.request())
 	if cerr != nil {
 		return result{}, cerr
 	}
-	return result{body: mustJSON(struct {
+	return result{body: protocol.MustJSON(struct {
 		URI      string         `json:"uri"`
 		MIMEType string         `json:"mimeType"`
 		Content  jsontext.Value `json:"content"`
@@ -183,12 +187,12 @@ func oldContent(body []byte) jsontext.Value {
 	if json.Unmarshal(body, &v) != nil {
 		return body
 	}
-	return mustJSON(v)
+	return protocol.MustJSON(v)
 }
 
-func readOldPrefix(r *reader) none {
-	if r.optional("uriPrefix") == "" {
-		r.fail("%s required", "uriPrefix")
+func readOldPrefix(r *protocol.Reader) none {
+	if r.Optional("uriPrefix") == "" {
+		r.Fail("%s required", "uriPrefix")
 	}
 	return none{}
 }
@@ -203,13 +207,13 @@ func (ex *Exchange) oldPrompts(context.Context, none) (result, error) {
 	arg := func(name string, required bool) map[string]any {
 		return map[string]any{"name": name, "required": required}
 	}
-	return result{body: mustJSON(map[string]any{"prompts": []map[string]any{
+	return result{body: protocol.MustJSON(map[string]any{"prompts": []map[string]any{
 		{"name": "kv_read", "description": "Read a secret", "arguments": []any{arg("path", true), arg("version", false)}},
 		{"name": "kv_write", "description": "Write a secret", "arguments": []any{arg("path", true), arg("data", true)}},
 	}})}, nil
 }
 
-func readOldPrompt(r *reader) oldTool {
+func readOldPrompt(r *protocol.Reader) oldTool {
 	p := readOldCall(r)
 	if p.args.Kind() != '{' {
 		p.args = jsontext.Value("{}")
@@ -220,12 +224,12 @@ func readOldPrompt(r *reader) oldTool {
 func (ex *Exchange) oldPrompt(_ context.Context, p oldTool) (result, error) {
 	tool, ok := map[string]string{"kv_read": "kv.read", "kv_write": "kv.write"}[p.name]
 	if !ok {
-		return result{}, &Fault{Code: oldFailed, Msg: "Unknown prompt"}
+		return result{}, &protocol.Fault{Code: oldFailed, Msg: "Unknown prompt"}
 	}
 	message := func(role, text string) map[string]any {
 		return map[string]any{"role": role, "content": map[string]string{"type": "text", "text": text}}
 	}
-	return result{body: mustJSON(map[string]any{
+	return result{body: protocol.MustJSON(map[string]any{
 		"name": p.name,
 		"messages": []any{
 			message("system", "You work with secrets through tools. Never repeat a secret value."),

@@ -5,6 +5,8 @@ import (
 	"context"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
@@ -13,17 +15,17 @@ import (
 // maxValues bounds the suggestions in one answer (MCP, completion).
 const maxValues = 100
 
-func readCompletion(r *reader) (c Completion) {
-	ref, arg := reader{o: r.object("ref"), err: r.err}, reader{o: r.object("argument"), err: r.err}
-	switch ref.text("type") {
+func readCompletion(r *protocol.Reader) (c Completion) {
+	ref, arg := protocol.Reader{O: r.Object("ref"), Err: r.Err}, protocol.Reader{O: r.Object("argument"), Err: r.Err}
+	switch ref.Text("type") {
 	case "ref/prompt":
-		c.Prompt = ref.optional("name")
+		c.Prompt = ref.Optional("name")
 	case "ref/resource":
 	default:
-		ref.fail("%s must be ref/prompt or ref/resource", "ref.type")
+		ref.Fail("%s must be ref/prompt or ref/resource", "ref.type")
 	}
-	c.Argument, c.Value = arg.text("name"), arg.text("value")
-	r.err = cmp.Or(r.err, ref.err, arg.err)
+	c.Argument, c.Value = arg.Text("name"), arg.Text("value")
+	r.Err = cmp.Or(r.Err, ref.Err, arg.Err)
 	return c
 }
 
@@ -54,7 +56,7 @@ func completion(values []string) jsontext.Value {
 		Total   int      `json:"total"`
 		HasMore bool     `json:"hasMore"`
 	}
-	return mustJSON(struct {
+	return protocol.MustJSON(struct {
 		Completion suggestions `json:"completion"`
 	}{suggestions{values[:min(len(values), maxValues)], len(values), len(values) > maxValues}})
 }

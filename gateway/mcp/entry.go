@@ -4,6 +4,8 @@ import (
 	"strings"
 	"sync"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/jsonschema-go/jsonschema"
 
@@ -49,7 +51,7 @@ func entry(o *op.Op, name string, names []string) jsontext.Value {
 		Idempotent  bool `json:"idempotentHint"`
 		OpenWorld   bool `json:"openWorldHint"`
 	}
-	return mustJSON(struct {
+	return protocol.MustJSON(struct {
 		Name        string      `json:"name"`
 		Title       string      `json:"title"`
 		Description string      `json:"description"`

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
@@ -26,10 +28,10 @@ const (
 type Exchange struct {
 	Caller       *call.Caller
 	server       *Server
-	msg          *message
+	msg          *protocol.Message
 	era          era
 	version      string // protocol revision
-	capabilities capabilities
+	capabilities protocol.Capabilities
 	view         View
 	session      *session // nil but for legacy exchanges
 	requestID    string
@@ -55,18 +57,18 @@ type result struct {
 
 // answer runs a request and returns the whole reply. A panic is the answer of
 // this request alone.
-func (ex *Exchange) answer(ctx context.Context) (reply []byte, f *Fault) {
+func (ex *Exchange) answer(ctx context.Context) (reply []byte, f *protocol.Fault) {
 	defer func() {
 		if v := recover(); v != nil {
-			f = &Fault{Code: CodeInternal, Msg: "internal error", status: http.StatusInternalServerError}
-			ex.server.failed(fmt.Errorf("%s: panic of type %T", ex.msg.method, v))
+			f = &protocol.Fault{Code: protocol.CodeInternal, Msg: "internal error", Status: http.StatusInternalServerError}
+			ex.server.failed(fmt.Errorf("%s: panic of type %T", ex.msg.Method, v))
 		}
 	}()
-	m, ok := ex.server.methods[ex.msg.method]
+	m, ok := ex.server.methods[ex.msg.Method]
 	if !ok || m.eras&ex.era == 0 {
-		f = unknownMethod()
+		f = protocol.UnknownMethod()
 		if ex.era != modern {
-			f.status = 0
+			f.Status = 0
 		}
 		return nil, ex.unreadable(ctx, f)
 	}
@@ -85,18 +87,18 @@ func (ex *Exchange) answer(ctx context.Context) (reply []byte, f *Fault) {
 	return ex.reply(res), nil
 }
 
-func (ex *Exchange) faultOf(err error) *Fault {
-	if f, ok := err.(*Fault); ok { //nolint:errorlint // faults are never wrapped
+func (ex *Exchange) faultOf(err error) *protocol.Fault {
+	if f, ok := err.(*protocol.Fault); ok { //nolint:errorlint // faults are never wrapped
 		return f
 	}
-	return answer{request: ex.requestID}.fault(call.AsError(err))
+	return protocol.Answer{Request: ex.requestID}.Fault(call.AsError(err))
 }
 
 // reply encodes a result as the request's era has it.
 func (ex *Exchange) reply(r result) []byte {
 	b := make([]byte, 0, len(r.body)+256)
 	b = append(b, `{"jsonrpc":"2.0","id":`...)
-	b = append(b, ex.msg.id...)
+	b = append(b, ex.msg.ID...)
 	b = append(b, `,"result":`...)
 	b = ex.appendResult(b, r)
 	return append(b, '}')
@@ -123,27 +125,10 @@ func (ex *Exchange) appendResult(b []byte, r result) []byte {
 	return append(b, r.body[1:]...)
 }
 
-// encodeFault encodes a JSON-RPC error; a nil id is null.
-func encodeFault(id jsontext.Value, f *Fault) []byte {
-	if id == nil {
-		id = jsontext.Value("null")
-	}
-	type wire struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-		Data    any    `json:"data,omitempty"`
-	}
-	return mustJSON(struct {
-		Version string         `json:"jsonrpc"`
-		ID      jsontext.Value `json:"id"`
-		Error   wire           `json:"error"`
-	}{"2.0", id, wire{f.Code, f.Msg, f.Data}})
-}
-
 // client is the program that calls, as it named itself in this request or in the
 // session's first one.
 func (ex *Exchange) client() op.Client {
-	c := ex.msg.meta.client
+	c := ex.msg.Meta.Client
 	if ex.session != nil {
 		if c == (op.Client{}) {
 			c = ex.session.client
@@ -156,8 +141,8 @@ func (ex *Exchange) client() op.Client {
 // trace is where the message belongs: what its own _meta names is the parent, and the
 // HTTP request that carried it a link (OpenTelemetry semantic conventions for MCP).
 func (ex *Exchange) trace() op.Trace {
-	m := &ex.msg.meta
-	t := op.Trace{Parent: m.parent, State: m.state, Method: ex.msg.method, Protocol: ex.version, ID: string(ex.msg.id)}
+	m := &ex.msg.Meta
+	t := op.Trace{Parent: m.Parent, State: m.State, Method: ex.msg.Method, Protocol: ex.version, ID: string(ex.msg.ID)}
 	if ex.session != nil {
 		t.Session = ex.session.id
 	}

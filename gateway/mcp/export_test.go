@@ -3,12 +3,14 @@ package mcp
 import (
 	"github.com/go-json-experiment/json/jsontext"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"portcullis/gateway/call"
 )
 
 // AfterTheEnd does what two requests do that race: one has found its session, the
 // other ends it, and then the first begins a stream and a call in it.
-func AfterTheEnd(s *Server, id string, c *call.Caller) (stream, request *Fault) {
+func AfterTheEnd(s *Server, id string, c *call.Caller) (stream, request *protocol.Fault) {
 	sess := s.sessions.get(id, c)
 	s.sessions.end(sess)
 	_, stream = sess.attach(s.Events, c, "", func() {})

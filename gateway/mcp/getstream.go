@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 )
@@ -21,13 +23,13 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 		methodNotAllowed(w, "POST, DELETE")
 		return
 	case !accepts(r, "text/event-stream"):
-		f = &Fault{Code: CodeInvalidRequest, Msg: "accept text/event-stream", status: http.StatusNotAcceptable}
+		f = &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "accept text/event-stream", Status: http.StatusNotAcceptable}
 	}
 	if f != nil {
 		s.refuse(w, r, ex, f)
 		return
 	}
-	ex.msg.method = "stream"
+	ex.msg.Method = "stream"
 	if err := ex.admit(r.Context(), asEvent); err != nil {
 		s.writeFault(w, nil, streamFault(err))
 		return
@@ -47,7 +49,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 
 // attach makes the session's stream, in the place of an earlier one. Without an id it
 // goes on where the last one ended, so nothing is lost between two streams.
-func (s *session) attach(l *events.Log, c *call.Caller, after string, stop context.CancelFunc) (*events.Reader, *Fault) {
+func (s *session) attach(l *events.Log, c *call.Caller, after string, stop context.CancelFunc) (*events.Reader, *protocol.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -98,13 +100,13 @@ func (s *Server) pumpSession(ctx context.Context, sess *session, rd *events.Read
 		switch {
 		case err == nil:
 			if method, params := sess.noticeOf(&e); method != "" {
-				err = st.event(id, notification(method, params))
+				err = st.event(id, protocol.Notification(method, params))
 			}
 		case errors.Is(err, events.ErrIdle):
 			err = st.comment()
 		case errors.Is(err, events.ErrReloaded):
-			_ = st.message(notification("notifications/tools/list_changed", map[string]any{}))
-			_ = st.message(notification("notifications/prompts/list_changed", map[string]any{}))
+			_ = st.message(protocol.Notification("notifications/tools/list_changed", map[string]any{}))
+			_ = st.message(protocol.Notification("notifications/prompts/list_changed", map[string]any{}))
 		}
 		if err != nil {
 			return
@@ -123,7 +125,7 @@ func (s *Server) greet(sess *session, rd *events.Reader, st *stream) error {
 		return err
 	}
 	for _, uri := range sess.uris() {
-		if err := st.message(notification("notifications/resources/updated", map[string]any{"uri": uri})); err != nil {
+		if err := st.message(protocol.Notification("notifications/resources/updated", map[string]any{"uri": uri})); err != nil {
 			return err
 		}
 	}

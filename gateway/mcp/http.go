@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
@@ -52,7 +54,7 @@ func (s *Server) ServeRPC(w http.ResponseWriter, r *http.Request, c *call.Caller
 		s.refuse(w, r, ex, f)
 		return
 	}
-	ex.version = cmp.Or(ex.msg.meta.version, legacyVersions()[0])
+	ex.version = cmp.Or(ex.msg.Meta.Version, protocol.LegacyVersions()[0])
 	if s.Compat && ex.era == plain {
 		s.serveCompat(w, r, ex)
 		return
@@ -63,19 +65,19 @@ func (s *Server) ServeRPC(w http.ResponseWriter, r *http.Request, c *call.Caller
 // exchange begins an exchange over HTTP, with a message that is still to come.
 func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call.Caller) *Exchange {
 	return &Exchange{
-		Caller: c, server: s, msg: &message{}, era: plain, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP,
+		Caller: c, server: s, msg: &protocol.Message{}, era: plain, requestID: r.Header.Get("X-Request-Id"), http: r, transport: op.MCP,
 		room: edge.Share(w),
 	}
 }
 
 // receive reads the body of a POST, and the message that it is. A batch is no
 // message.
-func (ex *Exchange) receive(r *http.Request) (raw []byte, f *Fault) {
+func (ex *Exchange) receive(r *http.Request) (raw []byte, f *protocol.Fault) {
 	if raw, f = readBody(r); f != nil {
 		return nil, f
 	}
-	m, f := parse(raw)
-	*ex.msg, ex.capabilities = m, m.meta.capabilities
+	m, f := protocol.Parse(raw)
+	*ex.msg, ex.capabilities = m, m.Meta.Capabilities
 	if f == nil {
 		ex.view, f = ex.server.viewOf(r)
 	}
@@ -83,11 +85,11 @@ func (ex *Exchange) receive(r *http.Request) (raw []byte, f *Fault) {
 }
 
 // route finds out whether a message on the plain endpoint is a modern one.
-func (ex *Exchange) route(r *http.Request) *Fault {
-	if ex.msg.isResponse() {
-		return badRequest(CodeInvalidRequest, "responses are not expected here")
+func (ex *Exchange) route(r *http.Request) *protocol.Fault {
+	if ex.msg.IsResponse() {
+		return protocol.BadRequest(protocol.CodeInvalidRequest, "responses are not expected here")
 	}
-	if ex.msg.meta.version == "" && !isModernVersion(r.Header.Get("MCP-Protocol-Version")) {
+	if ex.msg.Meta.Version == "" && !isModernVersion(r.Header.Get("MCP-Protocol-Version")) {
 		return nil
 	}
 	f := checkModern(r.Header, ex.msg, false)
@@ -114,11 +116,11 @@ func (s *Server) servePOST(w http.ResponseWriter, r *http.Request, c *call.Calle
 }
 
 // admitPOST holds a message against the rules of its era.
-func (s *Server) admitPOST(w http.ResponseWriter, r *http.Request, ex *Exchange) *Fault {
+func (s *Server) admitPOST(w http.ResponseWriter, r *http.Request, ex *Exchange) *protocol.Fault {
 	if ex.era = eraOf(r.Header, ex.msg); ex.era != modern {
 		return s.admitLegacy(w, r, ex)
 	}
-	ex.version = modernVersion
+	ex.version = protocol.ModernVersion
 	if f := checkModern(r.Header, ex.msg, true); f != nil {
 		return f
 	}
@@ -128,12 +130,12 @@ func (s *Server) admitPOST(w http.ResponseWriter, r *http.Request, ex *Exchange)
 // respond answers a message whose frame is in order.
 func (s *Server) respond(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	switch {
-	case ex.msg.isResponse():
+	case ex.msg.IsResponse():
 		ex.session.deliver(ex.msg)
 		w.WriteHeader(http.StatusAccepted)
-	case ex.msg.isNotification():
+	case ex.msg.IsNotification():
 		s.notified(w, ex)
-	case ex.era == modern && ex.msg.method == methodListen:
+	case ex.era == modern && ex.msg.Method == protocol.MethodListen:
 		s.serveListen(w, r, ex)
 	default:
 		s.reply(w, r, ex)
@@ -143,12 +145,12 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 // notified takes a notification. Nothing but a notification may come without an
 // id: a call that nobody waits for is not made.
 func (s *Server) notified(w http.ResponseWriter, ex *Exchange) {
-	if !strings.HasPrefix(ex.msg.method, "notifications/") {
-		s.refuse(w, ex.http, ex, badRequest(CodeInvalidRequest, "a request needs an id"))
+	if !strings.HasPrefix(ex.msg.Method, "notifications/") {
+		s.refuse(w, ex.http, ex, protocol.BadRequest(protocol.CodeInvalidRequest, "a request needs an id"))
 		return
 	}
-	if ex.session != nil && ex.msg.method == "notifications/cancelled" {
-		ex.session.cancel(ex.msg.params)
+	if ex.session != nil && ex.msg.Method == "notifications/cancelled" {
+		ex.session.cancel(ex.msg.Params)
 	}
 	w.WriteHeader(http.StatusAccepted)
 }
@@ -159,7 +161,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	if ex.session != nil {
-		done, f := ex.session.begin(ex.msg.id, cancel)
+		done, f := ex.session.begin(ex.msg.ID, cancel)
 		if f != nil {
 			s.refuse(w, r, ex, f)
 			return
@@ -175,7 +177,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	case ctx.Err() != nil:
 		return // whoever asked has gone or has cancelled: nothing more is sent
 	case f != nil:
-		body = encodeFault(ex.msg.id, f)
+		body = protocol.EncodeFault(ex.msg.ID, f)
 	}
 	if st.started {
 		_ = st.message(body)
@@ -183,32 +185,32 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 		return
 	}
 	if f != nil {
-		s.writeFault(w, ex.msg.id, f)
+		s.writeFault(w, ex.msg.ID, f)
 		return
 	}
 	writeJSON(w, http.StatusOK, body)
 }
 
 // readBody reads the body of a POST.
-func readBody(r *http.Request) ([]byte, *Fault) {
+func readBody(r *http.Request) ([]byte, *protocol.Fault) {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the body must be application/json", status: http.StatusUnsupportedMediaType}
+		return nil, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "the body must be application/json", Status: http.StatusUnsupportedMediaType}
 	}
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the body must not be compressed", status: http.StatusUnsupportedMediaType}
+		return nil, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "the body must not be compressed", Status: http.StatusUnsupportedMediaType}
 	}
 	if !accepts(r, "application/json") && !accepts(r, "text/event-stream") {
-		return nil, &Fault{Code: CodeInvalidRequest, Msg: "accept application/json and text/event-stream", status: http.StatusNotAcceptable}
+		return nil, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "accept application/json and text/event-stream", Status: http.StatusNotAcceptable}
 	}
 	raw, err := io.ReadAll(r.Body)
 	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
-		return nil, &Fault{Code: CodeInvalidRequest, Msg: "the body is too large", status: http.StatusRequestEntityTooLarge}
+		return nil, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "the body is too large", Status: http.StatusRequestEntityTooLarge}
 	}
 	if full, ok := errors.AsType[*call.Error](err); ok {
 		return nil, streamFault(full) // there is no room for the body
 	}
 	if err != nil {
-		return nil, badRequest(CodeParse, "the body could not be read")
+		return nil, protocol.BadRequest(protocol.CodeParse, "the body could not be read")
 	}
 	return raw, nil
 }
@@ -245,9 +247,9 @@ func methodNotAllowed(w http.ResponseWriter, allow string) {
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) { edge.WriteJSON(w, status, body) }
 
-func (s *Server) writeFault(w http.ResponseWriter, id jsontext.Value, f *Fault) {
-	for k, v := range f.header {
+func (s *Server) writeFault(w http.ResponseWriter, id jsontext.Value, f *protocol.Fault) {
+	for k, v := range f.Header {
 		w.Header()[k] = v
 	}
-	writeJSON(w, cmp.Or(f.status, http.StatusOK), encodeFault(id, f))
+	writeJSON(w, cmp.Or(f.Status, http.StatusOK), protocol.EncodeFault(id, f))
 }

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"time"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -40,14 +42,14 @@ type Input struct {
 
 // inputParams are the members by which a client answers questions of an earlier round.
 type inputParams struct {
-	responses object
+	responses protocol.Object
 	state     string
 	hasState  bool
 }
 
-func readInputs(r *reader) inputParams {
-	p := inputParams{responses: r.object("inputResponses"), state: r.optional("requestState")}
-	p.hasState = r.value("requestState") != nil
+func readInputs(r *protocol.Reader) inputParams {
+	p := inputParams{responses: r.Object("inputResponses"), state: r.Optional("requestState")}
+	p.hasState = r.Value("requestState") != nil
 	return p
 }
 
@@ -55,17 +57,17 @@ func readInputs(r *reader) inputParams {
 func (ex *Exchange) readInput(p inputParams, purpose string) (Input, error) {
 	in := Input{Responses: map[string]jsontext.Value{}}
 	for _, m := range p.responses {
-		if m.value.Kind() != '{' {
-			return in, invalidParams("an input response must be an object")
+		if m.Value.Kind() != '{' {
+			return in, protocol.InvalidParams("an input response must be an object")
 		}
-		in.Responses[m.name] = m.value
+		in.Responses[m.Name] = m.Value
 	}
 	if !p.hasState {
 		return in, nil
 	}
 	var ok bool
 	if in.State, ok = ex.server.states.open(p.state, ex.Caller.Key()+"\x00"+purpose, time.Now()); !ok {
-		return in, invalidParams("the requestState is not one that was given out for this")
+		return in, protocol.InvalidParams("the requestState is not one that was given out for this")
 	}
 	return in, nil
 }
@@ -80,7 +82,7 @@ func (ex *Exchange) outcome(body jsontext.Value, err error, purpose string) (res
 		return result{body: body}, err
 	}
 	if ex.era != modern {
-		return result{}, &Fault{Code: CodeInvalidRequest, Msg: "the client cannot be asked here"}
+		return result{}, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "the client cannot be asked here"}
 	}
 	reply := struct {
 		Requests map[string]InputRequest `json:"inputRequests,omitempty"`
@@ -89,7 +91,7 @@ func (ex *Exchange) outcome(body jsontext.Value, err error, purpose string) (res
 	if need.State != nil {
 		reply.State = ex.server.states.seal(need.State, ex.Caller.Key()+"\x00"+purpose, time.Now())
 	}
-	return result{kind: "input_required", body: mustJSON(reply)}, nil
+	return result{kind: "input_required", body: protocol.MustJSON(reply)}, nil
 }
 
 // states seals what clients carry for us: encrypted, bound to the caller and to

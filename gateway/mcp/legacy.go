@@ -7,18 +7,17 @@ import (
 	"strings"
 	"time"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
 
-// headerSession names a legacy session (MCP 2025-11-25, transports, session management).
-const headerSession = "Mcp-Session-Id"
-
 // admitLegacy finds the session that a legacy POST belongs to. initialize opens one.
-func (s *Server) admitLegacy(w http.ResponseWriter, r *http.Request, ex *Exchange) *Fault {
-	if ex.msg.method == "initialize" && !ex.msg.isNotification() {
+func (s *Server) admitLegacy(w http.ResponseWriter, r *http.Request, ex *Exchange) *protocol.Fault {
+	if ex.msg.Method == "initialize" && !ex.msg.IsNotification() {
 		return s.openSession(w, r, ex)
 	}
 	sess, f := s.sessionOf(r, ex.Caller)
@@ -29,17 +28,17 @@ func (s *Server) admitLegacy(w http.ResponseWriter, r *http.Request, ex *Exchang
 }
 
 // sessionOf returns the session that a request names.
-func (s *Server) sessionOf(r *http.Request, c *call.Caller) (*session, *Fault) {
-	ids := r.Header.Values(headerSession)
+func (s *Server) sessionOf(r *http.Request, c *call.Caller) (*session, *protocol.Fault) {
+	ids := r.Header.Values(protocol.HeaderSession)
 	if len(ids) != 1 {
-		return nil, badRequest(CodeInvalidRequest, "the header Mcp-Session-Id is missing: begin with initialize, or use /mcp/rpc")
+		return nil, protocol.BadRequest(protocol.CodeInvalidRequest, "the header Mcp-Session-Id is missing: begin with initialize, or use /mcp/rpc")
 	}
 	sess := s.sessions.get(ids[0], c)
 	if sess == nil {
 		return nil, sessionFault()
 	}
 	if v := r.Header.Get("MCP-Protocol-Version"); v != "" && v != sess.version {
-		return nil, badRequest(CodeInvalidRequest, "the protocol version is not the session's")
+		return nil, protocol.BadRequest(protocol.CodeInvalidRequest, "the protocol version is not the session's")
 	}
 	return sess, nil
 }
@@ -47,11 +46,11 @@ func (s *Server) sessionOf(r *http.Request, c *call.Caller) (*session, *Fault) {
 // openSession begins a session for a well-formed initialize. A session that the
 // request names is ignored: the client is about to get a new one, and may have been
 // told that the old one is gone.
-func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchange) *Fault {
-	p := reader{o: ex.msg.params}
+func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchange) *protocol.Fault {
+	p := protocol.Reader{O: ex.msg.Params}
 	h := readHello(&p)
-	if p.err != nil {
-		return invalidParams("params: " + p.err.Error())
+	if p.Err != nil {
+		return protocol.InvalidParams("params: " + p.Err.Error())
 	}
 	if err := ex.admit(r.Context(), asEvent); err != nil {
 		return streamFault(err)
@@ -64,26 +63,26 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchang
 		sess.cursor = s.Events.Now(ex.Caller, sess.id)
 	}
 	ex.join(sess)
-	w.Header().Set(headerSession, sess.id)
+	w.Header().Set(protocol.HeaderSession, sess.id)
 	return nil
 }
 
 // hello are the params of initialize.
 type hello struct {
 	version      string
-	capabilities capabilities
+	capabilities protocol.Capabilities
 	client       op.Client
 }
 
-func readHello(r *reader) hello {
-	return hello{r.text("protocolVersion"), readCapabilities(r.object("capabilities")), readClient(r.object("clientInfo"))}
+func readHello(r *protocol.Reader) hello {
+	return hello{r.Text("protocolVersion"), protocol.ReadCapabilities(r.Object("capabilities")), protocol.ReadClient(r.Object("clientInfo"))}
 }
 
 // negotiate settles the revision: the client's when it is known, else the newest
 // (MCP 2025-11-25, lifecycle, version negotiation).
 func (ex *Exchange) negotiate(h hello) *session {
-	if !slices.Contains(legacyVersions(), h.version) {
-		h.version = legacyVersions()[0]
+	if !slices.Contains(protocol.LegacyVersions(), h.version) {
+		h.version = protocol.LegacyVersions()[0]
 	}
 	return &session{owner: ex.Caller.Key(), version: h.version, capabilities: h.capabilities, client: h.client}
 }
@@ -94,7 +93,7 @@ func (ex *Exchange) initialize(_ context.Context, h hello) (result, error) {
 	if ex.session == nil {
 		version = ex.negotiate(h).version
 	}
-	return result{body: mustJSON(struct {
+	return result{body: protocol.MustJSON(struct {
 		ProtocolVersion string         `json:"protocolVersion"`
 		Capabilities    jsontext.Value `json:"capabilities"`
 		ServerInfo      jsontext.Value `json:"serverInfo"`
@@ -122,13 +121,13 @@ func (ex *Exchange) serverCapabilities() jsontext.Value {
 	if ex.era != plain && ex.server.Events != nil {
 		c.Tools.ListChanged, c.Prompts.ListChanged, c.Resources.Subscribe = true, true, true
 	}
-	return mustJSON(c)
+	return protocol.MustJSON(c)
 }
 
-func readLevel(r *reader) string {
-	level := r.text("level")
+func readLevel(r *protocol.Reader) string {
+	level := r.Text("level")
 	if !slices.Contains(logLevels(), level) {
-		r.fail("%s must be one of "+strings.Join(logLevels(), ", "), "level")
+		r.Fail("%s must be one of "+strings.Join(logLevels(), ", "), "level")
 	}
 	return level
 }

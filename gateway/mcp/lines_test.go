@@ -10,6 +10,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/mcp"
+	"portcullis/gateway/mcp/bridge"
 )
 
 // both runs a test against the two ways of serving stdio.
@@ -24,7 +25,7 @@ func both(t *testing.T, f func(t *testing.T, p pipe)) {
 	t.Run("remote", func(t *testing.T) {
 		l := newLive(t)
 		f(t, serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
-			r := &mcp.Remote{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}
+			r := &bridge.Bridge{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}
 			return r.Serve(ctx, in)
 		}))
 	})

@@ -7,13 +7,12 @@ import (
 	"net/http"
 	"strconv"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 )
-
-// methodListen opens a stream of notifications (MCP 2026-07-28, subscriptions).
-const methodListen = "subscriptions/listen"
 
 // listening is one subscriptions/listen stream.
 type listening struct {
@@ -27,17 +26,17 @@ type listening struct {
 
 // listen answers subscriptions/listen and returns when the stream ends. The reply
 // is nil when there is nothing more to say.
-func (ex *Exchange) listen(ctx context.Context, send func([]byte) error, alive func() error) ([]byte, *Fault) {
+func (ex *Exchange) listen(ctx context.Context, send func([]byte) error, alive func() error) ([]byte, *protocol.Fault) {
 	if ex.server.Events == nil {
-		return nil, unknownMethod()
+		return nil, protocol.UnknownMethod()
 	}
-	r := reader{o: ex.msg.params}
+	r := protocol.Reader{O: ex.msg.Params}
 	to := readListen(&r)
-	if r.err != nil {
-		return nil, ex.unreadable(ctx, invalidParams("params: "+r.err.Error()))
+	if r.Err != nil {
+		return nil, ex.unreadable(ctx, protocol.InvalidParams("params: "+r.Err.Error()))
 	}
 	if len(to.uris) > ex.server.Events.Topics {
-		return nil, ex.unreadable(ctx, invalidParams("too many subscriptions"))
+		return nil, ex.unreadable(ctx, protocol.InvalidParams("too many subscriptions"))
 	}
 	if err := ex.admit(ctx, asEvent); err != nil {
 		return nil, streamFault(err)
@@ -61,18 +60,18 @@ func (ex *Exchange) listen(ctx context.Context, send func([]byte) error, alive f
 }
 
 // streamFault refuses a stream; the caps have HTTP statuses of their own.
-func streamFault(e *call.Error) *Fault {
-	f := answer{}.fault(e)
+func streamFault(e *call.Error) *protocol.Fault {
+	f := protocol.Answer{}.Fault(e)
 	switch e.Code {
 	case call.RateLimited:
-		f.status = http.StatusTooManyRequests
+		f.Status = http.StatusTooManyRequests
 	case call.Overloaded, call.AuditUnavailable:
-		f.status = http.StatusServiceUnavailable
+		f.Status = http.StatusServiceUnavailable
 	case call.Unauthenticated:
-		f.status = http.StatusUnauthorized
+		f.Status = http.StatusUnauthorized
 	}
 	if wait := e.Wait(); wait > 0 {
-		f.header = http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(wait.Seconds())))}}
+		f.Header = http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(wait.Seconds())))}}
 	}
 	return f
 }
@@ -84,15 +83,15 @@ type listenTo struct {
 	uris           []string
 }
 
-func readListen(r *reader) listenTo {
-	if r.value("notifications") == nil {
-		r.fail("%s is missing", "notifications")
+func readListen(r *protocol.Reader) listenTo {
+	if r.Value("notifications") == nil {
+		r.Fail("%s is missing", "notifications")
 	}
-	n := reader{o: r.object("notifications"), err: r.err}
-	l := listenTo{tools: n.flag("toolsListChanged"), prompts: n.flag("promptsListChanged")}
-	n.value("resourcesListChanged")
-	l.resources, l.uris = n.value("resourceSubscriptions") != nil, n.texts("resourceSubscriptions")
-	r.err = n.err
+	n := protocol.Reader{O: r.Object("notifications"), Err: r.Err}
+	l := listenTo{tools: n.Flag("toolsListChanged"), prompts: n.Flag("promptsListChanged")}
+	n.Value("resourcesListChanged")
+	l.resources, l.uris = n.Value("resourceSubscriptions") != nil, n.Texts("resourceSubscriptions")
+	r.Err = n.Err
 	return l
 }
 
@@ -125,9 +124,9 @@ func (l *listening) notify(method string, params map[string]any) error {
 	if m == nil {
 		m = map[string]any{}
 	}
-	m[metaSubscription] = l.ex.msg.id
+	m[protocol.MetaSubscription] = l.ex.msg.ID
 	params["_meta"] = m
-	return l.send(notification(method, params))
+	return l.send(protocol.Notification(method, params))
 }
 
 // pump sends events until the stream ends, and returns the graceful end.
@@ -166,24 +165,24 @@ func (l *listening) farewell(why error) {
 
 // end is the result of a stream that the server has ended.
 func (l *listening) end() []byte {
-	b := append([]byte(`{"jsonrpc":"2.0","id":`), l.ex.msg.id...)
+	b := append([]byte(`{"jsonrpc":"2.0","id":`), l.ex.msg.ID...)
 	b = append(b, `,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":`...)
 	b = append(b, l.ex.server.info...)
-	b = append(append(b, `,"`+metaSubscription+`":`...), l.ex.msg.id...)
+	b = append(append(b, `,"`+protocol.MetaSubscription+`":`...), l.ex.msg.ID...)
 	return append(b, "}}}"...)
 }
 
 // serveListen answers subscriptions/listen over HTTP.
 func (s *Server) serveListen(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	if !accepts(r, "text/event-stream") {
-		s.refuse(w, r, ex, &Fault{Code: CodeInvalidRequest, Msg: "accept text/event-stream", status: http.StatusNotAcceptable})
+		s.refuse(w, r, ex, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "accept text/event-stream", Status: http.StatusNotAcceptable})
 		return
 	}
 	st := newStream(w, s.Limits.WriteTimeout)
 	defer st.end()
 	reply, f := ex.listen(r.Context(), st.message, st.comment)
 	if f != nil {
-		s.writeFault(w, ex.msg.id, f)
+		s.writeFault(w, ex.msg.ID, f)
 		return
 	}
 	if reply != nil {

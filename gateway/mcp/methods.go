@@ -3,6 +3,8 @@ package mcp
 import (
 	"context"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -15,12 +17,12 @@ type method struct {
 }
 
 // on makes an entry: params are read once, into the struct of the method.
-func on[P any](eras era, d due, read func(*reader) P, run func(*Exchange, context.Context, P) (result, error)) method {
+func on[P any](eras era, d due, read func(*protocol.Reader) P, run func(*Exchange, context.Context, P) (result, error)) method {
 	return method{eras, d, func(ex *Exchange) (func(context.Context) (result, error), error) {
-		r := reader{o: ex.msg.params}
+		r := protocol.Reader{O: ex.msg.Params}
 		p := read(&r)
-		if r.err != nil {
-			return nil, invalidParams("params: " + r.err.Error())
+		if r.Err != nil {
+			return nil, protocol.InvalidParams("params: " + r.Err.Error())
 		}
 		return func(ctx context.Context) (result, error) { return run(ex, ctx, p) }, nil
 	}}
@@ -44,14 +46,14 @@ func methods() map[string]method {
 		"logging/setLevel":         on(legacy, asEvent, readLevel, (*Exchange).setLevel),
 		"resources/subscribe":      on(legacy, asEvent, readURI, (*Exchange).subscribe),
 		"resources/unsubscribe":    on(legacy, asEvent, readURI, (*Exchange).unsubscribe),
-		methodListen:               on(0, asEvent, readListen, (*Exchange).cannotListen),
+		protocol.MethodListen:      on(0, asEvent, readListen, (*Exchange).cannotListen),
 	}
 }
 
 // none are the params of a method that has none.
 type none struct{}
 
-func nothing(*reader) none { return none{} }
+func nothing(*protocol.Reader) none { return none{} }
 
 // ping answers that the server lives.
 func (ex *Exchange) ping(context.Context, none) (result, error) {
@@ -60,12 +62,12 @@ func (ex *Exchange) ping(context.Context, none) (result, error) {
 
 // cannotListen is the answer where there are no streams.
 func (ex *Exchange) cannotListen(context.Context, listenTo) (result, error) {
-	return result{}, unknownMethod()
+	return result{}, protocol.UnknownMethod()
 }
 
-func readCursor(r *reader) cursor {
-	v := r.value("cursor")
-	return cursor{r.optional("cursor"), v != nil}
+func readCursor(r *protocol.Reader) cursor {
+	v := r.Value("cursor")
+	return cursor{r.Optional("cursor"), v != nil}
 }
 
 // cursor is where a page of a list begins.
@@ -74,4 +76,4 @@ type cursor struct {
 	given bool
 }
 
-func readURI(r *reader) string { return r.text("uri") }
+func readURI(r *protocol.Reader) string { return r.Text("uri") }

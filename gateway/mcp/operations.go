@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
@@ -71,7 +73,7 @@ func (ex *Exchange) names(ctx context.Context, o *op.Op) []string {
 // which the model sees, and not a protocol fault.
 func (o *operation) call(ctx context.Context, ex *Exchange, args jsontext.Value) (jsontext.Value, error) {
 	req := op.Request{Op: o.Name, Args: args}
-	if err := ask(&req, &ex.msg.meta); err != nil {
+	if err := ask(&req, &ex.msg.Meta); err != nil {
 		return nil, ex.unreadable(ctx, ex.faultOf(err))
 	}
 	res, err := ex.do(ctx, req)
@@ -83,7 +85,7 @@ func (o *operation) call(ctx context.Context, ex *Exchange, args jsontext.Value)
 	if ex.stepUp(err) {
 		return nil, ex.challenge(err)
 	}
-	return toolError(refusal{answer{res.RequestID, res.DecisionID}.wireError(err), ctx, o.Op, ex}), nil
+	return toolError(refusal{protocol.Answer{Request: res.RequestID, Decision: res.DecisionID}.WireError(err), ctx, o.Op, ex}), nil
 }
 
 // completed tells the caller's own streams of a call, whatever came of it.
@@ -101,9 +103,9 @@ func (ex *Exchange) stepUp(err *call.Error) bool {
 }
 
 // challenge asks for more scopes (MCP 2025-11-25, authorization, step-up; RFC 6750 section 3.1).
-func (ex *Exchange) challenge(err *call.Error) *Fault {
-	f := answer{request: ex.requestID}.fault(err)
-	f.status = http.StatusForbidden
-	f.header = http.Header{"Www-Authenticate": {ex.server.Challenge(ex.http, err)}}
+func (ex *Exchange) challenge(err *call.Error) *protocol.Fault {
+	f := protocol.Answer{Request: ex.requestID}.Fault(err)
+	f.Status = http.StatusForbidden
+	f.Header = http.Header{"Www-Authenticate": {ex.server.Challenge(ex.http, err)}}
 	return f
 }

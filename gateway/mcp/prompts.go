@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
@@ -83,7 +85,7 @@ func operationPrompts(s *Server) (out []Prompt) {
 		}
 		out = append(out, Prompt{
 			Name: t.name, Get: t.get, Offered: t.offered,
-			Definition: mustJSON(struct {
+			Definition: protocol.MustJSON(struct {
 				Name        string     `json:"name"`
 				Title       string     `json:"title"`
 				Description string     `json:"description"`
@@ -102,7 +104,7 @@ func (t template) offered(ctx context.Context, ex *Exchange) bool {
 func (t template) get(_ context.Context, ex *Exchange, args map[string]string) (jsontext.Value, error) {
 	v := args[t.arg.Name]
 	if err := t.arg.check(v); err != nil {
-		return nil, invalidParams("argument " + t.arg.Name + ": " + call.AsError(err).Msg)
+		return nil, protocol.InvalidParams("argument " + t.arg.Name + ": " + call.AsError(err).Msg)
 	}
 	pairs := []string{"{" + t.arg.Name + "}", v}
 	for _, n := range t.needs {
@@ -121,7 +123,7 @@ func PromptText(doc, text string) jsontext.Value {
 		Role    string  `json:"role"`
 		Content content `json:"content"`
 	}
-	return mustJSON(struct {
+	return protocol.MustJSON(struct {
 		Description string    `json:"description"`
 		Messages    []message `json:"messages"`
 	}{doc, []message{{"user", content{"text", text}}}})
@@ -154,13 +156,13 @@ type promptCall struct {
 	input inputParams
 }
 
-func readPrompt(r *reader) promptCall {
-	p := promptCall{name: r.text("name"), args: map[string]string{}, input: readInputs(r)}
-	args := reader{o: r.object("arguments"), err: r.err}
-	for _, m := range args.o {
-		p.args[m.name] = args.optional(m.name)
+func readPrompt(r *protocol.Reader) promptCall {
+	p := promptCall{name: r.Text("name"), args: map[string]string{}, input: readInputs(r)}
+	args := protocol.Reader{O: r.Object("arguments"), Err: r.Err}
+	for _, m := range args.O {
+		p.args[m.Name] = args.Optional(m.Name)
 	}
-	r.err = args.err
+	r.Err = args.Err
 	return p
 }
 
@@ -168,7 +170,7 @@ func readPrompt(r *reader) promptCall {
 func (ex *Exchange) getPrompt(ctx context.Context, p promptCall) (result, error) {
 	i := slices.IndexFunc(ex.server.prompts, func(o Prompt) bool { return o.Name == p.name })
 	if i < 0 || !ex.offers(ctx, &ex.server.prompts[i]) {
-		return result{}, invalidParams("unknown prompt: prompts/list names yours")
+		return result{}, protocol.InvalidParams("unknown prompt: prompts/list names yours")
 	}
 	purpose := "prompt " + p.name
 	in, err := ex.readInput(p.input, purpose)

@@ -3,6 +3,8 @@ package mcp
 import (
 	"context"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
@@ -75,7 +77,7 @@ type Completion struct {
 
 // Progress tells how far the call is, when the client asked for that.
 func (ex *Exchange) Progress(done, total float64, msg string) {
-	if ex.msg.meta.progress == nil {
+	if ex.msg.Meta.Progress == nil {
 		return
 	}
 	ex.Notify("notifications/progress", struct {
@@ -83,7 +85,7 @@ func (ex *Exchange) Progress(done, total float64, msg string) {
 		Progress float64        `json:"progress"`
 		Total    float64        `json:"total"`
 		Message  string         `json:"message,omitempty"`
-	}{ex.msg.meta.progress, done, total, msg})
+	}{ex.msg.Meta.Progress, done, total, msg})
 }
 
 // Notify sends a notification before the reply. It is lost when the client does
@@ -92,13 +94,5 @@ func (ex *Exchange) Notify(method string, params any) {
 	if ex.send == nil {
 		return
 	}
-	_ = ex.send(notification(method, params))
-}
-
-func notification(method string, params any) []byte {
-	return mustJSON(struct {
-		Version string `json:"jsonrpc"`
-		Method  string `json:"method"`
-		Params  any    `json:"params,omitempty"`
-	}{"2.0", method, params})
+	_ = ex.send(protocol.Notification(method, params))
 }

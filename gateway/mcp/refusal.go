@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -28,7 +30,7 @@ func toolResult(body []byte) jsontext.Value {
 
 // refusal is a call that was refused or has failed.
 type refusal struct {
-	wireError
+	protocol.WireError
 	ctx context.Context
 	op  *op.Op
 	ex  *Exchange
@@ -42,13 +44,13 @@ func toolError(r refusal) jsontext.Value {
 		Text string `json:"text"`
 	}
 	type structured struct {
-		Error wireError `json:"error"`
+		Error protocol.WireError `json:"error"`
 	}
-	return mustJSON(struct {
+	return protocol.MustJSON(struct {
 		Content    []content  `json:"content"`
 		Structured structured `json:"structuredContent"`
 		IsError    bool       `json:"isError"`
-	}{[]content{{"text", r.text()}}, structured{r.wireError}, true})
+	}{[]content{{"text", r.text()}}, structured{r.WireError}, true})
 }
 
 // text is the refusal for a model: code and message, the reasons that the policy gives

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -77,16 +79,16 @@ func listSecrets(ctx context.Context, ex *Exchange) ([]jsontext.Value, error) {
 	default:
 		return nil, cerr
 	}
-	out := []jsontext.Value{mustJSON(own)}
+	out := []jsontext.Value{protocol.MustJSON(own)}
 	for _, k := range keys {
 		p, err := call.ParsePath(strings.TrimSuffix(k, "/"))
 		if err != nil {
 			continue // written past the gateway under a name that it does not serve
 		}
-		out = append(out, mustJSON(resource{URI: ex.server.uri(root.Join(p), strings.HasSuffix(k, "/")), Name: k, MIMEType: mimeJSON}))
+		out = append(out, protocol.MustJSON(resource{URI: ex.server.uri(root.Join(p), strings.HasSuffix(k, "/")), Name: k, MIMEType: mimeJSON}))
 	}
 	for _, p := range ex.roots(ctx)[1:] {
-		out = append(out, mustJSON(resource{
+		out = append(out, protocol.MustJSON(resource{
 			URI: ex.server.uri(p, true), Name: p.String(), Description: "What lies below a path that you were granted.", MIMEType: mimeJSON,
 		}))
 	}
@@ -132,7 +134,7 @@ func (ex *Exchange) roots(ctx context.Context) []call.Path {
 
 // list returns the names directly below a full path.
 func (ex *Exchange) list(ctx context.Context, p call.Path) ([]string, *call.Error) {
-	res, err := ex.do(ctx, op.Request{Op: opList, Absolute: true, Args: mustJSON(map[string]string{"prefix": p.String()})})
+	res, err := ex.do(ctx, op.Request{Op: opList, Absolute: true, Args: protocol.MustJSON(map[string]string{"prefix": p.String()})})
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +167,7 @@ func secretTemplates(ctx context.Context, ex *Exchange) []jsontext.Value {
 	if o := ex.server.Catalogue.Get(opRead); o == nil || !ex.server.Callable(ctx, ex.Caller, o) {
 		return nil
 	}
-	return []jsontext.Value{mustJSON(struct {
+	return []jsontext.Value{protocol.MustJSON(struct {
 		Template    string `json:"uriTemplate"`
 		Name        string `json:"name"`
 		Title       string `json:"title"`
@@ -183,7 +185,7 @@ type reading struct {
 	input inputParams
 }
 
-func readReading(r *reader) reading { return reading{r.text("uri"), readInputs(r)} }
+func readReading(r *protocol.Reader) reading { return reading{r.Text("uri"), readInputs(r)} }
 
 // readResource reads a resource (resources/read).
 func (ex *Exchange) readResource(ctx context.Context, p reading) (result, error) {
@@ -212,7 +214,7 @@ func readSecret(ctx context.Context, ex *Exchange, uri string) (*Contents, error
 		return nil, nil
 	}
 	req := r.request()
-	if err := ask(&req, &ex.msg.meta); err != nil {
+	if err := ask(&req, &ex.msg.Meta); err != nil {
 		return nil, ex.unreadable(ctx, ex.faultOf(err))
 	}
 	res, cerr := ex.do(ctx, req)
@@ -224,7 +226,7 @@ func readSecret(ctx context.Context, ex *Exchange, uri string) (*Contents, error
 	case cerr.Code == call.NotFound, cerr.Code == call.Forbidden, cerr.Code == call.UnknownOperation, cerr.Code == call.InvalidRequest:
 		return nil, ex.noResource(uri)
 	}
-	return nil, answer{res.RequestID, res.DecisionID}.fault(cerr)
+	return nil, protocol.Answer{Request: res.RequestID, Decision: res.DecisionID}.Fault(cerr)
 }
 
 // secretTopic is what a URI of a secret subscribes to: one secret, or with a slash at
@@ -245,13 +247,13 @@ func secretTopic(ctx context.Context, ex *Exchange, uri string) (events.Topic, b
 
 func (r ref) request() op.Request {
 	if r.listing {
-		return op.Request{Op: opList, Mount: r.mount, Absolute: true, Args: mustJSON(struct {
+		return op.Request{Op: opList, Mount: r.mount, Absolute: true, Args: protocol.MustJSON(struct {
 			Prefix string `json:"prefix"`
 			Limit  int    `json:"limit"`
 			After  string `json:"after,omitzero"`
 		}{r.path.String(), maxRead, r.after})}
 	}
-	return op.Request{Op: opRead, Mount: r.mount, Absolute: true, Args: mustJSON(struct {
+	return op.Request{Op: opRead, Mount: r.mount, Absolute: true, Args: protocol.MustJSON(struct {
 		Path    string `json:"path"`
 		Version int    `json:"version,omitzero"`
 	}{r.path.String(), r.version})}
@@ -259,16 +261,16 @@ func (r ref) request() op.Request {
 
 // noResource is the one answer for what is not there and for what the caller may
 // not see. Its code has changed with the modern era.
-func (ex *Exchange) noResource(uri string) *Fault {
-	f := &Fault{Code: CodeInvalidParams, Msg: "resource not found", Data: map[string]string{"uri": uri}}
+func (ex *Exchange) noResource(uri string) *protocol.Fault {
+	f := &protocol.Fault{Code: protocol.CodeInvalidParams, Msg: "resource not found", Data: map[string]string{"uri": uri}}
 	if ex.era != modern {
-		f.Code = CodeNotFoundLegacy
+		f.Code = protocol.CodeNotFoundLegacy
 	}
 	return f
 }
 
 func jsonContents(uri string, body []byte) jsontext.Value {
-	return mustJSON([]struct {
+	return protocol.MustJSON([]struct {
 		URI      string `json:"uri"`
 		MIMEType string `json:"mimeType"`
 		Text     string `json:"text"`

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/budget"
@@ -105,7 +106,7 @@ func New(c Config) *Server {
 	}
 	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*Tool{}, states: newStates()}
 	s.sessions.limits, s.sessions.revision, s.sessions.keeper = c.Limits, c.Revision, keeper{c.Budgets}
-	s.info = mustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})
+	s.info = protocol.MustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})
 	s.toolsets = Toolsets(c.Catalogue)
 	s.provide(append([]Provider{operations(s)}, c.Providers...))
 	return s
@@ -152,13 +153,4 @@ func (s *Server) failed(err error) {
 	if s.Failed != nil {
 		s.Failed(err)
 	}
-}
-
-// mustJSON encodes a value of ours, which cannot fail.
-func mustJSON(v any) jsontext.Value {
-	b, err := json.Marshal(v, json.Deterministic(true))
-	if err != nil {
-		panic(err)
-	}
-	return b
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/budget"
@@ -24,15 +26,15 @@ type session struct {
 	owner        string // call.Caller.Key
 	revision     string // of the policy
 	version      string
-	capabilities capabilities
+	capabilities protocol.Capabilities
 	client       op.Client // as it named itself in initialize
 
 	mu         sync.Mutex // guards what follows
 	ended      bool       // nothing new begins in it
 	used       time.Time
 	logLevel   string
-	running    map[string]context.CancelFunc // requests in flight by id
-	asked      map[string]chan *message      // our requests that wait for a response
+	running    map[string]context.CancelFunc     // requests in flight by id
+	asked      map[string]chan *protocol.Message // our requests that wait for a response
 	lastAsk    int
 	topics     topics
 	reader     *events.Reader     // of the open stream, nil when there is none
@@ -60,7 +62,7 @@ type sessions struct {
 // when all places are taken, nobody gets a new one.
 func (ss *sessions) open(s *session, now time.Time) bool {
 	s.id, s.used, s.revision = rand.Text()+rand.Text(), now, ss.revision()
-	s.running, s.asked = map[string]context.CancelFunc{}, map[string]chan *message{}
+	s.running, s.asked = map[string]context.CancelFunc{}, map[string]chan *protocol.Message{}
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.sweep(now)
@@ -85,7 +87,7 @@ func (ss *sessions) open(s *session, now time.Time) bool {
 // recently used sessions make room. The lock is held.
 func (ss *sessions) makeRoom(s *session) bool {
 	for {
-		release, err := ss.keeper.keep(s.owner, sessionBytes+s.capabilities.size(), budget.Sessions)
+		release, err := ss.keeper.keep(s.owner, sessionBytes+s.capabilities.Size(), budget.Sessions)
 		if err == nil {
 			s.kept, s.holds = release, map[string]func(){}
 			return true
@@ -222,7 +224,7 @@ func (s *session) idle(now time.Time, limit time.Duration) bool {
 }
 
 // begin registers a request, so that it can be cancelled. Its id must not be in use.
-func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func(), f *Fault) {
+func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func(), f *protocol.Fault) {
 	key := string(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -230,7 +232,7 @@ func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func
 		return nil, sessionFault()
 	}
 	if s.running[key] != nil {
-		return nil, badRequest(CodeInvalidRequest, "a request with this id is still running")
+		return nil, protocol.BadRequest(protocol.CodeInvalidRequest, "a request with this id is still running")
 	}
 	s.running[key] = cancel
 	return func() {
@@ -242,9 +244,9 @@ func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func
 }
 
 // cancel stops a running request (notifications/cancelled).
-func (s *session) cancel(params object) {
-	r := reader{o: params}
-	id := r.value("requestId")
+func (s *session) cancel(params protocol.Object) {
+	r := protocol.Reader{O: params}
+	id := r.Value("requestId")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if stop := s.running[string(id)]; stop != nil {
@@ -253,19 +255,19 @@ func (s *session) cancel(params object) {
 }
 
 // deliver hands a client's response to the exchange that asked for it.
-func (s *session) deliver(m *message) {
+func (s *session) deliver(m *protocol.Message) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ch := s.asked[string(m.id)]; ch != nil {
-		delete(s.asked, string(m.id))
+	if ch := s.asked[string(m.ID)]; ch != nil {
+		delete(s.asked, string(m.ID))
 		ch <- m // has room for the one response
 	}
 }
 
 // sessionFault is the answer to a session id that cannot be used.
-func sessionFault() *Fault {
-	return &Fault{Code: CodeInvalidRequest, Msg: "unknown session", status: http.StatusNotFound}
+func sessionFault() *protocol.Fault {
+	return &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "unknown session", Status: http.StatusNotFound}
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
@@ -30,7 +32,7 @@ type Stdio struct {
 	// View is the part of the tools that the client is shown.
 	View View
 
-	out     *output
+	out     *protocol.Output
 	session *session      // for cancellation, and of initialize
 	open    bool          // initialize has been answered
 	slots   chan struct{} // of the requests that run
@@ -39,43 +41,29 @@ type Stdio struct {
 	requests sync.WaitGroup // those that end by themselves
 }
 
-// lastAnswers is how long requests may run on when the client says nothing more: it
-// may still read.
-const lastAnswers = 10 * time.Second
-
-// drain waits for requests, as long as ctx lives.
-func drain(ctx context.Context, requests *sync.WaitGroup) {
-	ctx, cancel := context.WithTimeout(ctx, lastAnswers)
-	go func() {
-		defer cancel()
-		requests.Wait()
-	}()
-	<-ctx.Done()
-}
-
 // Serve answers messages until in ends, the reader of Out has gone or ctx ends.
 // Streams end then, and what is not answered soon is cancelled.
 func (st *Stdio) Serve(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer st.wg.Wait()
 	defer cancel()
-	st.out = &output{w: st.Out, gone: cancel}
+	st.out = &protocol.Output{W: st.Out, Gone: cancel}
 	st.session = &session{
-		running: map[string]context.CancelFunc{}, asked: map[string]chan *message{}, holds: map[string]func(){}, kept: func() {},
+		running: map[string]context.CancelFunc{}, asked: map[string]chan *protocol.Message{}, holds: map[string]func(){}, kept: func() {},
 	}
 	defer st.session.end()
 	st.slots = make(chan struct{}, maxRunning)
-	err := eachLine(ctx, in, func(l line) error {
-		if l.tooLong {
-			return st.fault(l.id, tooLong())
+	err := protocol.EachLine(ctx, in, func(l protocol.Line) error {
+		if l.TooLong {
+			return st.fault(l.ID, protocol.TooLong())
 		}
-		return st.line(ctx, l.text)
+		return st.line(ctx, l.Text)
 	})
 	if ctx.Err() != nil {
 		return nil // told to stop, or nobody reads any more
 	}
 	if err == nil {
-		drain(ctx, &st.requests)
+		protocol.Drain(ctx, &st.requests)
 	}
 	return err
 }
@@ -91,36 +79,36 @@ func (st *Stdio) line(ctx context.Context, text []byte) error {
 
 // message answers one message. Requests run beside each other.
 func (st *Stdio) message(ctx context.Context, text []byte) error {
-	m, bad := parse(text)
+	m, bad := protocol.Parse(text)
 	ex, f := st.exchange(&m)
 	if f == nil && bad != nil {
 		f = ex.unreadable(ctx, bad)
 	}
 	if f != nil {
-		if bad == nil && (m.isNotification() || m.isResponse()) {
+		if bad == nil && (m.IsNotification() || m.IsResponse()) {
 			return nil // neither is ever answered
 		}
-		return st.fault(m.id, f)
+		return st.fault(m.ID, f)
 	}
 	switch {
-	case m.isResponse():
+	case m.IsResponse():
 		st.session.deliver(&m)
 		return nil
-	case m.isNotification():
-		if m.method == "notifications/cancelled" {
-			st.session.cancel(m.params)
+	case m.IsNotification():
+		if m.Method == "notifications/cancelled" {
+			st.session.cancel(m.Params)
 		}
 		return nil
-	case m.method == "initialize":
+	case m.Method == "initialize":
 		return st.initialize(ctx, ex)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	done, f := st.session.begin(m.id, cancel)
+	done, f := st.session.begin(m.ID, cancel)
 	if f != nil {
 		cancel()
-		return st.fault(m.id, f)
+		return st.fault(m.ID, f)
 	}
-	st.run(ctx, m.method == methodListen, func() {
+	st.run(ctx, m.Method == protocol.MethodListen, func() {
 		defer cancel()
 		defer done()
 		st.reply(ctx, ex)
@@ -150,9 +138,9 @@ func (st *Stdio) run(ctx context.Context, stream bool, f func()) {
 
 // batch answers the messages of a batch, one after the other.
 func (st *Stdio) batch(ctx context.Context, text []byte) error {
-	messages, f := parseBatch(text)
+	messages, f := protocol.ParseBatch(text)
 	if f != nil {
-		if ex, who := st.exchange(&message{}); who == nil {
+		if ex, who := st.exchange(&protocol.Message{}); who == nil {
 			f = ex.unreadable(ctx, f)
 		}
 		return st.fault(nil, f)
@@ -165,37 +153,37 @@ func (st *Stdio) batch(ctx context.Context, text []byte) error {
 			}
 		}
 		if replies != nil && ctx.Err() == nil {
-			_ = st.out.write(mustJSON(replies))
+			_ = st.out.Write(protocol.MustJSON(replies))
 		}
 	})
 	return nil
 }
 
-func (st *Stdio) inBatch(ctx context.Context, m *message) jsontext.Value {
+func (st *Stdio) inBatch(ctx context.Context, m *protocol.Message) jsontext.Value {
 	ex, f := st.exchange(m)
 	switch {
 	case f == nil:
 		return ex.inBatch(ctx)
-	case m.isResponse() || m.isNotification():
+	case m.IsResponse() || m.IsNotification():
 		return nil
 	}
-	return encodeFault(m.id, f)
+	return protocol.EncodeFault(m.ID, f)
 }
 
 // exchange makes the exchange of a message: who sends it, and in which era.
-func (st *Stdio) exchange(m *message) (*Exchange, *Fault) {
+func (st *Stdio) exchange(m *protocol.Message) (*Exchange, *protocol.Fault) {
 	who, err := st.Who()
 	if err != nil {
 		e := call.AsError(err)
-		return nil, &Fault{Code: CodeCall, Msg: e.Msg, Data: answer{}.wireError(e)}
+		return nil, &protocol.Fault{Code: protocol.CodeCall, Msg: e.Msg, Data: protocol.Answer{}.WireError(e)}
 	}
 	ex := &Exchange{
-		Caller: who, server: st.Server, msg: m, era: plain, version: legacyVersions()[0], capabilities: m.meta.capabilities,
-		view: st.View, requestID: rand.Text(), transport: op.Stdio, send: st.out.write,
+		Caller: who, server: st.Server, msg: m, era: plain, version: protocol.LegacyVersions()[0], capabilities: m.Meta.Capabilities,
+		view: st.View, requestID: rand.Text(), transport: op.Stdio, send: st.out.Write,
 	}
 	switch {
-	case m.meta.version != "":
-		ex.era, ex.version = modern, modernVersion
+	case m.Meta.Version != "":
+		ex.era, ex.version = modern, protocol.ModernVersion
 		return ex, checkModern(nil, m, false)
 	case st.open:
 		ex.join(st.session)
@@ -206,12 +194,12 @@ func (st *Stdio) exchange(m *message) (*Exchange, *Fault) {
 // initialize begins the legacy session of the connection, and its stream.
 func (st *Stdio) initialize(ctx context.Context, ex *Exchange) error {
 	if st.open {
-		return st.fault(ex.msg.id, badRequest(CodeInvalidRequest, "initialize comes once"))
+		return st.fault(ex.msg.ID, protocol.BadRequest(protocol.CodeInvalidRequest, "initialize comes once"))
 	}
-	p := reader{o: ex.msg.params}
+	p := protocol.Reader{O: ex.msg.Params}
 	h := readHello(&p)
-	if p.err != nil {
-		return st.fault(ex.msg.id, ex.unreadable(ctx, invalidParams("params: "+p.err.Error())))
+	if p.Err != nil {
+		return st.fault(ex.msg.ID, ex.unreadable(ctx, protocol.InvalidParams("params: "+p.Err.Error())))
 	}
 	sess := ex.negotiate(h)
 	st.session.owner, st.session.version, st.session.capabilities = sess.owner, sess.version, sess.capabilities
@@ -224,26 +212,26 @@ func (st *Stdio) initialize(ctx context.Context, ex *Exchange) error {
 	}
 	body, f := ex.answer(ctx)
 	if f != nil {
-		return st.fault(ex.msg.id, f)
+		return st.fault(ex.msg.ID, f)
 	}
-	return st.out.write(body)
+	return st.out.Write(body)
 }
 
 // reply answers a request. A cancelled one is not answered.
 func (st *Stdio) reply(ctx context.Context, ex *Exchange) {
 	var body []byte
-	var f *Fault
-	if ex.era == modern && ex.msg.method == methodListen {
-		body, f = ex.listen(ctx, st.out.write, func() error { return nil })
+	var f *protocol.Fault
+	if ex.era == modern && ex.msg.Method == protocol.MethodListen {
+		body, f = ex.listen(ctx, st.out.Write, func() error { return nil })
 	} else {
 		body, f = ex.answer(ctx)
 	}
 	switch {
 	case ctx.Err() != nil:
 	case f != nil:
-		_ = st.fault(ex.msg.id, f) // the client has gone when this fails
+		_ = st.fault(ex.msg.ID, f) // the client has gone when this fails
 	case body != nil:
-		_ = st.out.write(body)
+		_ = st.out.Write(body)
 	}
 }
 
@@ -264,8 +252,8 @@ func (st *Stdio) stream(ctx context.Context) {
 		if !errors.Is(err, events.ErrReloaded) && !errors.Is(err, events.ErrSlow) {
 			return
 		}
-		_ = st.out.write(notification("notifications/tools/list_changed", nil))
-		_ = st.out.write(notification("notifications/prompts/list_changed", nil))
+		_ = st.out.Write(protocol.Notification("notifications/tools/list_changed", nil))
+		_ = st.out.Write(protocol.Notification("notifications/prompts/list_changed", nil))
 	}
 }
 
@@ -279,11 +267,13 @@ func (st *Stdio) pump(ctx context.Context, rd *events.Reader) error {
 			return err
 		}
 		if method, params := st.session.noticeOf(&e); method != "" {
-			if err := st.out.write(notification(method, params)); err != nil {
+			if err := st.out.Write(protocol.Notification(method, params)); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (st *Stdio) fault(id jsontext.Value, f *Fault) error { return st.out.write(encodeFault(id, f)) }
+func (st *Stdio) fault(id jsontext.Value, f *protocol.Fault) error {
+	return st.out.Write(protocol.EncodeFault(id, f))
+}

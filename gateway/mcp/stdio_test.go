@@ -14,6 +14,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 	"portcullis/gateway/mcp"
+	"portcullis/gateway/mcp/bridge"
 )
 
 // pipe is the far end of a stdio connection.
@@ -150,10 +151,10 @@ func TestStdioStreamsKeepNothing(t *testing.T) {
 	w.Events.Close()
 }
 
-func TestStdioRemote(t *testing.T) {
+func TestBridge(t *testing.T) {
 	l := newLive(t)
 	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
-		r := &mcp.Remote{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}
+		r := &bridge.Bridge{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}
 		return r.Serve(ctx, in)
 	})
 	for _, tc := range []struct{ name, line, want string }{
@@ -175,9 +176,9 @@ func TestStdioRemote(t *testing.T) {
 	}
 }
 
-func TestStdioRemoteUnreachable(t *testing.T) {
+func TestBridgeUnreachable(t *testing.T) {
 	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
-		r := &mcp.Remote{URL: "http://127.0.0.1:1/mcp", Client: http.DefaultClient, Out: out, Sign: func(*http.Request) error { return nil }}
+		r := &bridge.Bridge{URL: "http://127.0.0.1:1/mcp", Client: http.DefaultClient, Out: out, Sign: func(*http.Request) error { return nil }}
 		return r.Serve(ctx, in)
 	})
 	if got := p.ask(t, `{"jsonrpc":"2.0","id":1,"method":"ping"}`); !strings.Contains(got, "the gateway cannot be reached") {
@@ -202,7 +203,7 @@ func TestStdioAnswersToTheEnd(t *testing.T) {
 			return st.Serve(t.Context(), strings.NewReader(in))
 		},
 		"remote": func(out io.Writer) error {
-			r := &mcp.Remote{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}
+			r := &bridge.Bridge{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}
 			return r.Serve(t.Context(), strings.NewReader(in))
 		},
 	} {

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/budget"
@@ -104,11 +106,11 @@ func (ts topics) filter(kinds ...events.Kind) events.Filter {
 // resource that it may hear of exists is not looked at.
 func (ex *Exchange) subscribe(ctx context.Context, uri string) (result, error) {
 	if ex.server.Events == nil {
-		return result{}, unknownMethod()
+		return result{}, protocol.UnknownMethod()
 	}
 	t, ok := ex.topic(ctx, uri)
 	if !ok {
-		return result{}, invalidParams("uri names nothing that you can subscribe to: use kv://MOUNT/FULL/PATH of a secret that you may read, or with a slash at its end of what you may list")
+		return result{}, protocol.InvalidParams("uri names nothing that you can subscribe to: use kv://MOUNT/FULL/PATH of a secret that you may read, or with a slash at its end of what you may list")
 	}
 	if f := ex.server.sessions.watch(ex.session, uri, t, ex.server.Events.Topics); f != nil {
 		return result{}, f
@@ -123,7 +125,7 @@ func (ex *Exchange) unsubscribe(_ context.Context, uri string) (result, error) {
 }
 
 // watch adds a subscription, within the caps of the session and of its caller.
-func (ss *sessions) watch(s *session, uri string, t events.Topic, most int) *Fault {
+func (ss *sessions) watch(s *session, uri string, t events.Topic, most int) *protocol.Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -150,8 +152,8 @@ func (ss *sessions) watch(s *session, uri string, t events.Topic, most int) *Fau
 	return nil
 }
 
-func tooManySubscriptions() *Fault {
-	return &Fault{Code: CodeCall, Msg: "too many subscriptions: unsubscribe from some, or subscribe to a path with a slash at its end instead of to each secret below it"}
+func tooManySubscriptions() *protocol.Fault {
+	return &protocol.Fault{Code: protocol.CodeCall, Msg: "too many subscriptions: unsubscribe from some, or subscribe to a path with a slash at its end instead of to each secret below it"}
 }
 
 func (s *session) unwatch(uri string) {

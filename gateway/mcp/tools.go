@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -27,9 +29,9 @@ type toolCall struct {
 	input inputParams
 }
 
-func readToolCall(r *reader) toolCall {
-	p := toolCall{name: r.text("name"), args: r.value("arguments"), input: readInputs(r)}
-	if isNothing(p.args) {
+func readToolCall(r *protocol.Reader) toolCall {
+	p := toolCall{name: r.Text("name"), args: r.Value("arguments"), input: readInputs(r)}
+	if protocol.IsNothing(p.args) {
 		p.args = nil
 	}
 	return p
@@ -50,7 +52,7 @@ func (ex *Exchange) callTool(ctx context.Context, p toolCall) (result, error) {
 		return result{}, ex.unreadable(ctx, ex.unknownTool(ctx, p.name))
 	}
 	if p.args != nil && p.args.Kind() != '{' {
-		return result{}, ex.unreadable(ctx, invalidParams("params: arguments must be an object, not "+kindOf(p.args)))
+		return result{}, ex.unreadable(ctx, protocol.InvalidParams("params: arguments must be an object, not "+protocol.KindOf(p.args)))
 	}
 	purpose := "tool " + t.Name
 	in, err := ex.readInput(p.input, purpose)
@@ -72,7 +74,7 @@ const maxNear = 40
 
 // unknownTool is also the answer for a tool that the caller could never call. It names
 // those that the caller can.
-func (ex *Exchange) unknownTool(ctx context.Context, name string) *Fault {
+func (ex *Exchange) unknownTool(ctx context.Context, name string) *protocol.Fault {
 	var names []string
 	for i := range ex.server.tools {
 		if t := &ex.server.tools[i]; t.Offer(ctx, ex) != nil {
@@ -80,13 +82,13 @@ func (ex *Exchange) unknownTool(ctx context.Context, name string) *Fault {
 		}
 	}
 	if len(names) == 0 {
-		return invalidParams("unknown tool; there is none that you may call")
+		return protocol.InvalidParams("unknown tool; there is none that you may call")
 	}
 	msg := "unknown tool."
 	if near := nearest(name, names); near != "" {
 		msg = "unknown tool: did you mean " + near + "?"
 	}
-	return invalidParams(msg + " Your tools are " + strings.Join(names[:min(len(names), maxNear)], ", "))
+	return protocol.InvalidParams(msg + " Your tools are " + strings.Join(names[:min(len(names), maxNear)], ", "))
 }
 
 // toolName is a tool's name as this client is shown it.
@@ -118,7 +120,7 @@ func (ex *Exchange) page(c cursor, list string, n int) (page, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(c.text)
 	name, pos, _ := strings.Cut(string(raw), " ")
 	if err != nil || json.Unmarshal([]byte(pos), &at) != nil || name != list || at <= 0 || at >= n {
-		return p, invalidParams("unknown cursor: begin the list anew, without one")
+		return p, protocol.InvalidParams("unknown cursor: begin the list anew, without one")
 	}
 	p.from = at
 	return p, nil
@@ -132,7 +134,7 @@ func (p page) take(item func(int) jsontext.Value) (items []jsontext.Value, next 
 			continue
 		}
 		if len(items) == p.size {
-			return items, base64.RawURLEncoding.EncodeToString([]byte(p.list + " " + string(mustJSON(i))))
+			return items, base64.RawURLEncoding.EncodeToString([]byte(p.list + " " + string(protocol.MustJSON(i))))
 		}
 		items = append(items, it)
 	}

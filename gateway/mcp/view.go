@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"portcullis/gateway/mcp/protocol"
+
 	"portcullis/gateway/op"
 )
 
@@ -40,12 +42,12 @@ func ParseView(toolsets, readOnly string, known []string) (v View, err error) {
 		case slices.Contains(known, name):
 			v.Toolsets = append(v.Toolsets, name)
 		default:
-			return View{}, invalidParams("toolsets: the names are " + allToolsets + ", " + strings.Join(known, ", ") + ", separated by commas")
+			return View{}, protocol.InvalidParams("toolsets: the names are " + allToolsets + ", " + strings.Join(known, ", ") + ", separated by commas")
 		}
 	}
 	if readOnly = strings.TrimSpace(readOnly); readOnly != "" {
 		if v.ReadOnly, err = strconv.ParseBool(strings.ToLower(readOnly)); err != nil {
-			return View{}, invalidParams("readonly: must be 1 or 0, true or false")
+			return View{}, protocol.InvalidParams("readonly: must be 1 or 0, true or false")
 		}
 	}
 	return v, nil
@@ -65,7 +67,7 @@ func (v View) shows(o *op.Op) bool {
 }
 
 // viewOf is what a request asks to see.
-func (s *Server) viewOf(r *http.Request) (View, *Fault) {
+func (s *Server) viewOf(r *http.Request) (View, *protocol.Fault) {
 	q := r.URL.Query()
 	toolsets := slices.Concat(q[queryToolsets], r.Header.Values(headerToolsets))
 	asked := r.Header.Values(headerReadOnly)
@@ -83,7 +85,7 @@ func (s *Server) viewOf(r *http.Request) (View, *Fault) {
 	}
 	v, err := ParseView(strings.Join(toolsets, ","), readOnly, s.toolsets)
 	if err != nil {
-		return View{}, badRequest(CodeInvalidParams, err.Error())
+		return View{}, protocol.BadRequest(protocol.CodeInvalidParams, err.Error())
 	}
 	return v, nil
 }

@@ -1,4 +1,4 @@
-package mcp
+package protocol
 
 import (
 	"bytes"
@@ -8,37 +8,37 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// object is a JSON object whose members have been found once, in their order.
-type object []member
+// Object is a JSON object whose members have been found once, in their order.
+type Object []member
 
 type member struct {
-	name  string
-	value jsontext.Value
+	Name  string
+	Value jsontext.Value
 }
 
 // readObject finds the members of an object that CheckJSON has accepted. Nothing,
 // null and an empty list are an empty object: several languages write one so.
-func readObject(raw jsontext.Value) (object, error) {
+func readObject(raw jsontext.Value) (Object, error) {
 	switch {
-	case isNothing(raw):
+	case IsNothing(raw):
 		return nil, nil
 	case raw.Kind() != '{':
-		return nil, errors.New("must be an object, not " + kindOf(raw))
+		return nil, errors.New("must be an object, not " + KindOf(raw))
 	}
-	var o object
+	var o Object
 	for name, value := range members(raw) {
 		o = append(o, member{name, value})
 	}
 	return o, nil
 }
 
-// isNothing reports whether a value where an object is expected says nothing.
-func isNothing(raw jsontext.Value) bool {
+// IsNothing reports whether a value where an object is expected says nothing.
+func IsNothing(raw jsontext.Value) bool {
 	return raw == nil || raw.Kind() == 'n' || raw.Kind() == '[' && len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
 }
 
-// kindOf names the type of a JSON value for people.
-func kindOf(raw jsontext.Value) string {
+// KindOf names the type of a JSON value for people.
+func KindOf(raw jsontext.Value) string {
 	switch raw.Kind() {
 	case '{':
 		return "an object"
@@ -79,23 +79,23 @@ func members(raw jsontext.Value) func(yield func(string, jsontext.Value) bool) {
 	}
 }
 
-// reader reads the members of an object by their exact names. The first thing that
+// Reader reads the members of an object by their exact names. The first thing that
 // is wrong stays; what is read after it is zero.
-type reader struct {
-	o   object
-	err error
+type Reader struct {
+	O   Object
+	Err error
 }
 
-// value is the member with a name, nil when it is absent or null. A name that
+// Value is the member with a name, nil when it is absent or null. A name that
 // differs from the one asked for in case alone is refused: somebody else's parser may
 // take the one for the other.
-func (r *reader) value(name string) (v jsontext.Value) {
-	for i := range r.o {
-		switch m := &r.o[i]; {
-		case m.name == name:
-			v = m.value
-		case strings.EqualFold(m.name, name):
-			r.fail("%s is misspelt: the names of members are case-sensitive", name)
+func (r *Reader) Value(name string) (v jsontext.Value) {
+	for i := range r.O {
+		switch m := &r.O[i]; {
+		case m.Name == name:
+			v = m.Value
+		case strings.EqualFold(m.Name, name):
+			r.Fail("%s is misspelt: the names of members are case-sensitive", name)
 		}
 	}
 	if v != nil && v.Kind() == 'n' {
@@ -104,59 +104,59 @@ func (r *reader) value(name string) (v jsontext.Value) {
 	return v
 }
 
-// optional is a string that need not be there.
-func (r *reader) optional(name string) string {
-	v := r.value(name)
+// Optional is a string that need not be there.
+func (r *Reader) Optional(name string) string {
+	v := r.Value(name)
 	if v == nil {
 		return ""
 	}
-	s, ok := text(v)
+	s, ok := Text(v)
 	if !ok {
-		r.fail("%s must be a string, not "+kindOf(v), name)
+		r.Fail("%s must be a string, not "+KindOf(v), name)
 	}
 	return s
 }
 
-// text is a string that must be there.
-func (r *reader) text(name string) string {
-	if r.value(name) == nil {
-		r.fail("%s is missing", name)
+// Text is a string that must be there.
+func (r *Reader) Text(name string) string {
+	if r.Value(name) == nil {
+		r.Fail("%s is missing", name)
 		return ""
 	}
-	return r.optional(name)
+	return r.Optional(name)
 }
 
-// object is a member that is an object, empty when it is absent.
-func (r *reader) object(name string) object {
-	o, err := readObject(r.value(name))
+// Object is a member that is an object, empty when it is absent.
+func (r *Reader) Object(name string) Object {
+	o, err := readObject(r.Value(name))
 	if err != nil {
-		r.fail("%s "+err.Error(), name)
+		r.Fail("%s "+err.Error(), name)
 	}
 	return o
 }
 
-// flag is a boolean, false when it is absent.
-func (r *reader) flag(name string) bool {
-	v := r.value(name)
+// Flag is a boolean, false when it is absent.
+func (r *Reader) Flag(name string) bool {
+	v := r.Value(name)
 	switch v.Kind() {
 	case 't':
 		return true
 	case 0, 'f':
 	default:
-		r.fail("%s must be true or false, not "+kindOf(v), name)
+		r.Fail("%s must be true or false, not "+KindOf(v), name)
 	}
 	return false
 }
 
-// fail keeps the first problem; format holds one %s, for a name of ours.
-func (r *reader) fail(format, name string) {
-	if r.err == nil {
-		r.err = errors.New(strings.Replace(format, "%s", name, 1))
+// Fail keeps the first problem; format holds one %s, for a name of ours.
+func (r *Reader) Fail(format, name string) {
+	if r.Err == nil {
+		r.Err = errors.New(strings.Replace(format, "%s", name, 1))
 	}
 }
 
-// text returns the string that v is.
-func text(v jsontext.Value) (string, bool) {
+// Text returns the string that v is.
+func Text(v jsontext.Value) (string, bool) {
 	if v.Kind() != '"' {
 		return "", false
 	}
@@ -164,21 +164,21 @@ func text(v jsontext.Value) (string, bool) {
 	return string(b), err == nil
 }
 
-// texts is a list of strings, nil when it is absent.
-func (r *reader) texts(name string) []string {
-	v := r.value(name)
+// Texts is a list of strings, nil when it is absent.
+func (r *Reader) Texts(name string) []string {
+	v := r.Value(name)
 	if v == nil {
 		return nil
 	}
 	if v.Kind() != '[' {
-		r.fail("%s must be a list of strings, not "+kindOf(v), name)
+		r.Fail("%s must be a list of strings, not "+KindOf(v), name)
 		return nil
 	}
 	out := []string{}
 	for item := range items(v) {
-		s, ok := text(item)
+		s, ok := Text(item)
 		if !ok {
-			r.fail("%s must be a list of strings", name)
+			r.Fail("%s must be a list of strings", name)
 		}
 		out = append(out, s)
 	}

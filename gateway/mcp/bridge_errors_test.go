@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"portcullis/gateway/mcp"
+	"portcullis/gateway/mcp/bridge"
 )
 
 // answering is a server that answers everything in one way.
@@ -22,9 +22,9 @@ func answering(status int, contentType, body string) http.HandlerFunc {
 	}
 }
 
-// TestStdioRemoteSaysWhatIsWrong: whatever the address answers with, a request gets
+// TestBridgeSaysWhatIsWrong: whatever the address answers with, a request gets
 // one answer that says what it means, and the reason is told.
-func TestStdioRemoteSaysWhatIsWrong(t *testing.T) {
+func TestBridgeSaysWhatIsWrong(t *testing.T) {
 	const other = `{"jsonrpc":"2.0","id":2,"result":{}}`
 	for name, tc := range map[string]struct {
 		h    http.HandlerFunc
@@ -70,9 +70,9 @@ func TestStdioRemoteSaysWhatIsWrong(t *testing.T) {
 func oneAnswer(t *testing.T, url string, client *http.Client) (answer string, told error) {
 	t.Helper()
 	var out strings.Builder
-	r := &mcp.Remote{
+	r := &bridge.Bridge{
 		URL: url + "/mcp", Client: client, Out: &out, Credential: "a file",
-		Sign: func(*http.Request) error { return nil }, Took: func(err error) { told = err },
+		Sign: func(*http.Request) error { return nil }, Report: func(err error) { told = err },
 	}
 	if err := r.Serve(t.Context(), strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)); err != nil {
 		t.Error(err)
@@ -81,11 +81,11 @@ func oneAnswer(t *testing.T, url string, client *http.Client) (answer string, to
 	return lines[len(lines)-1], told
 }
 
-// TestStdioRemoteStreamBreaks: who listens learns that nothing more comes.
-func TestStdioRemoteStreamBreaks(t *testing.T) {
+// TestBridgeStreamBreaks: who listens learns that nothing more comes.
+func TestBridgeStreamBreaks(t *testing.T) {
 	l := newLive(t)
 	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
-		return (&mcp.Remote{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}).Serve(ctx, in)
+		return (&bridge.Bridge{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}).Serve(ctx, in)
 	})
 	p.ask(t, `{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}`)
 	l.Server.CloseClientConnections()
@@ -94,7 +94,7 @@ func TestStdioRemoteStreamBreaks(t *testing.T) {
 	}
 }
 
-func TestStdioRemoteAndTLS(t *testing.T) {
+func TestBridgeAndTLS(t *testing.T) {
 	secure, open := httptest.NewUnstartedServer(http.NotFoundHandler()), httptest.NewServer(http.NotFoundHandler())
 	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	secure.StartTLS()
@@ -112,9 +112,9 @@ func TestStdioRemoteAndTLS(t *testing.T) {
 	}
 }
 
-// TestStdioRemoteLosesItsCredential: the session is gone and the credential as well,
+// TestBridgeLosesItsCredential: the session is gone and the credential as well,
 // and it is the credential that is spoken of.
-func TestStdioRemoteLosesItsCredential(t *testing.T) {
+func TestBridgeLosesItsCredential(t *testing.T) {
 	l := newLive(t)
 	refuse := make(chan bool, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -129,7 +129,7 @@ func TestStdioRemoteLosesItsCredential(t *testing.T) {
 	}))
 	defer srv.Close()
 	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
-		r := &mcp.Remote{URL: srv.URL + "/mcp", Client: srv.Client(), Out: out, Sign: func(*http.Request) error { return nil }, Credential: "a file"}
+		r := &bridge.Bridge{URL: srv.URL + "/mcp", Client: srv.Client(), Out: out, Sign: func(*http.Request) error { return nil }, Credential: "a file"}
 		return r.Serve(ctx, in)
 	})
 	p.ask(t, initialize)

@@ -1,4 +1,4 @@
-package mcp
+package protocol
 
 import (
 	"bufio"
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -16,19 +17,19 @@ import (
 // maxLine bounds one message on stdin, in bytes.
 const maxLine = 1 << 20
 
-// line is one line that was read: its bytes, or the id of a message that was too
+// Line is one line that was read: its bytes, or the id of a message that was too
 // long for them.
-type line struct {
-	text    []byte
-	id      jsontext.Value
-	tooLong bool
+type Line struct {
+	Text    []byte
+	ID      jsontext.Value
+	TooLong bool
 	err     error // why there is no further line
 }
 
-// eachLine calls f with each line that is not empty, until in ends or ctx does. A read
+// EachLine calls f with each line that is not empty, until in ends or ctx does. A read
 // that waits is left behind when ctx ends: nothing else ends one of a terminal or pipe.
-func eachLine(ctx context.Context, in io.Reader, f func(line) error) error {
-	lines := make(chan line)
+func EachLine(ctx context.Context, in io.Reader, f func(Line) error) error {
+	lines := make(chan Line)
 	go readLines(ctx, bufio.NewReaderSize(in, maxLine), lines)
 	for {
 		select {
@@ -48,8 +49,8 @@ func eachLine(ctx context.Context, in io.Reader, f func(line) error) error {
 	}
 }
 
-func readLines(ctx context.Context, r *bufio.Reader, to chan<- line) {
-	send := func(l line) bool {
+func readLines(ctx context.Context, r *bufio.Reader, to chan<- Line) {
+	send := func(l Line) bool {
 		select {
 		case to <- l:
 			return true
@@ -59,11 +60,11 @@ func readLines(ctx context.Context, r *bufio.Reader, to chan<- line) {
 	}
 	for {
 		l, err := readLine(r)
-		if (l.tooLong || len(l.text) > 0) && !send(l) {
+		if (l.TooLong || len(l.Text) > 0) && !send(l) {
 			return
 		}
 		if err != nil {
-			send(line{err: err})
+			send(Line{err: err})
 			return
 		}
 	}
@@ -71,25 +72,25 @@ func readLines(ctx context.Context, r *bufio.Reader, to chan<- line) {
 
 // readLine reads a line. Of one that is too long it keeps the id of the message alone,
 // wherever in it that is.
-func readLine(r *bufio.Reader) (l line, err error) {
+func readLine(r *bufio.Reader) (l Line, err error) {
 	chunk, err := r.ReadSlice('\n')
 	if !errors.Is(err, bufio.ErrBufferFull) {
-		l.text = bytes.Clone(bytes.TrimSpace(chunk))
+		l.Text = bytes.Clone(bytes.TrimSpace(chunk))
 		return l, err
 	}
-	l.tooLong = true
+	l.TooLong = true
 	var s idScanner
 	for s.scan(chunk); errors.Is(err, bufio.ErrBufferFull); s.scan(chunk) {
 		chunk, err = r.ReadSlice('\n')
 	}
-	l.id = s.id()
+	l.ID = s.id()
 	return l, err
 }
 
-// tooLong is the answer to a message that does not fit into a line.
-func tooLong() *Fault {
+// TooLong is the answer to a message that does not fit into a line.
+func TooLong() *Fault {
 	const msg = "the message is longer than " + maxLineText + " bytes, the most that one line may hold: send less at once"
-	return &Fault{Code: CodeParse, Msg: msg, Data: wireError{Code: call.BodyTooLarge, Message: msg}}
+	return &Fault{Code: CodeParse, Msg: msg, Data: WireError{Code: call.BodyTooLarge, Message: msg}}
 }
 
 const maxLineText = "1048576"
@@ -150,7 +151,7 @@ func (s *idScanner) keep(c byte) {
 	}
 }
 
-// id is the id that was found, nil when there is no legal one.
+// ID is the id that was found, nil when there is no legal one.
 func (s *idScanner) id() jsontext.Value {
 	id := jsontext.Value(bytes.TrimSpace(s.value))
 	if !id.IsValid() || !legalID(id) {
@@ -159,21 +160,35 @@ func (s *idScanner) id() jsontext.Value {
 	return id
 }
 
-// output writes messages, one in a line. When the other end has closed the pipe there
+// Output writes messages, one in a line. When the other end has closed the pipe there
 // is nobody left to serve: gone is called.
-type output struct {
-	w    io.Writer
-	gone func()
+type Output struct {
+	W    io.Writer
+	Gone func()
 
 	mu sync.Mutex // guards writes
 }
 
-func (o *output) write(msg []byte) error {
+func (o *Output) Write(msg []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, err := o.w.Write(append(msg, '\n'))
+	_, err := o.W.Write(append(msg, '\n'))
 	if err != nil {
-		o.gone()
+		o.Gone()
 	}
 	return err
+}
+
+// lastAnswers is how long requests may run on when the client says nothing more: it
+// may still read.
+const lastAnswers = 10 * time.Second
+
+// Drain waits for requests, as long as ctx lives.
+func Drain(ctx context.Context, requests *sync.WaitGroup) {
+	ctx, cancel := context.WithTimeout(ctx, lastAnswers)
+	go func() {
+		defer cancel()
+		requests.Wait()
+	}()
+	<-ctx.Done()
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/mcp"
+	"portcullis/gateway/mcp/bridge"
 	"portcullis/gateway/op"
 )
 
@@ -79,14 +79,14 @@ func TestS01_SessionEndsWithItsPolicy(t *testing.T) {
 	}
 }
 
-// TestStdioRemoteRenews holds that a client on stdio, which knows nothing of
+// TestBridgeRenews holds that a client on stdio, which knows nothing of
 // sessions, feels no reload: its next message is answered, and it goes on hearing
 // of what it has subscribed to.
-func TestStdioRemoteRenews(t *testing.T) {
+func TestBridgeRenews(t *testing.T) {
 	var revision atomic.Value
 	l := newLiveWith(t, reloadable(&revision))
 	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
-		r := &mcp.Remote{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}
+		r := &bridge.Bridge{URL: l.URL, Client: l.Client(), Out: out, Sign: func(*http.Request) error { return nil }}
 		return r.Serve(ctx, in)
 	})
 	p.ask(t, initialize)
@@ -110,9 +110,9 @@ func TestStdioRemoteRenews(t *testing.T) {
 	}
 }
 
-// TestStdioRemoteWithoutSession holds what a client is told when no new session can
+// TestBridgeWithoutSession holds what a client is told when no new session can
 // be had.
-func TestStdioRemoteWithoutSession(t *testing.T) {
+func TestBridgeWithoutSession(t *testing.T) {
 	var revision atomic.Value
 	var refuse atomic.Bool
 	l := newLiveWith(t, func(w *world) {
@@ -126,7 +126,7 @@ func TestStdioRemoteWithoutSession(t *testing.T) {
 			}
 			return nil
 		}
-		return (&mcp.Remote{URL: l.URL, Client: l.Client(), Out: out, Sign: sign}).Serve(ctx, in)
+		return (&bridge.Bridge{URL: l.URL, Client: l.Client(), Out: out, Sign: sign}).Serve(ctx, in)
 	})
 	p.ask(t, initialize)
 	revision.Store("two")
