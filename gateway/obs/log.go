@@ -163,31 +163,50 @@ func (h both) WithAttrs(as []slog.Attr) slog.Handler {
 func (h both) WithGroup(n string) slog.Handler { return both{h.a.WithGroup(n), h.b.WithGroup(n)} }
 
 // HTTPErrors is where net/http says what it cannot tell a caller. refused hears of
-// connections that ended before a request, which anybody can make as many of as they
-// like, and says whether this one is logged.
-func (l *Logs) HTTPErrors(refused func(addr string) (logged bool)) *log.Logger {
+// connections that ended because of what came over them: anybody can make as many of
+// those as they like. rule is what was broken; it says whether this one is logged.
+func (l *Logs) HTTPErrors(refused func(addr, rule string) (logged bool)) *log.Logger {
 	return log.New(&serverErrors{l.Server, refused}, "", 0)
 }
 
 type serverErrors struct {
 	log     *slog.Logger
-	refused func(addr string) bool
+	refused func(addr, rule string) bool
 }
 
-// Write takes one message, as package log gives it.
+// Write takes one message, as package log gives it. What net/http itself does wrong has
+// no address in it, and neither has what many peers do; either is logged once a window.
 func (s *serverErrors) Write(p []byte) (int, error) {
-	text := strings.TrimSpace(string(p))
-	if rest, ok := strings.CutPrefix(text, "http: TLS handshake error from "); ok {
-		addr, cause, _ := strings.Cut(rest, ": ")
-		if host, _, err := net.SplitHostPort(addr); err == nil {
-			addr = host
-		}
-		if !s.refused(addr) {
-			return len(p), nil
-		}
-		s.log.Warn("TLS handshake failed", "client", addr, "cause", cause)
-		return len(p), nil
+	text := strings.TrimPrefix(strings.TrimSpace(string(p)), "http: ")
+	msg, rule := "HTTP server", "http_connection"
+	if strings.HasPrefix(text, "TLS handshake error from ") {
+		msg, rule = "TLS handshake failed", "tls_handshake"
 	}
-	s.log.Warn("HTTP server", "cause", strings.TrimPrefix(text, "http: "))
+	addr, cause := peerIn(text)
+	if strings.HasPrefix(text, "Accept error") || s.refused(addr, rule) {
+		s.log.Warn(msg, "client", addr, "cause", cause[:min(len(cause), maxCause)])
+	}
 	return len(p), nil
+}
+
+// maxCause bounds what is logged of a message, in bytes: it may quote its peer.
+const maxCause = 512
+
+// peerIn finds the address in a message of net/http about one peer, and what it says
+// beside that; without one, the address is "unknown".
+func peerIn(text string) (addr, cause string) {
+	for _, before := range []string{" from client ", " from "} {
+		what, rest, ok := strings.Cut(text, before)
+		if !ok {
+			continue
+		}
+		at, why, _ := strings.Cut(rest, ": ")
+		if host, _, err := net.SplitHostPort(at); err == nil {
+			if what == "TLS handshake error" {
+				return host, why
+			}
+			return host, strings.TrimSuffix(what+": "+why, ": ")
+		}
+	}
+	return "unknown", text
 }

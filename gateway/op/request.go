@@ -48,6 +48,7 @@ type Request struct {
 	Client    Client    // the program that calls, as it names itself
 	Time      time.Time // when it came in; the policy sees this time
 	Trace     Trace     // where the call belongs in a distributed trace
+	Items     int       // what a request that is no operation asks for, each of which costs; 0 is 1
 	// Room takes bytes of the caller's share until the answer has left, for results that
 	// are large; its error refuses the call. Nil bounds nothing.
 	Room func(bytes int64) error

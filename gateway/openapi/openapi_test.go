@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -123,11 +124,28 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+func admitted(http.ResponseWriter, *http.Request, *call.Caller) bool { return true }
+
+// TestACallerPaysForItsDocument: nothing is worked out for one that cannot.
+func TestACallerPaysForItsDocument(t *testing.T) {
+	h := openapi.Handler(catalogue(t), func(context.Context, *call.Caller, *op.Op) bool {
+		t.Error("a refused request looks at the operations")
+		return false
+	}, func(w http.ResponseWriter, _ *http.Request, _ *call.Caller) bool {
+		w.WriteHeader(http.StatusTooManyRequests)
+		return false
+	})
+	w := httptest.NewRecorder()
+	if h(w, httptest.NewRequest("GET", "/openapi.json", nil), &call.Caller{Subject: "a"}); w.Code != http.StatusTooManyRequests || w.Body.Len() > 0 {
+		t.Errorf("got %d %q", w.Code, w.Body)
+	}
+}
+
 // A caller sees what it can call, and nothing of the rest.
 func TestHandlerFilters(t *testing.T) {
 	h := openapi.Handler(catalogue(t), func(_ context.Context, c *call.Caller, o *op.Op) bool {
 		return c.Subject == "reader" && o.Name == "kv.read"
-	})
+	}, admitted)
 	w := httptest.NewRecorder()
 	h(w, httptest.NewRequestWithContext(t.Context(), "GET", "/openapi.json", nil), &call.Caller{Subject: "reader"})
 	body := w.Body.String()
@@ -142,7 +160,7 @@ func TestHandlerFilters(t *testing.T) {
 // The document of the same rights is encoded once.
 func TestHandlerEncodesOnce(t *testing.T) {
 	all := catalogue(t)
-	h := openapi.Handler(all, func(_ context.Context, c *call.Caller, o *op.Op) bool { return c == nil || o.Engine == "kv" })
+	h := openapi.Handler(all, func(_ context.Context, c *call.Caller, o *op.Op) bool { return c == nil || o.Engine == "kv" }, admitted)
 	ask := func(c *call.Caller) func() {
 		return func() {
 			h(httptest.NewRecorder(), httptest.NewRequest("GET", "/openapi.json", nil), c)
@@ -201,7 +219,7 @@ func TestEverybodysDocumentIsEncodedOnce(t *testing.T) {
 	h := openapi.Handler(catalogue(t), func(context.Context, *call.Caller, *op.Op) bool {
 		t.Error("an anonymous request looks at the operations")
 		return false
-	})
+	}, nil)
 	var first string
 	for i := range 10 {
 		w := httptest.NewRecorder()

@@ -16,9 +16,15 @@ const maxKept = 64
 
 // Handler answers with the document of what the caller can call. That of nobody known
 // names every operation.
-func Handler(c *op.Catalogue, callable func(context.Context, *call.Caller, *op.Op) bool) func(http.ResponseWriter, *http.Request, *call.Caller) {
+//
+// A caller pays for it like for any list: admit writes the refusal and returns false when
+// it cannot. Who is not known is bounded by the edge.
+func Handler(c *op.Catalogue, callable func(context.Context, *call.Caller, *op.Op) bool, admit func(http.ResponseWriter, *http.Request, *call.Caller) bool) func(http.ResponseWriter, *http.Request, *call.Caller) {
 	d := &documents{catalogue: c, encoded: map[string][]byte{}}
 	return func(w http.ResponseWriter, r *http.Request, who *call.Caller) {
+		if who != nil && !admit(w, r, who) {
+			return
+		}
 		raw, err := d.of(func(o *op.Op) bool { return who == nil || callable(r.Context(), who, o) })
 		if err != nil {
 			http.Error(w, `{"error":{"code":"internal","message":"internal error"}}`, http.StatusInternalServerError)

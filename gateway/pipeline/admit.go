@@ -51,7 +51,7 @@ func (p *Pipeline) charge(rec *op.Record) error {
 func (p *Pipeline) take(rec *op.Record) error {
 	defer rec.Mark(op.StageLimit)
 	r := rec.Request
-	b := &op.Bound{Op: &op.Op{Spec: op.Spec{Name: r.Op, Engine: "self", Effect: op.List}}, Caller: r.Caller, Request: r}
+	b := &op.Bound{Op: &op.Op{Spec: op.Spec{Name: r.Op, Engine: "self", Effect: op.List}}, Caller: r.Caller, Request: r, Items: r.Items}
 	return p.Take(b, &rec.Decision)
 }
 

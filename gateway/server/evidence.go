@@ -84,12 +84,13 @@ func network(a netip.Addr) string {
 	return p.String()
 }
 
-// handshakeFailed counts a connection that ended before TLS was there.
-func (g *Server) handshakeFailed(addr string) (first bool) {
+// connectionFailed counts a connection that ended because of what came over it before
+// anybody was known, and says whether it is the first of its address and window.
+func (g *Server) connectionFailed(addr, rule string) (first bool) {
 	if a, err := netip.ParseAddr(addr); err == nil {
 		addr = network(a)
 	}
-	return g.audit.Unauthenticated(addr, string(call.Unauthenticated), "tls_handshake")
+	return g.audit.Unauthenticated(addr, string(call.Unauthenticated), rule)
 }
 
 // Authenticate tells whose request it is, as the listener would; one that is refused

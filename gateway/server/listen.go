@@ -152,7 +152,7 @@ func (g *Server) listen(ctx context.Context) ([]listener, error) {
 		}
 		s := &http.Server{
 			Handler: g.auth.Unpipelined(a.edge), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-			ErrorLog: g.logs.HTTPErrors(g.handshakeFailed), HTTP2: http2Config(), Protocols: protocols(), ConnState: a.conns.state,
+			ErrorLog: g.logs.HTTPErrors(g.connectionFailed), HTTP2: http2Config(), Protocols: protocols(), ConnState: a.conns.state,
 		}
 		if i == 0 {
 			s.TLSConfig = g.auth.TLSConfig()

@@ -48,9 +48,20 @@ func (g *Server) routes() error {
 	if !g.cfg.ExposeREST {
 		return nil
 	}
-	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.policy.Over(op.REST).Callable))
+	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.policy.Over(op.REST).Callable, g.admitDocument))
 	api := rest.API{Do: g.calls.Do, Admit: g.calls.Admit, Challenge: g.challenge, Limits: g.limits}
 	return api.Mount(g.edge, g.ops)
+}
+
+// admitDocument takes a token for the document of what a caller can call, as for any list.
+func (g *Server) admitDocument(w http.ResponseWriter, r *http.Request, c *call.Caller) bool {
+	err := g.calls.Admit(r.Context(), &op.Request{
+		ID: r.Header.Get("X-Request-Id"), Transport: op.REST, Op: "rest.openapi", Phase: op.PhaseList, Caller: c,
+	})
+	if err != nil {
+		edge.WriteError(w, err, "")
+	}
+	return err == nil
 }
 
 func (g *Server) probes(e *edge.Edge) {

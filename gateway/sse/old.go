@@ -19,6 +19,10 @@ const oldRecent = 200
 
 // OldStream answers GET /mcp/sse: bare data lines, a greeting first.
 func (s *Server) OldStream(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	if err := s.record(r, c, opEvents, nil); err != nil {
+		s.Error(w, call.AsError(err))
+		return
+	}
 	rd, err := s.Log.Subscribe(c, "old", s.oldFilter(c), "")
 	if err != nil {
 		s.Error(w, call.AsError(err))
@@ -44,6 +48,10 @@ func seconds(t time.Time) string { return fmt.Sprintf("%.3f", float64(t.UnixMill
 // OldEvents answers GET /mcp/events: the newest events, those of one type when
 // the query names it.
 func (s *Server) OldEvents(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	if err := s.charge(r, c, opRecent, oldRecent); err != nil {
+		s.Error(w, call.AsError(err))
+		return
+	}
 	f := s.oldFilter(c)
 	if t := r.URL.Query().Get("type"); t != "" {
 		f.Kinds = []events.Kind{events.Kind(t)}

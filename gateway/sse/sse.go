@@ -13,6 +13,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
+	"portcullis/gateway/op"
 )
 
 // Config is what the routes need.
@@ -22,6 +23,11 @@ type Config struct {
 	KeepAlive time.Duration // between two signs of life, default 15 s
 	Write     time.Duration // deadline of one write, default 10 s
 	Retry     time.Duration // after which a client should come back, default 3 s
+	// Admit takes a token for a request that is no operation, puts it on record and says
+	// why it is refused (pipeline.Admit). Optional.
+	Admit func(context.Context, *op.Request) error
+	// Keep takes bytes of what may be kept for a caller, until release is called. Optional.
+	Keep func(c *call.Caller, bytes int) (release func(), err error)
 	// Error writes a refusal.
 	Error func(w http.ResponseWriter, err *call.Error)
 }
@@ -46,7 +52,7 @@ func New(c Config) *Server {
 // in a slash means all below it) and type (a kind of event, default resource.changed).
 // A path that the caller may not hear of is refused before anything is subscribed to.
 func (s *Server) Events(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	f, err := s.filter(r.Context(), r.URL.Query(), c)
+	f, _, err := s.asked(r, c, opEvents)
 	if err != nil {
 		s.Error(w, call.AsError(err))
 		return
@@ -123,6 +129,28 @@ func (s *Server) uri(e events.Event) string {
 	}
 	return u
 }
+
+// asked reads the filter that a request asks for, and what the query says of it. Each
+// path is decided, so it is paid for before.
+func (s *Server) asked(r *http.Request, c *call.Caller, name string) (f events.Filter, query url.Values, err error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return f, nil, s.record(r, c, name, call.Errorf(call.InvalidRequest, "the query of the URL cannot be parsed"))
+	}
+	query = url.Values{"path": q["path"], "type": q["type"]}
+	if n := len(q["path"]); n > s.Log.Topics || len(q["type"]) > maxTypes {
+		err = call.Errorf(call.InvalidRequest, "a stream has at most %d paths and %d types", s.Log.Topics, maxTypes)
+		return f, nil, s.record(r, c, name, err)
+	}
+	if err = s.charge(r, c, name, len(q["path"])); err != nil {
+		return f, nil, err
+	}
+	f, err = s.filter(r.Context(), query, c)
+	return f, query, s.record(r, c, name, err)
+}
+
+// maxTypes bounds the types that a filter names: there are not as many.
+const maxTypes = 16
 
 // filter reads a filter from query parameters.
 func (s *Server) filter(ctx context.Context, q url.Values, c *call.Caller) (events.Filter, error) {

@@ -18,6 +18,7 @@ const TicketLife = 60 * time.Second
 const (
 	maxTickets    = 10_000
 	maxTicketsOne = 100
+	ticketBytes   = 512 // that one takes beside its filter
 )
 
 // tickets are the unused ones. A ticket stands for the caller who got it, with
@@ -26,26 +27,36 @@ type tickets struct {
 	mu   sync.Mutex // guards what follows
 	open map[string]ticket
 	held map[string]int // by caller
+
+	swept time.Time
 }
 
 type ticket struct {
 	caller  *call.Caller
 	query   string // the filter
 	expires time.Time
+	release func() // gives back what it takes of what is kept for its caller
 }
 
 // Ticket answers POST /events/ticket. EventSource cannot send headers, so a page
 // asks for a ticket with its credential and opens /events?ticket=… with it: once,
 // within a minute. The query of this request is the filter of the stream.
 func (s *Server) Ticket(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	q := r.URL.Query()
-	q.Del("ticket")
-	if _, err := s.filter(r.Context(), q, c); err != nil {
+	_, q, err := s.asked(r, c, opTicket)
+	if err != nil {
 		s.Error(w, call.AsError(err))
 		return
 	}
-	id, ok := s.tickets.issue(c, q.Encode(), time.Now())
+	tk := ticket{caller: c, query: q.Encode(), expires: time.Now().Add(TicketLife), release: func() {}}
+	if s.Keep != nil {
+		if tk.release, err = s.Keep(c, ticketBytes+len(tk.query)); err != nil {
+			s.Error(w, call.AsError(err))
+			return
+		}
+	}
+	id, ok := s.tickets.issue(tk, time.Now())
 	if !ok {
+		tk.release()
 		s.Error(w, &call.Error{Code: call.RateLimited, Msg: "too many unused tickets", RetryAfter: TicketLife})
 		return
 	}
@@ -55,26 +66,28 @@ func (s *Server) Ticket(w http.ResponseWriter, r *http.Request, c *call.Caller) 
 	_, _ = fmt.Fprintf(w, `{"ticket":%q,"expires_in_s":%d}`, id, int(TicketLife.Seconds())) // the client has gone when this fails
 }
 
-func (t *tickets) issue(c *call.Caller, query string, now time.Time) (string, bool) {
+func (t *tickets) issue(tk ticket, now time.Time) (string, bool) {
+	c := tk.caller
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == nil {
 		t.open, t.held = map[string]ticket{}, map[string]int{}
 	}
-	if t.held[c.Key()] >= maxTicketsOne || len(t.open) >= maxTickets {
+	if now.Sub(t.swept) >= time.Second {
 		t.sweep(now)
 	}
 	if t.held[c.Key()] >= maxTicketsOne || len(t.open) >= maxTickets {
 		return "", false
 	}
 	id := rand.Text()
-	t.open[id] = ticket{c, query, now.Add(TicketLife)}
+	t.open[id] = tk
 	t.held[c.Key()]++
 	return id, true
 }
 
 // sweep drops what is too old. The lock is held.
 func (t *tickets) sweep(now time.Time) {
+	t.swept = now
 	for id, tk := range t.open {
 		if now.After(tk.expires) {
 			t.drop(id, tk)
@@ -84,6 +97,7 @@ func (t *tickets) sweep(now time.Time) {
 
 func (t *tickets) drop(id string, tk ticket) {
 	delete(t.open, id)
+	tk.release()
 	if t.held[tk.caller.Key()]--; t.held[tk.caller.Key()] == 0 {
 		delete(t.held, tk.caller.Key())
 	}

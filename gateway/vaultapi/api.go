@@ -71,7 +71,7 @@ func (a *API) refuse(w http.ResponseWriter, q *request, err error) {
 // do makes the call of an operation. bad is why the request cannot be read.
 func (a *API) do(w http.ResponseWriter, q *request, row *route, bad error) {
 	o := &op.Request{
-		ID: q.id, Transport: op.VaultAPI, Op: row.op, Caller: q.caller, Mount: q.mount.Path, Absolute: true, Bad: bad,
+		ID: q.id, Transport: op.VaultAPI, Op: row.op, Caller: q.caller, Mount: q.mount.Path, Absolute: true, Bad: bad, Room: edge.Share(w),
 		Client: op.ClientNamed(q.http.UserAgent(), "", ""),
 		Trace:  op.Trace{Parent: q.http.Header.Get("Traceparent"), State: q.http.Header.Get("Tracestate")},
 	}
