@@ -204,6 +204,21 @@ func TestToolsets(t *testing.T) {
 	}
 }
 
+// TestAQueryThatCannotBeReadNarrowsNothing: so it is refused, and not taken for none,
+// which would show more than was asked for.
+func TestAQueryThatCannotBeReadNarrowsNothing(t *testing.T) {
+	s := mcp.New(newWorld(t).Config)
+	for _, query := range []string{"readonly=1;toolsets=kv", "readonly=1&x=%zz", "readonly=1&" + strings.Repeat("x=1&", 12_000)} {
+		at := func(rw http.ResponseWriter, r *http.Request, c *call.Caller) {
+			r.URL.RawQuery = query
+			s.ServeRPC(rw, r, c)
+		}
+		if got := post(t, at, agent(t), `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`); got.Code != http.StatusBadRequest {
+			t.Errorf("%.40s: got %d %.100s", query, got.Code, got.Body)
+		}
+	}
+}
+
 // TestWhatSaysNothingIsAbsent: null, and the empty list that several languages write
 // for an empty object, are read as if the member were not there.
 func TestWhatSaysNothingIsAbsent(t *testing.T) {

@@ -3,6 +3,7 @@ package mcp
 import (
 	"cmp"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,7 +69,10 @@ func (v View) shows(o *op.Op) bool {
 
 // viewOf is what a request asks to see.
 func (s *Server) viewOf(r *http.Request) (View, *protocol.Fault) {
-	q := r.URL.Query()
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return View{}, protocol.BadRequest(protocol.CodeInvalidParams, "the query of the URL cannot be parsed, so what it narrows is not known")
+	}
 	toolsets := slices.Concat(q[queryToolsets], r.Header.Values(headerToolsets))
 	asked := r.Header.Values(headerReadOnly)
 	for _, v := range q[queryReadOnly] {
