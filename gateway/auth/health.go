@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"portcullis/gateway/auth/deny"
 )
 
 // notice tells many that something has changed: the channel is closed and
@@ -89,4 +91,13 @@ func (ch *Chain) note(source string, look func() (bool, error)) {
 		ch.log.LogAttrs(context.Background(), slog.LevelError, "source not usable, the last good state stays",
 			slog.String("source", source), slog.String("detail", err.Error()))
 	}
+}
+
+// Deny shuts out what an entry names, in this process and until it ends.
+func (ch *Chain) Deny(e deny.Entry) error {
+	err := ch.denied.Add(e)
+	if err == nil {
+		ch.changed.tell()
+	}
+	return err
 }

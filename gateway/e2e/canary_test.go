@@ -146,7 +146,15 @@ func presentBadly(t *testing.T, g *stack.Gateway) {
 		}
 		_ = resp.Body.Close()
 	}
-	if _, page := e2e.Do(t, "GET", g.AdminURL+"/metrics", ""); strings.Contains(string(page), "canary") || !strings.Contains(string(page), "portcullis_calls_total") {
+	for path, scope := range map[string]string{
+		"/policy": "admin:policy", "/leases": "admin:leases", "/log-level": "admin:log", "/checkpoint": "admin:evidence", "/sinks": "admin:evidence",
+		"/debug/pprof/goroutine?debug=2": "admin:pprof", "/debug/pprof/heap?debug=1": "admin:pprof", "/": "admin:policy",
+	} {
+		if status, body := ask(t, g, "GET", path, "", scope); holdsCanary(body) || status != http.StatusOK {
+			t.Errorf("GET %s: got %d, or the canary in %s", path, status, body)
+		}
+	}
+	if _, page := ask(t, g, "GET", "/metrics", "", "admin:metrics"); strings.Contains(string(page), "canary") || !strings.Contains(string(page), "portcullis_calls_total") {
 		t.Errorf("the metrics page holds the canary or nothing:\n%s", page)
 	}
 }

@@ -69,7 +69,7 @@ func expressions(t *testing.T, root string) map[string]string {
 // each metric in it is one of ours, used as what it is; each label is on the page of a
 // gateway, where that has samples of the metric.
 func TestDashboardAndAlertsNameWhatExists(t *testing.T) {
-	g := e2e.StartGateway(t, e2e.StartVault(t), "ADMIN_ADDR=127.0.0.1:0", "READ_CACHE_TTL=1s", "AUDIT_SINKS=syslog+tcp://127.0.0.1:1")
+	g := e2e.StartGateway(t, e2e.StartVault(t), "ADMIN_ADDR=127.0.0.1:0", "ADMIN_OPEN_METRICS=true", "READ_CACHE_TTL=1s", "AUDIT_SINKS=syslog+tcp://127.0.0.1:1")
 	e2e.Do(t, "PUT", g.URL+"/secrets/x", `{"data":{"a":"b"}}`)
 	e2e.Do(t, "GET", g.URL+"/secrets/x", "")
 	_, page := e2e.Do(t, "GET", g.AdminURL+"/metrics", "")

@@ -22,18 +22,15 @@ func (g *Server) routes() error {
 	g.admin = g.edge
 	if g.cfg.AdminAddr != "" {
 		g.admin = edge.New(g.edgeConfig(g.cfg.AdminLoopback()))
-		g.admin.Handle(http.MethodGet, "/decisions/:id/trace", g.trace)
+		g.mountAdmin()
 		g.probes(g.edge)
+	} else {
+		g.edge.Public(http.MethodGet, "/metrics", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+			g.meter.WritePublic(w) // anybody who reaches the callers' listener may ask
+		})
 	}
 	g.probes(g.admin)
-	g.admin.Public(http.MethodGet, "/metrics", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		if g.cfg.AdminAddr == "" {
-			g.meter.WritePublic(w) // anybody who reaches the callers' listener may ask
-			return
-		}
-		g.meter.WritePrometheus(w)
-	})
 	if err := g.mountMCP(); err != nil {
 		return err
 	}

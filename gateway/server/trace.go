@@ -14,13 +14,7 @@ const traceScope = "policy:explain"
 
 // trace answers GET /decisions/{id}/trace on the administrators' listener: the
 // record of a decision, and every step of its evaluation.
-func (g *Server) trace(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	if !c.HasScope(traceScope) {
-		e := call.Errorf(call.InsufficientScope, "the credential lacks a scope that this needs")
-		e.Scopes = []string{traceScope}
-		edge.WriteError(w, e, "")
-		return
-	}
+func (g *Server) trace(w http.ResponseWriter, r *http.Request, _ *call.Caller) {
 	record, steps, err := g.policy.Trace(r.Context(), r.PathValue("path"))
 	if err != nil {
 		edge.WriteError(w, err, "")

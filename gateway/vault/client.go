@@ -171,6 +171,14 @@ func (c *Client) RevokeWhere(ctx context.Context, ended func(*call.Caller) bool)
 	return c.janitor.RevokeWhere(ctx, ended)
 }
 
+// maxInventory bounds what Inventory reads.
+const maxInventory = 1000
+
+// Inventory lists the leases of all callers, at most 1000.
+func (c *Client) Inventory(ctx context.Context) ([]leases.Owned, error) {
+	return c.registry.Inventory(ctx, maxInventory)
+}
+
 // Reserved reports whether a resource belongs to the gateway itself: it is nobody's
 // secret, and no events tell of it.
 func (c *Client) Reserved(r call.Resource) bool { return c.registry.Contains(r) }

@@ -151,3 +151,36 @@ func (r *Registry) subjects(ctx context.Context, tenant, path string, add func(t
 	}
 	return err
 }
+
+// Owned is a lease with the key of the caller that holds it.
+type Owned struct {
+	Held
+	Caller string
+}
+
+// Inventory lists the leases of all callers, at most so many. It reads an entry of the
+// registry for each.
+func (r *Registry) Inventory(ctx context.Context, most int) ([]Owned, error) {
+	if r.Mount == "" {
+		return nil, nil
+	}
+	var keys []string
+	if err := r.callerKeys(ctx, func(tenant, subject string) {
+		keys = append(keys, (&call.Caller{Tenant: tenant, Subject: subject}).Key())
+	}); err != nil {
+		return nil, err
+	}
+	var all []Owned
+	for _, key := range keys {
+		held, err := r.List(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range held {
+			if all = append(all, Owned{h, key}); len(all) == most {
+				return all, nil
+			}
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,260 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"strings"
+	"time"
+
+	strict "github.com/go-json-experiment/json"
+
+	"portcullis/gateway/audit"
+	"portcullis/gateway/auth/deny"
+	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
+	"portcullis/gateway/op"
+)
+
+// adminRoute is a route of the administrators' listener. Its scope is one that no key
+// or token has unless it was given it.
+type adminRoute struct {
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+	Scope   string `json:"scope"`
+	Doc     string `json:"doc"`
+	serve   edge.Handler
+	changes bool // is on record before it is done
+}
+
+// adminRoutes is everything that administrators can ask a running gateway.
+func (g *Server) adminRoutes() []adminRoute {
+	return []adminRoute{
+		{Method: "GET", Path: "/metrics", Scope: "admin:metrics", Doc: "metrics for Prometheus", serve: g.serveMetrics},
+		{Method: "GET", Path: "/debug/pprof/*path", Scope: "admin:pprof", Doc: "profiles of the process, as net/http/pprof has them", serve: g.serveProfile},
+		{Method: "GET", Path: "/policy", Scope: "admin:policy", Doc: "the policy in force, and why a newer one is not", serve: g.servePolicy},
+		{Method: "GET", Path: "/leases", Scope: "admin:leases", Doc: "the leases of all callers", serve: g.serveLeases},
+		{Method: "POST", Path: "/revoke", Scope: "admin:revoke", Doc: `{"subject","tenant","reason"}: shut a caller out and revoke what it holds in Vault`, serve: g.serveRevoke, changes: true},
+		{Method: "GET", Path: "/log-level", Scope: "admin:log", Doc: "the level of the logs", serve: g.serveLevel},
+		{Method: "PUT", Path: "/log-level", Scope: "admin:log", Doc: `{"level":"debug|info|warn|error"}: until the restart, or SIGHUP with another LOG_LEVEL`, serve: g.setLevel, changes: true},
+		{Method: "GET", Path: "/checkpoint", Scope: "admin:evidence", Doc: "the newest signed checkpoint of the evidence", serve: g.serveCheckpoint},
+		{Method: "GET", Path: "/sinks", Scope: "admin:evidence", Doc: "the state of the audit sinks", serve: g.serveSinks},
+		{Method: "GET", Path: "/decisions/:id/trace", Scope: traceScope, Doc: "how the policy came to a decision", serve: g.trace},
+	}
+}
+
+// mountAdmin mounts them, and the list of them for whoever is authenticated.
+func (g *Server) mountAdmin() {
+	routes := g.adminRoutes()
+	for _, r := range routes {
+		if r.Path == "/metrics" && g.cfg.AdminMetrics {
+			g.admin.Public(r.Method, r.Path, func(w http.ResponseWriter, req *http.Request) { r.serve(w, req, nil) })
+			continue
+		}
+		g.admin.Handle(r.Method, r.Path, g.administer(r))
+	}
+	g.admin.Handle(http.MethodGet, "/", func(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
+		writeJSON(w, map[string]any{"routes": routes})
+	})
+}
+
+// administer demands the scope of a route, and puts what changes something on record
+// before it is done.
+func (g *Server) administer(r adminRoute) edge.Handler {
+	return func(w http.ResponseWriter, req *http.Request, c *call.Caller) {
+		if !c.HasScope(r.Scope) {
+			e := call.Errorf(call.InsufficientScope, "the credential lacks a scope that this needs")
+			e.Scopes = []string{r.Scope}
+			edge.WriteError(w, e, "")
+			return
+		}
+		if r.changes {
+			if err := g.calls.Admit(req.Context(), &op.Request{
+				ID: req.Header.Get("X-Request-Id"), Transport: op.REST, Op: "admin." + strings.Trim(r.Path, "/"), Caller: c,
+			}); err != nil {
+				edge.WriteError(w, err, "")
+				return
+			}
+		}
+		r.serve(w, req, c)
+	}
+}
+
+// writeJSON answers with a value that can be encoded.
+func writeJSON(w http.ResponseWriter, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		edge.WriteError(w, err, "")
+		return
+	}
+	edge.WriteJSON(w, http.StatusOK, raw)
+}
+
+// readJSON decodes a body strictly into v.
+func readJSON(r *http.Request, v any) error {
+	raw, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = strict.Unmarshal(raw, v, strict.RejectUnknownMembers(true))
+	}
+	if err != nil {
+		return call.Errorf(call.InvalidRequest, "the body is not the JSON object that this takes; GET / lists it")
+	}
+	return nil
+}
+
+func (g *Server) serveMetrics(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+	g.meter.WritePrometheus(w)
+}
+
+// serveProfile serves the profiles by name; cmdline is not served.
+func (g *Server) serveProfile(w http.ResponseWriter, r *http.Request, _ *call.Caller) {
+	switch name := r.PathValue("path"); name {
+	case "":
+		writeJSON(w, map[string]any{"profiles": []string{"allocs", "block", "goroutine", "heap", "mutex", "threadcreate", "profile", "trace"}})
+	case "profile":
+		pprof.Profile(w, r)
+	case "trace":
+		pprof.Trace(w, r)
+	case "allocs", "block", "goroutine", "heap", "mutex", "threadcreate":
+		pprof.Handler(name).ServeHTTP(w, r)
+	default:
+		edge.WriteError(w, call.Errorf(call.NotFound, "no such profile"), "")
+	}
+}
+
+func (g *Server) servePolicy(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
+	s := g.policy.Status()
+	body := map[string]any{
+		"revision": s.Revision, "loaded_at": s.LoadedAt.UTC().Format(time.RFC3339), "stale": s.Stale, "expired": s.Expired,
+		"last_error": s.LastError, "unfulfilled": orEmpty(s.Unfulfilled), "removed": orEmpty(s.Removed),
+	}
+	if s.Shadow.Configured {
+		body["shadow"] = map[string]any{"revision": s.Shadow.Revision, "last_error": s.Shadow.LastError}
+	}
+	writeJSON(w, body)
+}
+
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// serveLeases lists leases without the ids, with which anybody could renew them.
+func (g *Server) serveLeases(w http.ResponseWriter, r *http.Request, _ *call.Caller) {
+	all, err := g.vault.Inventory(r.Context())
+	if err != nil {
+		edge.WriteError(w, err, "")
+		return
+	}
+	rows := make([]map[string]any, 0, len(all))
+	for _, h := range all {
+		rows = append(rows, map[string]any{
+			"caller": h.Caller, "role": h.Role, "lease_id_suffix": suffix(h.ID),
+			"issued": h.Issued.Format(time.RFC3339), "expires": h.Expires.Format(time.RFC3339),
+		})
+	}
+	writeJSON(w, map[string]any{"leases": rows})
+}
+
+func suffix(id string) string { return id[max(0, len(id)-8):] }
+
+// serveRevoke shuts a caller out: in the deny list, or where there is none in this
+// process, and in Vault at once.
+func (g *Server) serveRevoke(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	var in struct {
+		Subject string `json:"subject"`
+		Tenant  string `json:"tenant"`
+		Reason  string `json:"reason"`
+	}
+	err := readJSON(r, &in)
+	if err == nil && in.Subject == "" {
+		err = call.Errorf(call.InvalidRequest, "subject is missing")
+	}
+	if _, bad := call.ParseName(in.Subject); err == nil && bad != nil {
+		err = call.Errorf(call.InvalidRequest, "subject is no name of a caller; whoami shows it")
+	}
+	if err != nil {
+		edge.WriteError(w, err, "")
+		return
+	}
+	until, err := g.shutOut(r.Context(), deny.Entry{Subject: in.Subject, Tenant: in.Tenant, Reason: in.Reason})
+	if err != nil {
+		g.logs.Server.Error("a caller was to be revoked, and not all of it was done; it is tried again", "subject", in.Subject, "by", c.Subject, "cause", err)
+		edge.WriteError(w, err, "")
+		return
+	}
+	g.logs.Server.Warn("a caller was revoked on the administrators' listener", "subject", in.Subject, "by", c.Subject, "until", until)
+	writeJSON(w, map[string]any{"ok": true, "until": until})
+}
+
+// shutOut denies and revokes. It returns until when the denial holds.
+func (g *Server) shutOut(ctx context.Context, e deny.Entry) (until string, err error) {
+	until = "removed from DENY_LIST_FILE"
+	if g.cfg.DenyListFile != "" {
+		err = deny.Revoke(io.Discard, g.cfg.DenyListFile, e)
+	} else {
+		until = "this gateway restarts, because DENY_LIST_FILE is not set"
+		err = g.auth.Deny(e)
+	}
+	if err != nil {
+		return "", call.Wrap(call.Internal, "the deny list could not be written", err)
+	}
+	g.auth.Reload()
+	key := (&call.Caller{Subject: e.Subject, Tenant: e.Tenant}).Key()
+	return until, g.vault.RevokeCaller(ctx, key)
+}
+
+func (g *Server) serveLevel(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
+	writeJSON(w, map[string]any{"level": strings.ToLower(g.level.Level().String())})
+}
+
+func (g *Server) setLevel(w http.ResponseWriter, r *http.Request, c *call.Caller) {
+	var in struct {
+		Level string `json:"level"`
+	}
+	var l slog.Level
+	err := readJSON(r, &in)
+	if err == nil && l.UnmarshalText([]byte(in.Level)) != nil {
+		err = call.Errorf(call.InvalidRequest, "level must be debug, info, warn or error")
+	}
+	if err != nil {
+		edge.WriteError(w, err, "")
+		return
+	}
+	before := g.level.Level()
+	g.level.Set(l)
+	g.logs.Server.Log(r.Context(), max(slog.LevelInfo, l), "the level of the logs was changed", "from", before.String(), "to", l.String(), "by", c.Subject)
+	g.serveLevel(w, r, c)
+}
+
+func (g *Server) serveCheckpoint(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
+	text, err := os.ReadFile(audit.Beside(g.cfg.AuditFile, "checkpoint"))
+	if err != nil {
+		edge.WriteError(w, call.Wrap(call.NotFound, "there is no checkpoint yet", err), "")
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write(text) // the reader is gone when this fails
+}
+
+func (g *Server) serveSinks(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
+	rows := []map[string]any{}
+	for _, s := range g.sinks.Status() {
+		row := map[string]any{
+			"sink": s.Name, "up": s.Up, "waiting_lines": s.Waiting, "memory_bytes": s.Memory, "spool_bytes": s.Disk,
+			"sent_lines": s.Sent, "lost_lines": s.Lost, "failures": s.Failures, "error": s.Err,
+		}
+		if !s.Up {
+			row["down_since"] = s.Since.UTC().Format(time.RFC3339)
+		}
+		rows = append(rows, row)
+	}
+	writeJSON(w, map[string]any{"sinks": rows})
+}
