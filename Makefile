@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 export GOFLAGS += -buildvcs=false -trimpath
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench abuse fanout conformance fuzz gen gen-clean wasm policy lint vuln clean
+.PHONY: help build run test check race fmt vet bench abuse generated fanout conformance fuzz gen gen-clean wasm policy lint vuln clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -54,6 +54,9 @@ bench: build ## Measure the gateway beside direct Vault and a bare reverse proxy
 
 abuse: build ## Make honest calls beside every attack, and fail when one is noticed
 	@go run ./bench/abuse $(ABUSE)
+
+generated: ## Make calls up and hold each line of their evidence to them (CALLS=1000000)
+	@GENERATED_CALLS=$(or $(CALLS),1000000) go test -count=1 -timeout 2h -run '^TestWhoCallsCannotShapeTheEvidence$$' ./gateway/audit
 
 fanout: ## Measure thousands of event streams, with and without readers that never read
 	@go run ./tools/conformance/fanout $(FANOUT)
