@@ -86,6 +86,9 @@ type Config struct {
 	TransitMounts   []string      `cfg:"TRANSIT_MOUNTS"`
 	DatabaseMounts  []string      `cfg:"DATABASE_MOUNTS"`
 	SSHMounts       []string      `cfg:"SSH_MOUNTS"`
+	PKIMounts       []string      `cfg:"PKI_MOUNTS"`
+	TOTPMounts      []string      `cfg:"TOTP_MOUNTS"`
+	CredsMounts     []string      `cfg:"CREDS_MOUNTS"`   // engines with creds/{role}, of whatever type
 	Mounts          []Mount       `cfg:"MOUNTS"`         // [[mounts]] of the file, see Mount
 	DefaultPrefix   string        `cfg:"DEFAULT_PREFIX"` // callers' secrets live in DEFAULT_PREFIX/<subject>
 
@@ -212,6 +215,11 @@ type Config struct {
 	// RateSet says that RATE_LIMIT_REQUESTS or RATE_LIMIT_WINDOW_SECONDS was set.
 	RateSet bool `cfg:"-"`
 
+	// PKIMount, TOTPMount and CredsMount are the default mounts of these engines.
+	PKIMount   string `cfg:"-"`
+	TOTPMount  string `cfg:"-"`
+	CredsMount string `cfg:"-"`
+
 	// More are the mounts beside the default ones, by engine: kv, transit, db, ssh.
 	More map[string][]Mount `cfg:"-"`
 
@@ -235,7 +243,7 @@ func Default() Config {
 		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", LogRequests: "other", LogMaxBytes: 10 << 20, LogKeep: 5, AuditSync: "off", AuditMaxBytes: 256 << 20, AuditSpoolBytes: 256 << 20,
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
-		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", DefaultPrefix: "mcp",
+		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", PKIMount: "pki", TOTPMount: "totp", DefaultPrefix: "mcp",
 		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",
 		ChildTokenRole: "mcp-gateway", LeaseTokenRole: "mcp-gateway-lease",
 		LeaseMax: 100, LeaseRenew: true, LeaseIdle: time.Hour,

@@ -11,7 +11,7 @@ import (
 // Mount is one entry of [[mounts]] in the configuration file: a secrets engine in Vault.
 // Lists as KV_MOUNTS declare the same in the environment.
 type Mount struct {
-	Engine  string `cfg:"engine"`  // kv, transit, database or ssh
+	Engine  string `cfg:"engine"`  // kv, transit, database, ssh, pki, totp or creds
 	Path    string `cfg:"path"`    // where it is in Vault, slashes included
 	Version int    `cfg:"version"` // of a KV engine, 1 or 2; found out when it is left out
 	Default bool   `cfg:"default"` // the one that is meant where none is named
@@ -33,6 +33,9 @@ func (c *Config) engines() []engine {
 		{"transit", "transit", "TRANSIT_MOUNT", &c.TransitMount, &c.TransitMounts},
 		{"database", "db", "DATABASE_MOUNT", &c.DatabaseMount, &c.DatabaseMounts},
 		{"ssh", "ssh", "SSH_MOUNT", &c.SSHMount, &c.SSHMounts},
+		{"pki", "pki", "PKI_MOUNT", &c.PKIMount, &c.PKIMounts},
+		{"totp", "totp", "TOTP_MOUNT", &c.TOTPMount, &c.TOTPMounts},
+		{"creds", "creds", "CREDS_MOUNT", &c.CredsMount, &c.CredsMounts},
 	}
 }
 
@@ -51,6 +54,10 @@ func (c *Config) checkMounts(p *problems) {
 			}
 		}
 		c.addEntries(p, e)
+		if *e.path == "" && e.of == "creds" {
+			p.unless(len(c.More[e.of]) == 0, "mounts: one of the engine creds must be the default")
+			continue // nobody has declared one
+		}
 		e.check(p, at, *e.path, e.setting)
 		for _, m := range c.More[e.of] {
 			e.check(p, at, m.Path, e.setting+"S")
@@ -77,7 +84,7 @@ func (c *Config) checkEntries(p *problems) {
 		m := &c.Mounts[n]
 		m.Path = trimMount(m.Path)
 		known := slices.ContainsFunc(c.engines(), func(e engine) bool { return e.name == m.Engine })
-		p.unless(known, "mounts entry %d: engine: must be one of kv, transit, database, ssh", n+1)
+		p.unless(known, "mounts entry %d: engine: must be one of kv, transit, database, ssh, pki, totp, creds", n+1)
 		p.unless(m.Version >= 0 && m.Version <= 2 && (m.Version == 0 || m.Engine == "kv"), "mounts entry %d: version: 1 or 2, of a KV engine", n+1)
 		p.unless(m.Prefix == "" || m.Engine == "kv" && !m.Default, "mounts entry %d: prefix: only of a further KV engine; DEFAULT_PREFIX is that of the default one", n+1)
 		p.unless(!m.Default || m.Version != 1, "mounts entry %d: the default KV engine must be version 2", n+1)

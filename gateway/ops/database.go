@@ -191,7 +191,13 @@ func (l *lease) Target(at op.At) (call.Resource, error) {
 	if err != nil {
 		return call.Resource{}, &call.Error{Code: call.InvalidRequest, Msg: "argument lease_id: " + call.AsError(err).Msg}
 	}
-	below, ours := strings.CutPrefix(p.String(), at.Mount+"/creds/")
+	mount, below := "", ""
+	for _, m := range at.Mounts {
+		if rest, of := strings.CutPrefix(p.String(), m.Path+"/creds/"); of && len(m.Path) > len(mount) {
+			mount, below = m.Path, rest
+		}
+	}
+	ours := mount != "" && (!at.Chosen || mount == at.Mount)
 	of, id, issued := strings.Cut(below, "/")
 	if !ours || !issued || strings.Contains(id, "/") {
 		return call.Resource{}, call.Errorf(call.NotFound, "not found")
@@ -200,7 +206,9 @@ func (l *lease) Target(at op.At) (call.Resource, error) {
 	if err != nil {
 		return call.Resource{}, call.Errorf(call.NotFound, "not found")
 	}
-	return (&role{name}).Target(at)
+	r, err := (&role{name}).Target(at)
+	r.Mount = mount
+	return r, err
 }
 
 type renewIn struct {

@@ -14,8 +14,12 @@ import (
 // and what else operations need.
 type Mounts struct {
 	KV, Transit, Database, SSH string
+	PKI, TOTP, Creds           string // empty for none
 
-	// More are further mounts, by engine: kv, transit, db or ssh.
+	// Wrapping says that wrapped answers are opened as well.
+	Wrapping bool
+
+	// More are further mounts, by engine: kv, transit, db, ssh, pki, totp or creds.
 	More map[string][]op.Mount
 
 	// Explain finds a decision about a caller. Its error is NotFound for what is not
@@ -36,6 +40,10 @@ func New(m Mounts) (*op.Catalogue, error) {
 		transit(place{m.Transit, m.More["transit"]}),
 		database(place{m.Database, m.More["db"]}),
 		ssh(place{m.SSH, m.More["ssh"]}),
+		pki(place{m.PKI, m.More["pki"]}),
+		totp(place{m.TOTP, m.More["totp"]}),
+		creds(place{m.Creds, m.More["creds"]}),
+		wrapping(m.Wrapping),
 		self(m),
 	)...)
 }

@@ -68,7 +68,7 @@ func (l Lists) Names(ctx context.Context, c *call.Caller, o *op.Op) (names []str
 }
 
 // byName reports whether data grant what an engine has by name.
-func byName(o *op.Op) bool { return slices.Contains([]string{"transit", "db", "ssh"}, o.Engine) }
+func byName(o *op.Op) bool { return o.Mount != "" && o.Engine != "kv" }
 
 func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op, t op.Transport) listed {
 	s, now := e.active.Load(), e.cfg.Now()
@@ -112,7 +112,9 @@ func (e *Engine) list(ctx context.Context, s *snapshot, f document.Facts) (l lis
 // unknown.
 // A grant of any name leaves them open.
 func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) (out []string, open bool) {
-	for _, name := range s.Granted(f.Caller, f.Op.Engine) {
+	for _, granted := range s.Granted(f.Caller, f.Op.Engine) {
+		m, name := f.Op.Named(granted)
+		f.Resource.Mount = m.Path
 		if name == "+" {
 			f.Resource.Path = anyName()
 			if ok, err := s.Possible(ctx, f); err == nil && ok {
@@ -129,7 +131,8 @@ func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) (out 
 			out = append(out, name)
 		}
 	}
-	return out, false
+	slices.Sort(out) // of several mounts, which names came with
+	return slices.Compact(out), false
 }
 
 // anyName stands for a name that nothing else says anything about.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"portcullis/gateway/auth/principal"
@@ -44,12 +45,30 @@ func (g *Server) mayHold(ctx context.Context, c *call.Caller, h leases.Held) boo
 	all := *c
 	all.Scopes = slices.Concat(principal.AllScopes(), c.Scopes)
 	all.Expires, all.AuthTime = time.Time{}, time.Time{} // the lease outlives the credential
-	b, err := g.ops.Bind(&op.Request{ID: "lease", Transport: op.REST, Op: "db.issue_creds", Args: args, Caller: &all, Time: time.Now()})
+	operation, mount := g.issuerOf(h.ID)
+	b, err := g.ops.Bind(&op.Request{ID: "lease", Transport: op.REST, Op: operation, Mount: mount, Args: args, Caller: &all, Time: time.Now()})
 	if err != nil {
 		return false
 	}
 	d := g.policy.Decide(ctx, b)
 	return d.Allow || d.Code != call.Forbidden
+}
+
+// issuerOf is the operation that has issued a lease, and in which mount: the mount is
+// the beginning of the lease's id. A lease of a mount that the configuration does not
+// have any more is nobody's.
+func (g *Server) issuerOf(id string) (operation, mount string) {
+	for _, o := range g.ops.All() {
+		if !o.Vault.IssuesLease || o.OneTime {
+			continue
+		}
+		for _, m := range o.Mounts() {
+			if strings.HasPrefix(id, m.Path+"/creds/") && len(m.Path) > len(mount) {
+				operation, mount = o.Name, m.Path
+			}
+		}
+	}
+	return operation, mount
 }
 
 // endRevoked takes from callers that are shut out what they hold in Vault, as soon

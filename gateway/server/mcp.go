@@ -54,6 +54,9 @@ func (g *Server) grantedPaths(_ context.Context, c *call.Caller) (out []call.Pat
 		if n.Engine != "kv" || len(n.Ops) > 0 && !slices.Contains(n.Ops, "kv.list") {
 			continue
 		}
+		if m, _ := g.ops.Get("kv.list").Named(n.Name); m.Path != g.cfg.KVMount {
+			continue // listed by the mount alone
+		}
 		if p, err := call.ParsePath(n.Name); err == nil {
 			out = append(out, p)
 		}

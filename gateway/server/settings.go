@@ -53,7 +53,7 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 
 // Mounts are where the engines are in Vault.
 func Mounts(c config.Config) ops.Mounts {
-	m := ops.Mounts{KV: c.KVMount, Transit: c.TransitMount, Database: c.DatabaseMount, SSH: c.SSHMount, More: map[string][]op.Mount{}}
+	m := ops.Mounts{KV: c.KVMount, Transit: c.TransitMount, Database: c.DatabaseMount, SSH: c.SSHMount, PKI: c.PKIMount, TOTP: c.TOTPMount, Creds: c.CredsMount, Wrapping: true, More: map[string][]op.Mount{}}
 	for engine, more := range c.More {
 		for _, one := range more {
 			m.More[engine] = append(m.More[engine], op.Mount{Path: one.Path, Version: one.Version, Prefix: one.Prefix})
@@ -78,11 +78,19 @@ func mounts(c config.Config) []vault.Mount {
 		{Path: c.TransitMount, Type: "transit", Setting: "TRANSIT_MOUNT"},
 		{Path: c.DatabaseMount, Type: "database", Setting: "DATABASE_MOUNT"},
 		{Path: c.SSHMount, Type: "ssh", Setting: "SSH_MOUNT"},
+		{Path: c.PKIMount, Type: "pki", Setting: "PKI_MOUNTS", Quiet: len(c.PKIMounts) == 0},
+		{Path: c.TOTPMount, Type: "totp", Setting: "TOTP_MOUNTS", Quiet: len(c.TOTPMounts) == 0},
+	}
+	if c.CredsMount != "" {
+		list = append(list, vault.Mount{Path: c.CredsMount, Setting: "CREDS_MOUNTS"})
 	}
 	for _, engine := range slices.Sorted(maps.Keys(c.More)) {
 		for _, m := range c.More[engine] {
-			setting := map[string]string{"kv": "KV_MOUNTS", "transit": "TRANSIT_MOUNTS", "database": "DATABASE_MOUNTS", "ssh": "SSH_MOUNTS"}[m.Engine]
-			list = append(list, vault.Mount{Path: m.Path, Type: m.Engine, Setting: setting, Version: m.Version})
+			kind := m.Engine
+			if kind == "creds" {
+				kind = ""
+			}
+			list = append(list, vault.Mount{Path: m.Path, Type: kind, Setting: strings.ToUpper(m.Engine) + "_MOUNTS", Version: m.Version})
 		}
 	}
 	return list

@@ -99,6 +99,8 @@ type Client struct {
 	log     *slog.Logger
 	upkeep  func(Upkeep)
 
+	wrappings wrappings // given to callers
+
 	callers  *callers.Registry
 	registry *leases.Registry
 	janitor  *leases.Janitor

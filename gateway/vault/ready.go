@@ -16,7 +16,7 @@ import (
 // Mount is a secrets engine that operations act on.
 type Mount struct {
 	Path    string // without slashes at its ends; it may have some inside
-	Type    string // kv, transit, database or ssh, as Vault calls it
+	Type    string // as Vault calls it; empty for any
 	Setting string // the name of the setting that says where it is
 	Version int    // of a KV engine, 1 or 2 as the configuration says; 0 for what Vault says
 	// Required says that the gateway is of no use without the engine.
@@ -154,7 +154,7 @@ func (c *Client) inspect(ctx context.Context, m Mount) (string, error) {
 		return "", err
 	case at != m.Path:
 		return fmt.Sprintf("%s: there is no secrets engine at %q, which lies within the one at %q: correct %s", m.Setting, m.Path, at, m.Setting), nil
-	case f.Type != m.Type && (m.Type != "kv" || f.Type != "generic"):
+	case m.Type != "" && f.Type != m.Type && (m.Type != "kv" || f.Type != "generic"):
 		return fmt.Sprintf("%s: the secrets engine at %q is of type %s, not %s: correct %s", m.Setting, m.Path, f.Type, m.Type, m.Setting), nil
 	case m.Type == "kv":
 		return c.inspectKV(m, f), nil

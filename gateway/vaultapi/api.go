@@ -84,7 +84,7 @@ func (a *API) do(w http.ResponseWriter, q *request, row *route, bad error) {
 	res, err := a.Do(q.http.Context(), o)
 	w.Header().Set("X-Decision-Id", res.DecisionID)
 	if err != nil {
-		WriteError(w, forLease(q, err), res.DecisionID)
+		WriteError(w, asVault(q, row.op, err), res.DecisionID)
 		return
 	}
 	out, err := decode(res)

@@ -16,7 +16,7 @@ func TestVaultsOwnClient(t *testing.T) {
 	w := newWorld(t, nil)
 	for name, test := range map[string]func(*testing.T, *world, *api.Client){
 		"kv version 2": clientKV2, "kv version 1": clientKV1, "transit": clientTransit, "database and leases": clientLeases,
-		"ssh": clientSSH, "tokens": clientTokens, "logins": clientLogins, "wrapping": clientWrapping, "system": clientSystem,
+		"ssh": clientSSH, "tokens": clientTokens, "logins": clientLogins, "wrapping": clientWrapping, "system": clientSystem, "any credentials": clientCreds, "certificates": clientPKI, "one-time codes": clientTOTP,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w, w.client(t, agentKey)) })
 	}
@@ -257,6 +257,19 @@ func clientWrapping(t *testing.T, w *world, cl *api.Client) {
 	s := must[*api.Secret](t)(wrapping.Logical().Read("secret/data/mcp/agent/wrapped"))
 	if s.WrapInfo == nil || s.WrapInfo.Token == "" || s.WrapInfo.TTL != 60 || s.Data != nil {
 		t.Fatalf("got %+v", s)
+	}
+	if _, err := w.client(t, otherKey).Logical().Unwrap(s.WrapInfo.Token); status(err) != 400 {
+		t.Errorf("another caller opens it: %v", err)
+	}
+	opened := must[*api.Secret](t)(cl.Logical().Unwrap(s.WrapInfo.Token))
+	if fmt.Sprint(opened.Data["data"]) != "map[a:1]" {
+		t.Errorf("got %v", opened.Data)
+	}
+	if _, err := cl.Logical().Unwrap(s.WrapInfo.Token); status(err) != 400 {
+		t.Errorf("opened twice: %v", err)
+	}
+	if a := w.send(t, "PUT", "sys/wrapping/unwrap", agentKey, fmt.Sprintf(`{"token":%q}`, w.vault.Token)); a.status != 400 {
+		t.Errorf("a token of Vault's is opened: %+v", a)
 	}
 	if a := w.send(t, "GET", "sys/internal/ui/mounts/secret/x", agentKey, "", "X-Vault-Wrap-TTL: 60"); a.body["wrap_info"] != nil {
 		t.Errorf("the preflight is wrapped: %+v", a.body)

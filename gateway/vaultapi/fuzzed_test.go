@@ -19,7 +19,7 @@ var (
 	own        = regexp.MustCompile(`^(secret/(data|metadata|delete|undelete|destroy|subkeys)/mcp/agent(/.*)?|legacy/mcp/agent(/.*)?` +
 		`|team-kv/(data|metadata|delete|undelete|destroy|subkeys)/(shared|mcp/agent)(/.*)?` +
 		`|transit/(keys|encrypt|decrypt|rewrap|sign|verify|hmac|datakey/\w+)/(mcp|signing)(/[\w-]+)?|transit/(random|hash)(/.*)?` +
-		`|database/creds/readonly|ssh/(creds/otp|sign/ca|public_key)|sys/leases/(renew|revoke))$`)
+		`|(database|brokers)/creds/readonly|(pki/(issue|sign)/web|pki/(cert/(ca_chain|crl)|revoke-with-key)|totp/code/login)|sys/wrapping/unwrap|ssh/(creds/otp|sign/ca|public_key)|sys/leases/(renew|revoke))$`)
 )
 
 // Whatever is asked for over Vault's API, Vault hears only of what the caller was allowed.

@@ -73,6 +73,77 @@ func caText(_ *request, r result) *reply { return &reply{text: r.text("public_ke
 
 func caKey(_ *request, r result) *reply { return data(r.only(same("public_key"))) }
 
+// pkiRoutes are the PKI engine (Vault API, secret/pki).
+func pkiRoutes() []route {
+	row := func(pattern, op string, args func(*request) (map[string]any, error), answer func(*request, result) *reply, v ...verb) route {
+		return route{engine: "pki", pattern: pattern, op: op, args: args, reply: answer, verbs: v}
+	}
+	names := same("common_name", "alt_names", "ip_sans", "ttl")
+	withCSR := same("common_name", "alt_names", "ip_sans", "ttl", "csr")
+	return []route{
+		row("issue/:role", "pki.issue", roleWith(names), allFields, write),
+		row("sign/:role", "pki.sign", roleWith(withCSR), allFields, write),
+		row("revoke-with-key", "pki.revoke", roleless(same("certificate", "private_key")), allFields, write),
+		row("cert/ca", "pki.ca", nothing, pemAs("certificate"), read),
+		row("cert/crl", "pki.crl", nothing, pemAs("crl"), read),
+		row("ca/pem", "pki.ca", nothing, textAs("certificate"), read),
+		row("crl/pem", "pki.crl", nothing, textAs("crl"), read),
+	}
+}
+
+// totpRoutes are the TOTP engine (Vault API, secret/totp).
+func totpRoutes() []route {
+	key := func(q *request) (map[string]any, error) {
+		args := map[string]any{"key": q.params["key"]}
+		return args, q.take(args, same("code"))
+	}
+	return []route{
+		{engine: "totp", pattern: "code/:key", op: "totp.code", args: key, reply: allFields, verbs: verbs(read)},
+		{engine: "totp", pattern: "code/:key", op: "totp.verify", args: key, reply: allFields, verbs: verbs(write)},
+	}
+}
+
+// credsRoutes are engines of whatever type with creds/{role}.
+func credsRoutes() []route {
+	return []route{{engine: "creds", pattern: "creds/:role", op: "creds.issue", args: roleName, reply: anyLeased, verbs: verbs(read)}}
+}
+
+func roleWith(names map[string]string) func(*request) (map[string]any, error) {
+	return func(q *request) (map[string]any, error) {
+		args, _ := roleName(q)
+		return args, q.take(args, names, "format")
+	}
+}
+
+func roleless(names map[string]string) func(*request) (map[string]any, error) {
+	return func(q *request) (map[string]any, error) {
+		args := map[string]any{}
+		return args, q.take(args, names)
+	}
+}
+
+func pemAs(field string) func(*request, result) *reply {
+	return func(_ *request, r result) *reply {
+		return data(map[string]any{"certificate": r.fields[field]})
+	}
+}
+
+func textAs(field string) func(*request, result) *reply {
+	return func(_ *request, r result) *reply { return &reply{text: r.text(field)} }
+}
+
+func anyLeased(q *request, r result) *reply {
+	creds := r.fields["data"]
+	a := leased(q, r)
+	a.Data = creds
+	return a
+}
+
+// unwrapRoute opens a wrapped answer of the caller's.
+func unwrapRoute() *route {
+	return &route{op: "sys.unwrap", args: roleless(same("token")), reply: func(_ *request, r result) *reply { return data(r.fields["data"]) }}
+}
+
 // leaseRoute is the row of what is asked about a lease: its mount is part of its id.
 func leaseRoute(operation string) *route {
 	r := &route{op: operation, args: leaseArgs, reply: empty}
@@ -99,8 +170,12 @@ func renewed(q *request, r result) *reply {
 	return &reply{LeaseID: leaseID(q), LeaseDuration: r.number("lease_duration"), Renewable: r.truth("renewable")}
 }
 
-// forLease makes a lease that is not there, or is another caller's, what Vault answers.
-func forLease(q *request, err error) error {
+// asVault makes a lease or a wrapped answer that is not there, or is another caller's,
+// what Vault answers: to some clients 404 means that an older path may do.
+func asVault(q *request, operation string, err error) error {
+	if call.Is(err, call.NotFound) && operation == "sys.unwrap" {
+		return call.Errorf(call.InvalidRequest, "wrapping token is not valid or does not exist")
+	}
 	if call.Is(err, call.NotFound) && leaseID(q) != "" {
 		return call.Errorf(call.InvalidRequest, "lease not found")
 	}

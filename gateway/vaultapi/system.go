@@ -62,7 +62,9 @@ func leaseQuestions() []question {
 				question{pattern: pattern + "revoke" + id, verbs: verbs(write), route: leaseRoute("db.revoke")})
 		}
 	}
-	return append(out, question{pattern: "sys/leases/lookup", verbs: verbs(write), route: lookupRoute()})
+	return append(out,
+		question{pattern: "sys/leases/lookup", verbs: verbs(write), route: lookupRoute()},
+		question{pattern: "sys/wrapping/unwrap", verbs: verbs(write), route: unwrapRoute()})
 }
 
 // ask finds the row of a question; known says that its path is one of another verb.
@@ -85,10 +87,14 @@ func (a *API) ask(q *request) (_ *question, known bool) {
 // answer answers a question. bad is why the request cannot be read.
 func (a *API) answer(w http.ResponseWriter, q *request, s *question, bad error) {
 	if s.route != nil {
-		if _, m, _, ok := locate(a.Catalogue, leaseID(q)); ok {
+		row := *s.route
+		if engine, m, _, ok := locate(a.Catalogue, leaseID(q)); ok && leaseID(q) != "" {
 			q.mount = m
+			if engine == "creds" {
+				row.op = strings.Replace(row.op, "db.", "creds.", 1)
+			}
 		}
-		a.do(w, q, s.route, bad)
+		a.do(w, q, &row, bad)
 		return
 	}
 	if q.caller != nil {
@@ -124,7 +130,7 @@ func (a *API) record(q *request, c *call.Caller, name string) error {
 
 // engines are the types of mounts, as Vault has them.
 func engines() map[string]string {
-	return map[string]string{"kv": "kv", "transit": "transit", "db": "database", "ssh": "ssh"}
+	return map[string]string{"kv": "kv", "transit": "transit", "db": "database", "ssh": "ssh", "pki": "pki", "totp": "totp", "creds": "creds"}
 }
 
 // known are the mounts of the catalogue, by path.

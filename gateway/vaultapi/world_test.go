@@ -36,6 +36,9 @@ grants:
       transit: {mcp: {}, signing: {}}
       db: {readonly: {}}
       ssh: {otp: {}, ca: {}}
+      pki: {web: {}}
+      totp: {login: {}}
+      creds: {readonly: {}}
 `
 
 // world is a gateway in front of a real Vault, with a database.
@@ -49,7 +52,23 @@ type world struct {
 func newWorld(t *testing.T, settings map[string]string) *world {
 	t.Helper()
 	w := &world{dir: t.TempDir()}
-	w.vault = vaulttest.Start(t, "--postgres", e2e.StartPostgres(t).DSN())
+	dsn := e2e.StartPostgres(t).DSN()
+	w.vault = vaulttest.Start(t, "--postgres", dsn)
+	for _, step := range []struct {
+		path string
+		body map[string]any
+	}{
+		{"sys/mounts/brokers", map[string]any{"type": "database"}},
+		{"brokers/config/postgres", map[string]any{"plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "connection_url": dsn}},
+		{"brokers/roles/readonly", map[string]any{
+			"db_name": "postgres", "default_ttl": "1h", "max_ttl": "2h",
+			"creation_statements": []string{`CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'`},
+		}},
+	} {
+		if status := w.vault.Do(vaulttest.Request{Method: "PUT", Path: step.path, Body: step.body}, nil); status >= 300 {
+			t.Fatalf("%s: got %d", step.path, status)
+		}
+	}
 	w.vault.Do(vaulttest.Request{Method: "PUT", Path: "sys/mounts/team-kv", Body: map[string]any{"type": "kv", "options": map[string]string{"version": "2"}}}, nil)
 	w.vault.Do(vaulttest.Request{Method: "PUT", Path: "sys/mounts/legacy", Body: map[string]any{"type": "kv", "options": map[string]string{"version": "1"}}}, nil)
 	if err := os.WriteFile(filepath.Join(w.dir, "data.yaml"), []byte(policyData), 0o600); err != nil {
@@ -57,7 +76,7 @@ func newWorld(t *testing.T, settings map[string]string) *world {
 	}
 	for k, v := range map[string]string{
 		"HOST": "127.0.0.1", "PORT": "0", "LOG_DIR": filepath.Join(w.dir, "logs"), "POLICY_DIR": w.dir, "POLICY_TIMEOUT": "5s",
-		"API_KEYS_JSON": fmt.Sprintf(`{%q:"agent",%q:"other"}`, agentKey, otherKey), "KV_MOUNTS": "secret,team-kv,legacy",
+		"API_KEYS_JSON": fmt.Sprintf(`{%q:"agent",%q:"other"}`, agentKey, otherKey), "KV_MOUNTS": "secret,team-kv,legacy", "CREDS_MOUNTS": "brokers",
 		"VAULT_ADDR": w.vault.Addr, "VAULT_TOKEN": w.vault.Token, "VAULT_TIMEOUT": "30s", "RATE_LIMIT_ENABLED": "false",
 	} {
 		t.Setenv(k, v)

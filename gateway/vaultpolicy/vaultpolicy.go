@@ -74,7 +74,7 @@ func (s Subject) resources(o *op.Op) (list []resource) {
 		mounts = []op.Mount{{}}
 	}
 	// A lease is of a role, although renewing it does not name the role.
-	unnamed := o.Engine != "db" && !slices.ContainsFunc(o.Needs, named)
+	unnamed := o.Engine != "db" && o.Engine != "creds" && !slices.ContainsFunc(o.Needs, named)
 	for _, m := range mounts {
 		own := m.Own(s.Caller)
 		switch {

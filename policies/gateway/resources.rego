@@ -17,15 +17,15 @@ granted if {
 # METADATA
 # custom:
 #   id: gateway.granted.self
-granted if input.action.engine == "self"
+granted if input.action.engine in {"self", "sys"}
 
 # METADATA
 # description: What names no resource is granted by its scope.
 # custom:
 #   id: gateway.granted.unnamed
 granted if {
-	input.action.op in {"transit.random", "transit.hash", "db.leases", "ssh.public_key"}
-	input.action.engine in {"transit", "db", "ssh"}
+	input.action.op in {"transit.random", "transit.hash", "db.leases", "ssh.public_key", "pki.ca", "pki.crl", "pki.revoke"}
+	input.action.engine in {"transit", "db", "ssh", "pki"}
 	input.resource.path == ""
 }
 
@@ -42,7 +42,7 @@ path_prefix := input.principal.prefix if {
 	input.action.engine == "kv"
 	input.principal.prefix in input.resource.ancestors
 } else := input.resource.path if {
-	input.action.engine in {"transit", "db", "ssh"}
+	input.action.engine in {"transit", "db", "ssh", "pki", "totp", "creds"}
 	grants != set()
 } else := [name | some name in input.resource.ancestors; some found in grants; found[0] == name][0] if {
 	grants != set()

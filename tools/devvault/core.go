@@ -11,7 +11,9 @@ import (
 	"github.com/hashicorp/vault/audit"
 	"github.com/hashicorp/vault/builtin/credential/approle"
 	"github.com/hashicorp/vault/builtin/logical/database"
+	"github.com/hashicorp/vault/builtin/logical/pki"
 	"github.com/hashicorp/vault/builtin/logical/ssh"
+	"github.com/hashicorp/vault/builtin/logical/totp"
 	"github.com/hashicorp/vault/builtin/logical/transit"
 	"github.com/hashicorp/vault/helper/namespace"
 	"github.com/hashicorp/vault/plugins/database/postgresql"
@@ -28,6 +30,8 @@ func newCore(store *store, addr string, log hclog.Logger) (*vault.Core, error) {
 		"transit":  transit.Factory,
 		"ssh":      ssh.Factory,
 		"database": database.Factory,
+		"pki":      pki.Factory,
+		"totp":     totp.Factory,
 	}
 	auths := map[string]logical.Factory{
 		"approle":    approle.Factory,

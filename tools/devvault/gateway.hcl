@@ -25,6 +25,12 @@ path "transit/*" {
 path "database/*" {
   capabilities = ["read", "update", "list"]
 }
+path "pki/*" {
+  capabilities = ["create", "read", "update", "list"]
+}
+path "totp/code/*" {
+  capabilities = ["read", "update"]
+}
 path "ssh/*" {
   capabilities = ["create", "read", "update", "list"]
 }

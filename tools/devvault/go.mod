@@ -10,6 +10,8 @@ require (
 	github.com/hashicorp/vault/sdk v0.20.0
 )
 
+require github.com/hashicorp/go-secure-stdlib/nonceutil v0.1.0 // indirect
+
 require (
 	cloud.google.com/go v0.121.6 // indirect
 	cloud.google.com/go/auth v0.16.5 // indirect

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"fmt"
 	"time"
 )
 
@@ -28,6 +29,8 @@ func mounts() []mount {
 		{"sys/mounts", "transit", "transit", nil},
 		{"sys/mounts", "ssh", "ssh", nil},
 		{"sys/mounts", "database", "database", nil},
+		{"sys/mounts", "pki", "pki", nil},
+		{"sys/mounts", "totp", "totp", nil},
 		{"sys/auth", "approle", "approle", nil},
 		{"sys/auth", "jwt", "jwt", nil},
 		{"sys/auth", "kubernetes", "kubernetes", nil},
@@ -56,6 +59,16 @@ func steps() []step {
 			"default_extensions":      map[string]any{"permit-pty": ""},
 			"ttl":                     "30m",
 			"max_ttl":                 "24h",
+		}},
+		{"pki/roles/web", map[string]any{
+			"allowed_domains":    "example.test",
+			"allow_subdomains":   true,
+			"allow_bare_domains": true,
+			"allow_ip_sans":      true,
+			"ttl":                "1h",
+			"max_ttl":            "72h",
+			"key_type":           "ec",
+			"key_bits":           256,
 		}},
 		{"sys/policies/acl/gateway", map[string]any{"policy": gatewayPolicy}},
 		// default-batch lets the request choose: batch unless it says
@@ -99,8 +112,10 @@ func (a admin) setUp(ctx context.Context, secretID string) error {
 			return err
 		}
 	}
-	if err := a.makeCA(ctx); err != nil {
-		return err
+	for _, once := range []func(context.Context) error{a.makeCA, a.makeIssuer, a.makeTOTP} {
+		if err := once(ctx); err != nil {
+			return err
+		}
 	}
 	return a.addSecretID(ctx, secretID)
 }
@@ -123,6 +138,25 @@ func (a admin) makeCA(ctx context.Context) error {
 		return nil
 	}
 	_, err := a.write(ctx, "ssh/config/ca", map[string]any{"generate_signing_key": true, "key_type": "ed25519"})
+	return err
+}
+
+// makeIssuer generates the CA that signs X.509 certificates, once.
+func (a admin) makeIssuer(ctx context.Context) error {
+	found, err := a.read(ctx, "pki/config/issuers")
+	if err != nil || fmt.Sprint(found["default"]) != "" { // of a type of its own
+		return err
+	}
+	_, err = a.write(ctx, "pki/root/generate/internal", map[string]any{"common_name": "Development CA", "key_type": "ec", "key_bits": 256, "ttl": "768h"})
+	return err
+}
+
+// makeTOTP generates the key of one-time codes, once.
+func (a admin) makeTOTP(ctx context.Context) error {
+	if found, err := a.read(ctx, "totp/keys/login"); err == nil && found != nil {
+		return nil
+	}
+	_, err := a.write(ctx, "totp/keys/login", map[string]any{"generate": true, "exported": false, "issuer": "dev", "account_name": "agent"})
 	return err
 }
 

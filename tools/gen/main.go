@@ -49,7 +49,7 @@ func run(args []string, root string, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "usage: gen [-check]")
 		return 2
 	}
-	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh", PKI: "pki", TOTP: "totp", Creds: "aws", Wrapping: true})
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1

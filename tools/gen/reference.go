@@ -58,7 +58,7 @@ func table(c *op.Catalogue) []byte {
 
 // inOrder are the operations by engine, and by name in each.
 func inOrder(c *op.Catalogue) []*op.Op {
-	engines := []string{"kv", "transit", "db", "ssh", "self"}
+	engines := []string{"kv", "transit", "db", "ssh", "pki", "totp", "creds", "sys", "self"}
 	list := slices.Clone(c.All())
 	slices.SortStableFunc(list, func(a, b *op.Op) int {
 		return slices.Index(engines, a.Engine) - slices.Index(engines, b.Engine)
