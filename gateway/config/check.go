@@ -29,6 +29,12 @@ func (c *Config) check() []error {
 	if c.AuditSpoolDir == "" {
 		c.AuditSpoolDir = filepath.Join(filepath.Dir(c.AuditFile), "audit.spool")
 	}
+	switch {
+	case c.DecisionLog == "off", c.DecisionLog == "" && c.LogDir == "-":
+		c.DecisionLog = ""
+	case c.DecisionLog == "":
+		c.DecisionLog = filepath.Join(c.LogDir, "decisions.jsonl")
+	}
 	p := problems{}
 	c.checkHost(&p)
 	c.checkProcess(&p)
@@ -110,10 +116,13 @@ func (c *Config) checkProcess(p *problems) {
 	p.oneOf("AUDIT_SYNC", c.AuditSync, "off", "group")
 	p.unless(c.AuditMaxBytes == 0 || c.AuditMaxBytes >= 64<<10, "AUDIT_MAX_BYTES: less than 65536; 0 is for no bound")
 	p.unless(c.AuditMaxAge == 0 || c.AuditMaxAge >= time.Second, "AUDIT_MAX_AGE: less than a second; 0 is for no bound")
+	c.checkAnchors(p)
 	p.unless(c.AuditKeep >= 0, "AUDIT_KEEP: must not be negative; 0 is for all")
 	p.unless(c.AuditSpoolBytes >= 0, "AUDIT_SPOOL_BYTES: must not be negative; 0 is for no spool")
 	p.unless((c.AuditSinkCert == "") == (c.AuditSinkKey == ""), "AUDIT_SINK_CERT and AUDIT_SINK_KEY: both or neither must be set")
 	p.unless(c.AuditFile != "-" || !slices.Contains(c.AuditSinks, "stdout"), "AUDIT_SINKS: AUDIT_FILE=- writes to standard output already; remove stdout")
+	p.unless(c.DecisionBytes == 0 || c.DecisionBytes >= 64<<10, "DECISION_LOG_MAX_BYTES: less than 65536; 0 is for no bound")
+	p.unless(c.DecisionKeep >= 0, "DECISION_LOG_KEEP: must not be negative; 0 is for all")
 	p.unless(c.MaxBodyBytes >= 1024, "MAX_BODY_BYTES: less than 1024")
 	p.unless(c.ShutdownDelay >= 0 && c.ShutdownDelay <= 10*time.Minute, "SHUTDOWN_DELAY: from 0s to 10m")
 	p.unless(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT: must be positive")

@@ -33,6 +33,11 @@ type Config struct {
 	AuditKeep     int           `cfg:"AUDIT_KEEP"`          // how many full files stay, 0 for all
 	AuditSignKey  string        `cfg:"AUDIT_SIGN_KEY_FILE"` // ed25519 key (PKCS 8 in PEM) that signs checkpoints; default: audit.key beside the file, made when it is not there
 	AuditCompress bool          `cfg:"AUDIT_COMPRESS"`      // full files are compressed (gzip)
+	// Where checkpoints of the evidence are kept as well: vault:MOUNT/PATH (KV version 2,
+	// with CAS), https://, syslog+tcp://, syslog+tls://; and how often at most, as long as
+	// lines come
+	AuditAnchors     []string      `cfg:"AUDIT_ANCHORS"`
+	AuditAnchorEvery time.Duration `cfg:"AUDIT_ANCHOR_INTERVAL"`
 	// Where each line of evidence is copied to beside the file: syslog+tcp://HOST:PORT,
 	// syslog+tls://HOST:PORT, https://HOST/PATH, stdout; a path can be a credential
 	AuditSinks      []string      `cfg:"AUDIT_SINKS"`
@@ -190,7 +195,9 @@ type Config struct {
 	PolicyBackup  string        `cfg:"POLICY_LAST_GOOD"`       // file that keeps the last good policy over a restart
 	PolicySigned  bool          `cfg:"POLICY_SIGNED_REMOVALS"` // a policy without a rule, team or obligation of the one before must be signed
 	PolicyStale   time.Duration `cfg:"POLICY_MAX_STALE"`       // how long it serves beside a newer one that was refused
-	DecisionLog   string        `cfg:"DECISION_LOG"`           // file with one line a decision; empty for none
+	DecisionLog   string        `cfg:"DECISION_LOG"`           // file with one line a decision; default: decisions.jsonl in LOG_DIR; "off" for none
+	DecisionBytes int64         `cfg:"DECISION_LOG_MAX_BYTES"` // a file with as many bytes is full: it is renamed to decisions-<time>.jsonl; 0 for no bound
+	DecisionKeep  int           `cfg:"DECISION_LOG_KEEP"`      // how many full files stay, 0 for all
 	DecisionKey   call.Secret   `cfg:"DECISION_LOG_KEY"`       // with which masked values are hashed
 	RateEnabled   bool          `cfg:"RATE_LIMIT_ENABLED"`
 	RateRequests  int           `cfg:"RATE_LIMIT_REQUESTS"`         // rate and burst of the tier "standard", over what the policy's data say;
@@ -240,7 +247,7 @@ const defaultIssuer = "mcp-auth"
 // Default returns the values of everything that is not set.
 func Default() Config {
 	return Config{
-		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", LogRequests: "other", LogMaxBytes: 10 << 20, LogKeep: 5, AuditSync: "off", AuditMaxBytes: 256 << 20, AuditSpoolBytes: 256 << 20,
+		Host: "127.0.0.1", Port: 8089, LogLevel: "info", LogDir: "logs", LogRequests: "other", LogMaxBytes: 10 << 20, LogKeep: 5, AuditSync: "off", AuditMaxBytes: 256 << 20, AuditAnchorEvery: time.Minute, AuditSpoolBytes: 256 << 20,
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", PKIMount: "pki", TOTPMount: "totp", DefaultPrefix: "mcp",
@@ -256,7 +263,7 @@ func Default() Config {
 		AuthFailures: 300, TLSClientAuth: "off", ExposeREST: true, ExposeVaultAPI: true, SSEKeepAlive: 15, MCPToolNames: "underscore",
 		PolicyTimeout: 25 * time.Millisecond, PolicyKeyAlg: "ES256", PolicyStale: 24 * time.Hour, PolicyEvery: 30 * time.Second,
 		AuditMinFree: 16 << 20, RateEnabled: true, RateRequests: 60, RateWindow: 60,
-		ServiceName: "portcullis",
+		ServiceName: "portcullis", DecisionBytes: 64 << 20, DecisionKeep: 16,
 	}
 }
 

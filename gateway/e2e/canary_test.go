@@ -90,6 +90,7 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	}
 	lookIntoStreams(t, ears)
 	lookIntoReceivers(t, r, g)
+	deriveFrom(t, g)
 	lookInto(t, g.LogDir, v.Token, 5)
 	for _, name := range []string{"requests.log", "responses.log", "server.log"} {
 		raw, err := os.ReadFile(filepath.Join(g.LogDir, name))

@@ -19,7 +19,7 @@ import (
 	"portcullis/gateway/e2e/stack"
 )
 
-var kills = flag.Int("kills", 3, "how often TestKilledAtAnyMoment kills the gateway")
+var kills = flag.Int("kills", 2, "how often TestKilledAtAnyMoment kills the gateway")
 
 // evidenceFiles are all files of evidence in a folder, whatever they are called, oldest
 // first.

@@ -50,7 +50,11 @@ type Config struct {
 
 	LogFile string // decision log, one JSON object a line; empty for none
 	LogKey  []byte // with which masked values are hashed; random when empty
-	Keep    int    // decisions that can be explained, 4096
+	// LogMaxBytes is when a file of the log is full (0 for never), LogKeep how many full
+	// ones stay (0 for all).
+	LogMaxBytes int64
+	LogKeep     int
+	Keep        int // decisions that can be explained, 4096
 
 	Logger *slog.Logger     // nil discards
 	Now    func() time.Time // nil is the clock; tests move it

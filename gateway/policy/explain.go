@@ -26,32 +26,76 @@ type Explanation struct {
 // A decision of somebody else, an old one and one that never was look the same.
 func (e *Engine) Explain(c *call.Caller, id string) (Explanation, error) {
 	r := e.log.find(id)
-	if r == nil || r.facts.Caller.Key() != c.Key() {
+	if r == nil {
+		return e.recall(c, id)
+	}
+	if r.facts.Caller.Key() != c.Key() {
 		return Explanation{}, call.Errorf(call.NotFound, "not found")
 	}
 	d := r.decision
-	out := Explanation{
+	return Explanation{
 		ID: d.ID, Time: r.facts.Time, Op: r.facts.Op.Name, Path: r.facts.Resource.Path.String(), Allow: d.Allow,
-		Code: "ok", Reasons: []op.Reason{}, RequiredScopes: append([]string{}, d.RequiredScopes...),
+		Code: codeOf(d.Allow, string(d.Code)), Reasons: forAgents(d.Reasons), RequiredScopes: append([]string{}, d.RequiredScopes...),
 		Tier: d.Tier, Deliver: d.Obligations.Deliver,
+	}, nil
+}
+
+// recall explains a decision from the log: one of before a restart, or of so long ago
+// that others have pushed it out of memory. What the policy's data mask is masked.
+func (e *Engine) recall(c *call.Caller, id string) (Explanation, error) {
+	r, err := e.log.recall(id)
+	if err != nil {
+		return Explanation{}, call.Wrap(call.Internal, "internal error", err)
 	}
-	if !d.Allow {
-		out.Code = string(d.Code)
+	if r == nil || r.Caller != c.Key() {
+		return Explanation{}, call.Errorf(call.NotFound, "not found")
 	}
-	for _, x := range d.Reasons {
+	return Explanation{
+		ID: r.ID, Time: r.Time, Op: r.member("action", "op"), Path: r.member("resource", "path"), Allow: r.Allow,
+		Code: codeOf(r.Allow, r.Code), Reasons: forAgents(r.Reasons), RequiredScopes: append([]string{}, r.RequiredScopes...),
+		Tier: r.Tier, Deliver: call.Deliver(r.Obligations.Deliver),
+	}, nil
+}
+
+// member is a text of the input.
+func (r *Record) member(of, name string) string {
+	object, _ := r.Input[of].(map[string]any)
+	text, _ := object[name].(string)
+	return text
+}
+
+func codeOf(allow bool, code string) string {
+	if allow {
+		return "ok"
+	}
+	return code
+}
+
+// forAgents are the reasons that callers may see.
+func forAgents(reasons []op.Reason) []op.Reason {
+	out := []op.Reason{}
+	for _, x := range reasons {
 		if x.Audience == "agent" {
-			out.Reasons = append(out.Reasons, op.Reason{Code: x.Code, Msg: x.Msg})
+			out = append(out, op.Reason{Code: x.Code, Msg: x.Msg})
 		}
 	}
-	return out, nil
+	return out
 }
 
 // Trace evaluates a kept decision once more, at the revision that made it, and
-// returns every step of it and its record. It is for administrators alone.
+// returns every step of it and its record. Of a decision that is in the log alone there
+// is the record. It is for administrators alone.
 func (e *Engine) Trace(ctx context.Context, id string) (Record, []string, error) {
 	r := e.log.find(id)
 	if r == nil {
-		return Record{}, nil, call.Errorf(call.NotFound, "not found")
+		kept, err := e.log.recall(id)
+		if err != nil {
+			return Record{}, nil, call.Wrap(call.Internal, "internal error", err)
+		}
+		if kept == nil {
+			return Record{}, nil, call.Errorf(call.NotFound, "not found")
+		}
+		return *kept, []string{}, nil
 	}
 	in := r.input()
 	steps, err := r.snapshot.Trace(ctx, &in)

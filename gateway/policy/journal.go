@@ -1,12 +1,13 @@
 package policy
 
 import (
-	"bufio"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
 	"sync"
+
+	"portcullis/gateway/policy/archive"
 )
 
 // queue is how many records wait for the disk before they are dropped and counted:
@@ -23,7 +24,7 @@ type journal struct {
 
 	lines chan any
 	done  chan struct{}
-	file  *os.File
+	file  *archive.Archive
 	once  sync.Once
 	err   error // of the last write, read after done
 }
@@ -43,7 +44,7 @@ func newJournal(c Config) (*journal, error) {
 	if c.LogFile == "" {
 		return j, nil
 	}
-	f, err := os.OpenFile(c.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := archive.Open(archive.Config{Path: c.LogFile, MaxBytes: c.LogMaxBytes, Keep: c.LogKeep})
 	if err != nil {
 		return nil, fmt.Errorf("open the decision log: %w", err)
 	}
@@ -102,36 +103,61 @@ func (j *journal) find(id string) *record {
 // write writes lines until the journal is closed, and flushes whenever none waits.
 func (j *journal) write() {
 	defer close(j.done)
-	w := bufio.NewWriter(j.file)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
 	for line := range j.lines {
 		if line == nil {
 			break
 		}
 		if done, ok := line.(chan struct{}); ok {
-			if err := w.Flush(); err != nil {
-				j.err = err
-			}
+			j.note(j.file.Flush())
 			close(done)
 			continue
 		}
-		if r, ok := line.(*record); ok {
-			line = r.line(j.key)
-		}
-		if err := enc.Encode(line); err != nil {
+		if err := j.writeLine(line); err != nil {
 			j.err = err
 			logDropped.Inc()
 		}
 		if len(j.lines) == 0 {
-			if err := w.Flush(); err != nil {
-				j.err = err
-			}
+			j.note(j.file.Flush())
 		}
 	}
-	if err := w.Flush(); err != nil {
+	j.note(j.file.Flush())
+}
+
+// writeLine writes a record, or another line that JSON can hold.
+func (j *journal) writeLine(line any) error {
+	raw, err := []byte(nil), error(nil)
+	if r, ok := line.(*record); ok {
+		raw, err = r.text(j.key)
+	} else {
+		raw, err = json.Marshal(line)
+	}
+	if err != nil {
+		return err
+	}
+	return j.file.Write(append(raw, '\n'))
+}
+
+func (j *journal) note(err error) {
+	if err != nil {
 		j.err = err
 	}
+}
+
+// recall finds a decision that is in the log and not in memory any more, nil when it is
+// nowhere.
+func (j *journal) recall(id string) (*Record, error) {
+	if j.file == nil {
+		return nil, nil
+	}
+	line, err := j.file.Find(id)
+	if errors.Is(err, archive.ErrAbsent) {
+		return nil, nil
+	}
+	var r Record
+	if err == nil {
+		err = json.Unmarshal(line, &r)
+	}
+	return &r, err
 }
 
 // close writes what waits and closes the file. Decisions may still be made, and are

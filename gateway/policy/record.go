@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -59,13 +60,7 @@ type Record struct {
 // line is the record for the log, its input masked: the values of arguments that the
 // policy does not spell out, and what its data say.
 func (r *record) line(key []byte) Record {
-	d := r.decision
-	out := Record{
-		V: 1, ID: d.ID, Time: r.facts.Time, Revision: d.Revision, Caller: r.facts.Caller.Key(),
-		Allow: d.Allow, Code: string(d.Code), Reasons: d.Reasons, RequiredScopes: d.RequiredScopes,
-		PathPrefix: d.PathPrefix, Tier: d.Tier, Cost: d.Cost, Obligations: obligationsOf(d.Obligations),
-		DryRun: r.tried, Cached: d.Cached, EvalUS: r.took.Microseconds(),
-	}
+	out := r.head()
 	in := r.input()
 	raw, err := json.Marshal(in)
 	if err == nil {
@@ -80,6 +75,33 @@ func (r *record) line(key []byte) Record {
 	out.Erased = r.snapshot.erase(out.Input, key)
 	return out
 }
+
+// head is the record without its input.
+func (r *record) head() Record {
+	d := r.decision
+	return Record{
+		V: 1, ID: d.ID, Time: r.facts.Time, Revision: d.Revision, Caller: r.facts.Caller.Key(),
+		Allow: d.Allow, Code: string(d.Code), Reasons: d.Reasons, RequiredScopes: d.RequiredScopes,
+		PathPrefix: d.PathPrefix, Tier: d.Tier, Cost: d.Cost, Obligations: obligationsOf(d.Obligations),
+		DryRun: r.tried, Cached: d.Cached, EvalUS: r.took.Microseconds(),
+	}
+}
+
+// text is the line for the log. Where nothing of the input is to be hidden, it is not
+// taken apart for that.
+func (r *record) text(key []byte) ([]byte, error) {
+	if len(r.snapshot.fields) > 0 || r.values != nil {
+		return json.Marshal(r.line(key), legacy())
+	}
+	in := r.input()
+	return json.Marshal(struct {
+		Record
+		Input document.Recorded `json:"input"`
+	}{r.head(), in.Recorded()}, legacy())
+}
+
+// legacy lets the line be what encoding/json makes of it.
+func legacy() json.Options { return jsonv1.OmitEmptyWithLegacySemantics(true) }
 
 // input is the whole input that was decided on.
 func (r *record) input() document.Input {

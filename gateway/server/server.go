@@ -66,6 +66,7 @@ type Server struct {
 	health     *obs.Health
 	audit      *audit.Log
 	sinks      *sink.Sinks // where evidence is copied to
+	anchors    anchors     // where its checkpoints are kept elsewhere
 	vault      *vault.Client
 	ops        *op.Catalogue
 	auth       *auth.Chain
@@ -97,6 +98,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	}
 	var problems [6]error
 	g.sinks, problems[5] = sink.New(g.sinkConfig())
+	problems[5] = errors.Join(problems[5], g.openAnchors())
 	g.audit = audit.Open(g.auditConfig())
 	m := g.find(Mounts(c))
 	m.Explain = g.explain
@@ -116,6 +118,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	vc.Budgets = g.budgets
 	vc.UseOf = g.ops.VaultUse
 	vc.Janitor.Allowed, vc.Janitor.Ended = g.mayHold, g.auth.Revoked
+	vc.Anchor = vaultAnchor(c)
 	vc.Upkeep = func(u vault.Upkeep) { g.audit.Upkeep(audit.Upkeep(u)) }
 	vc.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(c))
 	g.vault, problems[2] = vault.New(vc)
@@ -177,6 +180,7 @@ func (g *Server) Run(ctx context.Context) {
 	for _, part := range []func(context.Context){
 		g.audit.Run,
 		g.sinks.Run,
+		g.keepAnchored,
 		g.auth.Run,
 		g.vault.Run,
 		g.endRevoked,

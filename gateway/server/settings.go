@@ -112,7 +112,7 @@ func PolicyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Con
 			URL: c.PolicyURL, TokenFile: c.PolicyToken, CA: c.PolicyCA, Cert: c.PolicyCert, Key: c.PolicyCertKey, Keys: keys,
 		}, Interval: c.PolicyEvery,
 		Shadow: c.PolicyShadow, LastGood: c.PolicyBackup, MaxStale: c.PolicyStale, SignedRemovals: c.PolicySigned,
-		LogFile: c.DecisionLog, LogKey: []byte(c.DecisionKey.Reveal()),
+		LogFile: c.DecisionLog, LogKey: []byte(c.DecisionKey.Reveal()), LogMaxBytes: c.DecisionBytes, LogKeep: c.DecisionKeep,
 		StandardRequests: requests, StandardWindow: window,
 	}
 }

@@ -64,6 +64,8 @@ type Config struct {
 
 	Log *slog.Logger // what happens in the background; nil for nowhere
 
+	Anchor Anchor // where checkpoints of the evidence are kept
+
 	// Upkeep hears of what the gateway asks of Vault for itself; it must not wait for
 	// Vault. Optional.
 	Upkeep func(Upkeep)
@@ -98,6 +100,7 @@ type Client struct {
 	useOf   func(op string) Use
 	log     *slog.Logger
 	upkeep  func(Upkeep)
+	anchor  Anchor
 
 	wrappings wrappings // given to callers
 
@@ -146,7 +149,7 @@ func New(c Config) (*Client, error) {
 	}
 	cl := &Client{
 		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), login: c.Login,
-		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log, upkeep: c.Upkeep,
+		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log, upkeep: c.Upkeep, anchor: c.Anchor,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.breaker.Alive = cl.alive

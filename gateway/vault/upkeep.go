@@ -32,10 +32,12 @@ func (c *Client) track(ctx context.Context, r *wire.Request) (ended func(error))
 			of.stamp(r)
 		}
 	}
-	if r.ID != "" {
+	if !ofUpkeep(r.ID) {
 		return func(error) {}
 	}
-	r.ID, r.Counts = upkeepID(), &wire.Counts{}
+	if r.Counts = (&wire.Counts{}); r.ID == "" {
+		r.ID = upkeepID()
+	}
 	u := Upkeep{ID: r.ID, Method: methodName(r.Method), Path: r.Path, Caller: r.Caller}
 	c.upkeep(u)
 	counts := r.Counts

@@ -1,0 +1,77 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"portcullis/gateway/e2e"
+	"portcullis/gateway/e2e/stack"
+)
+
+// keptInVault reads the anchor with the root token.
+func keptInVault(t *testing.T, v *stack.Vault) (checkpoint, sum string, version int) {
+	t.Helper()
+	var reply struct {
+		Data struct {
+			Data     map[string]string `json:"data"`
+			Metadata struct {
+				Version int `json:"version"`
+			} `json:"metadata"`
+		} `json:"data"`
+	}
+	asVault(t, v, v.Token, "GET", "secret/data/portcullis/anchor", "", "", &reply)
+	return reply.Data.Data["checkpoint"], reply.Data.Data["sha256"], reply.Data.Metadata.Version
+}
+
+// TestVaultIsAWitnessOfTheEvidence: checkpoints are written to Vault with CAS, Vault's own
+// audit log has their digests in clear, callers cannot reach them, and a tail that was
+// cut off is found with the one that Vault holds.
+func TestVaultIsAWitnessOfTheEvidence(t *testing.T) {
+	v := e2e.StartVault(t)
+	g := e2e.StartGateway(t, v, "AUDIT_ANCHORS=vault:secret/portcullis/anchor", "AUDIT_ANCHOR_INTERVAL=1s")
+	e2e.Do(t, "PUT", g.URL+"/secrets/app", `{"data":{"k":"v"}}`)
+	var checkpoint, sum string
+	for version := 0; version < 2 && t.Context().Err() == nil; <-time.After(200 * time.Millisecond) {
+		e2e.Do(t, "GET", g.URL+"/secrets/app", "")
+		checkpoint, sum, version = keptInVault(t, v)
+	}
+	if resp, raw := e2e.Do(t, "GET", g.URL+"/kv/secret/portcullis/anchor", ""); resp.StatusCode < 400 || strings.Contains(string(raw), "checkpoint") {
+		t.Errorf("a caller reads the anchor: %d %s", resp.StatusCode, raw)
+	}
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	audit, err := os.ReadFile(v.AuditFile)
+	if err != nil || !strings.Contains(string(audit), `"anchor-`+sum+`"`) {
+		t.Errorf("Vault's audit log lacks the digest %s: %v", sum, err)
+	}
+	dir := t.TempDir()
+	kept, key := filepath.Join(dir, "kept"), filepath.Join(dir, "audit.pub")
+	public, _ := portcullis(t, nil, "audit", "key", g.AuditFile())
+	for name, text := range map[string]string{kept: checkpoint, key: public} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, code := portcullis(t, nil, "audit", "verify", g.AuditFile(), "--since", kept, "--key", key); code != 0 {
+		t.Errorf("the evidence as it is: exit code %d: %s", code, out)
+	}
+	n := 0
+	cut := edited(t, g.AuditFile(), func(l string) string {
+		if n++; n > 3 {
+			return ""
+		}
+		return l
+	})
+	if out, code := portcullis(t, nil, "audit", "verify", cut, "--since", kept, "--key", key); code != 1 || !strings.Contains(out, "cut off") {
+		t.Errorf("the evidence without its end: exit code %d: %s", code, out)
+	}
+	if r := runReconcile(t, g.AuditFile(), v.AuditFile); len(r.UnknownToVault)+len(r.OutcomeDiffers) > 0 {
+		raw, _ := json.Marshal(r) // a test's own values
+		t.Errorf("the anchors are not on record: %s", raw)
+	}
+}

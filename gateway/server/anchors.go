@@ -1,0 +1,139 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"portcullis/gateway/audit/tree"
+	"portcullis/gateway/call"
+	"portcullis/gateway/config"
+	"portcullis/gateway/sink"
+	"portcullis/gateway/vault"
+)
+
+// anchors keep checkpoints of the evidence where the gateway's disk does not reach: in
+// Vault, and at other systems. Whoever cuts the file's tail off cannot take those back.
+type anchors struct {
+	newest  atomic.Pointer[[]byte] // a signed checkpoint, nil before the first one
+	vault   bool
+	version int    // of Vault's secret, as far as it is known
+	known   bool   // it is
+	done    []byte // the checkpoint that was anchored last
+	sinks   *sink.Sinks
+}
+
+// vaultAnchor is the place in Vault that the configuration names: vault:MOUNT/PATH.
+func vaultAnchor(c config.Config) vault.Anchor {
+	for _, a := range c.AuditAnchors {
+		if place, ok := strings.CutPrefix(a, config.VaultAnchor); ok {
+			mount, path, _ := strings.Cut(place, "/")
+			p, _ := call.ParsePath(path) // the configuration has been checked
+			return vault.Anchor{Mount: mount, Path: p}
+		}
+	}
+	return vault.Anchor{}
+}
+
+func (g *Server) openAnchors() (err error) {
+	g.anchors.vault = vaultAnchor(g.cfg).Mount != ""
+	conf := g.sinkConfig()
+	conf.URLs, conf.Stdout = nil, nil
+	if conf.Spool != "" {
+		conf.Spool = filepath.Join(conf.Spool, "anchors")
+	}
+	for _, a := range g.cfg.AuditAnchors {
+		if !strings.HasPrefix(a, config.VaultAnchor) {
+			conf.URLs = append(conf.URLs, a)
+		}
+	}
+	if g.anchors.sinks, err = sink.New(conf); err != nil {
+		return errors.New(strings.ReplaceAll(err.Error(), "AUDIT_SINKS", "AUDIT_ANCHORS"))
+	}
+	return nil
+}
+
+// signed hears of a new checkpoint. It keeps the newest one alone.
+func (g *Server) signed(checkpoint []byte) { g.anchors.newest.Store(&checkpoint) }
+
+// keepAnchored anchors the newest checkpoint now and then, until ctx ends.
+func (g *Server) keepAnchored(ctx context.Context) {
+	if len(g.cfg.AuditAnchors) == 0 {
+		return
+	}
+	go g.anchors.sinks.Run(ctx)
+	t := time.NewTicker(g.cfg.AuditAnchorEvery)
+	defer t.Stop()
+	for {
+		if err := g.anchorNow(ctx); err != nil && ctx.Err() == nil {
+			g.logs.Server.Warn("the newest checkpoint of the evidence is not anchored; it is tried again", "cause", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// anchorNow anchors the newest checkpoint, unless it is anchored.
+func (g *Server) anchorNow(ctx context.Context) error {
+	a := &g.anchors
+	newest := a.newest.Load()
+	if newest == nil || string(*newest) == string(a.done) {
+		return nil
+	}
+	if a.vault {
+		if err := g.anchorInVault(ctx, *newest); err != nil {
+			return err
+		}
+	}
+	if a.sinks.Len() > 0 {
+		sum := sha256.Sum256(*newest)
+		line, err := json.Marshal(map[string]any{
+			"type": "checkpoint", "time": time.Now().UTC(), "sha256": hex.EncodeToString(sum[:]), "checkpoint": string(*newest),
+		})
+		if err != nil {
+			return err
+		}
+		a.sinks.Offer(line)
+	}
+	a.done = *newest
+	return nil
+}
+
+func (g *Server) anchorInVault(ctx context.Context, checkpoint []byte) error {
+	a := &g.anchors
+	if !a.known {
+		kept, version, err := g.vault.ReadAnchor(ctx)
+		if err != nil {
+			return err
+		}
+		g.compareAnchor(kept, checkpoint)
+		a.version, a.known = version, true
+	}
+	version, err := g.vault.WriteAnchor(ctx, checkpoint, a.version)
+	if err != nil {
+		a.known = false // what is there now is read before the next try
+		return err
+	}
+	a.version = version
+	return nil
+}
+
+// compareAnchor says when Vault holds a checkpoint of more lines than there are.
+func (g *Server) compareAnchor(kept vault.Anchored, checkpoint []byte) {
+	before, err := tree.ParseCheckpoint([]byte(kept.Checkpoint))
+	now, nerr := tree.ParseCheckpoint(checkpoint)
+	if err != nil || nerr != nil || before.Seq <= now.Seq {
+		return
+	}
+	g.logs.Server.Error("the evidence is shorter than Vault's checkpoint of it: its end was cut off, or another gateway writes to the same anchor; give each gateway an AUDIT_ANCHORS of its own, and run portcullis audit verify --since with the checkpoint that Vault holds",
+		"lines_in_vault", before.Seq, "lines", now.Seq)
+}
