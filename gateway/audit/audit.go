@@ -27,6 +27,7 @@ type Log struct {
 	cfg     Config
 	args    *op.ArgumentRecorder
 	spare   sync.Pool // of *entry
+	batches sync.Pool // of *batch
 	callers *tally
 	peers   *tally
 

@@ -149,6 +149,20 @@ func TestConcurrentRecordsStayWhole(t *testing.T) {
 	}
 }
 
+// TestALineCostsFewAllocations: those of the arguments' own types, and none of the chain,
+// the time and the shared write.
+func TestALineCostsFewAllocations(t *testing.T) {
+	l := audit.Open(audit.Config{Path: filepath.Join(t.TempDir(), "audit.jsonl")})
+	r := record(t, `{"path":"mcp/bot/app"}`)
+	if n := testing.AllocsPerRun(200, func() {
+		if err := l.Intent(r); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 4 {
+		t.Errorf("a line costs %v allocations, want 4 at most", n)
+	}
+}
+
 func BenchmarkIntent(b *testing.B) {
 	l := audit.Open(audit.Config{Path: filepath.Join(b.TempDir(), "audit.jsonl")})
 	r := record(b, `{"path":"mcp/bot/app"}`)

@@ -33,7 +33,15 @@ func (l *Log) append(e *entry) error {
 	if b.done != nil {
 		close(b.done)
 	}
+	l.keepBatch(b)
 	return e.err
+}
+
+// keepBatch keeps a batch to be used again: who joined it waits for the channel alone.
+func (l *Log) keepBatch(b *batch) {
+	clear(b.entries)
+	b.entries, b.done = b.entries[:0], nil
+	l.batches.Put(b)
 }
 
 // join puts the entry into the batch that is next. It returns nil to the one that
@@ -42,7 +50,12 @@ func (l *Log) join(e *entry) (done chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.next == nil {
-		l.next = &batch{entries: append(make([]*entry, 0, 4), e)}
+		b, ok := l.batches.Get().(*batch)
+		if !ok {
+			b = &batch{}
+		}
+		b.entries = append(b.entries, e)
+		l.next = b
 		return nil
 	}
 	b := l.next

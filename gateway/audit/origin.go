@@ -125,7 +125,7 @@ type Upkeep struct {
 func (l *Log) Upkeep(u Upkeep) {
 	_ = l.put(nil, "upkeep", func(b []byte) ([]byte, error) { // put has counted the failure
 		n := line{b: append(b, '{')}
-		n.str("time", timestamp())
+		n.now()
 		n.str("type", "upkeep")
 		n.str("correlation_id", u.ID)
 		n.str("method", strings.ToLower(u.Method))

@@ -3,7 +3,6 @@ package audit
 import (
 	"encoding/hex"
 	"strconv"
-	"time"
 )
 
 // ownRecord is a record of the log itself: what became of its file.
@@ -11,7 +10,7 @@ type ownRecord struct{ line }
 
 func record(kind string) *ownRecord {
 	r := &ownRecord{line{b: []byte{'{'}}}
-	r.line.str("time", timestamp())
+	r.line.now()
 	r.line.str("type", kind)
 	return r
 }
@@ -35,5 +34,3 @@ func (r *ownRecord) place(k link) *ownRecord {
 }
 
 func (r *ownRecord) body() []byte { return append(r.b, '}') }
-
-func timestamp() string { return time.Now().UTC().Format(time.RFC3339Nano) }

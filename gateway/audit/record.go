@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // the same but for what came of it.
 func (l *Log) appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) {
 	n := line{b: append(b, '{')}
-	n.str("time", timestamp())
+	n.now()
 	n.str("type", kind)
 	n.str("request_id", r.Request.ID)
 	n.str("decision_id", r.Decision.ID)
@@ -82,6 +83,22 @@ func (l *line) quote(v string) {
 	l.b = b
 }
 
+// address appends an address. Its zone can be any text.
+func (l *line) address(k string, a netip.Addr) {
+	if a.Zone() != "" {
+		l.str(k, a.String())
+		return
+	}
+	l.key(k)
+	l.b = append(a.AppendTo(append(l.b, '"')), '"')
+}
+
+// now appends the time.
+func (l *line) now() {
+	l.key("time")
+	l.b = append(time.Now().UTC().AppendFormat(append(l.b, '"'), time.RFC3339Nano), '"')
+}
+
 func (l *line) num(k string, v int64) {
 	l.key(k)
 	l.b = strconv.AppendInt(l.b, v, 10)
@@ -105,7 +122,7 @@ func (l *line) caller(c *call.Caller) {
 	l.str("auth", string(c.Method))
 	l.str("key_id", c.KeyID)
 	if c.SourceIP.IsValid() {
-		l.str("source_ip", c.SourceIP.String())
+		l.address("source_ip", c.SourceIP)
 	}
 	if c.OnBehalfOf != nil {
 		l.str("on_behalf_of", c.OnBehalfOf.Subject)

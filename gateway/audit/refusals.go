@@ -33,7 +33,7 @@ func (l *Log) flush(now time.Time, all bool) {
 // appendWindow appends what was counted.
 func (l *Log) appendWindow(b []byte, w *window, now time.Time) ([]byte, error) {
 	r := line{b: append(b, '{')}
-	r.str("time", timestamp())
+	r.now()
 	r.str("type", "refusals")
 	if w.who.caller != nil {
 		r.caller(w.who.caller)

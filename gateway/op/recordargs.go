@@ -60,6 +60,9 @@ func recordText(enc *jsontext.Encoder, redact Redact, s string) error {
 
 // recordJSON writes a value whose form nobody has declared, text by text.
 func recordJSON(enc *jsontext.Encoder, redact Redact, raw []byte) error {
+	if len(raw) == 0 {
+		return enc.WriteToken(jsontext.Null) // as what cannot be read
+	}
 	dec := jsontext.NewDecoder(bytes.NewReader(raw))
 	for {
 		tok, err := dec.ReadToken()
