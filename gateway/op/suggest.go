@@ -20,7 +20,7 @@ func unknown(given string, s *jsonschema.Schema, at string) error {
 	if len(names) > 0 {
 		known = "known are " + strings.Join(names, ", ")
 	}
-	if n := nearest(given, names); n != "" {
+	if n := Nearest(given, names); n != "" {
 		known = "did you mean " + n + "? " + strings.ToUpper(known[:1]) + known[1:]
 	}
 	return call.Errorf(call.InvalidRequest, "unknown argument %s: %s", place(at, safe(given)), known)
@@ -39,8 +39,8 @@ func safe(name string) string {
 	return name
 }
 
-// nearest is the name that is meant by a misspelt one, empty when none is near.
-func nearest(given string, names []string) string {
+// Nearest is the name that is meant by a misspelt one, empty when none is near.
+func Nearest(given string, names []string) string {
 	best, least := "", 3
 	flat := func(s string) string { return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(s)) }
 	if len(given) > call.MaxName {

@@ -149,6 +149,42 @@ func Always(path []string, isNot func(null int) bool) bool {
 	return true
 }
 
+// TypeOf is the JSON type of what is at a path, as Always takes it: "string", "number",
+// "boolean", "array" or "object", empty for what may be of any type or is not there. Null
+// says that it may be null as well.
+func TypeOf(path []string) (name string, null bool) {
+	in := reflect.TypeFor[Input]()
+	for _, part := range path {
+		if in.Kind() == reflect.Pointer {
+			in = in.Elem()
+		}
+		next, ok := fieldNamed(in, part)
+		if !ok && in.Kind() == reflect.Slice && strings.HasPrefix(part, "*") {
+			next, ok = in.Elem(), true
+		}
+		if !ok {
+			return "", false
+		}
+		in = next
+	}
+	if null = in.Kind() == reflect.Pointer; null {
+		in = in.Elem()
+	}
+	switch in.Kind() {
+	case reflect.String:
+		return "string", null
+	case reflect.Int, reflect.Int64:
+		return "number", null
+	case reflect.Bool:
+		return "boolean", null
+	case reflect.Slice:
+		return "array", null
+	case reflect.Struct, reflect.Map:
+		return "object", null
+	}
+	return "", null
+}
+
 // HoldsTexts reports whether a field of the input is a text or a list of texts.
 func HoldsTexts(path string) bool {
 	in := reflect.TypeFor[Input]()

@@ -7,14 +7,14 @@ import (
 
 // reported is a policy whose denial has a message, conditions and helpers.
 func reported(msg, conditions, helpers string) string {
-	return file("rego.v2", meta+`deny contains {"code": "t.r", "msg": `+msg+`, "rule": "t.r"} if {`+"\n"+op+conditions+"\n}\n"+helpers)
+	return file("rego.v2", meta+`deny contains {"code": "t.r", "msg": `+msg+`, "rule": "t.r"} if {`+"\n"+reads+conditions+"\n}\n"+helpers)
 }
 
 // A rule whose conditions hold must speak: nothing that it reports may be missing then.
 func TestRulesThatSomethingTheyReportSilences(t *testing.T) {
 	for name, text := range map[string]string{
 		"an argument":                            reported(`sprintf("%v", [input.args.values.ttl])`, "", ""),
-		"an argument that another rule asks for": reported(`sprintf("%v", [input.args.values.ttl])`, "", "\n"+meta2+`deny contains {"code": "t.s", "msg": "m", "rule": "t.s"} if {`+"\n"+op+"input.args.values.ttl > 5\n}"),
+		"an argument that another rule asks for": reported(`sprintf("%v", [input.args.values.ttl])`, "", "\n"+meta2+`deny contains {"code": "t.s", "msg": "m", "rule": "t.s"} if {`+"\n"+reads+"input.args.values.ttl > 5\n}"),
 		"an argument that a not asks for":        reported(`sprintf("%v", [input.args.values.ttl])`, "not input.args.values.ttl > 5", ""),
 		"an argument in a comprehension":         reported(`sprintf("%v", [input.args.values.ttl])`, "count([1 | input.args.values.ttl > 5]) == 0", ""),
 		"an argument in one of two":              reported(`sprintf("%v", [input.args.values.ttl])`, `input.args.values.ttl > 5 or input.args.bytes > 3`, ""),
@@ -48,7 +48,7 @@ func TestRulesThatSomethingTheyReportSilences(t *testing.T) {
 		"the entries of a helper":                reported(`msg`, "some msg in problems", "problems contains sprintf(\"%v\", [input.args.values.ttl]) if input.args.bytes > 3"),
 		"the entries of a helper, by a wildcard": reported(`msg`, "msg := problems[_]", "problems contains sprintf(\"%v\", [input.args.values.ttl]) if input.args.bytes > 3"),
 		"a helper that decides":                  reported(`why`, "why := problem", "problem := sprintf(\"%v\", [input.args.values.ttl]) if input.args.bytes > 3"),
-		"a denial that is made before":           file("rego.v2", meta+"deny contains reason if {\n"+op+"reason := {\"code\": \"t.r\", \"msg\": input.args.values.ttl, \"rule\": \"t.r\"}\n}"),
+		"a denial that is made before":           file("rego.v2", meta+"deny contains reason if {\n"+reads+"reason := {\"code\": \"t.r\", \"msg\": input.args.values.ttl, \"rule\": \"t.r\"}\n}"),
 		"a denial that a function makes":         file("rego.v2", meta+"deny contains reason(\"t.r\", input.args.values.ttl) if input.action.op == \"kv.read\"\n\nreason(id, msg) := {\"code\": id, \"msg\": msg, \"rule\": id}"),
 		"an audience":                            file("rego.v2", meta+`deny contains {"code": "t.r", "msg": "m", "audience": input.args.values.audience, "rule": "t.r"} if input.action.op == "kv.read"`),
 		"a bound of an obligation":               "package policy.obligations.t\n\nimport rego.v2\n\n" + meta + "obligation contains {\"max_ttl_s\": input.args.values.ttl} if input.action.op == \"kv.read\"\n",

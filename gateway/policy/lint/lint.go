@@ -21,6 +21,7 @@ type Rule struct {
 type linter struct {
 	compiler *ast.Compiler
 	values   Values
+	ops      []*op.Op
 	found    program.Findings
 	ids      map[string]Rule
 	given    map[callee][]source     // what functions are called with
@@ -55,7 +56,7 @@ func Lists(p *program.Program) map[string]int { return look(p, nil).lists }
 
 // look looks at every rule of the teams.
 func look(p *program.Program, ops []*op.Op) *linter {
-	l := &linter{compiler: p.Compiler(), values: valuesOf(ops), ids: map[string]Rule{}, given: map[callee][]source{}, runs: map[string]map[int]bool{}}
+	l := &linter{compiler: p.Compiler(), values: valuesOf(ops, p), ops: ops, ids: map[string]Rule{}, given: map[callee][]source{}, runs: map[string]map[int]bool{}}
 	l.index(p)
 	all := map[*ast.Rule]*names{}
 	for title, m := range p.TeamModules() {
@@ -72,6 +73,7 @@ func look(p *program.Program, ops []*op.Op) *linter {
 		l.shape(m, all)
 		for _, r := range m.Rules {
 			l.written(m, r, all[r])
+			l.impossible(r)
 		}
 		for _, r := range l.compiler.Modules[title].Rules {
 			l.compiled(r)
@@ -151,8 +153,6 @@ func (l *linter) call(n *names, at *ast.Location, name string, args []*ast.Term)
 			l.add(at, "object-get-input", "object.get on the input hides a misspelt field behind its default",
 				"write input.… directly: every field is always there, and the schema then finds typos")
 		}
-	case "equal", "eq", "neq", "internal.member_2":
-		l.compared(n, at, args)
 	}
 	l.beginning(n, at, name, args)
 }

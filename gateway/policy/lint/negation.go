@@ -79,7 +79,7 @@ func (l *linter) never(n *names, e *ast.Expr) {
 		return
 	}
 	field := strings.TrimPrefix(p.String(), "input.")
-	if field != "action.public" && document.HasField(field) {
+	if kind, _ := document.TypeOf(strings.Split(field, ".")); kind != "boolean" && document.HasField(field) {
 		l.warn(e.Location, "never", "`not "+p.String()+"` never holds: the field is always there, if need be as null or empty", "compare it, as "+p.String()+" == \"\" or == null")
 	}
 }

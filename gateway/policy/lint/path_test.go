@@ -78,7 +78,7 @@ func TestPathsThatAreComparedAsText(t *testing.T) {
 		"count([p | some p in [\"public\"]; contains(input.resource.path, p)]) == 0":                                         "path-anywhere",
 	} {
 		t.Run(body, func(t *testing.T) {
-			found, _, err := check(t.Context(), nil, file("rego.v2", strings.Replace(meta+head+"{\n"+op+"\t%s\n}", "%s", body, 1)))
+			found, _, err := check(t.Context(), nil, file("rego.v2", strings.Replace(meta+head+"{\n"+reads+"\t%s\n}", "%s", body, 1)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func TestPathsThatAreComparedAsText(t *testing.T) {
 // A helper may lie in a package of its own.
 func TestTextsInAPathByALibrary(t *testing.T) {
 	lib := "package policy.lib.paths\n\nimport rego.v2\n\npublic(p) if contains(p, \"public\")\n"
-	rule := strings.Replace(file("rego.v2", meta+head+"{\n"+op+"not paths.public(input.resource.path)\n}"), "rego.v2\n", "rego.v2\nimport data.policy.lib.paths\n", 1)
+	rule := strings.Replace(file("rego.v2", meta+head+"{\n"+reads+"not paths.public(input.resource.path)\n}"), "rego.v2\n", "rego.v2\nimport data.policy.lib.paths\n", 1)
 	found, _, err := check(t.Context(), nil, rule, lib)
 	if err != nil || len(found) != 1 || found[0].Check != "path-anywhere" || found[0].File != "dir/f1.rego" {
 		t.Errorf("%v, %v", err, found)

@@ -64,6 +64,30 @@ func (n *names) texts(t *ast.Term, left int) (out []string, known bool) {
 		}
 	case ast.Var:
 		return n.either(v, left)
+	case ast.Ref:
+		return n.inData(t)
+	}
+	return nil, false
+}
+
+// inData are the texts of a document of the data, or of a list there.
+func (n *names) inData(t *ast.Term) (out []string, known bool) {
+	p, ok := n.path(t, deep)
+	if !ok || !constant(p) || !n.linter.isData(p) {
+		return nil, false
+	}
+	switch v := valueAt(n.linter.data, p).(type) {
+	case string:
+		return []string{v}, true
+	case []any:
+		for _, e := range v {
+			s, ok := e.(string)
+			if !ok {
+				return nil, false
+			}
+			out = append(out, s)
+		}
+		return out, len(out) > 0
 	}
 	return nil, false
 }

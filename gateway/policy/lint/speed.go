@@ -169,17 +169,20 @@ func (l *linter) spend(at *ast.Location, how string, looks, size int) int {
 
 // sizeAt is how many elements a document of the data has, those of long lists in it
 // included.
-func sizeAt(data map[string]any, table ast.Ref) int {
+func sizeAt(data map[string]any, table ast.Ref) int { return sizeOf(valueAt(data, table), 0) }
+
+// valueAt is the document of the data that a reference is to, nil when there is none.
+func valueAt(data map[string]any, ref ast.Ref) any {
 	var v any = data
-	for _, t := range table[1:] {
+	for _, t := range ref[1:] {
 		key, ok := t.Value.(ast.String)
 		m, isTable := v.(map[string]any)
 		if !ok || !isTable {
-			return 0
+			return nil
 		}
 		v = m[string(key)]
 	}
-	return sizeOf(v, 0)
+	return v
 }
 
 // window is how long a list may be to count as one element, as a window with its bounds.

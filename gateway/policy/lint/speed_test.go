@@ -26,7 +26,7 @@ func TestListsInData(t *testing.T) {
 	}
 	data := map[string]any{"team": map[string]any{"t": map[string]any{
 		"allowed": map[string]any{"a": true}, "networks": many(lint.MaxElements), "long": many(lint.MaxElements + 1), "few": many(17),
-		"windows": windows, "named": map[string]any{"yule": map[string]any{"from": 1.0, "to": 2.0}},
+		"windows": windows, "paths": []any{"shared/", "mcp/a/"}, "names": []any{"shared/", "mcp/a"}, "named": map[string]any{"yule": map[string]any{"from": 1.0, "to": 2.0}},
 		"nested": []any{many(300), many(2)}, "by": map[string]any{"a": many(1000)},
 	}}}
 	for body, want := range map[string]string{
@@ -57,10 +57,13 @@ func TestListsInData(t *testing.T) {
 		"every x in data.team.t.few { every y in data.team.t.few { x != y } }":                                    "iteration",
 		"some x in data.team.t.nested\nsome y in x\ny == input.principal.id":                                      "iteration",
 		"some x in data.team.t.by[input.principal.id]\nx == input.resource.path":                                  "",
+		"some p in data.team.t.paths\nstartswith(input.resource.path, p)":                                         "",
+		"some p in data.team.t.names\nstartswith(input.resource.path, p)":                                         "prefix-boundary",
+		"startswith(input.resource.path, data.team.t.paths[0])":                                                   "prefix-boundary",
 		"some x in data.tenants\nx == input.principal.id":                                                         "iteration",
 	} {
 		t.Run(body, func(t *testing.T) {
-			found, _, err := check(t.Context(), data, file("rego.v2", meta+head+"{\n"+op+body+"\n}"))
+			found, _, err := check(t.Context(), data, file("rego.v2", meta+head+"{\n"+reads+body+"\n}"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +89,7 @@ func TestListsAreTold(t *testing.T) {
 	}
 	p, err := program.Compile(t.Context(), core, &bundle.Bundle{
 		Place: "dir", Data: map[string]any{"team": map[string]any{"t": map[string]any{"networks": many(12)}}},
-		Rules: []bundle.File{{Name: "r.rego", Text: []byte(file("rego.v2", meta+head+"{\n"+op+"some n in data.team.t.networks\nnet.cidr_contains(n, input.context.source_ip)\n}"))}},
+		Rules: []bundle.File{{Name: "r.rego", Text: []byte(file("rego.v2", meta+head+"{\n"+reads+"some n in data.team.t.networks\nnet.cidr_contains(n, input.context.source_ip)\n}"))}},
 	})
 	if err != nil {
 		t.Fatal(err)

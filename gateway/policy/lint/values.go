@@ -1,16 +1,15 @@
 package lint
 
 import (
+	"maps"
 	"slices"
-	"strings"
-
-	"github.com/open-policy-agent/opa/v1/ast"
 
 	"portcullis/gateway/op"
+	"portcullis/gateway/policy/program"
 )
 
 // Values are the texts that a field of the input can be, for the fields that have a
-// list of them.
+// list of them. Elements of a list are a star.
 type Values map[string][]string
 
 // FixedValues are those that no catalogue changes (policies/README.md).
@@ -18,45 +17,36 @@ func FixedValues() Values {
 	return Values{
 		"principal.kind":        {"agent", "human", "service"},
 		"principal.auth.method": {"api_key", "jwt", "mtls"},
-		"request.transport":     {"rest", "mcp", "sse", "stdio", "vault"},
+		"request.transport":     {"rest", "mcp", "sse", "stdio"},
 		"request.phase":         {"call", "list", "stream"},
 		"action.effect":         {"read", "list", "write", "delete", "issue"},
 		"context.time.weekday":  {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"},
 	}
 }
 
-// valuesOf adds what the catalogue has.
-func valuesOf(ops []*op.Op) Values {
+// valuesOf adds what the catalogue and the data have.
+func valuesOf(ops []*op.Op, p *program.Program) Values {
 	v := FixedValues()
+	for _, who := range []string{"acting", "on_behalf_of", "actors.*"} {
+		v["principal."+who+".kind"] = v["principal.kind"]
+	}
+	v["context.time.local.weekday"], v["request.deliver"] = v["context.time.weekday"], []string{"plain", "masked", "wrapped"}
 	for _, o := range ops {
 		v["action.op"] = append(v["action.op"], o.Name)
 		if !slices.Contains(v["action.engine"], o.Engine) {
 			v["action.engine"] = append(v["action.engine"], o.Engine)
 		}
-	}
-	return v
-}
-
-// compared looks at what a field is compared with: a misspelt operation or day is
-// never met, so the rule says nothing, or its exception never holds.
-func (l *linter) compared(n *names, at *ast.Location, args []*ast.Term) {
-	if len(args) != 2 {
-		return
-	}
-	for i, field := range args {
-		p, ok := n.path(field, deep)
-		if !ok || !p[0].Equal(ast.InputRootDocument) {
-			continue
+		if o.Mount != "" && !slices.Contains(v["resource.mount"], o.Mount) {
+			v["resource.mount"] = append(v["resource.mount"], o.Mount)
 		}
-		allowed := l.values[strings.TrimPrefix(p.String(), "input.")]
-		if allowed == nil {
-			continue
-		}
-		texts, _ := n.texts(args[1-i], deep)
-		for _, s := range texts {
-			if !slices.Contains(allowed, s) && s != "" {
-				l.add(at, "value", p.String()+" is never \""+s+"\"", "it is one of "+strings.Join(allowed, ", "))
+		for _, m := range o.More {
+			if !slices.Contains(v["resource.mount"], m.Path) {
+				v["resource.mount"] = append(v["resource.mount"], m.Path)
 			}
 		}
 	}
+	if v["principal.tier"] = slices.Sorted(maps.Keys(p.Tiers)); !slices.Contains(v["principal.tier"], "standard") {
+		v["principal.tier"] = append(v["principal.tier"], "standard")
+	}
+	return v
 }
