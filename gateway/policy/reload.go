@@ -34,17 +34,50 @@ func (e *Engine) Watch(ctx context.Context) {
 			continue
 		case <-t.C:
 		}
-		if e.remote == nil && active.at(e.look(e.peek(e.cfg.Dir))) {
-			_ = e.Reload(ctx) // logged and counted, and in Status
-		}
-		if e.shadow != nil && candidate.at(e.look(e.readShadow())) {
-			_ = e.ReloadShadow(ctx) // logged and counted, and in Status
-		}
+		e.turn(ctx, &active, &candidate)
 	}
 }
 
-// settled is what a source held at the last look.
-type settled struct{ seen string }
+// turn looks at the sources once.
+func (e *Engine) turn(ctx context.Context, active, candidate *settled) {
+	now := e.cfg.Now()
+	if e.remote == nil && active.changed(e.cfg.Dir) && active.at(e.look(e.peek(e.cfg.Dir))) {
+		_ = e.Reload(ctx) // logged and counted, and in Status
+		active.taken(now)
+	}
+	if e.shadow != nil && candidate.changed(e.cfg.Shadow) && candidate.at(e.look(e.peek(e.cfg.Shadow))) {
+		_ = e.ReloadShadow(ctx) // logged and counted, and in Status
+		candidate.taken(now)
+	}
+}
+
+// settled is what a source held at the last look, and the stamp that its files had when
+// it was last taken or refused: while they have the same, nothing is read.
+type settled struct {
+	seen, stamp, done string
+	newest            time.Time // when the newest of the files was changed
+}
+
+// settling is how long files are read at every look after a change: within one tick of the
+// file system's clock, two versions of a file can look the same.
+const settling = 2 * time.Second
+
+// changed reports whether the files are others than those that have been taken.
+func (s *settled) changed(path string) bool {
+	if path == "" {
+		s.stamp, s.newest = "embedded", time.Time{}
+	} else {
+		s.stamp, s.newest = bundle.Stamp(path)
+	}
+	return s.stamp != s.done
+}
+
+// taken notes that the files have been taken, or refused, as they were at a time.
+func (s *settled) taken(at time.Time) {
+	if s.done = ""; at.Sub(s.newest) > settling {
+		s.done = s.stamp
+	}
+}
 
 // at reports whether the source held the same at the look before.
 func (s *settled) at(digest string) bool {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -122,8 +121,7 @@ func Revision(bundles ...*Bundle) string {
 			frame(rules, []byte(f.Name))
 			frame(rules, f.Text)
 		}
-		raw, _ := json.Marshal(b.Data) // decoded from JSON, so it can be encoded
-		frame(data, raw)
+		frame(data, appendJSON(make([]byte, 0, len(b.DataFile.Text)), b.Data))
 	}
 	short := func(sum []byte) string { return hex.EncodeToString(sum[:6]) }
 	return short(rules.Sum(nil)) + "." + short(data.Sum(nil))

@@ -60,26 +60,34 @@ func (v *values) value(n *yaml.Node) (any, error) {
 
 func (v *values) object(n *yaml.Node) (map[string]any, error) {
 	out := make(map[string]any, len(n.Content)/2)
-	given := make(map[string]bool, len(n.Content)/2)
+	var merged map[string]any // what a merge key has added, which may be given as well
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		switch {
 		case key.ShortTag() == "!!merge":
-			if err := v.merge(out, n.Content[i+1]); err != nil {
+			if merged == nil {
+				merged = map[string]any{}
+			}
+			if err := v.merge(merged, n.Content[i+1]); err != nil {
 				return nil, err
 			}
 			continue
 		case key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str":
 			return nil, v.fault(key, fmt.Sprintf("the key %s is no text", key.Value), "write what JSON can hold: keys that are texts, in quotes where need be")
-		case given[key.Value]:
+		}
+		if _, given := out[key.Value]; given {
 			return nil, v.fault(key, fmt.Sprintf("mapping key %q already defined", key.Value), "write every key once")
 		}
-		given[key.Value] = true
 		one, err := v.value(n.Content[i+1])
 		if err != nil {
 			return nil, err
 		}
 		out[key.Value] = one
+	}
+	for k, x := range merged {
+		if _, given := out[k]; !given {
+			out[k] = x
+		}
 	}
 	return out, nil
 }

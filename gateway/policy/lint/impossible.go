@@ -377,6 +377,6 @@ func (l *linter) takes(at *ast.Location, s *scope, name string) {
 	case !there:
 		l.add(at, "value", "no operation has an argument "+name, cure)
 	case !fits:
-		l.add(at, "value", "no operation that the rule is about has an argument "+name, cure)
+		l.warn(at, "value", "no operation that the rule is about has an argument "+name, cure)
 	}
 }
