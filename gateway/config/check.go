@@ -184,6 +184,7 @@ func (c *Config) checkVault(p *problems) {
 	p.unless(c.VaultTimeout > 0, "VAULT_TIMEOUT: must be positive")
 	p.unless(c.VaultRequests >= 4, "VAULT_MAX_REQUESTS: less than 4")
 	p.unless(c.ChildTokenTTL >= 10*time.Second, "CHILD_TOKEN_TTL: less than 10s")
+	c.checkVaultCallers(p)
 	p.name("CHILD_TOKEN_ROLE", c.ChildTokenRole)
 	p.name("LEASE_TOKEN_ROLE", c.LeaseTokenRole)
 	p.unless(c.LeaseMax > 0, "LEASES_PER_CALLER: must be positive")
@@ -217,13 +218,39 @@ func isTap(v string) bool {
 	return v == ""
 }
 
+// checkVaultCallers makes CHILD_TOKEN_ENABLED and VAULT_CALLERS say the same.
+func (c *Config) checkVaultCallers(p *problems) {
+	if c.VaultCallers == "" {
+		c.VaultCallers = "gateway"
+		if c.ChildTokenEnabled {
+			c.VaultCallers = "child"
+		}
+	}
+	p.oneOf("VAULT_CALLERS", c.VaultCallers, "gateway", "child", "jwt")
+	p.unless(!c.ChildTokenEnabled || c.VaultCallers != "gateway", "VAULT_CALLERS and CHILD_TOKEN_ENABLED: the one says gateway, the other child tokens")
+	c.ChildTokenEnabled = c.VaultCallers == "child"
+	if c.OIDCIssuer == "" {
+		c.OIDCIssuer = c.PublicURL
+	}
+	c.OIDCIssuer = strings.TrimSuffix(c.OIDCIssuer, "/")
+	if c.VaultCallers != "jwt" {
+		return
+	}
+	p.url("OIDC_ISSUER", c.OIDCIssuer)
+	p.unless(c.OIDCIssuer != "", "OIDC_ISSUER: needed when VAULT_CALLERS is jwt, unless PUBLIC_URL is set: the URL by which Vault knows the gateway")
+	_, err := call.ParsePlain(c.OIDCMount)
+	p.unless(err == nil, "OIDC_VAULT_MOUNT: not a clean path")
+	own := c.VaultToken == "" && c.VaultTokenFile == "" && c.VaultRoleID == "" && c.VaultAuthRole == ""
+	p.unless(c.offline || own, "VAULT_CALLERS: with jwt the gateway logs in with a word of its own; leave VAULT_TOKEN, VAULT_ROLE_ID and VAULT_AUTH_ROLE unset")
+}
+
 func (c *Config) checkVaultLogin(p *problems) {
 	secretID := c.VaultSecretID != "" || c.VaultSecretIDFile != ""
 	p.unless(c.VaultSecretID == "" || c.VaultSecretIDFile == "", "VAULT_SECRET_ID and VAULT_SECRET_ID_FILE: only one may be set")
 	p.unless((c.VaultRoleID == "") == !secretID, "VAULT_ROLE_ID and VAULT_SECRET_ID: both or neither must be set")
 	p.unless((c.VaultAuthRole == "") == (c.VaultAuthJWTFile == ""), "VAULT_AUTH_ROLE and VAULT_AUTH_JWT_FILE: both or neither must be set")
 	p.unless(c.VaultRoleID == "" || c.VaultAuthRole == "", "VAULT_ROLE_ID and VAULT_AUTH_ROLE: only one may be set")
-	p.unless(c.offline || c.VaultToken != "" || c.VaultTokenFile != "" || c.VaultRoleID != "" || c.VaultAuthRole != "",
+	p.unless(c.offline || c.VaultToken != "" || c.VaultTokenFile != "" || c.VaultRoleID != "" || c.VaultAuthRole != "" || c.VaultCallers == "jwt",
 		"VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID: the gateway has no Vault credential")
 	if c.VaultAuthMount != "" {
 		_, err := call.ParsePlain(c.VaultAuthMount)

@@ -97,6 +97,14 @@ type Config struct {
 	Mounts          []Mount       `cfg:"MOUNTS"`         // [[mounts]] of the file, see Mount
 	DefaultPrefix   string        `cfg:"DEFAULT_PREFIX"` // callers' secrets live in DEFAULT_PREFIX/<subject>
 
+	// VaultCallers says with whose token a caller's requests go to Vault: gateway for the
+	// gateway's own, child for a child of it with the caller's policies, jwt for one that
+	// Vault gives the caller itself on the gateway's word.
+	VaultCallers string `cfg:"VAULT_CALLERS"`
+	OIDCIssuer   string `cfg:"OIDC_ISSUER"`          // URL of the gateway as Vault knows it; PUBLIC_URL when it is left out
+	OIDCKeyFile  string `cfg:"OIDC_ISSUER_KEY_FILE"` // private keys in PEM, the first of which signs; empty for one that lives as long as the process
+	OIDCMount    string `cfg:"OIDC_VAULT_MOUNT"`     // of the JWT auth method in Vault, below auth/
+
 	ChildTokenEnabled      bool          `cfg:"CHILD_TOKEN_ENABLED"`
 	ChildTokenTTL          time.Duration `cfg:"CHILD_TOKEN_TTL"`
 	ChildTokenPolicyPrefix string        `cfg:"CHILD_TOKEN_POLICY_PREFIX"`
@@ -251,6 +259,7 @@ func Default() Config {
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", PKIMount: "pki", TOTPMount: "totp", DefaultPrefix: "mcp",
+		OIDCMount:     "portcullis",
 		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",
 		ChildTokenRole: "mcp-gateway", LeaseTokenRole: "mcp-gateway-lease",
 		LeaseMax: 100, LeaseRenew: true, LeaseIdle: time.Hour,

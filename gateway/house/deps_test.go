@@ -32,6 +32,7 @@ var allowed = map[string]string{
 	"edge":      "obs budget call retry",
 	"rest":      "pipeline edge op call",
 	"vaultapi":  "edge op call",
+	"oidc":      "call",
 	"mcp":       "pipeline edge events op budget call retry",
 	"sse":       "pipeline edge events op budget call",
 

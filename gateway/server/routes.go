@@ -38,6 +38,10 @@ func (g *Server) routes() error {
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource", g.auth.ServeResourceMetadata)
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-protected-resource/*path", g.auth.ServeResourceMetadata)
 	g.edge.Public(http.MethodGet, "/.well-known/oauth-authorization-server", g.auth.ServeServerMetadata)
+	if g.issuer != nil {
+		g.edge.Public(http.MethodGet, "/.well-known/openid-configuration", g.issuer.ServeDiscovery)
+		g.edge.Public(http.MethodGet, "/oidc/jwks", g.issuer.ServeJWKS)
+	}
 	if g.cfg.ExposeVaultAPI {
 		api := vaultapi.API{Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Ready: g.vault.Ready, Sessions: g.sessions}
 		api.Mount(g.edge)

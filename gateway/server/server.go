@@ -22,6 +22,7 @@ import (
 	"portcullis/gateway/limit"
 	"portcullis/gateway/mcp"
 	"portcullis/gateway/obs"
+	"portcullis/gateway/oidc"
 	"portcullis/gateway/op"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/pipeline"
@@ -81,6 +82,7 @@ type Server struct {
 	events     *events.Log
 	sse        *sse.Server
 	mcp        *mcp.Server
+	issuer     *oidc.Issuer       // nil unless callers log in to Vault
 	sessions   *vaultapi.Sessions // of the Vault API, nil without it
 	calls      *pipeline.Pipeline
 	edge       *edge.Edge
@@ -96,7 +98,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	if g.logs, err = obs.NewLogs(g.logConfig()); err != nil {
 		return nil, err
 	}
-	var problems [6]error
+	var problems [7]error
 	g.sinks, problems[5] = sink.New(g.sinkConfig())
 	problems[5] = errors.Join(problems[5], g.openAnchors())
 	g.audit = audit.Open(g.auditConfig())
@@ -121,7 +123,9 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	vc.Anchor = vaultAnchor(c)
 	vc.Upkeep = func(u vault.Upkeep) { g.audit.Upkeep(audit.Upkeep(u)) }
 	vc.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(c))
-	g.vault, problems[2] = vault.New(vc)
+	if problems[6] = g.logIns(&vc); problems[6] == nil {
+		g.vault, problems[2] = vault.New(vc)
+	}
 	if err := errors.Join(problems[:]...); err != nil {
 		return nil, err
 	}

@@ -30,12 +30,15 @@ type Login struct {
 	Role    string // a role of JWT or Kubernetes authentication (Vault API, auth/jwt, auth/kubernetes)
 	JWTFile string // read at every login
 
+	// Assert signs who the gateway is, for Role: it needs no credential of Vault's.
+	Assert func(role string) (call.Secret, error)
+
 	Mount string // of the auth method below auth/; empty for "approle" or "jwt"
 }
 
 // logsIn reports whether the token is got by logging in, and so is the gateway's
 // to give back.
-func (l Login) logsIn() bool { return l.RoleID != "" || l.JWTFile != "" }
+func (l Login) logsIn() bool { return l.RoleID != "" || l.JWTFile != "" || l.Assert != nil }
 
 // renews reports whether there can be another token when one is refused.
 func (l Login) renews() bool { return l.logsIn() || l.TokenFile != "" }
@@ -73,6 +76,12 @@ type unwrapped struct {
 func (c *Client) logIn(ctx context.Context, u *unwrapped) (tokencache.Token, error) {
 	l := c.login
 	switch {
+	case l.Assert != nil:
+		jwt, err := l.Assert(l.Role)
+		if err != nil {
+			return tokencache.Token{}, call.Wrap(call.VaultAuth, "the gateway cannot sign who it is", err)
+		}
+		return c.present(ctx, "jwt", map[string]string{"role": l.Role, "jwt": jwt.Reveal()})
 	case l.RoleID != "":
 		id, err := c.secretID(ctx, u)
 		if err != nil {

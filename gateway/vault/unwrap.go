@@ -13,7 +13,7 @@ import (
 
 // wrappings are the wrapped answers that callers were given, so that each opens only its
 // own: a wrapping token says nothing of whose it is. What another replica, or this one
-// before a restart, has given out is unwrappedData with Vault itself.
+// before a restart, has given out is opened with Vault itself.
 type wrappings struct {
 	mu   sync.Mutex // guards the fields below
 	all  map[[sha256.Size]byte]delivered
@@ -25,7 +25,7 @@ type delivered struct {
 	ends time.Time
 }
 
-// Bounds of what is remembered; beyond them an answer can only be unwrappedData with Vault.
+// Bounds of what is remembered; beyond them an answer can only be opened with Vault.
 const (
 	wrappingsEach = 256
 	wrappingsAll  = 64 << 10

@@ -86,3 +86,38 @@ func (o *Operator) Token(ctx context.Context, subject string, policies []string,
 	}
 	return call.Secret(s.Auth.ClientToken), nil
 }
+
+// SetUp makes Vault what a Setup says (sys/auth, auth/jwt and sys/policies/acl, Vault API).
+func (o *Operator) SetUp(ctx context.Context, s Setup) error {
+	accessor, err := o.accessor(ctx, s.Mount)
+	if err != nil {
+		return err
+	}
+	if accessor == "" {
+		step := s.EnableAuth()
+		if _, err := o.vault.Logical().WriteWithContext(ctx, step.Path, step.Body); err != nil {
+			return fmt.Errorf("write %s: %w", step.Path, err)
+		}
+		if accessor, err = o.accessor(ctx, s.Mount); err != nil {
+			return err
+		}
+	}
+	for _, step := range s.Steps(accessor) {
+		if _, err := o.vault.Logical().WriteWithContext(ctx, step.Path, step.Body); err != nil {
+			return fmt.Errorf("write %s: %w", step.Path, err)
+		}
+	}
+	return nil
+}
+
+// accessor is that of an auth method, empty when there is none.
+func (o *Operator) accessor(ctx context.Context, mount string) (string, error) {
+	methods, err := o.vault.Sys().ListAuthWithContext(ctx)
+	if err != nil {
+		return "", fmt.Errorf("list the auth methods: %w", err)
+	}
+	if m := methods[mount+"/"]; m != nil {
+		return m.Accessor, nil
+	}
+	return "", nil
+}

@@ -26,11 +26,20 @@ type Config struct {
 	// PolicyFor says what Vault is to let a caller do. After an error the caller may do
 	// nothing.
 	PolicyFor func(*call.Caller) (Policies, error)
+
+	// Assert signs who a caller is, for a role of a JWT auth method (Vault API, auth/jwt).
+	// With it callers are logged in to Vault, each as an entity of its own, and neither
+	// PolicyFor nor a token of the gateway's has a part in what their tokens may do.
+	Assert func(c *call.Caller, role string) (call.Secret, error)
+	Mount  string // of that method, below auth/
 }
+
+// loggedIn reports whether callers are logged in to Vault as themselves.
+func (c Config) loggedIn() bool { return c.Assert != nil }
 
 // Check reports a configuration that is contradictory.
 func (c Config) Check() error {
-	if c.Enabled && c.PolicyFor == nil {
+	if c.Enabled && c.PolicyFor == nil && !c.loggedIn() {
 		return errors.New("child tokens are enabled, but nothing says what callers' policies are")
 	}
 	return nil

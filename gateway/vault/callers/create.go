@@ -26,6 +26,9 @@ func (s *State) preparePolicies(ctx context.Context, t *tokenSet) error {
 	if s.closed() {
 		return tokencache.ErrClosed
 	}
+	if s.registry.loggedIn() {
+		return nil // Vault's own, which the gateway may not write
+	}
 	if _, err := s.syncPolicies(ctx, t); err != nil {
 		return err
 	}
@@ -55,6 +58,9 @@ func (s *State) createLeaseToken(ctx context.Context, t *tokenSet) (tokencache.T
 // createToken creates a token with the caller's policies alone. Vault's audit log shows
 // its display name and metadata, which name the caller.
 func (s *State) createToken(ctx context.Context, t *tokenSet, role, kind string, ttl time.Duration) (tokencache.Token, error) {
+	if s.registry.loggedIn() {
+		return s.logIn(ctx, t.caller, role)
+	}
 	c := t.caller
 	raw, err := json.Marshal(map[string]any{
 		"policies": t.names, "type": kind, "ttl": ttl.String(), "renewable": kind == "service",
@@ -86,6 +92,22 @@ func (r *Registry) tellRole(role string, err error) {
 		r.Log.Error("Vault makes no tokens for callers, so their calls are refused: check that the token role exists (vault read auth/token/roles/ROLE) and that the gateway's policy allows auth/token/create/ROLE",
 			"token_role", role, "cause", err)
 	}
+}
+
+// logIn logs a caller in to Vault (auth/jwt/login, Vault API). What its token may do is
+// what Vault says of the caller's entity and the role.
+func (s *State) logIn(ctx context.Context, c *call.Caller, role string) (tokencache.Token, error) {
+	jwt, err := s.registry.Assert(c, role)
+	if err != nil {
+		return tokencache.Token{}, call.Wrap(call.VaultAuth, "the gateway cannot sign who the caller is", err)
+	}
+	raw, err := json.Marshal(map[string]string{"role": role, "jwt": jwt.Reveal()})
+	if err != nil {
+		return tokencache.Token{}, err
+	}
+	a := wire.WantToken()
+	err = s.registry.Send(ctx, wire.Request{Method: wire.Post, Path: "auth/" + s.registry.Mount + "/login", Body: raw, Caller: s.key, Safe: true}, a)
+	return a.Token(), operatorError(err)
 }
 
 // operatorError hides what only the operator can correct: a token role or a capability

@@ -107,6 +107,9 @@ func (s *State) writePolicy(ctx context.Context, name, want string) (bool, error
 // which the gateway had allowed. It reports whether the request should be sent again.
 // Vault is asked at most once in repairEvery.
 func (s *State) RepairPolicies(ctx context.Context, c *call.Caller) bool {
+	if s.registry.loggedIn() {
+		return false
+	}
 	s.mu.Lock()
 	before := s.use(c).tokens
 	s.mu.Unlock()
@@ -150,6 +153,9 @@ func (p *policyText) Complete() bool { return p.Policy != nil }
 // because another replica may have written them; a gateway that may not list them
 // removes those that it has written itself.
 func (r *Registry) DeletePolicies(ctx context.Context, key string, written []string) error {
+	if r.loggedIn() {
+		return nil
+	}
 	subject := PolicyName(r.PolicyPrefix, key)
 	problems := []error{r.deletePolicy(ctx, key, subject)}
 	var list wire.KeyList

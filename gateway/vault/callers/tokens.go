@@ -103,12 +103,17 @@ func (s *State) TokenSource(c *call.Caller, forLeases bool) *tokencache.Source {
 // assignTokenSet works out the rights of a credential, and gives it the token set with
 // these rights.
 func (s *State) assignTokenSet(c *call.Caller) *tokenSet {
-	policies, err := s.registry.PolicyFor(c)
-	if err != nil {
-		policies = Policies{}
+	var policies Policies
+	var names []string
+	id := fingerprint(c)
+	if !s.registry.loggedIn() {
+		var err error
+		if policies, err = s.registry.PolicyFor(c); err != nil {
+			policies = Policies{}
+		}
+		names = policies.names(s.policy)
+		id = strings.Join(names, " ")
 	}
-	names := policies.names(s.policy)
-	id := strings.Join(names, " ")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tokenSets[id]

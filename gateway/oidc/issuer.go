@@ -1,0 +1,183 @@
+package oidc
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"portcullis/gateway/call"
+)
+
+// Audience is aud of every assertion: what is signed is for Vault alone.
+const Audience = "vault"
+
+// Life is how long an assertion is good: it is used at once.
+const Life = time.Minute
+
+// skew is how far back an assertion begins, for clocks that are not the same.
+const skew = 30 * time.Second
+
+// Issuer signs assertions. It is safe for concurrent use.
+type Issuer struct {
+	url  string
+	file string
+
+	mu      sync.Mutex // guards the fields below
+	keys    []key      // the first signs, all are published
+	read    time.Time  // of the file when it was read
+	checked time.Time
+}
+
+// New makes an issuer of a URL. The file holds its keys in PEM: the first signs, and
+// those behind it are published, so that keys can be rotated. It is read again when it
+// changes. Without a file a key is made that lives as long as the process.
+func New(url, file string) (*Issuer, error) {
+	i := &Issuer{url: url, file: file}
+	if file == "" {
+		k, err := generate()
+		i.keys = []key{k}
+		return i, err
+	}
+	if err := i.load(); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// load reads the file. The caller holds mu, or is the only one.
+func (i *Issuer) load() error {
+	info, err := os.Stat(i.file)
+	if err != nil {
+		return fmt.Errorf("OIDC_ISSUER_KEY_FILE: %w", err)
+	}
+	if i.checked = time.Now(); info.ModTime().Equal(i.read) {
+		return nil
+	}
+	text, err := os.ReadFile(i.file)
+	if err != nil {
+		return fmt.Errorf("OIDC_ISSUER_KEY_FILE: %w", err)
+	}
+	keys, err := parseKeys(text)
+	if err != nil {
+		return fmt.Errorf("OIDC_ISSUER_KEY_FILE: %s: %w", i.file, err)
+	}
+	i.keys, i.read = keys, info.ModTime()
+	return nil
+}
+
+// checkEvery is how often the file is looked at.
+const checkEvery = time.Second
+
+// current are the keys of now. A file that cannot be read any more leaves the last ones.
+func (i *Issuer) current() []key {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.file != "" && time.Since(i.checked) >= checkEvery {
+		_ = i.load()
+	}
+	return i.keys
+}
+
+// claims are what an assertion says. Subject names the caller among all callers.
+type claims struct {
+	Issuer   string   `json:"iss"`
+	Subject  string   `json:"sub"`
+	Audience string   `json:"aud"`
+	Expires  int64    `json:"exp"`
+	Issued   int64    `json:"iat"`
+	Before   int64    `json:"nbf"`
+	ID       string   `json:"jti"`
+	Target   string   `json:"target"` // the role in Vault that it is for
+	Name     string   `json:"subject"`
+	Tenant   string   `json:"tenant"`
+	Kind     string   `json:"kind"`
+	Prefix   string   `json:"prefix"` // where the caller's own secrets live
+	Roles    []string `json:"roles"`
+}
+
+// Own is the subject of the gateway itself. No caller's has a slash at its end.
+const Own = "gateway/"
+
+// Assert signs who a caller is, for one role in Vault; nil is the gateway itself.
+func (i *Issuer) Assert(c *call.Caller, target string) (call.Secret, error) {
+	now := time.Now()
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	body := claims{
+		Issuer: i.url, Subject: Own, Audience: Audience, Target: target, ID: encode(id[:]), Roles: []string{},
+		Expires: now.Add(Life).Unix(), Issued: now.Unix(), Before: now.Add(-skew).Unix(),
+	}
+	if c != nil {
+		body.Subject, body.Name, body.Tenant, body.Kind, body.Prefix = c.Key(), c.Subject, c.Tenant, c.Kind, c.Prefix.String()
+		body.Roles = append(body.Roles, c.Roles...)
+	}
+	return sign(i.current()[0], body)
+}
+
+// sign makes a JWT (RFC 7519) in the compact form of a JWS (RFC 7515 section 7.1).
+func sign(k key, body claims) (call.Secret, error) {
+	header, err := json.Marshal(map[string]string{"alg": k.alg, "kid": k.id, "typ": "JWT"})
+	if err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(body)
+	if err != nil {
+		return "", err
+	}
+	text := encode(header) + "." + encode(payload)
+	signature, err := k.sign(text)
+	return call.Secret(text + "." + encode(signature)), err
+}
+
+// Keys are the public keys in PEM, for a Vault that is told them (jwt_validation_pubkeys).
+func (i *Issuer) Keys() (out []string, err error) {
+	for _, k := range i.current() {
+		text, err := k.pem()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, text)
+	}
+	return out, nil
+}
+
+// ServeJWKS publishes the public keys (RFC 7517 section 5).
+func (i *Issuer) ServeJWKS(w http.ResponseWriter, _ *http.Request) {
+	keys := []map[string]string{}
+	for _, k := range i.current() {
+		keys = append(keys, k.public())
+	}
+	answer(w, map[string]any{"keys": keys})
+}
+
+// ServeDiscovery publishes where the keys are (OpenID Connect Discovery section 3).
+func (i *Issuer) ServeDiscovery(w http.ResponseWriter, _ *http.Request) {
+	algorithms := map[string]bool{}
+	for _, k := range i.current() {
+		algorithms[k.alg] = true
+	}
+	var list []string
+	for _, a := range []string{"RS256", "ES256", "EdDSA"} {
+		if algorithms[a] {
+			list = append(list, a)
+		}
+	}
+	answer(w, map[string]any{
+		"issuer": i.url, "jwks_uri": i.url + "/oidc/jwks", "response_types_supported": []string{"id_token"},
+		"subject_types_supported": []string{"public"}, "id_token_signing_alg_values_supported": list,
+	})
+}
+
+func answer(w http.ResponseWriter, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(raw) // the reader is gone when this fails
+}

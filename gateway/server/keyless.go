@@ -1,0 +1,66 @@
+package server
+
+import (
+	"errors"
+	"strings"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/config"
+	"portcullis/gateway/oidc"
+	"portcullis/gateway/vault"
+	"portcullis/gateway/vaultpolicy"
+)
+
+// The roles of the JWT auth method in Vault that callers and the gateway log in with.
+const (
+	callerRole  = "portcullis-caller"
+	leaseRole   = "portcullis-lease"
+	gatewayRole = "portcullis-gateway"
+)
+
+// logIns makes callers, and the gateway, log in to Vault on the gateway's word.
+func (g *Server) logIns(vc *vault.Config) error {
+	if g.cfg.VaultCallers != "jwt" {
+		return nil
+	}
+	var err error
+	if g.issuer, err = oidc.New(g.cfg.OIDCIssuer, g.cfg.OIDCKeyFile); err != nil {
+		return err
+	}
+	vc.Login = vault.Login{Role: gatewayRole, Mount: g.cfg.OIDCMount, Assert: func(role string) (call.Secret, error) { return g.issuer.Assert(nil, role) }}
+	vc.Children.Enabled, vc.Children.Mount, vc.Children.Assert = true, g.cfg.OIDCMount, g.issuer.Assert
+	vc.Children.Role, vc.Children.LeaseRole = callerRole, leaseRole
+	return nil
+}
+
+// VaultSetup is what Vault is to be told so that callers can log in. rules are those of
+// any caller, subjects those that the data name, by tenant.
+func VaultSetup(c config.Config, rules func(*call.Caller) vaultpolicy.Rules, subjects map[string][]string) (vaultpolicy.Setup, error) {
+	s := vaultpolicy.Setup{
+		Mount: c.OIDCMount, Issuer: c.OIDCIssuer, Caller: callerRole, Lease: leaseRole, Gateway: gatewayRole, Own: oidc.Own, Audience: oidc.Audience,
+		Registry: c.KVMount + "/" + strings.TrimPrefix(c.DefaultPrefix+"/.leases", "/"),
+	}
+	if strings.Contains(c.KVMount, "/") {
+		return s, errors.New("KV_MOUNT: a mount with slashes cannot be set up by this command yet: use --print hcl and correct the paths")
+	}
+	if s.Issuer == "" {
+		return s, errors.New("OIDC_ISSUER: not set: the URL by which Vault knows the gateway")
+	}
+	if c.OIDCKeyFile != "" {
+		issuer, err := oidc.New(c.OIDCIssuer, c.OIDCKeyFile)
+		if err != nil {
+			return s, err
+		}
+		if s.Keys, err = issuer.Keys(); err != nil {
+			return s, err
+		}
+	}
+	var granted [][]string
+	for tenant, names := range subjects {
+		for _, name := range names {
+			granted = append(granted, []string{tenant, name})
+		}
+	}
+	s.Rules = vaultpolicy.ForAll(granted, rules)
+	return s, nil
+}
