@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 export GOFLAGS += -buildvcs=false -trimpath
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench abuse generated fanout conformance fuzz gen gen-clean wasm policy lint vuln clean
+.PHONY: help build run test check race fmt vet bench abuse generated fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -82,8 +82,17 @@ lint: $(tools)/golangci-lint ## Run the second line of linters
 vuln: $(tools)/govulncheck ## Look for known vulnerabilities in what is used
 	@$(tools)/govulncheck ./...
 
+image: ## Make an OCI image below dist/ (RELEASE="--arch amd64")
+	@go run -C tools/release . image $(RELEASE)
+
+release: ## Make archives, packages, image, checksums and bills of materials below dist/
+	@go run -C tools/release . release $(RELEASE)
+
+deploy: ## Check the chart, the unit, the compose file, the Terraform module and what release makes
+	@go test -C tools/release ./...
+
 clean: ## Remove what was built
-	rm -rf bin .cache
+	rm -rf bin .cache dist
 
 $(tools)/%:
 	@echo "installing $($*)" >&2
