@@ -1,0 +1,186 @@
+package inspect_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portcullis/gateway/audit"
+	"portcullis/gateway/audit/inspect"
+)
+
+// lines are an intent and an outcome at a time.
+func lines(seq int, at time.Time, who, op, path, more string) string {
+	id := fmt.Sprintf("d%d", seq)
+	mount, below, _ := strings.Cut(path, "/")
+	common := fmt.Sprintf(`"time":%q,"request_id":"r%d","decision_id":%q,"transport":"mcp","subject":%q,"op":%q,"mount":%q,"path":%q`,
+		at.Format(time.RFC3339Nano), seq, id, who, op, mount, below)
+	return fmt.Sprintf(`{"seq":%d,"type":"intent",%s}`+"\n"+`{"seq":%d,"type":"outcome",%s,%s}`+"\n", seq, common, seq+1, common, more)
+}
+
+// week is evidence of seven days, a file a day, of which the older ones are compressed.
+func week(t *testing.T) (files []string, start time.Time) {
+	t.Helper()
+	dir := t.TempDir()
+	start = time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	seq := 1
+	for day := range 7 {
+		var text strings.Builder
+		for hour := range 24 {
+			at := start.Add(time.Duration(24*day+hour) * time.Hour)
+			who := []string{"alice", "bob"}[hour%2]
+			text.WriteString(lines(seq, at, who, "kv.read", "secret/app", `"code":"ok","deliver":"plain","version":`+fmt.Sprint(1+day/4)))
+			seq += 2
+		}
+		name := filepath.Join(dir, fmt.Sprintf("audit-%012d.jsonl", seq-48))
+		raw := []byte(text.String())
+		if day < 5 {
+			var z bytes.Buffer
+			w := gzip.NewWriter(&z)
+			_, err := w.Write(raw)
+			if err := errors.Join(err, w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			name, raw = name+".gz", z.Bytes()
+		}
+		if err := os.WriteFile(name, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, name)
+	}
+	return files, start
+}
+
+// TestWhoReadItLastTuesday asks over rotated and compressed files.
+func TestWhoReadItLastTuesday(t *testing.T) {
+	files, start := week(t)
+	var out bytes.Buffer
+	n, err := inspect.Query(&out, inspect.Files{Names: files}, inspect.Filter{
+		Since: start.Add(4 * 24 * time.Hour), Until: start.Add(5*24*time.Hour - time.Second), Who: "bob", Path: "kv://secret/app", Op: "kv.*", Code: "ok",
+	}, false)
+	if err != nil || n != 12 || strings.Count(out.String(), "bob") != 12 || strings.Contains(out.String(), "alice") || !strings.Contains(out.String(), "secret/app@2") {
+		t.Errorf("got %d records, %v:\n%s", n, err, &out)
+	}
+	out.Reset()
+	if n, err = inspect.Query(&out, inspect.Files{Names: files}, inspect.Filter{Decision: "d1"}, true); err != nil || n != 2 {
+		t.Errorf("got %d records, %v", n, err)
+	}
+	for line := range strings.Lines(out.String()) {
+		var r inspect.Record
+		if json.Unmarshal([]byte(line), &r) != nil || r.DecisionID != "d1" {
+			t.Errorf("got %s", line)
+		}
+	}
+}
+
+// TestExposureNamesTheReceivers: a planted leak has exactly the receivers that it has.
+func TestExposureNamesTheReceivers(t *testing.T) {
+	at := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	name := filepath.Join(t.TempDir(), "audit.jsonl")
+	text := lines(1, at, "writer", "kv.write", "secret/app", `"code":"ok","deliver":"plain","version":3`) +
+		lines(3, at, "alice", "kv.read", "secret/app", `"code":"ok","deliver":"plain","version":3`) +
+		lines(5, at, "bob", "kv.read", "secret/app", `"code":"ok","deliver":"masked","version":3`) +
+		lines(7, at, "carol", "kv.read", "secret/app", `"code":"ok","deliver":"wrapped"`) +
+		lines(9, at, "dave", "kv.read", "secret/app", `"code":"not_found","deliver":"plain"`) +
+		lines(11, at, "erin", "kv.read", "secret/app", `"code":"ok","deliver":"plain","version":2`) +
+		lines(13, at, "frank", "kv.read", "secret/app/below", `"code":"ok","deliver":"plain","version":3`) +
+		lines(15, at, "grace", "kv.metadata", "secret/app", `"code":"ok","deliver":"plain","version":3`)
+	text += strings.SplitAfter(lines(17, at, "heidi", "kv.read", "secret/app", `"code":"ok"`), "\n")[0] // killed before its outcome
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x, err := inspect.Exposure(inspect.Files{Names: []string{name}}, "secret/app@3", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := func(list []inspect.Receiver) (names []string) {
+		for _, r := range list {
+			names = append(names, r.Who)
+		}
+		return names
+	}
+	for form, c := range map[string]struct {
+		got  []inspect.Receiver
+		want []string
+	}{
+		"plain": {x.Plain, []string{"alice"}}, "masked": {x.Masked, []string{"bob"}}, "wrapped": {x.Wrapped, []string{"carol"}},
+		"written": {x.Written, []string{"writer"}}, "unknown": {x.Unknown, []string{"heidi"}},
+	} {
+		if !slices.Equal(who(c.got), c.want) {
+			t.Errorf("%s: got %v, want %v", form, who(c.got), c.want)
+		}
+	}
+	if len(x.Rotate) != 1 || !strings.Contains(x.Rotate[0], "version 3") {
+		t.Errorf("left to do: %q", x.Rotate)
+	}
+}
+
+// TestLeasesThatLive: what was revoked or has ended is not listed.
+func TestLeasesThatLive(t *testing.T) {
+	at := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	name := filepath.Join(t.TempDir(), "audit.jsonl")
+	lease := func(id string, end time.Duration) string {
+		return fmt.Sprintf(`"code":"ok","deliver":"plain","lease_id_sha256":%q,"user":"u-%s","expires":%q`, id, id, at.Add(end).Format(time.RFC3339))
+	}
+	text := lines(1, at, "alice", "db.issue_creds", "database/ro", lease("a", time.Hour)) +
+		lines(3, at, "alice", "db.issue_creds", "database/ro", lease("b", time.Hour)) +
+		lines(5, at, "bob", "db.issue_creds", "database/ro", lease("c", time.Minute)) +
+		lines(7, at, "bob", "db.issue_creds", "database/ro", lease("d", time.Minute)) +
+		lines(9, at, "alice", "db.revoke", "database/ro", `"code":"ok","lease_id_sha256":"b"`) +
+		lines(11, at, "bob", "db.renew", "database/ro", lease("d", time.Hour))
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x, err := inspect.Exposure(inspect.Files{Names: []string{name}}, "database/ro", at.Add(30*time.Minute))
+	if err != nil || len(x.Leases) != 2 || x.Leases[0].SHA256 != "a" || x.Leases[1].SHA256 != "d" || len(x.Plain) != 2 {
+		t.Errorf("got %+v, %v", x.Leases, err)
+	}
+}
+
+// TestTailGoesOnOverRotations: no line is lost when the file is moved away or cut.
+func TestTailGoesOnOverRotations(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := audit.Open(audit.Config{Path: path})
+	l.Upkeep(audit.Upkeep{ID: "upkeep-0", Method: "GET", Path: "first"})
+	ctx, stop := context.WithCancel(t.Context())
+	seen := make(chan string, 100)
+	done := make(chan error)
+	go func() {
+		done <- inspect.Tail{File: path, Last: 1, Follow: true, JSON: true, Every: time.Millisecond, Want: inspect.Filter{Type: "upkeep"}}.Run(ctx, writer(func(p []byte) {
+			r, err := inspect.ParseRecord(p)
+			if err != nil {
+				t.Error(err)
+			}
+			seen <- r.Path
+		}))
+	}()
+	want := []string{"first", "second", "third"}
+	for i, path2 := range want {
+		if i > 0 {
+			if err := errors.Join(os.Rename(path, fmt.Sprint(path, i)), l.Reopen()); err != nil {
+				t.Fatal(err)
+			}
+			l.Upkeep(audit.Upkeep{ID: fmt.Sprint("upkeep-", i), Method: "GET", Path: path2})
+		}
+		if got := <-seen; got != path2 {
+			t.Errorf("got %s, want %s", got, path2)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
