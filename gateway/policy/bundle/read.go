@@ -145,7 +145,10 @@ func (b *Bundle) hidden(tree fs.FS, name string, d fs.DirEntry) error {
 			}
 			return err
 		})
-		return errors.Join(err, fs.SkipDir)
+		if err != nil {
+			return err
+		}
+		return fs.SkipDir
 	case d.Type().IsRegular() && looksLikeRules(tree, name):
 		b.Unread = append(b.Unread, name)
 	}

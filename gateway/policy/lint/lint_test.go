@@ -114,6 +114,7 @@ func TestCheck(t *testing.T) {
 		{"a message that may not be there", file(v2, meta+`deny contains {"code": "t.r", "msg": data.team.t.table[input.principal.id], "rule": "t.r"} if {`+"\n"+reads+"}"), "reason@8"},
 		{"an id of the gateway's", file(v2, strings.ReplaceAll(meta+head+"{\n"+reads+"}", "t.r", "gateway.scope")), "id@8"},
 		{"an obligation that nobody knows", "package policy.obligations.t\n\nimport rego.v2\n\n" + meta + "obligation contains {\"delivery\": \"masked\"} if input.action.op == \"kv.read\"\n", "obligation@8"},
+		{"an approval", "package policy.obligations.t\n\nimport rego.v2\n\n" + meta + "obligation contains {\"approval\": {\"group\": \"sec\"}} if input.action.op == \"kv.read\"\n", "obligation@8"},
 		{"an unknown delivery", "package policy.obligations.t\n\nimport rego.v2\n\n" + meta + "obligation contains {\"deliver\": \"Masked\"} if input.action.op == \"kv.read\"\n", "obligation@8"},
 		{"sound, an obligation that names its rule", "package policy.obligations.t\n\nimport rego.v2\n\n" + meta + "obligation contains {\"deliver\": \"masked\", \"max_ttl_s\": ttl, \"rule\": \"t.r\"} if {\n" + reads + "ttl := data.team.t.table[input.principal.id]\n}\n", ""},
 		{"unindexed", file(v2, meta+head+"{\ninput.args.bytes > 100\n}"), "unindexed@8"},

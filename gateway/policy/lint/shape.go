@@ -169,6 +169,10 @@ func (l *linter) duty(r *ast.Rule, o ast.Object, id string) {
 			value, _ = ast.JSON(v.Value)
 		}
 		name, _ := k.Value.(ast.String)
+		if name == "approval" && !v.Equal(ast.NullTerm()) {
+			l.add(r.Location, "obligation", "the rule asks for an approval, and approvals do not exist yet, so every such call is denied", "leave approval out, or write a deny rule")
+			return
+		}
 		if err := document.CheckDuty(string(name), value); err != nil {
 			l.add(r.Location, "obligation", err.Error(),
 				`write obligation contains {"deliver": "masked", "transforms": [{"name": "…", "args": {…}}], "max_ttl_s": 60}, with as many of them as are wanted`)
