@@ -32,7 +32,7 @@ run: build ## Run a dev Vault and the gateway in front of it; Ctrl-C stops both
 test: $(tools)/gotestsum ## Install what the tests need, build, run every test
 	@tools/test.sh
 
-check: fmt vet gen-clean $(tools)/gotestsum ## What a commit needs: format, vet, staticcheck, tests, generated files
+check: fmt vet lint gen-clean $(tools)/gotestsum ## What a commit needs: format, vet, linters, tests, generated files
 	@tools/test.sh quick
 
 gen-clean:

@@ -207,7 +207,7 @@ func (f *front) rest(o *op.Op, args map[string]any, id string) {
 		raw, _ := json.Marshal(args)
 		body = string(raw)
 	}
-	r, err := http.NewRequest(o.Method, "http://localhost"+target, strings.NewReader(body)) //nolint:noctx // nothing is sent
+	r, err := http.NewRequest(o.Method, "http://localhost"+target, strings.NewReader(body))
 	if err != nil {
 		return // no URL, so no request
 	}
@@ -231,7 +231,7 @@ func (f *front) rpc(o *op.Op, args map[string]any, id string) {
 	raw, _ := json.Marshal(map[string]any{
 		"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": map[string]any{"name": o.Name, "arguments": args},
 	})
-	r, _ := http.NewRequest(http.MethodPost, "http://localhost/mcp/rpc", strings.NewReader(string(raw))) //nolint:noctx // nothing is sent
+	r, _ := http.NewRequest(http.MethodPost, "http://localhost/mcp/rpc", strings.NewReader(string(raw)))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Request-Id", id)
 	f.edge.ServeHTTP(httptest.NewRecorder(), r)

@@ -31,7 +31,7 @@ func CheckJSON(raw []byte) error {
 			break
 		}
 	}
-	if _, err := dec.ReadToken(); err != io.EOF {
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return call.Errorf(call.InvalidRequest, "there is something behind the JSON value, from %s on", where(raw, dec.InputOffset()))
 	}
 	return nil

@@ -21,5 +21,5 @@ func maxFiles() int {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
 		return 0
 	}
-	return int(min(l.Cur, 1<<20)) //nolint:gosec // bounded
+	return int(min(l.Cur, 1<<20))
 }

@@ -57,7 +57,7 @@ func scrub(err error) error {
 		if ok {
 			return fmt.Errorf("%s: %w", op.Op, op.Err)
 		}
-		w, ok := err.(wrapped) //nolint:errorlint // the chain is walked by hand
+		w, ok := err.(wrapped)
 		if !ok || w.Unwrap() == nil {
 			return err
 		}

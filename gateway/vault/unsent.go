@@ -40,7 +40,7 @@ func unsent(text string, bodies ...[]byte) string {
 		eachValue(body, each)
 	}
 	var out []byte
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		switch {
 		case !hide[i]:
 			out = append(out, text[i])

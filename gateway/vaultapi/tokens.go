@@ -118,8 +118,8 @@ func (a *API) own(q *request) *session {
 // lookupSelf tells of the credential. Its id is what the caller has sent: clients that
 // log in with a token read it from here.
 func (a *API) lookupSelf(q *request) (*reply, error) {
-	c, token := q.caller, ""
-	token, _ = presented(q.http)
+	c := q.caller
+	token, _ := presented(q.http)
 	d := map[string]any{
 		"id": token, "accessor": c.KeyID, "display_name": c.Subject, "entity_id": "", "type": "service", "orphan": true,
 		"policies": []string{"default"}, "path": "auth/token", "num_uses": 0, "explicit_max_ttl": 0, "creation_ttl": 0, "ttl": 0,

@@ -66,7 +66,7 @@ func get(ctx context.Context, c *http.Client, address string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("fetch %s: status %d", address, res.StatusCode)
 	}

@@ -64,7 +64,7 @@ func (i *issuer) identity(c *call.Caller, b body) (err error) {
 	}
 	tenant, err := i.tenant.expand(b)
 	if err != nil {
-		return fmt.Errorf("%w: no tenant: %v", rule.UnsafeName, err)
+		return fmt.Errorf("%w: no tenant: %v", rule.UnsafeName, err.Error())
 	}
 	c.Tenant = principal.Segment(tenant)
 	return nil

@@ -28,7 +28,7 @@ func Bench(ctx context.Context, w io.Writer, file string, sizes ...int) error {
 	if err != nil {
 		return oneLine(err)
 	}
-	defer engine.Close()
+	defer func() { _ = engine.Close() }()
 	start := time.Now()
 	m, err := engine.Load(bin, guest.Config{Stub: entry(bin).WASI != "", Isolation: guest.Pooled, Pool: 1})
 	if err != nil {

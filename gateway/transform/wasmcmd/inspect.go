@@ -24,7 +24,7 @@ func Inspect(ctx context.Context, w io.Writer, file string) error {
 	if err != nil {
 		return oneLine(err)
 	}
-	defer engine.Close()
+	defer func() { _ = engine.Close() }()
 	stub := entry(bin).WASI != ""
 	fmt.Fprintf(w, "file      %s\nsize      %d bytes\nsha256    %x\n", file, len(bin), sha256.Sum256(bin))
 	m, err := engine.Inspect(bin, stub)

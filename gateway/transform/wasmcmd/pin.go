@@ -88,7 +88,7 @@ func replaceFile(path, text string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }()
 	_, err = tmp.WriteString(text)
 	if err := errors.Join(err, tmp.Close()); err != nil {
 		return err

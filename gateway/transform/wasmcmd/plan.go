@@ -58,5 +58,5 @@ func table(w io.Writer, modules []transform.ModuleStatus) {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", m.Name, m.Digest, strings.Join(m.Hooks, ","), m.Phase, m.Priority, applies)
 	}
-	t.Flush()
+	_ = t.Flush() // of what people look at
 }

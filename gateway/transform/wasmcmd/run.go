@@ -43,7 +43,7 @@ func run(ctx context.Context, in io.Reader, file, hook string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer engine.Close()
+	defer func() { _ = engine.Close() }()
 	e := entry(bin)
 	mod, err := engine.Load(bin, guest.Config{Stub: e.WASI != "", Isolation: guest.Fresh, Pool: 1})
 	if err != nil {

@@ -31,7 +31,7 @@ func Test(ctx context.Context, w io.Writer, path string, known transform.Known) 
 	if err != nil {
 		return oneLine(err)
 	}
-	defer engine.Close()
+	defer func() { _ = engine.Close() }()
 	failed := 0
 	for i := range m.Modules {
 		t := &tester{w: w, engine: engine, m: m, e: &m.Modules[i]}
