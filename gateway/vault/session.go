@@ -133,9 +133,11 @@ func (s *Session) MintOnce(ctx context.Context, path string, body any, out Reply
 	return s.asCaller(ctx, wire.Request{Method: wire.Put, Path: path, Body: raw, Leases: true}, out)
 }
 
-// Text reads path below the mount where Vault answers plain text.
+// Text reads path below the mount where Vault answers plain text. Vault does not wrap it:
+// what is wrapped is the operation's result, not a text without a name.
 func (s *Session) Text(ctx context.Context, path string) (string, error) {
 	var text wire.PlainText
+	s.wraps = false
 	err := s.asCaller(ctx, wire.Request{Method: wire.Get, Path: path}, &text)
 	return string(text), err
 }
