@@ -129,6 +129,7 @@ func (c *Config) checkProcess(p *problems) {
 	p.oneOf("POLICY_KEY_ALGORITHM", c.PolicyKeyAlg, "ES256", "EdDSA", "RS256")
 	p.unless((c.PolicyKeyID == "") == (c.PolicyKeyFile == ""), "POLICY_KEY_ID and POLICY_KEY_FILE: both or neither must be set")
 	c.checkPolicyURL(p)
+	c.checkCanary(p)
 	p.unless(c.PolicyTimeout > 0, "POLICY_TIMEOUT: must be positive")
 	p.url("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint)
 	p.unless(c.RateRequests > 0, "RATE_LIMIT_REQUESTS: must be positive")
@@ -156,6 +157,22 @@ func (c *Config) checkBudgets(p *problems) {
 			*share = max(*share, c.MaxBodyBytes)
 		}
 	}
+}
+
+// checkCanary reads the share of the callers for whom the candidate decides.
+func (c *Config) checkCanary(p *problems) {
+	if c.PolicyCanary == "" {
+		return
+	}
+	text, percent := strings.CutSuffix(c.PolicyCanary, "%")
+	var err error
+	c.CanaryPercent, err = strconv.ParseFloat(text, 64)
+	fits := err == nil && percent && c.CanaryPercent >= 0 && c.CanaryPercent <= 100 // not NaN either
+	p.unless(fits, "POLICY_CANARY: want a share of the callers from 0%% to 100%%, as 5%%")
+	if !fits {
+		c.CanaryPercent = 0
+	}
+	p.unless(c.PolicyShadow != "", "POLICY_CANARY: needs POLICY_SHADOW_DIR, which holds the candidate that is to decide")
 }
 
 // checkPolicyURL wants a bundle service to be the only source, to give signed archives,

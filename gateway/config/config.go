@@ -200,6 +200,7 @@ type Config struct {
 	PolicyCertKey string        `cfg:"POLICY_URL_KEY"`        // and its private key
 	PolicyTimeout time.Duration `cfg:"POLICY_TIMEOUT"`
 	PolicyShadow  string        `cfg:"POLICY_SHADOW_DIR"`      // a candidate that is evaluated beside POLICY_DIR and never enforced
+	PolicyCanary  string        `cfg:"POLICY_CANARY"`          // share of the callers, as 5%, for whom that candidate decides
 	PolicyBackup  string        `cfg:"POLICY_LAST_GOOD"`       // file that keeps the last good policy over a restart
 	PolicySigned  bool          `cfg:"POLICY_SIGNED_REMOVALS"` // a policy without a rule, team or obligation of the one before must be signed
 	PolicyStale   time.Duration `cfg:"POLICY_MAX_STALE"`       // how long it serves beside a newer one that was refused
@@ -237,6 +238,9 @@ type Config struct {
 
 	// More are the mounts beside the default ones, by engine: kv, transit, db, ssh.
 	More map[string][]Mount `cfg:"-"`
+
+	// CanaryPercent is POLICY_CANARY as a number.
+	CanaryPercent float64 `cfg:"-"`
 
 	// Limits are the defaults of the budgets with BUDGETS applied.
 	Limits budget.Table `cfg:"-"`

@@ -81,6 +81,9 @@ func families() map[string]family {
 		"portcullis_budget_refused_total":                    {"counter", "Refusals because a budget was used up, by budget and scope."},
 		"portcullis_budget_used":                             {"gauge", "What is held of a budget, in the budget's unit."},
 		"portcullis_budget_limit":                            {"gauge", "What may be held of a budget by all together."},
+		"portcullis_policy_canary_decisions_total":           {"counter", "Decisions of a candidate for the callers of the canary, by answer."},
+		"portcullis_policy_canary_ratio":                     {"gauge", "Share of callers for whom a candidate decides, 0 to 1."},
+		"portcullis_policy_canary_returns_total":             {"counter", "Candidates that decide no more, because they refused or failed calls that the active policy allows."},
 	}
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"portcullis/gateway/budget"
@@ -71,7 +72,7 @@ func (l Lists) Names(ctx context.Context, c *call.Caller, o *op.Op) (names []str
 func byName(o *op.Op) bool { return o.Mount != "" && o.Engine != "kv" }
 
 func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op, t op.Transport) listed {
-	s, now := e.active.Load(), e.cfg.Now()
+	s, now := e.of(c), e.cfg.Now()
 	if part := e.cfg.Catalogue.Get(o.Of); part != nil {
 		o = part // what stands for several calls can be called when one of them can
 	}
@@ -109,26 +110,30 @@ func (e *Engine) list(ctx context.Context, s *snapshot, f document.Facts) (l lis
 }
 
 // names tries every name that the data grant to the caller. Its arguments stay
-// unknown.
-// A grant of any name leaves them open.
+// unknown. A grant of any name leaves them open, unless rules refuse all but some that
+// they name.
 func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) (out []string, open bool) {
 	for _, granted := range s.Granted(f.Caller, f.Op.Engine) {
 		m, name := f.Op.Named(granted)
 		f.Resource.Mount = m.Path
+		tried := []string{name}
 		if name == "+" {
-			f.Resource.Path = anyName()
-			if ok, err := s.Possible(ctx, f); err == nil && ok {
-				return nil, true
+			tried = append([]string{anyName}, s.Marks()...)
+		}
+		for _, t := range tried {
+			p, err := call.ParsePath(t)
+			if err != nil || name == "+" && strings.Contains(t, "/") {
+				continue
 			}
-			continue
-		}
-		p, err := call.ParsePath(name)
-		if err != nil {
-			continue
-		}
-		f.Resource.Path = p
-		if ok, err := s.Possible(ctx, f); err == nil && ok {
-			out = append(out, name)
+			f.Resource.Path = p
+			ok, err := s.Possible(ctx, f)
+			switch {
+			case err != nil || !ok:
+			case t == anyName:
+				return nil, true
+			default:
+				out = append(out, t)
+			}
 		}
 	}
 	slices.Sort(out) // of several mounts, which names came with
@@ -136,10 +141,7 @@ func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) (out 
 }
 
 // anyName stands for a name that nothing else says anything about.
-func anyName() call.Path {
-	p, _ := call.ParsePath("any-name") // it is clean
-	return p
-}
+const anyName = "any-name"
 
 // listKey is everything of a caller that a policy may look at, the operation and the
 // transport. Every part is quoted by its length. The time is one that does not change.

@@ -47,6 +47,9 @@ type Config struct {
 	Budgets   *budget.Budgets // of which what is kept takes; nil bounds nothing
 
 	Shadow string // a candidate, as Dir, that is evaluated beside the active policy and never enforced
+	// Canary is the share of callers, in percent, for whom the candidate decides all the
+	// same; 0 for none.
+	Canary float64
 
 	LogFile string // decision log, one JSON object a line; empty for none
 	LogKey  []byte // with which masked values are hashed; random when empty

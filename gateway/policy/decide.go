@@ -18,7 +18,7 @@ import (
 // Decide decides a call. It never fails: whatever goes wrong is a denial with a
 // code. Only an allowed decision carries a valid grant.
 func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
-	s := e.active.Load()
+	s := e.of(b.Caller)
 	rec := &record{facts: document.FactsOf(b), snapshot: s}
 	defer func() {
 		if v := recover(); v != nil {
@@ -27,7 +27,7 @@ func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 		rec.decision = d
 		rec.decision.Grant = call.Grant{}
 		e.log.add(rec)
-		e.shadow.offer(rec, b)
+		e.offer(rec, b)
 	}()
 	if r := e.refused.Load(); e.expired(r) {
 		return failed(s.Revision, call.PolicyError, "policy.stale", "the policy has been out of date for too long")

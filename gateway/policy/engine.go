@@ -29,14 +29,18 @@ type Engine struct {
 	refused atomic.Pointer[refusal] // why the newest policy is not the active one, nil when it is
 	log     *journal
 	shadow  *shadow
-	remote  *remote.Source // nil for files; guarded by reload
+	canary  *canary        // nil for none
+	remote  *remote.Source // nil for files; guarded by sourcing
 
 	scratch *sync.Pool    // of scratch
 	turns   chan struct{} // holds one entry for each evaluation that runs
 
-	reload sync.Mutex // held by the one who replaces the active policy; guards the fields below
-	known  string     // digest of what was tried last
-	passed []string   // digests of the last policies that stood every check
+	// sourcing is held from before a source is read until what it has is active, so that
+	// what was read later is not replaced by what was read before. It is taken before reload.
+	sourcing sync.Mutex
+	reload   sync.Mutex // held by the one who replaces the active policy; guards the fields below
+	known    string     // digest of what was tried last
+	passed   []string   // digests of the last policies that stood every check
 }
 
 // snapshot is an active program. It is never changed.
@@ -89,6 +93,10 @@ func Open(c Config) (*Engine, error) {
 	if e.shadow, err = e.newShadow(ctx); err != nil {
 		return nil, errors.Join(err, e.log.close())
 	}
+	if e.shadow != nil {
+		e.canary = newCanary(e.cfg.Canary)
+		e.canary.begin()
+	}
 	return e, nil
 }
 
@@ -118,12 +126,19 @@ const (
 // Close writes what is left of the decision log.
 func (e *Engine) Close() error { return e.log.close() }
 
-// Tier is what the active policy's data say of a tier.
-func (e *Engine) Tier(name string) (op.Tier, bool) { return e.tier(e.active.Load(), name) }
+// Tier is what the active policy's data say of a tier, or those of a candidate that
+// decides for some callers, when it has a tier of its own.
+func (e *Engine) Tier(name string) (op.Tier, bool) {
+	t, ok := e.tier(e.active.Load(), name)
+	if !ok && e.canary != nil {
+		return e.tier(e.shadow.candidate.Load(), name)
+	}
+	return t, ok
+}
 
 // TierOf is the name of the tier that a caller's calls and streams count against.
 func (e *Engine) TierOf(c *call.Caller) string {
-	return e.active.Load().TierOf(&document.Principal{ID: c.Subject, Tenant: c.Tenant, Tier: c.Tier, Roles: c.Roles})
+	return e.of(c).TierOf(&document.Principal{ID: c.Subject, Tenant: c.Tenant, Tier: c.Tier, Roles: c.Roles})
 }
 
 // tier applies the configured rate of the tier standard, where there is one, over the
@@ -165,6 +180,10 @@ type ShadowStatus struct {
 	Revision   string
 	LoadedAt   time.Time
 	LastError  string // why the newest candidate was refused, empty when it was not
+	// Canary is the share of callers, in percent, for whom it decides; Returned is why it
+	// decides for nobody any more.
+	Canary   float64
+	Returned string
 }
 
 // Status reports what is active.
@@ -177,6 +196,7 @@ func (e *Engine) Status() Status {
 	}
 	st.Unfulfilled = e.unfulfilled(s)
 	st.Shadow = e.shadow.status()
+	st.Shadow.Canary, st.Shadow.Returned = e.canary.status()
 	st.Removed = s.removed
 	return st
 }

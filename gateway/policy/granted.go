@@ -20,7 +20,7 @@ type Named struct {
 // Granted lists what the active data grant a caller by name, of its own and of its
 // roles, at a time. A caller's own prefix needs no grant and is not among them.
 func (e *Engine) Granted(c *call.Caller, now time.Time) []Named {
-	s := e.active.Load()
+	s := e.of(c)
 	table := object(s.Data, "tenants", c.Tenant)
 	in := &document.Input{Principal: document.Principal{ID: c.Subject, Tenant: c.Tenant, Roles: c.Roles, Claims: c.Claims}}
 	resolve := func(holder string) func(string) []string {

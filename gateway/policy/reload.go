@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 	"time"
 
 	"portcullis/gateway/policy/bundle"
@@ -16,25 +17,41 @@ import (
 
 // Watch looks for a changed policy, and for a changed shadow, until the context ends.
 // A change is taken when it was the same at two looks, so that files that are still
-// being written, of which some may be missing, are not taken for the policy. A bundle
-// service gives whole archives, so one look is enough.
+// being written, of which some may be missing, are not taken for the policy.
 func (e *Engine) Watch(ctx context.Context) {
-	t, service := time.NewTicker(e.cfg.Poll), time.NewTicker(e.cfg.Interval)
+	var wg sync.WaitGroup
+	if e.remote != nil {
+		wg.Go(func() { e.follow(ctx) })
+	}
+	defer wg.Wait()
+	t := time.NewTicker(e.cfg.Poll)
 	defer t.Stop()
-	defer service.Stop()
 	active, candidate := settled{}, settled{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-service.C:
-			if e.remote != nil {
-				_ = e.Reload(ctx) // logged and counted, and in Status
-			}
-			continue
 		case <-t.C:
 		}
 		e.turn(ctx, &active, &candidate)
+	}
+}
+
+// follow asks the bundle service, which gives whole archives, so one look is enough. A
+// service that holds a request until there is something new is asked again at once, but
+// for what a second keeps apart.
+func (e *Engine) follow(ctx context.Context) {
+	wait := e.cfg.Interval
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		err := e.Reload(ctx) // logged and counted, and in Status
+		if wait = e.cfg.Interval; err == nil && e.remote.Holds() {
+			wait = min(wait, time.Second)
+		}
 	}
 }
 
@@ -98,9 +115,11 @@ func (e *Engine) look(team *bundle.Bundle, err error) string {
 // before and stands every check. It is built aside and swapped in as a whole; when
 // it is refused, the active one keeps serving.
 func (e *Engine) Reload(ctx context.Context) error {
+	e.sourcing.Lock()
+	defer e.sourcing.Unlock()
+	team, err := e.source(ctx) // of a bundle service this may take as long as it holds the request
 	e.reload.Lock()
 	defer e.reload.Unlock()
-	team, err := e.source(ctx)
 	if err != nil {
 		return e.refuse("", err)
 	}

@@ -1,7 +1,9 @@
 package policy_test
 
 import (
+	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portcullis/gateway/auth/authtest"
 	"portcullis/gateway/policy"
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/remote"
@@ -278,4 +281,82 @@ func TestHalfAPullIsNotTaken(t *testing.T) {
 			t.Errorf("after the pull: %+v", st)
 		}
 	})
+}
+
+// A service that says that it can is asked to hold its requests, and a change is active
+// without waiting for the interval; the shadow is reloaded meanwhile.
+func TestABundleServiceThatHoldsRequests(t *testing.T) {
+	key, keys := pair(t)
+	s := newService(t)
+	s.serve(t, granting, 1, key)
+	inner := s.Config.Handler
+	held, changed := make(chan string, 100), make(chan struct{})
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/vnd.openpolicyagent.bundles")
+		if prefer := r.Header.Get("Prefer"); strings.Contains(prefer, "wait=") {
+			held <- prefer
+			select {
+			case <-changed:
+			case <-r.Context().Done():
+			}
+		}
+		inner.ServeHTTP(w, r)
+	})
+	c := s.config(t, keys)
+	c.Interval, c.Remote.Wait = 2*time.Second, time.Hour
+	c.Shadow = team(t, map[string]string{"data.yaml": granting})
+	e := open(t, c)
+	first := e.Revision()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); e.Watch(ctx) }()
+	if got := <-held; got != "modes=snapshot;wait=3600" {
+		t.Errorf("asked with %q", got)
+	}
+	write(t, c.Shadow, "data.yaml", refusing)
+	if err := e.ReloadShadow(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.serve(t, refusing, 2, key)
+	close(changed)
+	<-held // the next request comes when the answer to the one before has been taken
+	if st := e.Status(); st.Revision == first || st.Stale {
+		t.Errorf("after the change: %+v", st)
+	}
+	stop()
+	<-done
+}
+
+// A service that wants a certificate is shown the one of POLICY_URL_CERT, as it is on
+// disk at that time.
+func TestABundleServiceThatWantsACertificate(t *testing.T) {
+	key, keys := pair(t)
+	ca, dir := authtest.NewCA("bundles"), t.TempDir()
+	s := &service{}
+	s.serve(t, granting, 1, key)
+	s.Server = httptest.NewUnstartedServer(s)
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(), MinVersion: tls.VersionTLS12}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	c := s.config(t, keys)
+	c.Catalogue = catalogue(t)
+	if _, err := policy.Open(c); err == nil {
+		t.Error("a service that wants a certificate is content without one")
+	}
+	c.Remote.Cert, c.Remote.Key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	put := func(from *authtest.CA) {
+		chain, private := from.Client("gateway", nil).PEM()
+		write(t, dir, "cert.pem", string(chain))
+		write(t, dir, "key.pem", string(private))
+	}
+	put(authtest.NewCA("somebody else"))
+	if _, err := policy.Open(c); err == nil {
+		t.Error("the certificate of somebody else is taken")
+	}
+	put(ca)
+	e := open(t, c)
+	s.serve(t, refusing, 2, key)
+	if err := e.Reload(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

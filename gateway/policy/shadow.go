@@ -87,6 +87,7 @@ func (e *Engine) ReloadShadow(ctx context.Context) error {
 	e.shadow.candidate.Store(s)
 	e.shadow.refused.Store(nil)
 	e.shadow.tried = digest
+	e.canary.begin()
 	shadowReloads("ok").Inc()
 	e.cfg.Logger.Info("the shadow policy is evaluated beside the active one", "revision", s.Revision)
 	return nil
@@ -118,13 +119,19 @@ func (s *shadow) status() ShadowStatus {
 }
 
 // offer hands a decision over. It never waits. The record is completed by what the
-// candidate reads and the active policy does not.
-func (s *shadow) offer(r *record, b *op.Bound) {
+// policy that did not decide reads and the one that did does not.
+func (e *Engine) offer(r *record, b *op.Bound) {
+	s := e.shadow
 	if s == nil {
 		return
 	}
+	other := s.candidate.Load()
+	if r.snapshot == other {
+		canaryDecisions(r.decision.Allow).Inc()
+		other = e.active.Load()
+	}
 	kept := r.clone()
-	if err := kept.measure(b, s.candidate.Load().Reads()); err != nil {
+	if err := kept.measure(b, other.Reads()); err != nil {
 		shadowDrops.Inc() // no comparison is better than one of other calls
 		return
 	}
@@ -145,17 +152,26 @@ func (e *Engine) RunShadow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case r := <-e.shadow.queue:
-			e.shadow.one(ctx, r)
+			e.compare(ctx, r)
 		}
 	}
 }
 
-func (s *shadow) one(ctx context.Context, r *record) {
+// compare asks the policy that did not decide.
+func (e *Engine) compare(ctx context.Context, r *record) {
 	defer func() {
 		if recover() != nil {
 			shadowDrops.Inc() // a candidate harms nobody
 		}
 	}()
+	if e.canary != nil && r.snapshot == e.shadow.candidate.Load() {
+		e.weigh(ctx, r)
+		return
+	}
+	e.shadow.one(ctx, r)
+}
+
+func (s *shadow) one(ctx context.Context, r *record) {
 	in, candidate := r.input(), s.candidate.Load()
 	out, err := candidate.Decide(ctx, &in, time.Second)
 	diff := difference(r.decision, out, err)

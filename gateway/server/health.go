@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"strings"
 
 	"portcullis/gateway/obs"
@@ -40,6 +41,12 @@ func (g *Server) parts() map[string]func() obs.Part {
 func (g *Server) shadowPart() obs.Part {
 	s := g.policy.Status().Shadow
 	detail := "revision " + s.Revision + ", evaluated and never enforced"
+	switch {
+	case s.Canary > 0:
+		detail = fmt.Sprintf("revision %s decides for %v%% of the callers", s.Revision, s.Canary)
+	case s.Returned != "":
+		detail += "; POLICY_CANARY: " + s.Returned
+	}
 	if s.LastError != "" {
 		detail += "; the newest candidate was refused: " + firstFinding(s.LastError)
 	}

@@ -110,8 +110,9 @@ func PolicyConfig(c config.Config, o *op.Catalogue, log *slog.Logger) policy.Con
 		Dir: c.PolicyDir, Keys: keys, Timeout: c.PolicyTimeout, Catalogue: o, Logger: log,
 		Remote: remote.Config{
 			URL: c.PolicyURL, TokenFile: c.PolicyToken, CA: c.PolicyCA, Cert: c.PolicyCert, Key: c.PolicyCertKey, Keys: keys,
+			Wait: c.PolicyEvery,
 		}, Interval: c.PolicyEvery,
-		Shadow: c.PolicyShadow, LastGood: c.PolicyBackup, MaxStale: c.PolicyStale, SignedRemovals: c.PolicySigned,
+		Shadow: c.PolicyShadow, Canary: c.CanaryPercent, LastGood: c.PolicyBackup, MaxStale: c.PolicyStale, SignedRemovals: c.PolicySigned,
 		LogFile: c.DecisionLog, LogKey: []byte(c.DecisionKey.Reveal()), LogMaxBytes: c.DecisionBytes, LogKeep: c.DecisionKeep,
 		StandardRequests: requests, StandardWindow: window,
 	}

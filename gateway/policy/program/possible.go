@@ -26,9 +26,29 @@ func (p *Program) Possible(ctx context.Context, f document.Facts) (bool, error) 
 	return p.possible(ctx, f, "input.resource.version")
 }
 
-// PossibleAnywhere is Possible on any resource.
+// PossibleAnywhere is Possible on some resource. Where the rules of teams look at the
+// place and do not blur it, places are tried until one is possible.
 func (p *Program) PossibleAnywhere(ctx context.Context, f document.Facts) (bool, error) {
-	return p.possible(ctx, f, "input.resource")
+	if f.Op.Engine == "self" { // it acts on nothing
+		return p.Possible(ctx, f)
+	}
+	ok, err := p.possible(ctx, f, "input.resource")
+	if err != nil || !ok || !p.placed || len(f.Op.More) > 0 { // of several mounts, places are not told apart
+		return ok, err
+	}
+	places, all := p.places(f)
+	if !all {
+		return true, nil
+	}
+	for _, place := range places {
+		if f.Resource.Path, err = call.ParsePath(place); err != nil {
+			continue // no call can have it
+		}
+		if ok, err := p.Possible(ctx, f); err != nil || ok {
+			return ok, err
+		}
+	}
+	return false, nil
 }
 
 // unsaid are the fields of the input that are not known before there is a call.
@@ -53,18 +73,35 @@ func (p *Program) possible(ctx context.Context, f document.Facts, resource strin
 	for _, w := range append(unsaid(f), resource) {
 		unknown = append(unknown, ast.MustParseTerm(w))
 	}
+	left, err := p.left(ctx, "data.gateway.allowed", &in, unknown)
+	if err != nil || len(left) == 0 {
+		return false, err
+	}
+	// What is left of a "not" says nothing of what is behind it, so whether a team refuses
+	// whatever is still unknown is a question of its own.
+	refused := "data.gateway.refused"
+	if p.qualified {
+		refused = "data.gateway.refused_in_part"
+	}
+	against, err := p.left(ctx, refused, &in, unknown)
+	return err == nil && !slices.ContainsFunc(against, func(b ast.Body) bool { return len(b) == 0 }), err
+}
+
+// left is what is left of a rule without the unknown fields: it holds when one of the
+// bodies does, and always when one of them is empty.
+func (p *Program) left(ctx context.Context, rule string, in *document.Input, unknown []*ast.Term) ([]ast.Body, error) {
 	q, err := rego.New(
-		rego.Query("data.gateway.allowed"), rego.Compiler(p.compiler), rego.Store(p.store),
+		rego.Query(rule), rego.Compiler(p.compiler), rego.Store(p.store),
 		rego.StrictBuiltinErrors(true), rego.ParsedUnknowns(unknown),
 	).PrepareForPartial(ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	pq, err := q.Partial(ctx, rego.EvalParsedInput(p.writer.Value(&in)), rego.EvalExternalCancel(newBudget(ctx, listTimeout)))
+	pq, err := q.Partial(ctx, rego.EvalParsedInput(p.writer.Value(in)), rego.EvalExternalCancel(newBudget(ctx, listTimeout)))
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return len(pq.Queries) > 0, nil
+	return pq.Queries, nil
 }
 
 // Granted are the names that the data grant to a caller for an engine, sorted,

@@ -31,8 +31,13 @@ type Program struct {
 	team     document.Reads // what the team's rules alone read
 	ends     []int64        // when grants end, in order
 	writer   *document.Writer
-	patterns patterns       // grants with wildcards or templates
-	zone     *time.Location // of the time that rules read
+	patterns patterns // grants with wildcards or templates
+	// qualified says that not every refusal counts: a team has a part of its own, or a rule
+	// is in dry run.
+	qualified bool
+	marks     []string       // paths that the rules of teams tell apart
+	placed    bool           // they tell paths apart, and do nothing else with them
+	zone      *time.Location // of the time that rules read
 }
 
 // Compile compiles the core bundle and, over it, a team's. The error is Findings
@@ -173,6 +178,8 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	p.writer = p.newWriter(p.reads)
 	p.team = document.NewReads(readsOf(p.compiled(p.Team)))
 	p.ends = ends(p.Data)
+	p.marks = p.marked()
+	p.placed = (p.team.Any("resource") || len(owned(p.Data)) > 0) && !blurred(p.TeamModules())
 	p.question, err = newQuestion(ctx, p.compiler, p.store)
 	return err
 }

@@ -69,11 +69,13 @@ func (p *Program) completed(in *document.Input) document.Input {
 // Completed is the input that the policy is asked, of one that was made without it.
 func (p *Program) Completed(in *document.Input) document.Input { return p.completed(in) }
 
-// stored is the data as the rules see them, with what the gateway works out of them.
+// stored is the data as the rules see them, with what the gateway works out of them, and
+// notes whether each refusal must be looked at.
 func (p *Program) stored() map[string]any {
 	out := maps.Clone(p.Data)
 	own := owned(p.Data)
-	out["computed"] = map[string]any{"owned": own, "qualified": len(own) > 0 || p.dryRun()}
+	p.qualified = len(own) > 0 || p.dryRun()
+	out["computed"] = map[string]any{"owned": own, "qualified": p.qualified}
 	return out
 }
 

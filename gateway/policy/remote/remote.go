@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"portcullis/gateway/policy/bundle"
@@ -25,6 +26,7 @@ type Config struct {
 	Cert, Key string // PEM files of the client's certificate; empty for none
 	Keys      bundle.Keys
 	Timeout   time.Duration // of one fetch, 30 s
+	Wait      time.Duration // for which a service that can is asked to hold a request until there is something new, 0 for not at all
 }
 
 // Source is one bundle service. Its methods must not be called at once.
@@ -33,7 +35,15 @@ type Source struct {
 	place string // for messages: the URL without what may be secret
 	etag  string // of last
 	last  *bundle.Bundle
+	holds atomic.Bool // the service can hold requests
 }
+
+// longPolled is the type that a service answers with which can hold requests (OPA, REST
+// API, "Bundle Service API", long polling).
+const longPolled = "application/vnd.openpolicyagent.bundles"
+
+// Holds reports whether the service holds requests until there is something new.
+func (s *Source) Holds() bool { return s.cfg.Wait > 0 && s.holds.Load() }
 
 // New checks the configuration. Nothing is fetched yet.
 func New(c Config) (*Source, error) {
@@ -56,7 +66,11 @@ func (s *Source) Place() string { return s.place }
 // Fetch returns the archive that the service has now. One that is unchanged since the
 // last fetch (304) is returned as it was, without a download.
 func (s *Source) Fetch(ctx context.Context) (*bundle.Bundle, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	timeout := s.cfg.Timeout
+	if s.Holds() {
+		timeout += s.cfg.Wait
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	client, err := s.client()
 	if err != nil {
@@ -72,6 +86,7 @@ func (s *Source) Fetch(ctx context.Context) (*bundle.Bundle, error) {
 		return nil, s.failed(bare(err))
 	}
 	defer func() { _ = res.Body.Close() }()
+	s.holds.Store(res.StatusCode < http.StatusBadRequest && res.Header.Get("Content-Type") == longPolled)
 	switch {
 	case res.StatusCode == http.StatusNotModified && s.last != nil:
 		return s.last, nil
@@ -105,7 +120,11 @@ func (s *Source) request(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Prefer", "modes=snapshot") // a delta archive is not taken
+	prefer := "modes=snapshot" // a delta archive is not taken
+	if s.Holds() && s.etag != "" {
+		prefer += fmt.Sprintf(";wait=%d", int(s.cfg.Wait/time.Second))
+	}
+	req.Header.Set("Prefer", prefer)
 	if s.etag != "" {
 		req.Header.Set("If-None-Match", s.etag)
 	}

@@ -1,0 +1,106 @@
+package policy_test
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/policy"
+)
+
+// refused are the callers, of a hundred, to whom a policy refuses their own secret.
+func refused(t *testing.T, e *policy.Engine, wait func()) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	for i := range 100 {
+		c := agent(t)
+		c.Subject = fmt.Sprintf("agent%d", i)
+		c.Prefix = path(t, "mcp/"+c.Subject)
+		if d := e.Decide(t.Context(), bind(t, c, "kv.read", `{"path":"a"}`)); !d.Allow {
+			out[c.Subject] = true
+		}
+		if wait != nil {
+			wait()
+		}
+	}
+	return out
+}
+
+// A candidate decides for its share of the callers, always the same ones, and returns
+// when it refuses what the active policy allows; a new candidate begins anew.
+func TestACanaryDecidesForItsShareAndReturns(t *testing.T) {
+	strict := refuses("{}", `input.action.effect == "read"`, `{"action": {"engine": "kv", "effect": "read"}}`)
+	candidate, cat := team(t, strict), catalogue(t)
+	config := policy.Config{Shadow: candidate, Canary: 30, Catalogue: cat, Timeout: time.Minute}
+	synctest.Test(t, func(t *testing.T) {
+		e, err := policy.Open(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := refused(t, e, nil)
+		if len(first) < 15 || len(first) > 45 {
+			t.Errorf("the candidate decides for %d of 100", len(first))
+		}
+		if again := refused(t, e, nil); !maps.Equal(first, again) {
+			t.Errorf("another share of the callers: %v, %v", first, again)
+		}
+		if other, err := policy.Open(config); err != nil || !maps.Equal(first, refused(t, other, nil)) {
+			t.Errorf("another process has another share: %v", err)
+		}
+		if s := e.Status().Shadow; s.Canary != 30 || s.Returned != "" {
+			t.Errorf("status %+v", s)
+		}
+		inForce := e.InForce()
+
+		go e.RunShadow(t.Context())
+		synctest.Wait()
+		if left := refused(t, e, nil); len(left) != 0 {
+			t.Errorf("after it has returned it refuses %d", len(left))
+		}
+		s := e.Status().Shadow
+		if s.Canary != 0 || !strings.Contains(s.Returned, "that the active policy allows") || e.InForce() == inForce {
+			t.Errorf("status %+v, in force %s", s, e.InForce())
+		}
+
+		write(t, candidate, "data.yaml", "version: 2")
+		if err := e.ReloadShadow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := e.Status().Shadow; s.Canary != 30 || s.Returned != "" {
+			t.Errorf("with another candidate: %+v", s)
+		}
+	})
+}
+
+// A candidate that refuses nothing more stays, and lists and grants are its own for those
+// that it decides for.
+func TestACanaryThatHarmsNobodyStays(t *testing.T) {
+	candidate := team(t, map[string]string{"data.yaml": "{grants: {roles: {ops: {transit: {k: {}}}}}}"})
+	cat := catalogue(t)
+	synctest.Test(t, func(t *testing.T) {
+		e, err := policy.Open(policy.Config{Shadow: candidate, Canary: 50, Catalogue: cat, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go e.RunShadow(t.Context())
+		for range 5 {
+			if r := refused(t, e, synctest.Wait); len(r) != 0 {
+				t.Errorf("refused: %v", r)
+			}
+		}
+		if s := e.Status().Shadow; s.Canary != 50 || s.Returned != "" {
+			t.Errorf("status %+v", s)
+		}
+		for i := range 20 {
+			c := &call.Caller{Subject: fmt.Sprintf("agent%d", i), Kind: "agent", Roles: []string{"ops"}, Scopes: []string{"write"}, Prefix: path(t, "mcp/x")}
+			d := e.Decide(t.Context(), bind(t, c, "transit.encrypt", `{"key":"k","plaintext":"aGk="}`))
+			if listed := e.Callable(t.Context(), c, cat.Get("transit.encrypt")); listed != d.Allow || len(e.Granted(c, at())) == 1 != d.Allow {
+				t.Errorf("%s: allowed %v, listed %v, granted %v", c.Subject, d.Allow, listed, e.Granted(c, at()))
+			}
+		}
+	})
+}
