@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -21,6 +22,30 @@ func segments(s string) []string {
 // wild reports whether a segment stands for more than one name.
 func wild(segment string) bool {
 	return segment == "+" || strings.Contains(segment, "{") && strings.Contains(segment, "}")
+}
+
+// hole is a template in a segment.
+var hole = regexp.MustCompile(`\{[^}]*\}`)
+
+// fits reports whether a segment can be what the segment of a pattern stands for: what is
+// between its templates is there, in order, and each template is for something.
+func fits(pattern, segment string) bool {
+	if pattern == "+" {
+		return segment != ""
+	}
+	texts := hole.Split(pattern, -1)
+	rest, ok := strings.CutPrefix(segment, texts[0])
+	if len(texts) == 1 || !ok {
+		return ok && rest == ""
+	}
+	for _, text := range texts[1 : len(texts)-1] {
+		i := strings.Index(rest[min(1, len(rest)):], text)
+		if i < 0 || rest == "" {
+			return false
+		}
+		rest = rest[1+i+len(text):]
+	}
+	return len(rest) > len(texts[len(texts)-1]) && strings.HasSuffix(rest, texts[len(texts)-1])
 }
 
 // exact reports whether a pattern is for paths as long as itself: one with "+" and

@@ -28,6 +28,11 @@ func (p Proposal) String() string {
 // Proposals are the smallest grants that the counted calls need. A grant that is
 // exactly as large is left alone.
 func (u *Usage) Proposals(ops []*op.Op) (out []Proposal) {
+	left := u.needed()
+	stays := map[string]bool{}
+	for _, g := range left {
+		stays[g.At()] = true
+	}
 	for _, g := range u.grants {
 		used := u.Ops(g)
 		var has []string
@@ -38,9 +43,9 @@ func (u *Usage) Proposals(ops []*op.Op) (out []Proposal) {
 		}
 		slices.Sort(has)
 		switch {
-		case u.shared(g): // without its duties, something else would show more
-		case len(used) == 0:
+		case !stays[g.At()]:
 			out = append(out, Proposal{Grant: g, At: g.At(), Remove: true})
+		case shared(left, g): // without its duties, something else would show more
 		case !slices.Equal(used, has):
 			out = append(out, Proposal{Grant: g, At: g.At(), Ops: used})
 		}
@@ -48,13 +53,26 @@ func (u *Usage) Proposals(ops []*op.Op) (out []Proposal) {
 	return out
 }
 
+// needed are the grants that stay. One that no call used goes, unless it asks duties of
+// calls that another one which stays allows as well; so they go in turns.
+func (u *Usage) needed() []program.Grant {
+	left := slices.Clone(u.grants)
+	for {
+		before := slices.Clone(left)
+		left = slices.DeleteFunc(left, func(g program.Grant) bool { return len(u.ops[g.At()]) == 0 && !shared(before, g) })
+		if len(left) == len(before) {
+			return left
+		}
+	}
+}
+
 // shared reports whether a grant asks duties of calls that something else allows as
 // well: another grant, or a caller's own prefix. Such a grant does not only give.
-func (u *Usage) shared(g program.Grant) bool {
+func shared(grants []program.Grant, g program.Grant) bool {
 	if len(without(g.Terms, "ops", "expires_s")) == 0 {
 		return false
 	}
-	return g.Engine == "kv" || slices.ContainsFunc(u.grants, func(o program.Grant) bool {
+	return g.Engine == "kv" || slices.ContainsFunc(grants, func(o program.Grant) bool {
 		return o.At() != g.At() && o.Tenant == g.Tenant && o.Engine == g.Engine && meets(o.Name, g.Name)
 	})
 }

@@ -116,7 +116,7 @@ func (f Filter) Keep(e Entry) bool {
 	case strings.HasPrefix(e.Op, "kv."):
 		return meets(e.Path, f.Path)
 	}
-	return e.Path == f.Path || wild(e.Path)
+	return e.Path == f.Path || fits(e.Path, f.Path)
 }
 
 // Caller is who a call is from, as a policy sees it.
@@ -137,7 +137,7 @@ func (e Entry) Allows(c Caller, operation, path string) bool {
 	if strings.HasPrefix(operation, "kv.") {
 		return filled != "" && matches(filled, path)
 	}
-	return filled == path || filled == "+"
+	return filled == path || fits(filled, path)
 }
 
 // matches reports whether a path is, or lies below, one of a pattern's paths.
@@ -147,7 +147,7 @@ func matches(pattern, path string) bool {
 		return false
 	}
 	for i, p := range ps {
-		if p != segs[i] && !wild(p) {
+		if p != segs[i] && !fits(p, segs[i]) {
 			return false
 		}
 	}

@@ -21,7 +21,7 @@ func Used(g program.Grant, c Caller, operation, path string) bool {
 	if g.Engine == "kv" {
 		return matches(name, path)
 	}
-	return name == path || wild(name)
+	return name == path || fits(name, path)
 }
 
 // Usage is which grants recorded calls used, and for which operations.
