@@ -22,9 +22,9 @@ import (
 	"portcullis/gateway/call"
 )
 
-// Chain authenticates requests. It is safe for concurrent use. Its background
+// Authenticator authenticates requests. It is safe for concurrent use. Its background
 // work (reloads, key fetches) happens in Run.
-type Chain struct {
+type Authenticator struct {
 	cfg      Config
 	log      *slog.Logger
 	trust    peer.Trust
@@ -45,8 +45,8 @@ type Chain struct {
 
 // New checks the configuration and reads every file that it names. The error
 // lists every problem.
-func New(cfg Config) (*Chain, error) {
-	ch := &Chain{cfg: cfg, log: cfg.Log, trust: cfg.TrustedProxies, proofs: dpop.New(cfg.ProofSeen), now: time.Now}
+func New(cfg Config) (*Authenticator, error) {
+	ch := &Authenticator{cfg: cfg, log: cfg.Log, trust: cfg.TrustedProxies, proofs: dpop.New(cfg.ProofSeen), now: time.Now}
 	ch.checking = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	if ch.log == nil {
 		ch.log = slog.New(slog.DiscardHandler)
@@ -80,7 +80,7 @@ func New(cfg Config) (*Chain, error) {
 	return ch, nil
 }
 
-func (ch *Chain) openKeys() error {
+func (ch *Authenticator) openKeys() error {
 	if !ch.cfg.APIKeys.Enabled {
 		return nil
 	}
@@ -93,26 +93,26 @@ func (ch *Chain) openKeys() error {
 	return err
 }
 
-func (ch *Chain) warn(what string, details []string) {
+func (ch *Authenticator) warn(what string, details []string) {
 	for _, d := range details {
 		ch.log.Warn(what, "detail", d)
 	}
 }
 
-func (ch *Chain) openDenyList() (err error) {
+func (ch *Authenticator) openDenyList() (err error) {
 	ch.denied, err = deny.Open(ch.cfg.DenyListFile)
 	return err
 }
 
 // SourceIP returns where a request comes from: the peer, or the hop that a
 // trusted proxy vouches for. It is the zero Addr for a Unix socket.
-func (ch *Chain) SourceIP(r *http.Request) netip.Addr { return ch.trust.Source(r) }
+func (ch *Authenticator) SourceIP(r *http.Request) netip.Addr { return ch.trust.Source(r) }
 
 // Trusts reports whether an address is one of the configured proxies.
-func (ch *Chain) Trusts(a netip.Addr) bool { return ch.trust.Contains(a) }
+func (ch *Authenticator) Trusts(a netip.Addr) bool { return ch.trust.Contains(a) }
 
 // Scheme returns the scheme that the client used, which a trusted proxy may know.
-func (ch *Chain) Scheme(r *http.Request) string { return ch.trust.Scheme(r) }
+func (ch *Authenticator) Scheme(r *http.Request) string { return ch.trust.Scheme(r) }
 
 // Authenticate returns the caller of a request. It reads headers and the TLS
 // state, never the body, and removes client certificate headers that did not come
@@ -120,7 +120,7 @@ func (ch *Chain) Scheme(r *http.Request) string { return ch.trust.Scheme(r) }
 // AmbiguousCredentials, RateLimited or Overloaded. The rule that was broken is in
 // Err, for the log; nothing of the credential is. A credential that is good passes,
 // whatever others have presented from the same address.
-func (ch *Chain) Authenticate(r *http.Request) (*call.Caller, error) {
+func (ch *Authenticator) Authenticate(r *http.Request) (*call.Caller, error) {
 	now, src := ch.now(), ch.SourceIP(r)
 	ch.strip(r)
 	wait := ch.failures.Blocked(src, now)
@@ -149,7 +149,7 @@ type presence struct {
 // accompany a key or a token: it is verified then as well and noted on the caller,
 // but the key or the token says who that is. Alone it is the credential. The caller
 // is a copy of its own.
-func (ch *Chain) identify(r *http.Request, now time.Time, suspect bool) (*call.Caller, error) {
+func (ch *Authenticator) identify(r *http.Request, now time.Time, suspect bool) (*call.Caller, error) {
 	cred, err := presented(r)
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (ch *Chain) identify(r *http.Request, now time.Time, suspect bool) (*call.C
 }
 
 // caller returns whom a credential names, and who vouches for that.
-func (ch *Chain) caller(r *http.Request, p presence) (*call.Caller, string, error) {
+func (ch *Authenticator) caller(r *http.Request, p presence) (*call.Caller, string, error) {
 	switch {
 	case p.method == call.APIKey || ch.byBearer(p.credential):
 		c, err := ch.byKey(p.value, p.now)
@@ -186,7 +186,7 @@ func (ch *Chain) caller(r *http.Request, p presence) (*call.Caller, string, erro
 	return nil, "", rule.NoCredential
 }
 
-func (ch *Chain) byKey(value string, now time.Time) (*call.Caller, error) {
+func (ch *Authenticator) byKey(value string, now time.Time) (*call.Caller, error) {
 	if ch.keys == nil {
 		return nil, fmt.Errorf("%w: API keys", rule.MethodOff)
 	}
@@ -196,7 +196,7 @@ func (ch *Chain) byKey(value string, now time.Time) (*call.Caller, error) {
 // refuse turns a broken rule into the answer. A request without a credential is not
 // a failed attempt: clients of OAuth begin with one. From an address that has to
 // wait, bad ones are told so and nothing else.
-func (ch *Chain) refuse(src netip.Addr, wait time.Duration, err error) error {
+func (ch *Authenticator) refuse(src netip.Addr, wait time.Duration, err error) error {
 	broken := rule.Of(err)
 	refused(broken).Inc()
 	switch broken {

@@ -30,7 +30,7 @@ func devConfig(t testing.TB) auth.Config {
 	}
 }
 
-func open(t testing.TB, cfg auth.Config) *auth.Chain {
+func open(t testing.TB, cfg auth.Config) *auth.Authenticator {
 	t.Helper()
 	ch, err := auth.New(cfg)
 	if err != nil {

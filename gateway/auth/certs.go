@@ -40,7 +40,7 @@ type known struct {
 	chain  []*x509.Certificate
 }
 
-func (ch *Chain) openTLS() (err error) {
+func (ch *Authenticator) openTLS() (err error) {
 	ch.tls, err = cert.NewServer(ch.cfg.TLS)
 	return err
 }
@@ -48,14 +48,14 @@ func (ch *Chain) openTLS() (err error) {
 // TLSConfig returns the TLS configuration of the listener, nil for one without
 // TLS. Certificates, client CAs and revocation lists are those of the files as
 // they were last read.
-func (ch *Chain) TLSConfig() *tls.Config {
+func (ch *Authenticator) TLSConfig() *tls.Config {
 	if ch.tls == nil {
 		return nil
 	}
 	return ch.tls.TLS()
 }
 
-func (ch *Chain) openCertNames() error {
+func (ch *Authenticator) openCertNames() error {
 	m := ch.cfg.MTLS
 	n := certNames{
 		from:      cert.From(cmp.Or(m.SubjectFrom, string(cert.FromCN))),
@@ -83,7 +83,7 @@ func (ch *Chain) openCertNames() error {
 // name says nothing about the CA that vouches for it, so with CAs of different
 // names two of them could vouch for the same one. Two certificates of one CA are
 // fine, for its rotation.
-func (ch *Chain) checkCertNames() error {
+func (ch *Authenticator) checkCertNames() error {
 	var errs []error
 	switch ch.certs.from {
 	case cert.FromSPIFFE:
@@ -114,7 +114,7 @@ func severalCAs(roots []*x509.Certificate) bool {
 
 // strip removes headers about client certificates that did not come from a
 // trusted proxy, and those that nobody is believed about.
-func (ch *Chain) strip(r *http.Request) {
+func (ch *Authenticator) strip(r *http.Request) {
 	for _, h := range ch.certs.never {
 		delete(r.Header, h)
 	}
@@ -126,7 +126,7 @@ func (ch *Chain) strip(r *http.Request) {
 
 // certificate returns the caller that a client certificate names, nil when there
 // is none. One that is there and not good is an error.
-func (ch *Chain) certificate(r *http.Request, now time.Time) (*call.Caller, error) {
+func (ch *Authenticator) certificate(r *http.Request, now time.Time) (*call.Caller, error) {
 	native, err := ch.native(r, now)
 	if err != nil {
 		return nil, err
@@ -139,12 +139,12 @@ func (ch *Chain) certificate(r *http.Request, now time.Time) (*call.Caller, erro
 
 // forwarded reports whether a trusted proxy speaks for somebody else. Its own
 // certificate is then nobody's credential.
-func (ch *Chain) forwarded(r *http.Request) bool {
+func (ch *Authenticator) forwarded(r *http.Request) bool {
 	return len(ch.trust) > 0 && (ch.cfg.MTLS.Headers || r.Header["X-Forwarded-For"] != nil) && ch.trust.Contains(peer.Addr(r))
 }
 
 // native reads the certificate of the connection.
-func (ch *Chain) native(r *http.Request, now time.Time) (*call.Caller, error) {
+func (ch *Authenticator) native(r *http.Request, now time.Time) (*call.Caller, error) {
 	if ch.tls == nil || !ch.tls.Asks() || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil, nil
 	}
@@ -171,7 +171,7 @@ func (ch *Chain) native(r *http.Request, now time.Time) (*call.Caller, error) {
 
 // stillHolds holds the certificate that a caller came with against the files of
 // now. Of one that was forgotten only the serial is left.
-func (ch *Chain) stillHolds(c *call.Caller, now time.Time) error {
+func (ch *Authenticator) stillHolds(c *call.Caller, now time.Time) error {
 	fp, err := hex.DecodeString(c.CertFP)
 	if ch.tls == nil || err != nil || len(fp) != sha256.Size {
 		return nil
@@ -188,7 +188,7 @@ func (ch *Chain) stillHolds(c *call.Caller, now time.Time) error {
 
 // reported reads what a trusted proxy says of its client's certificate. A proxy
 // whose client had none says NONE, or nothing.
-func (ch *Chain) reported(r *http.Request) (*call.Caller, error) {
+func (ch *Authenticator) reported(r *http.Request) (*call.Caller, error) {
 	names, verdicts := r.Header[ch.certs.identity], r.Header[ch.certs.verify]
 	if len(names) > 1 || len(verdicts) > 1 {
 		return nil, fmt.Errorf("%w: a header came twice", rule.CertVerify)
@@ -208,6 +208,6 @@ func (ch *Chain) reported(r *http.Request) (*call.Caller, error) {
 	return c, principal.CheckNamed(c, ch.cfg.DefaultPrefix)
 }
 
-func (ch *Chain) certCaller() *call.Caller {
+func (ch *Authenticator) certCaller() *call.Caller {
 	return &call.Caller{Method: call.MTLS, Scopes: ch.certs.scopes, Kind: ch.cfg.MTLS.Kind}
 }

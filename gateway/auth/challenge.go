@@ -15,7 +15,7 @@ import (
 // metadata document applies, "/mcp", or empty for the document of the whole
 // gateway. Only a gateway with an authorization server names the document, because
 // clients begin to log in where they see it.
-func (ch *Chain) Challenge(r *http.Request, err *call.Error, resource string) string {
+func (ch *Authenticator) Challenge(r *http.Request, err *call.Error, resource string) string {
 	if err == nil {
 		return ""
 	}
@@ -71,7 +71,7 @@ func proofAlgorithms() []string {
 }
 
 // base is the gateway's own address as callers know it.
-func (ch *Chain) base(r *http.Request) string {
+func (ch *Authenticator) base(r *http.Request) string {
 	if ch.cfg.PublicURL != "" {
 		return strings.TrimRight(ch.cfg.PublicURL, "/")
 	}
@@ -89,6 +89,6 @@ func safeHost(h string) string {
 	return h
 }
 
-func (ch *Chain) metadataURL(r *http.Request, resource string) string {
+func (ch *Authenticator) metadataURL(r *http.Request, resource string) string {
 	return ch.base(r) + MetadataPath + resource
 }

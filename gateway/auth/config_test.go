@@ -113,7 +113,7 @@ func TestSubjectsFromSPIFFEAndClaims(t *testing.T) {
 }
 
 // accept returns the caller of a request, nil when it is refused.
-func (w *world) accept(ch *auth.Chain, change ...func(*http.Request)) *call.Caller {
+func (w *world) accept(ch *auth.Authenticator, change ...func(*http.Request)) *call.Caller {
 	c, err := ch.Authenticate(w.get(change...))
 	if err != nil {
 		return nil

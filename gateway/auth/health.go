@@ -56,7 +56,7 @@ func (h *health) set(source string, err error) bool {
 
 // Health reports every source that could not be read again, nil when all is well.
 // The gateway serves on with what it knew.
-func (ch *Chain) Health() error {
+func (ch *Authenticator) Health() error {
 	ch.health.mu.Lock()
 	defer ch.health.mu.Unlock()
 	var errs []error
@@ -68,14 +68,14 @@ func (ch *Chain) Health() error {
 	return errors.Join(errs...)
 }
 
-func (ch *Chain) refreshDenied(now time.Time) {
+func (ch *Authenticator) refreshDenied(now time.Time) {
 	if ch.denied.Due(now) {
 		ch.note("deny list", ch.denied.Reload)
 	}
 }
 
 // note does one look at a source, tells of a change and remembers what is wrong.
-func (ch *Chain) note(source string, look func() (bool, error)) {
+func (ch *Authenticator) note(source string, look func() (bool, error)) {
 	changed, err := look()
 	if changed {
 		reloads.Inc()
@@ -94,7 +94,7 @@ func (ch *Chain) note(source string, look func() (bool, error)) {
 }
 
 // Deny shuts out what an entry names, in this process and until it ends.
-func (ch *Chain) Deny(e deny.Entry) error {
+func (ch *Authenticator) Deny(e deny.Entry) error {
 	err := ch.denied.Add(e)
 	if err == nil {
 		ch.changed.tell()

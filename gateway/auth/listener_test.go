@@ -18,7 +18,7 @@ import (
 
 // serve starts a listener with the chain's TLS configuration that answers with
 // who called.
-func serve(t *testing.T, ch *auth.Chain) string {
+func serve(t *testing.T, ch *auth.Authenticator) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := ch.Authenticate(r)
@@ -130,7 +130,7 @@ func TestListenerVersions(t *testing.T) {
 }
 
 // rewrite replaces a file and lets the chain look.
-func (w *world) rewrite(ch *auth.Chain, name string, data []byte) {
+func (w *world) rewrite(ch *auth.Authenticator, name string, data []byte) {
 	w.t.Helper()
 	w.file(name, data)
 	ch.Reload()

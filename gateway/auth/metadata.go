@@ -24,7 +24,7 @@ const (
 func resourcePaths() []string { return []string{"", "/mcp", "/mcp/rpc"} }
 
 // checkPublicURL holds PUBLIC_URL to an origin, with a path at most.
-func (ch *Chain) checkPublicURL() error {
+func (ch *Authenticator) checkPublicURL() error {
 	s := ch.cfg.PublicURL
 	if s == "" {
 		return nil
@@ -53,7 +53,7 @@ type resource struct {
 // ServeResourceMetadata answers at MetadataPath, with or without the path of a
 // resource behind it. Without an authorization server there is no document: it would
 // send clients on a search for one.
-func (ch *Chain) ServeResourceMetadata(w http.ResponseWriter, r *http.Request) {
+func (ch *Authenticator) ServeResourceMetadata(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, MetadataPath), "/")
 	issuer := ch.authorizationServer()
 	if issuer == "" || !slices.Contains(resourcePaths(), path) {
@@ -74,7 +74,7 @@ func (ch *Chain) ServeResourceMetadata(w http.ResponseWriter, r *http.Request) {
 // to whom a client could be sent: OAUTH_ISSUER, else the JWT_ISSUER whose tokens are
 // verified when that is an address. The [[issuers]] of the file are not asked, since
 // most of them give tokens to workloads alone.
-func (ch *Chain) authorizationServer() string {
+func (ch *Authenticator) authorizationServer() string {
 	if ch.cfg.OAuth.Issuer != "" || ch.tokens == nil {
 		return ch.cfg.OAuth.Issuer
 	}
@@ -101,7 +101,7 @@ type server struct {
 // ServeServerMetadata answers at ServerMetadataPath with what the configuration
 // says of the authorization server, for clients that look for it here. Without
 // OAUTH_ISSUER there is no document.
-func (ch *Chain) ServeServerMetadata(w http.ResponseWriter, r *http.Request) {
+func (ch *Authenticator) ServeServerMetadata(w http.ResponseWriter, r *http.Request) {
 	o := ch.cfg.OAuth
 	if o.Issuer == "" {
 		http.NotFound(w, r)

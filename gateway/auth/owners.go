@@ -33,7 +33,7 @@ type owners struct {
 }
 
 // openOwners finds out whose names can meet.
-func (ch *Chain) openOwners() error {
+func (ch *Authenticator) openOwners() error {
 	if ch.cfg.SharedSubjects {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (ch *Chain) openOwners() error {
 }
 
 // openSources are those who vouch for names that are not known in advance.
-func (ch *Chain) openSources() (out []string) {
+func (ch *Authenticator) openSources() (out []string) {
 	if ch.tokens != nil {
 		for _, e := range ch.issuers() {
 			out = append(out, e.source)
@@ -97,7 +97,7 @@ func Overlaps(cfg Config) (warnings []string) {
 	}
 	var all []space
 	if cfg.JWT.Enabled {
-		for _, e := range (&Chain{cfg: cfg}).issuers() {
+		for _, e := range (&Authenticator{cfg: cfg}).issuers() {
 			all = append(all, space{e.source, e.Claims})
 		}
 	}
@@ -117,7 +117,7 @@ func Overlaps(cfg Config) (warnings []string) {
 
 // enter takes a place to check a credential for a suspect address, so that others
 // always have processors left.
-func (ch *Chain) enter(ctx context.Context) error {
+func (ch *Authenticator) enter(ctx context.Context) error {
 	select {
 	case ch.checking <- struct{}{}:
 		return nil
@@ -126,4 +126,4 @@ func (ch *Chain) enter(ctx context.Context) error {
 	}
 }
 
-func (ch *Chain) leave() { <-ch.checking }
+func (ch *Authenticator) leave() { <-ch.checking }

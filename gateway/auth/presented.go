@@ -70,7 +70,7 @@ func authorization(v string) (credential, error) {
 // other header: what cannot be a JWT is one, and so is what one of the keys is. A
 // JWT begins as its JSON header does in base64url and has three parts (RFC 7515
 // section 7.1); a broken one is refused as a token.
-func (ch *Chain) byBearer(c credential) bool {
+func (ch *Authenticator) byBearer(c credential) bool {
 	if !c.bearer || ch.keys == nil || len(c.value) > maxKey || strings.HasPrefix(strings.TrimLeft(c.value, `"`), "eyJ") {
 		return false
 	}

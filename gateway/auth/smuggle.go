@@ -13,7 +13,7 @@ import (
 // net/http has removed the one of the two headers that does not count before anybody
 // can see it, so after every request from such a proxy whose end a proxy could see
 // elsewhere, a chunked one or one of HTTP/1.0, the connection is closed unread.
-func (ch *Chain) Unpipelined(next http.Handler) http.Handler {
+func (ch *Authenticator) Unpipelined(next http.Handler) http.Handler {
 	if !ch.cfg.MTLS.Headers {
 		return next
 	}

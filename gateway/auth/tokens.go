@@ -29,7 +29,7 @@ const (
 )
 
 // openTokens makes the verifier when there is something to verify with.
-func (ch *Chain) openTokens() error {
+func (ch *Authenticator) openTokens() error {
 	if !ch.cfg.JWT.Enabled {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (ch *Chain) openTokens() error {
 // issuers are all entries: the one of the JWT_* keys first, when there is something
 // to verify its tokens with. Discovery finds the keys of one name, so an entry with
 // several becomes several.
-func (ch *Chain) issuers() (out []Issuer) {
+func (ch *Authenticator) issuers() (out []Issuer) {
 	j := ch.cfg.JWT
 	all := j.More
 	if j.Secret != "" || j.JWKSFile != "" || j.JWKSURL != "" || j.Discovery {
@@ -79,7 +79,7 @@ func (ch *Chain) issuers() (out []Issuer) {
 }
 
 // openIssuer makes what the verifier wants to know of an entry.
-func (ch *Chain) openIssuer(e Issuer) (token.Issuer, error) {
+func (ch *Authenticator) openIssuer(e Issuer) (token.Issuer, error) {
 	keys, err := ch.openKeySet(e)
 	if err != nil {
 		err = fmt.Errorf("issuer %s: %w", strings.Join(e.Names, ", "), err)
@@ -93,7 +93,7 @@ func (ch *Chain) openIssuer(e Issuer) (token.Issuer, error) {
 
 // openKeySet makes the source of published keys, if one is configured. A file comes
 // before an address, an address before discovery.
-func (ch *Chain) openKeySet(e Issuer) (*keyset.Source, error) {
+func (ch *Authenticator) openKeySet(e Issuer) (*keyset.Source, error) {
 	j, name := ch.cfg.JWT, "keys of "+strings.Join(e.Names, ", ")
 	o := keyset.Options{
 		CacheFor: max(leastCache, cmp.Or(j.CacheFor, defaultCache)), StaleFor: cmp.Or(j.StaleFor, defaultStale),
@@ -128,7 +128,7 @@ type keySet struct {
 
 // audiences are the names by which a token may mean this gateway: the configured
 // ones, the resource indicator and the addresses in the metadata documents.
-func (ch *Chain) audiences(configured []string) []string {
+func (ch *Authenticator) audiences(configured []string) []string {
 	out := append([]string(nil), configured...)
 	if r := ch.cfg.OAuth.Resource; r != "" {
 		out = append(out, r)
@@ -142,7 +142,7 @@ func (ch *Chain) audiences(configured []string) []string {
 }
 
 // byToken verifies a token and what it is bound to, and says who vouched for it.
-func (ch *Chain) byToken(r *http.Request, p presence) (*call.Caller, string, error) {
+func (ch *Authenticator) byToken(r *http.Request, p presence) (*call.Caller, string, error) {
 	if ch.tokens == nil {
 		return nil, "", fmt.Errorf("%w: JWT", rule.MethodOff)
 	}
@@ -158,7 +158,7 @@ func (ch *Chain) byToken(r *http.Request, p presence) (*call.Caller, string, err
 
 // verified returns what a token says. One that is known costs a hash; for a new one
 // an address that has presented many bad ones gets a share of the processors alone.
-func (ch *Chain) verified(ctx context.Context, p presence) (*token.Verified, error) {
+func (ch *Authenticator) verified(ctx context.Context, p presence) (*token.Verified, error) {
 	if v := ch.tokens.Known(p.value, p.now); v != nil {
 		return v, nil
 	}
@@ -173,7 +173,7 @@ func (ch *Chain) verified(ctx context.Context, p presence) (*token.Verified, err
 }
 
 // checkBinding holds a token that is bound to a key to its proof.
-func (ch *Chain) checkBinding(r *http.Request, p presence, v *token.Verified) error {
+func (ch *Authenticator) checkBinding(r *http.Request, p presence, v *token.Verified) error {
 	switch {
 	case v.JKT == "" && p.dpop:
 		return rule.Unbound

@@ -15,12 +15,12 @@ const lookEvery = time.Second
 // Changed returns a channel that is closed at the next change that may end a
 // credential: of the deny list, the keys, the certificates. Take the channel,
 // then call Valid, then wait.
-func (ch *Chain) Changed() <-chan struct{} { return ch.changed.channel() }
+func (ch *Authenticator) Changed() <-chan struct{} { return ch.changed.channel() }
 
 // Valid reports why a caller that was authenticated before is one no longer:
 // its credential has ended, was revoked or is not known any more. It is nil for a
 // caller that may go on. Errors are *call.Error.
-func (ch *Chain) Valid(c *call.Caller) error {
+func (ch *Authenticator) Valid(c *call.Caller) error {
 	now := ch.now()
 	ch.refreshDenied(now)
 	if err := ch.ended(c, now); err != nil {
@@ -32,7 +32,7 @@ func (ch *Chain) Valid(c *call.Caller) error {
 // Revoked reports whether a caller has been shut out: by the deny list, or because
 // its API key is there no longer. A credential that has merely come to its end
 // shuts nobody out.
-func (ch *Chain) Revoked(c *call.Caller) bool {
+func (ch *Authenticator) Revoked(c *call.Caller) bool {
 	now := ch.now()
 	ch.refreshDenied(now)
 	if ch.denied.Check(c, now) != nil {
@@ -41,7 +41,7 @@ func (ch *Chain) Revoked(c *call.Caller) bool {
 	return c.Method == call.APIKey && ch.keys != nil && (c.Expires.IsZero() || now.Before(c.Expires)) && ch.keys.Valid(c, now) != nil
 }
 
-func (ch *Chain) ended(c *call.Caller, now time.Time) error {
+func (ch *Authenticator) ended(c *call.Caller, now time.Time) error {
 	if !c.Expires.IsZero() && !now.Before(c.Expires) {
 		return rule.Expired
 	}
@@ -63,13 +63,13 @@ func (ch *Chain) ended(c *call.Caller, now time.Time) error {
 // While returns a context that ends with ctx, or when the caller's credential
 // ends or is revoked. Its cause is then an *call.Error with the code
 // Unauthenticated. A stream lives in such a context.
-func (ch *Chain) While(ctx context.Context, c *call.Caller) (context.Context, context.CancelFunc) {
+func (ch *Authenticator) While(ctx context.Context, c *call.Caller) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() { cancel(ch.wait(ctx, c)) }()
 	return ctx, func() { cancel(nil) }
 }
 
-func (ch *Chain) wait(ctx context.Context, c *call.Caller) error {
+func (ch *Authenticator) wait(ctx context.Context, c *call.Caller) error {
 	for {
 		changed := ch.Changed()
 		if err := ch.Valid(c); err != nil {
@@ -96,7 +96,7 @@ func ending(c *call.Caller) <-chan time.Time {
 // Revoke puts an entry on the deny list of this process and ends the streams of
 // whom it names. It is for a store that replicas share; the `revoke` command
 // writes the file instead.
-func (ch *Chain) Revoke(e deny.Entry) error {
+func (ch *Authenticator) Revoke(e deny.Entry) error {
 	err := ch.denied.Add(e)
 	ch.changed.tell()
 	return err
@@ -104,7 +104,7 @@ func (ch *Chain) Revoke(e deny.Entry) error {
 
 // Run does the background work until ctx ends: it looks at files, fetches keys
 // and forgets what is over.
-func (ch *Chain) Run(ctx context.Context) {
+func (ch *Authenticator) Run(ctx context.Context) {
 	for _, s := range ch.keySets {
 		go s.Run(ctx)
 	}
@@ -121,7 +121,7 @@ func (ch *Chain) Run(ctx context.Context) {
 }
 
 // Reload looks at every file now. What has a mistake keeps its last good state.
-func (ch *Chain) Reload() {
+func (ch *Authenticator) Reload() {
 	ch.note("deny list", ch.denied.Reload)
 	if ch.keys != nil {
 		ch.note("API keys", ch.keys.Reload)

@@ -34,7 +34,7 @@ const (
 type world struct {
 	t     testing.TB
 	dir   string
-	chain *auth.Chain
+	chain *auth.Authenticator
 	cfg   auth.Config
 
 	rs, rs2, es, es384, ed, small, hs authtest.Key

@@ -3,6 +3,7 @@ package mcp_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"portcullis/gateway/events"
 	"portcullis/gateway/mcp"
+	"portcullis/gateway/retry"
 )
 
 // TestAbuseSlowReader holds that a reader that does not read is cut off, and that
@@ -31,15 +33,25 @@ func TestAbuseSlowReader(t *testing.T) {
 		l.change(t, long)
 		data(t, quick)
 	}
-	for openStreams() > before+1 { // until the slow one is cut off, else this hangs
-		<-time.After(10 * time.Millisecond)
-	}
+	eventually(t, "the slow reader is cut off", func() bool { return openStreams() <= before+1 })
 	got, _ := io.ReadAll(slow.Body) // it ends, cleanly or not
 	if strings.Contains(string(got), `"resultType"`) {
 		t.Error("the slow reader's stream was ended as if all were well")
 	}
 	if n := bytes.Count(got, []byte("resources/updated")); n >= 20_000 {
 		t.Errorf("the slow reader was sent all %d events", n)
+	}
+}
+
+// eventually polls until ok, or fails the test after half a minute.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	for !ok() {
+		if !retry.Sleep(ctx, 10*time.Millisecond) {
+			t.Fatalf("%s: not within half a minute", what)
+		}
 	}
 }
 

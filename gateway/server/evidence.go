@@ -14,11 +14,11 @@ import (
 )
 
 // auditConfig is what the evidence is configured with. What it holds of arguments has
-// been under the floor without what was learned, value by value.
+// been through the base redactor without what was learned, value by value.
 func (g *Server) auditConfig() audit.Config {
 	return audit.Config{
 		Path: g.cfg.AuditFile, Group: g.cfg.AuditSync == "group", Share: g.options.Stdio,
-		Redact: g.floor.AppendValue, Filter: g.filterEvidence, Ended: g.refusalsEnded, Written: g.sinks.Offer, Spend: g.spendEvidence,
+		Redact: g.baseRedactor.AppendValue, Filter: g.filterEvidence, Ended: g.refusalsEnded, Written: g.sinks.Offer, Spend: g.spendEvidence,
 		Signed: g.signed, Sign: g.cfg.AuditFile != audit.Stdout, SignKey: g.cfg.AuditSignKey,
 		Unsigned: func(err error) { g.logs.Server.Error("evidence is not signed: no new checkpoint", "cause", err) },
 		Segments: audit.Segments{

@@ -149,7 +149,7 @@ func (i internet) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // gateway is what a configuration makes, and what config check says of it.
 type gateway struct {
-	chain    *auth.Chain
+	chain    *auth.Authenticator
 	warnings string
 }
 

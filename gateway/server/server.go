@@ -58,42 +58,42 @@ type Options struct {
 
 // Server is every part of the gateway, wired once and never changed.
 type Server struct {
-	options    Options
-	cfg        config.Config
-	level      slog.LevelVar // of every log; SIGHUP changes it
-	logs       *obs.Logs
-	meter      *obs.Meter
-	tracer     *obs.Tracer // nil without a collector
-	health     *obs.Health
-	audit      *audit.Log
-	sinks      *sink.Sinks // where evidence is copied to
-	anchors    anchors     // where its checkpoints are kept elsewhere
-	vault      *vault.Client
-	ops        *op.Catalogue
-	auth       *auth.Chain
-	policy     *policy.Engine
-	budgets    *budget.Budgets
-	shortage   *shortage
-	conns      *conns // of the callers' listener
-	limit      *limit.Limiter
-	floor      *native.Redactor // under every log line
-	transforms *transform.Set
-	results    map[string]*transform.Result // by operation
-	events     *events.Log
-	sse        *sse.Server
-	mcp        *mcp.Server
-	issuer     *oidc.Issuer       // nil unless callers log in to Vault
-	sessions   *vaultapi.Sessions // of the Vault API, nil without it
-	calls      *pipeline.Pipeline
-	edge       *edge.Edge
-	leaving    atomic.Bool
-	admin      *edge.Edge // health and metrics, when they have a listener of their own
+	options      Options
+	cfg          config.Config
+	level        slog.LevelVar // of every log; SIGHUP changes it
+	logs         *obs.Logs
+	meter        *obs.Meter
+	tracer       *obs.Tracer // nil without a collector
+	health       *obs.Health
+	audit        *audit.Log
+	sinks        *sink.Sinks // where evidence is copied to
+	anchors      anchors     // where its checkpoints are kept elsewhere
+	vault        *vault.Client
+	ops          *op.Catalogue
+	auth         *auth.Authenticator
+	policy       *policy.Engine
+	budgets      *budget.Budgets
+	shortage     *shortage
+	conns        *conns // of the callers' listener
+	limit        *limit.Limiter
+	baseRedactor *native.Redactor // of every log line
+	transforms   *transform.Set
+	results      map[string]*transform.Result // by operation
+	events       *events.Log
+	sse          *sse.Server
+	mcp          *mcp.Server
+	issuer       *oidc.Issuer       // nil unless callers log in to Vault
+	sessions     *vaultapi.Sessions // of the Vault API, nil without it
+	calls        *pipeline.Pipeline
+	edge         *edge.Edge
+	leaving      atomic.Bool
+	admin        *edge.Edge // health and metrics, when they have a listener of their own
 }
 
 // New builds the gateway from a checked configuration. It connects to nothing. Its
 // error names every problem at once.
 func New(ctx context.Context, c config.Config, o Options) (g *Server, err error) {
-	g = &Server{options: o, cfg: c, meter: obs.NewMeter(), budgets: budget.New(c.Limits), floor: native.New()}
+	g = &Server{options: o, cfg: c, meter: obs.NewMeter(), budgets: budget.New(c.Limits), baseRedactor: native.New()}
 	g.level.Set(level(c.LogLevel))
 	if g.logs, err = obs.NewLogs(g.logConfig()); err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 		return nil, err
 	}
 	g.tracer, problems[4] = obs.NewTracer(ctx, traceConfig(c, o.Version), g.logs.Server)
-	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Known: Known(g.ops), Floor: g.floor, Log: g.logs.Server})
+	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Known: Known(g.ops), BaseRedactor: g.baseRedactor, Log: g.logs.Server})
 	pc := PolicyConfig(c, g.ops, g.logs.Server)
 	pc.Transform, pc.Budgets = g.nameable, g.budgets
 	g.policy, problems[0] = policy.Open(pc)
@@ -162,7 +162,7 @@ func (g *Server) pipeline() *pipeline.Pipeline {
 		Refusal: g.audit.Refusal,
 		Outcome: g.audit.Outcome,
 		Open:    g.vault.Open,
-		Learn:   func(out any) { op.Secrets(out, g.floor.Learn) },
+		Learn:   func(out any) { op.Secrets(out, g.baseRedactor.Learn) },
 		Undo:    ops.Undo,
 		Publish: g.events.Record,
 		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter, Trace: g.tracer, Spend: g.maySpendLog}.Record,

@@ -41,14 +41,14 @@ func (p Plan) Apply(payload []byte) (out []byte, steps []Step, err error) {
 	if len(p.steps) == 0 {
 		return payload, nil, nil
 	}
-	turn, err := p.cooler.enter(p.call.Caller)
+	slot, err := p.penalty.enter(p.call.Caller)
 	if err != nil {
 		return nil, nil, failure(p.steps[0].Name, err)
 	}
 	start := time.Now()
 	defer func() {
 		f := (*Failure)(nil)
-		p.cooler.leave(p.call.Caller, turn, time.Since(start), errors.As(err, &f) && f.Code == guest.Fuel)
+		p.penalty.leave(p.call.Caller, slot, time.Since(start), errors.As(err, &f) && f.Code == guest.Fuel)
 	}()
 	return p.all(payload)
 }
@@ -73,7 +73,7 @@ func (p Plan) all(payload []byte) ([]byte, []Step, error) {
 }
 
 // apply runs one step. What it returns is the payload, or dst with the output.
-func (s *planned) apply(dst []byte, h guest.Hook, payload []byte, budget int64) ([]byte, Step, error) {
+func (s *step) apply(dst []byte, h guest.Hook, payload []byte, budget int64) ([]byte, Step, error) {
 	step := Step{Name: s.Name, Digest: s.digest, Args: s.hash, In: len(payload), Out: len(payload), Result: "unchanged"}
 	out, used, err := s.call(dst, h, payload, budget)
 	step.Fuel = used.Fuel
@@ -90,7 +90,7 @@ func (s *planned) apply(dst []byte, h guest.Hook, payload []byte, budget int64) 
 	return payload, step, nil
 }
 
-func (s *planned) call(dst []byte, h guest.Hook, payload []byte, budget int64) ([]byte, guest.Out, error) {
+func (s *step) call(dst []byte, h guest.Hook, payload []byte, budget int64) ([]byte, guest.Out, error) {
 	if len(payload) > s.Limits.input(h) {
 		return nil, guest.Out{}, &guest.Fault{Code: guest.Input}
 	}
@@ -110,7 +110,7 @@ func (s *planned) call(dst []byte, h guest.Hook, payload []byte, budget int64) (
 // settle tells the breaker. What a guest says about its input does not count, nor
 // does a large input that it had no fuel for: who can store a large secret must
 // not be able to put a module into quarantine for everybody.
-func (s *planned) settle(err error, payload []byte) {
+func (s *step) settle(err error, payload []byte) {
 	fault := &guest.Fault{}
 	switch {
 	case err == nil:

@@ -14,25 +14,25 @@ import (
 
 // builtins are the transforms that are always there. A module of the manifest
 // with the same name takes the place of one: that is the operator's word.
-func builtins(now func() time.Time) ([]*unit, error) {
+func builtins(now func() time.Time) ([]*loadedModule, error) {
 	mask, err := builtin(now, nativeEntry("mask", shapeMasked), native.MaskSchema(), native.Mask)
 	if err != nil {
 		return nil, err
 	}
 	encode, err := builtin(now, nativeEntry("encode", shapeOther), native.EncodeSchema(), native.Encode)
-	return []*unit{mask, encode}, err
+	return []*loadedModule{mask, encode}, err
 }
 
-// builtin makes a unit of a native function.
-func builtin(now func() time.Time, e *Entry, schema *jsonschema.Schema, fn native.Func) (*unit, error) {
+// builtin makes a module of a native function.
+func builtin(now func() time.Time, e *Entry, schema *jsonschema.Schema, fn native.Func) (*loadedModule, error) {
 	args, err := schema.Resolve(nil)
 	if err != nil {
 		return nil, fmt.Errorf("built-in %s: %w", e.Name, err)
 	}
-	return &unit{
+	return &loadedModule{
 		Entry: e, digest: "native", hooks: []guest.Hook{guest.Response}, args: args,
 		breaker: newQuarantine(e.Name, now), metrics: newModuleMetrics(e.Name),
-		run: func(dst []byte, s *planned, in guest.In) ([]byte, guest.Out, error) {
+		run: func(dst []byte, s *step, in guest.In) ([]byte, guest.Out, error) {
 			return runNative(fn, dst, s.args, in)
 		},
 	}, nil

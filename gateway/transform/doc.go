@@ -12,5 +12,5 @@
 //	plan, err := g.Plan(call, obligations) // before Vault: an error denies
 //	out, steps, err := plan.Apply(result)  // after Vault: an error is a 502
 //
-// Failures are closed. A log line is never written without the native floor.
+// Failures are closed. A log line is never written without the base redactor.
 package transform

@@ -17,12 +17,12 @@ type Generation struct {
 	// Number counts generations from 1.
 	Number uint64
 	// Loaded is when it began to serve.
-	Loaded time.Time
-	units  []*unit
-	byName map[string]*unit
-	logs   []*planned
-	engine *guest.Engine
-	cooler cooler
+	Loaded  time.Time
+	modules []*loadedModule
+	byName  map[string]*loadedModule
+	logs    []*step
+	engine  *guest.Engine
+	penalty fuelPenalty
 	// refs counts the set itself and every pin. It never leaves zero again.
 	refs atomic.Int64
 	// closed marks what a closed set gives out.
@@ -32,7 +32,7 @@ type Generation struct {
 // build loads everything that the manifest lists, or nothing. Without a module
 // no engine is started.
 func build(ctx context.Context, m *Manifest, o Options) (*Generation, error) {
-	g := &Generation{Loaded: o.Now(), byName: map[string]*unit{}}
+	g := &Generation{Loaded: o.Now(), byName: map[string]*loadedModule{}}
 	g.refs.Store(1)
 	native, err := builtins(o.Now)
 	if err != nil {
@@ -77,9 +77,9 @@ func (g *Generation) load(m *Manifest, o Options) error {
 // for every record.
 func (g *Generation) order() error {
 	for _, u := range g.byName {
-		g.units = append(g.units, u)
+		g.modules = append(g.modules, u)
 	}
-	slices.SortFunc(g.units, func(a, b *unit) int { return compare(a.Entry, b.Entry) })
+	slices.SortFunc(g.modules, func(a, b *loadedModule) int { return compare(a.Entry, b.Entry) })
 	p, err := g.Plan(Call{Hook: guest.Log}, nil)
 	g.logs = p.steps
 	return err

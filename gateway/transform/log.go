@@ -8,12 +8,12 @@ import (
 )
 
 // Line appends a record of somebody else's making to dst as it may be written, and
-// tells whether it may be: a module can drop a record. The native floor has always
-// been over it; where a module fails, the record says so and stays at the floor.
-func (s *Set) Line(dst, line []byte) ([]byte, bool) { return s.log(dst, line, s.o.Floor.Append) }
+// tells whether it may be: a module can drop a record. The base redactor has always
+// been over it; where a module fails, the record says so and stays as the base redactor left it.
+func (s *Set) Line(dst, line []byte) ([]byte, bool) { return s.log(dst, line, s.o.BaseRedactor.Append) }
 
-// Log is Line for a record whose values have been under the floor one by one before
-// they were put together. Over a whole record the floor could take its structure for
+// Log is Line for a record whose values the base redactor has had one by one before
+// they were put together. Over a whole record the base redactor could take its structure for
 // a secret.
 func (s *Set) Log(dst, line []byte) ([]byte, bool) { return s.log(dst, line, asIs) }
 
@@ -39,7 +39,7 @@ func (s *Set) log(dst, line []byte, under func(dst, text []byte) []byte) ([]byte
 	return out, true
 }
 
-// line appends the record after the floor and, without an error, the modules.
+// line appends the record after the base redactor and, without an error, the modules.
 func (s *Set) line(dst, line []byte, under func(dst, text []byte) []byte) ([]byte, error) {
 	before := len(dst)
 	dst = under(dst, line)

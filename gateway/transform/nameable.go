@@ -46,7 +46,7 @@ func Listed(manifest string) (*Generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Generation{closed: true, byName: map[string]*unit{}}
+	g := &Generation{closed: true, byName: map[string]*loadedModule{}}
 	for _, u := range native {
 		g.byName[u.Name] = u
 	}
@@ -58,7 +58,7 @@ func Listed(manifest string) (*Generation, error) {
 		return nil, err
 	}
 	for i := range m.Modules {
-		u, err := newUnit(&m.Modules[i], time.Now)
+		u, err := newModule(&m.Modules[i], time.Now)
 		if err != nil {
 			return nil, fmt.Errorf("module %s: %w", m.Modules[i].Name, err)
 		}

@@ -47,14 +47,14 @@ var (
 // Plan is what will be done to one payload, in order. It belongs to the
 // generation that made it.
 type Plan struct {
-	call   Call
-	steps  []*planned
-	cooler *cooler
+	call    Call
+	steps   []*step
+	penalty *fuelPenalty
 }
 
-// planned is one step of a plan.
-type planned struct {
-	*unit
+// step is one module of a plan, with its arguments.
+type step struct {
+	*loadedModule
 	args   json.RawMessage
 	meta   []byte
 	caller string
@@ -68,13 +68,13 @@ func (g *Generation) Plan(c Call, named []Obligation) (Plan, error) {
 	if g.closed {
 		return Plan{}, ErrClosed
 	}
-	p := Plan{call: c, cooler: &g.cooler}
+	p := Plan{call: c, penalty: &g.penalty}
 	for _, o := range named {
 		if err := p.add(g.byName[o.Name], o); err != nil {
 			return Plan{}, fmt.Errorf("%w: %q", err, o.Name)
 		}
 	}
-	for _, u := range g.units {
+	for _, u := range g.modules {
 		if !u.mandatory() || !slices.Contains(u.hooks, c.Hook) || c.Hook != guest.Log && !u.Select.matches(&c) {
 			continue
 		}
@@ -85,11 +85,11 @@ func (g *Generation) Plan(c Call, named []Obligation) (Plan, error) {
 	if len(p.steps) > maxSteps {
 		return Plan{}, ErrTooMany
 	}
-	slices.SortStableFunc(p.steps, func(a, b *planned) int { return compare(a.Entry, b.Entry) })
+	slices.SortStableFunc(p.steps, func(a, b *step) int { return compare(a.Entry, b.Entry) })
 	return p, nil
 }
 
-func (p *Plan) add(u *unit, o Obligation) error {
+func (p *Plan) add(u *loadedModule, o Obligation) error {
 	switch {
 	case u == nil:
 		return ErrUnknown
@@ -101,11 +101,11 @@ func (p *Plan) add(u *unit, o Obligation) error {
 	if wait := u.breaker.wait(p.call.Caller); p.call.Hook != guest.Log && wait > 0 {
 		return &Unavailable{Module: u.Name, Wait: wait}
 	}
-	s := &planned{unit: u, caller: p.call.Caller, result: p.call.Result}
+	s := &step{loadedModule: u, caller: p.call.Caller, result: p.call.Result}
 	if err := s.prepare(p.call, o.Args); err != nil {
 		return err
 	}
-	same := func(q *planned) bool { return q.unit == u && bytes.Equal(q.args, s.args) }
+	same := func(q *step) bool { return q.loadedModule == u && bytes.Equal(q.args, s.args) }
 	if !slices.ContainsFunc(p.steps, same) {
 		p.steps = append(p.steps, s)
 	}
@@ -114,7 +114,7 @@ func (p *Plan) add(u *unit, o Obligation) error {
 
 // prepare checks the arguments and lays out the meta part of the input. Log
 // modules get none: their input is the same for every record.
-func (s *planned) prepare(c Call, args json.RawMessage) error {
+func (s *step) prepare(c Call, args json.RawMessage) error {
 	canonical, err := s.checkArgs(args)
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func (s *planned) prepare(c Call, args json.RawMessage) error {
 }
 
 // checkArgs returns the arguments with sorted keys, nil for none.
-func (s *planned) checkArgs(args json.RawMessage) (json.RawMessage, error) {
+func (s *step) checkArgs(args json.RawMessage) (json.RawMessage, error) {
 	if len(args) > maxArgs {
 		return nil, ErrArgs
 	}
@@ -144,7 +144,7 @@ func (s *planned) checkArgs(args json.RawMessage) (json.RawMessage, error) {
 	if len(args) > 0 && json.Unmarshal(args, &value) != nil || value == nil {
 		return nil, ErrArgs
 	}
-	if s.unit.args != nil && s.unit.args.Validate(value) != nil || s.unit.args == nil && len(value) > 0 {
+	if s.loadedModule.args != nil && s.loadedModule.args.Validate(value) != nil || s.loadedModule.args == nil && len(value) > 0 {
 		return nil, ErrArgs
 	}
 	if len(value) == 0 {

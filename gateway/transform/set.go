@@ -17,8 +17,8 @@ type Options struct {
 	CacheDir string
 	// Known is checked against the selectors of the manifest; nothing when it is zero.
 	Known Known
-	// Floor redacts every log line; by default a redactor of its own.
-	Floor *native.Redactor
+	// BaseRedactor redacts every log line; by default a redactor of its own.
+	BaseRedactor *native.Redactor
 	// Log gets one record per reload.
 	Log *slog.Logger
 	// Now is the clock of quarantine and status.
@@ -46,8 +46,8 @@ func Open(ctx context.Context, manifest string, o Options) (*Set, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Floor == nil {
-		o.Floor = native.New()
+	if o.BaseRedactor == nil {
+		o.BaseRedactor = native.New()
 	}
 	s := &Set{manifest: manifest, o: o}
 	if err := s.Reload(ctx); err != nil {
@@ -76,7 +76,7 @@ func (s *Set) Reload(ctx context.Context) error {
 	if old := s.current.Swap(g); old != nil {
 		old.Release()
 	}
-	s.o.Log.Info("transform modules loaded", "generation", g.Number, "modules", len(g.units))
+	s.o.Log.Info("transform modules loaded", "generation", g.Number, "modules", len(g.modules))
 	return nil
 }
 
@@ -109,7 +109,7 @@ func (s *Set) Pin() *Generation {
 }
 
 // Close ends the set. Calls that have a generation finish; of those that come
-// later, plans are refused, and log records stay at the floor.
+// later, plans are refused, and log records are redacted by the base redactor alone.
 func (s *Set) Close() {
 	last := &Generation{closed: true}
 	last.refs.Store(1)

@@ -41,7 +41,7 @@ func validShape(s string) bool {
 // on one line, for arguments and results of an operation anything but one strict JSON
 // object without a key twice, and for results what has another shape than the module
 // declares.
-func (s *planned) checkOutput(h guest.Hook, out []byte) error {
+func (s *step) checkOutput(h guest.Hook, out []byte) error {
 	if !Valid(h, out) {
 		return &guest.Fault{Code: guest.Output}
 	}

@@ -37,7 +37,7 @@ func (s *Set) Status() Status {
 // Modules lists the transforms in the order in which they run.
 func (g *Generation) Modules() []ModuleStatus {
 	var out []ModuleStatus
-	for _, u := range g.units {
+	for _, u := range g.modules {
 		out = append(out, ModuleStatus{
 			Name: u.Name, Digest: u.digest, Hooks: u.Hooks, Phase: u.phase(), Priority: u.Priority,
 			Mandatory: u.mandatory(), Quarantined: u.breaker.all.quarantined(),

@@ -52,7 +52,7 @@ func ReadVectors(pattern string) ([]Vector, error) {
 }
 
 // test runs the vectors of a module before it serves.
-func (l *loader) test(u *unit) error {
+func (l *loader) test(u *loadedModule) error {
 	if u.Tests == "" {
 		return nil
 	}
@@ -75,7 +75,7 @@ func RunVectors(engine *guest.Engine, m *Manifest, e *Entry) error {
 }
 
 // check runs one vector. Its errors name codes, not contents.
-func (u *unit) check(v Vector) error {
+func (u *loadedModule) check(v Vector) error {
 	hook := u.hooks[0]
 	if v.Hook != "" {
 		var err error
@@ -87,7 +87,7 @@ func (u *unit) check(v Vector) error {
 	if err != nil {
 		return err
 	}
-	s := &planned{unit: u}
+	s := &step{loadedModule: u}
 	if err := s.prepare(Call{Hook: hook, Op: "test", Mount: "test"}, v.Args); err != nil {
 		return err
 	}

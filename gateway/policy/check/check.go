@@ -41,7 +41,7 @@ const activation = 64
 // only compiled: its tests and the suite belong to the build. The program is nil
 // when it does not even compile; the error is one of the check itself.
 func Policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
-	ctx, done := frugal(ctx, maxGrowth)
+	ctx, done := withHeapLimit(ctx, maxGrowth)
 	defer done()
 	p, r, err := policy(ctx, core, team, o)
 	if errors.Is(context.Cause(ctx), errMemory) {
@@ -115,12 +115,12 @@ func (r *Report) tests(ctx context.Context, p *program.Program, team *bundle.Bun
 			})
 		}
 	}
-	return r.noticed(ctx, p, team)
+	return r.checkMutants(ctx, p, team)
 }
 
-// noticed wants a test to fail when the rules of a package say nothing, or when they
+// checkMutants wants a test to fail when the rules of a package say nothing, or when they
 // say too much: tests that pass either way assert nothing about them.
-func (r *Report) noticed(ctx context.Context, p *program.Program, team *bundle.Bundle) error {
+func (r *Report) checkMutants(ctx context.Context, p *program.Program, team *bundle.Bundle) error {
 	if r.Tests.Failed() > 0 {
 		return nil
 	}
@@ -131,7 +131,7 @@ func (r *Report) noticed(ctx context.Context, p *program.Program, team *bundle.B
 			first[pkg] = rule
 		}
 	}
-	unnoticed, err := regotest.Unnoticed(ctx, p, slices.Sorted(maps.Keys(first)), team)
+	unnoticed, err := regotest.Mutants(ctx, p, slices.Sorted(maps.Keys(first)), team)
 	for _, pkg := range unnoticed {
 		r.Findings = append(r.Findings, program.Finding{
 			File: first[pkg].File, Line: first[pkg].Line, Check: "test", Msg: "the tests pass whatever " + pkg + " says: they assert nothing about it",

@@ -83,7 +83,7 @@ func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findin
 	}
 	for o := range object(team.Data, "obligations") {
 		n.operation(o, "", "obligations")
-		n.duty("obligations."+o, n.ops[o], object(team.Data, "obligations", o))
+		n.obligation("obligations."+o, n.ops[o], object(team.Data, "obligations", o))
 	}
 	n.teams(p, team)
 	masks, _ := team.Data["masks"].([]any)
@@ -141,7 +141,7 @@ func (n *naming) holder(at string, holder map[string]any) {
 	for engine := range holder {
 		for name := range object(holder, engine) {
 			n.granted(at, engine, name)
-			n.duty(at+"."+engine+"."+name, engine, object(holder, engine, name))
+			n.obligation(at+"."+engine+"."+name, engine, object(holder, engine, name))
 			list, _ := object(holder, engine, name)["ops"].([]any)
 			for _, o := range list {
 				n.operation(fmt.Sprint(o), engine, at+"."+engine+"."+name+".ops")

@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// What a check may add to the heap, and how often that is looked at. Rules are only
+// What a check may add to the heap, and how often that is measured. Rules are only
 // stopped by time, and a few that multiply a text can fill any memory before that.
 const (
-	maxGrowth = 512 << 20
-	lookEvery = 5 * time.Millisecond
+	maxGrowth    = 512 << 20
+	measureEvery = 5 * time.Millisecond
 )
 
 var errMemory = errors.New("the policy takes too much memory")
 
-// frugal returns a context that ends with errMemory when the heap has grown by more
+// withHeapLimit returns a context that ends with errMemory when the heap has grown by more
 // than the limit.
-func frugal(ctx context.Context, limit uint64) (context.Context, context.CancelFunc) {
+func withHeapLimit(ctx context.Context, limit uint64) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	allowed := heap() + limit
 	go func() {
-		look := time.NewTicker(lookEvery)
+		look := time.NewTicker(measureEvery)
 		defer look.Stop()
 		for {
 			select {

@@ -30,8 +30,8 @@ func (n *naming) subject(at, who string) {
 	}
 }
 
-// duty looks at what a grant or an operation is held to.
-func (n *naming) duty(at, engine string, duty map[string]any) {
+// obligation checks the numbers of a grant's or an operation's obligation.
+func (n *naming) obligation(at, engine string, duty map[string]any) {
 	number := func(field string) float64 { f, _ := duty[field].(float64); return f }
 	if _, there := duty["approval"]; there {
 		n.add("approval", at+" asks for an approval, and approvals do not exist yet, so every such call is denied", "leave approval out")

@@ -15,10 +15,10 @@ import (
 	"portcullis/gateway/policy/program"
 )
 
-// Unnoticed returns those of the packages about whose rules no test asserts anything:
+// Mutants returns those of the packages about whose rules no test asserts anything:
 // every test passes when the rules say nothing, and when they say too much. The
 // packages are those of modules, as data.policy.deny.payments.
-func Unnoticed(ctx context.Context, p *program.Program, packages []string, bundles ...*bundle.Bundle) ([]string, error) {
+func Mutants(ctx context.Context, p *program.Program, packages []string, bundles ...*bundle.Bundle) ([]string, error) {
 	w, err := newWrongs(ctx, p, packages, bundles)
 	if err != nil {
 		return nil, err

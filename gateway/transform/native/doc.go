@@ -1,4 +1,4 @@
-// Package native is the floor under every log line: what it finds never leaves
+// Package native is the base redactor of every log line: what it finds never leaves
 // the process, whatever modules are loaded. It knows three kinds of secrets: the
 // exact values that were just read from Vault, values whose key says that they
 // are secret, and texts with the shape of a token, at any depth of JSON in JSON.

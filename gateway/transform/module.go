@@ -17,15 +17,15 @@ import (
 	"portcullis/gateway/transform/guest"
 )
 
-// unit is one thing that can transform: a module or a built-in.
-type unit struct {
+// loadedModule is a module of the manifest that was loaded and tested, or a built-in.
+type loadedModule struct {
 	*Entry
 	// digest is "sha256:" and 12 hex digits, or "native".
 	digest string
 	hooks  []guest.Hook
 	// args is the schema of the arguments; nil takes none.
 	args    *jsonschema.Resolved
-	run     func(dst []byte, s *planned, in guest.In) ([]byte, guest.Out, error)
+	run     func(dst []byte, s *step, in guest.In) ([]byte, guest.Out, error)
 	breaker *quarantine
 	metrics *moduleMetrics
 }
@@ -55,12 +55,12 @@ func SignedText(sha256hex string) []byte { return []byte(APIVersion + " sha256:"
 
 // load makes a module ready to serve: digest, signature, checks, compilation,
 // test vectors. A module that fails one of them is not used at all.
-func (l *loader) load(e *Entry) (*unit, error) {
+func (l *loader) load(e *Entry) (*loadedModule, error) {
 	bin, err := l.read(e)
 	if err != nil {
 		return nil, err
 	}
-	u, err := newUnit(e, l.now)
+	u, err := newModule(e, l.now)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (l *loader) load(e *Entry) (*unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.run = func(dst []byte, _ *planned, in guest.In) ([]byte, guest.Out, error) { return mod.Append(dst, in) }
+	u.run = func(dst []byte, _ *step, in guest.In) ([]byte, guest.Out, error) { return mod.Append(dst, in) }
 	return u, l.test(u)
 }
 
@@ -111,8 +111,8 @@ func ReadModule(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-func newUnit(e *Entry, now func() time.Time) (*unit, error) {
-	u := &unit{Entry: e, digest: "sha256:" + e.SHA256[:12], breaker: newQuarantine(e.Name, now), metrics: newModuleMetrics(e.Name)}
+func newModule(e *Entry, now func() time.Time) (*loadedModule, error) {
+	u := &loadedModule{Entry: e, digest: "sha256:" + e.SHA256[:12], breaker: newQuarantine(e.Name, now), metrics: newModuleMetrics(e.Name)}
 	for _, name := range e.Hooks {
 		h, err := guest.ParseHook(name)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 // TestPanicEndsTheTurn: a call that panics, here of a step that is not there, does
 // not keep the caller's others waiting.
 func TestPanicEndsTheTurn(t *testing.T) {
-	var c cooler
+	var c fuelPenalty
 	c.leave("a", nil, time.Nanosecond, true)
 	func() {
 		defer func() {
@@ -17,9 +17,9 @@ func TestPanicEndsTheTurn(t *testing.T) {
 				t.Fatal("no panic")
 			}
 		}()
-		_, _, _ = Plan{call: Call{Subject: "a"}, steps: []*planned{nil}, cooler: &c}.Apply(nil)
+		_, _, _ = Plan{call: Call{Subject: "a"}, steps: []*step{nil}, penalty: &c}.Apply(nil)
 	}()
-	if n := c.hot["a"].users; n != 0 {
+	if n := c.penalised["a"].users; n != 0 {
 		t.Errorf("%d calls still have their turn", n)
 	}
 }
@@ -27,7 +27,7 @@ func TestPanicEndsTheTurn(t *testing.T) {
 // TestWhoSpendsAllTakesTurns: after a call that ran out of fuel, the caller's others
 // run one at a time, and nobody else's do.
 func TestWhoSpendsAllTakesTurns(t *testing.T) {
-	var c cooler
+	var c fuelPenalty
 	if turn, err := c.enter("a"); turn != nil || err != nil {
 		t.Fatalf("a caller who has done nothing waits: %v", err)
 	}
@@ -36,14 +36,14 @@ func TestWhoSpendsAllTakesTurns(t *testing.T) {
 	if first == nil || err != nil {
 		t.Fatalf("no turn: %v", err)
 	}
-	second := make(chan *turn)
+	second := make(chan *slot)
 	go func() {
 		turn, _ := c.enter("a")
 		second <- turn
 	}()
 	for waiting := 0; waiting < 2; runtime.Gosched() {
 		c.mu.Lock()
-		waiting = c.hot["a"].users
+		waiting = c.penalised["a"].users
 		c.mu.Unlock()
 	}
 	if turn, err := c.enter("b"); turn != nil || err != nil {
@@ -56,9 +56,9 @@ func TestWhoSpendsAllTakesTurns(t *testing.T) {
 	}
 	c.leave("a", first, time.Nanosecond, false)
 	c.leave("a", <-second, time.Nanosecond, false)
-	c.hot["a"].until = time.Time{}
+	c.penalised["a"].until = time.Time{}
 	c.leave("b", nil, time.Nanosecond, true)
-	if c.hot["a"] != nil || c.hot["b"] == nil {
-		t.Errorf("kept %v", c.hot)
+	if c.penalised["a"] != nil || c.penalised["b"] == nil {
+		t.Errorf("kept %v", c.penalised)
 	}
 }
