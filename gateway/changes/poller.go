@@ -1,6 +1,7 @@
 package changes
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -80,15 +81,9 @@ type baseline struct {
 
 // Run polls until ctx ends.
 func (p *Poller) Run(ctx context.Context) {
-	if p.Every == 0 {
-		p.Every = 5 * time.Second
-	}
-	if p.PerSecond == 0 {
-		p.PerSecond = 25
-	}
-	if p.Names == 0 {
-		p.Names = 2000
-	}
+	p.Every = cmp.Or(p.Every, 5*time.Second)
+	p.PerSecond = cmp.Or(p.PerSecond, 25)
+	p.Names = cmp.Or(p.Names, 2000)
 	p.mu.Lock()
 	p.baselines, p.readAt, p.wake = map[events.Topic]*baseline{}, map[events.Topic]time.Time{}, make(chan struct{}, 1)
 	p.mu.Unlock()

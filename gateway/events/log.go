@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -35,17 +36,12 @@ type Config struct {
 }
 
 func (c Config) orDefault() Config {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	def(&c.Size, 4096)
-	def(&c.Share, max(c.Size/8, 64))
-	def(&c.Queue, 256)
-	def(&c.PerCaller, 6000)
-	def(&c.Readers, 16000)
-	def(&c.Topics, 256)
+	c.Size = cmp.Or(c.Size, 4096)
+	c.Share = cmp.Or(c.Share, max(c.Size/8, 64))
+	c.Queue = cmp.Or(c.Queue, 256)
+	c.PerCaller = cmp.Or(c.PerCaller, 6000)
+	c.Readers = cmp.Or(c.Readers, 16000)
+	c.Topics = cmp.Or(c.Topics, 256)
 	return c
 }
 

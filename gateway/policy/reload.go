@@ -267,7 +267,7 @@ func (e *Engine) activate(s *snapshot, digest string) {
 		e.cfg.Logger.Warn("the new policy no longer has what the one before had; calls that it refused or hid may pass", "removed", s.removed)
 	}
 	for _, what := range e.unfulfilled(s) {
-		e.cfg.Logger.Warn("the policy asks for what is not to be had; the calls that it is asked of are refused", "cause", what)
+		e.cfg.Logger.Warn("the policy demands something that the gateway does not have; the calls concerned are refused: load it or change the policy", "cause", what)
 	}
 	if e.cfg.LastGood == "" || s.team == nil {
 		return

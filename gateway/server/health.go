@@ -16,7 +16,7 @@ func (g *Server) policyPart() obs.Part {
 		return obs.Part{OK: true, Detail: "serving revision " + s.Revision + "; the newest policy was refused: " + firstFinding(s.LastError)}
 	}
 	if len(s.Unfulfilled) > 0 {
-		return obs.Part{OK: true, Detail: "revision " + s.Revision + "; it asks for a transform that is not to be had, so some calls are refused, the log says which"}
+		return obs.Part{OK: true, Detail: "revision " + s.Revision + "; it demands a transform that is not loaded, so some calls are refused; the log says which"}
 	}
 	detail := "revision " + s.Revision
 	if len(s.Removed) > 0 {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -55,13 +54,13 @@ func (c *Client) Listen(ctx context.Context, l Listener) error {
 		case errors.Is(err, errOtherToken):
 			continue
 		case opened || failures == 0:
-			c.log.Warn("Vault's event stream is not open: it is tried again", "cause", err)
+			c.log.Warn("Vault's event stream is not open; changes made past the gateway are found by polling until it is, and the gateway opens it again", "cause", err)
 		}
 		if opened && time.Since(began) > slowest {
 			failures = 0
 		}
 		failures++
-		if !retry.Sleep(ctx, again(failures)) {
+		if !retry.Sleep(ctx, retry.Backoff(failures, time.Second, slowest)) {
 			return nil
 		}
 	}
@@ -69,13 +68,6 @@ func (c *Client) Listen(ctx context.Context, l Listener) error {
 
 // slowest is the longest wait before the stream is opened again.
 const slowest = time.Minute
-
-// again is the wait after so many failures in a row: twice as long each time, and
-// spread, so that replicas do not come together.
-func again(failures int) time.Duration {
-	d := min(slowest, time.Second<<min(failures-1, 6))
-	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads load, guards nothing
-}
 
 // notification is what is read of one (Vault docs, event notifications: CloudEvents).
 type notification struct {

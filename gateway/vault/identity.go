@@ -22,7 +22,7 @@ func (c *Client) newRoot() *tokencache.Source {
 			ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 			defer cancel()
 			if err := c.revokeSelf(ctx, t); err != nil {
-				c.log.Warn("a Vault token that is not needed any more was not revoked", "cause", err)
+				c.log.Warn("a replaced Vault token of the gateway could not be revoked; it lives until its TTL ends", "cause", err)
 			}
 		},
 	}
@@ -134,7 +134,7 @@ func (c *Client) renewRoot(ctx context.Context, t tokencache.Token) {
 		}
 	}
 	if err != nil {
-		c.log.Warn("the gateway's Vault token was not renewed", "cause", err)
+		c.log.Warn("the gateway's Vault token could not be renewed; the gateway tries again, and calls fail when the TTL ends", "cause", err)
 		retry.Sleep(ctx, rootCheckEvery/5)
 	}
 }
@@ -151,7 +151,7 @@ func (c *Client) retire(ctx context.Context, t tokencache.Token) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 		defer cancel()
 		if err := c.revokeSelf(ctx, t); err != nil && !call.Is(err, call.VaultAuth) { // it may have ended
-			c.log.Warn("a Vault token that is not needed any more was not revoked", "cause", err)
+			c.log.Warn("a replaced Vault token of the gateway could not be revoked; it lives until its TTL ends", "cause", err)
 		}
 	})
 }

@@ -3,9 +3,10 @@
 package breaker
 
 import (
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"portcullis/gateway/retry"
 )
 
 // Breaker is closed while calls go through. Its fields are set before its first use.
@@ -60,7 +61,7 @@ func (b *Breaker) Done(r Result, start time.Time) {
 	if r == Silent {
 		b.asking.Lock()
 		defer b.asking.Unlock()
-		r = b.heard(start)
+		r = b.countSilent(start)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,7 +74,7 @@ func (b *Breaker) Done(r Result, start time.Time) {
 	case Failed:
 		b.failed++
 		if b.failed >= b.Failures {
-			b.until = time.Now().Add(b.Rest/2 + time.Duration(rand.Int64N(int64(b.Rest)/2+1))) //nolint:gosec // spreads replicas
+			b.until = time.Now().Add(retry.Jitter(b.Rest, 2))
 			b.probing = false
 		}
 	case Nothing:
@@ -81,9 +82,9 @@ func (b *Breaker) Done(r Result, start time.Time) {
 	}
 }
 
-// heard is what an unanswered call that began at start comes to: a failure, unless it
+// countSilent is what an unanswered call that began at start comes to: a failure, unless it
 // would open the breaker and somebody is there. The caller holds asking.
-func (b *Breaker) heard(start time.Time) Result {
+func (b *Breaker) countSilent(start time.Time) Result {
 	if b.Alive != nil && b.opens(start) && b.Alive() {
 		return OK
 	}

@@ -1,6 +1,10 @@
 package tokencache
 
-import "time"
+import (
+	"time"
+
+	"portcullis/gateway/retry"
+)
 
 // The wait after a failure grows from the first to the last.
 const (
@@ -19,5 +23,5 @@ func (b *backoff) over() bool { return !time.Now().Before(b.until) }
 
 func (b *backoff) fail(err error) {
 	b.next = min(max(2*b.next, firstWait), lastWait)
-	b.err, b.until = err, time.Now().Add(jitter(b.next))
+	b.err, b.until = err, time.Now().Add(retry.Jitter(b.next, 10))
 }

@@ -5,9 +5,10 @@ package tokencache
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"portcullis/gateway/retry"
 )
 
 // Token is a Vault token and what is known of it.
@@ -125,7 +126,7 @@ func (s *Source) finishFetch(f *fetch) {
 	case !s.closed:
 		s.wait = backoff{}
 		s.now = f.token
-		s.ahead = f.token.Born.Add(jitter(f.token.Life * 3 / 4))
+		s.ahead = f.token.Born.Add(retry.Jitter(f.token.Life*3/4, 10))
 	}
 	s.mu.Unlock()
 	if late && s.Discard != nil {
@@ -173,7 +174,7 @@ func (s *Source) Renewed(value string, life time.Duration) {
 	defer s.mu.Unlock()
 	if s.now.Value == value {
 		s.now.Born, s.now.Life = time.Now(), life
-		s.ahead = s.now.Born.Add(jitter(life * 3 / 4))
+		s.ahead = s.now.Born.Add(retry.Jitter(life*3/4, 10))
 	}
 }
 
@@ -185,9 +186,4 @@ func (s *Source) Close() Token {
 	t := s.now
 	s.now, s.closed = Token{}, true
 	return t
-}
-
-// jitter takes up to a tenth off a duration, so that replicas do not act together.
-func jitter(d time.Duration) time.Duration {
-	return d - time.Duration(rand.Int64N(int64(d)/10+1)) //nolint:gosec // no secret depends on it
 }
