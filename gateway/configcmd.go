@@ -13,7 +13,10 @@ import (
 )
 
 type configCmd struct {
-	Check configCheckCmd `cmd:"" help:"Check the configuration and report every problem."`
+	Check   configCheckCmd   `cmd:"" help:"Check the configuration and report every problem."`
+	Print   configPrintCmd   `cmd:"" help:"Print what is in force, without secrets."`
+	Docs    configDocsCmd    `cmd:"" help:"Print what every key means, as Markdown."`
+	Example configExampleCmd `cmd:"" help:"Print a file with every key, commented out."`
 }
 
 // Help is the end of the command's help.
@@ -71,5 +74,57 @@ func try(ctx context.Context, cfg config.Config) error {
 	defer func() { _ = null.Close() }()
 	cfg.LogDir, cfg.DecisionLog, cfg.PolicyBackup = "-", "", ""
 	_, err = server.New(ctx, cfg, server.Options{Stdout: io.Discard, Stderr: null, Version: version})
+	return err
+}
+
+type configPrintCmd struct {
+	File string `name:"config" help:"Configuration file (.toml, .yaml or .json)." type:"path" placeholder:"FILE"`
+	All  bool   `help:"Also what has its default."`
+}
+
+// Help is the end of the command's help.
+func (configPrintCmd) Help() string { return examples("portcullis config print --all") }
+
+// Run prints KEY=value lines. A secret is [redacted].
+func (c configPrintCmd) Run() error {
+	cfg, err := config.Load(config.Source{File: c.File, WorkingDir: true, Offline: true})
+	if err != nil {
+		return usageError{fmt.Errorf("configuration:\n%w", err)}
+	}
+	keys, err := config.Keys()
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if v := cfg.Value(k.Name); v != k.Default || c.All {
+			fmt.Printf("%s=%s\n", k.Name, v)
+		}
+	}
+	return nil
+}
+
+type configDocsCmd struct{}
+
+// Help is the end of the command's help.
+func (configDocsCmd) Help() string { return examples("portcullis config docs > configuration.md") }
+
+// Run prints.
+func (configDocsCmd) Run() error { return write(config.Markdown()) }
+
+type configExampleCmd struct{}
+
+// Help is the end of the command's help.
+func (configExampleCmd) Help() string {
+	return examples("portcullis config example > portcullis.toml")
+}
+
+// Run prints.
+func (configExampleCmd) Run() error { return write(config.ExampleFile()) }
+
+func write(text []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(text)
 	return err
 }

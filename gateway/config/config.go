@@ -74,6 +74,7 @@ type Config struct {
 	VaultAuthJWTFile     string      `cfg:"VAULT_AUTH_JWT_FILE"`     // with VAULT_AUTH_ROLE
 	VaultAuthMount       string      `cfg:"VAULT_AUTH_MOUNT"`        // default: approle, or jwt
 
+	// How Vault is reached, and where its engines are
 	VaultTimeout    time.Duration `cfg:"VAULT_TIMEOUT"`      // of one request to Vault
 	VaultRequests   int           `cfg:"VAULT_MAX_REQUESTS"` // at once; one caller has at most a quarter of them
 	VaultCACert     string        `cfg:"VAULT_CACERT"`
@@ -97,14 +98,7 @@ type Config struct {
 	Mounts          []Mount       `cfg:"MOUNTS"`         // [[mounts]] of the file, see Mount
 	DefaultPrefix   string        `cfg:"DEFAULT_PREFIX"` // callers' secrets live in DEFAULT_PREFIX/<subject>
 
-	// VaultCallers says with whose token a caller's requests go to Vault: gateway for the
-	// gateway's own, child for a child of it with the caller's policies, jwt for one that
-	// Vault gives the caller itself on the gateway's word.
-	VaultCallers string `cfg:"VAULT_CALLERS"`
-	OIDCIssuer   string `cfg:"OIDC_ISSUER"`          // URL of the gateway as Vault knows it; PUBLIC_URL when it is left out
-	OIDCKeyFile  string `cfg:"OIDC_ISSUER_KEY_FILE"` // private keys in PEM, the first of which signs; empty for one that lives as long as the process
-	OIDCMount    string `cfg:"OIDC_VAULT_MOUNT"`     // of the JWT auth method in Vault, below auth/
-
+	// What callers hold in Vault
 	ChildTokenEnabled      bool          `cfg:"CHILD_TOKEN_ENABLED"`
 	ChildTokenTTL          time.Duration `cfg:"CHILD_TOKEN_TTL"`
 	ChildTokenPolicyPrefix string        `cfg:"CHILD_TOKEN_POLICY_PREFIX"`
@@ -113,6 +107,13 @@ type Config struct {
 	LeaseMax               int           `cfg:"LEASES_PER_CALLER"`  // that one caller may hold
 	LeaseRenew             bool          `cfg:"LEASE_RENEW"`        // prolong leases while their caller has not gone
 	LeaseIdle              time.Duration `cfg:"LEASE_IDLE_TIMEOUT"` // how long after its last call a caller has gone: its leases end
+	// VaultCallers says with whose token a caller's requests go to Vault: gateway for the
+	// gateway's own, child for a child of it with the caller's policies, jwt for one that
+	// Vault gives the caller itself on the gateway's word.
+	VaultCallers string `cfg:"VAULT_CALLERS"`
+	OIDCIssuer   string `cfg:"OIDC_ISSUER"`          // URL of the gateway as Vault knows it; PUBLIC_URL when it is left out
+	OIDCKeyFile  string `cfg:"OIDC_ISSUER_KEY_FILE"` // private keys in PEM, the first of which signs; empty for one that lives as long as the process
+	OIDCMount    string `cfg:"OIDC_VAULT_MOUNT"`     // of the JWT auth method in Vault, below auth/
 
 	// Who calls
 	APIKeyEnabled bool        `cfg:"AUTH_API_KEY_ENABLED"`
@@ -122,6 +123,7 @@ type Config struct {
 	DenyListFile  string      `cfg:"DENY_LIST_FILE"` // written by portcullis revoke
 	PublicURL     string      `cfg:"PUBLIC_URL"`     // the address under which callers know the gateway
 
+	// Tokens
 	JWTEnabled       bool        `cfg:"AUTH_JWT_ENABLED"`
 	JWTSecret        call.Secret `cfg:"JWT_HS256_SECRET"` // for HS256, HS384 and HS512
 	JWKSURL          string      `cfg:"JWT_JWKS_URL"`
@@ -152,6 +154,7 @@ type Config struct {
 	// bound: a subject belongs to API keys, to one issuer or to certificates; shared: whoever names it is that caller
 	SubjectBinding string `cfg:"SUBJECT_BINDING"`
 
+	// Certificates
 	MTLSEnabled      bool     `cfg:"AUTH_MTLS_ENABLED"` // believe the two headers below, from TRUSTED_PROXIES alone
 	MTLSHeader       string   `cfg:"MTLS_IDENTITY_HEADER"`
 	MTLSVerifyHeader string   `cfg:"MTLS_VERIFY_HEADER"`
@@ -179,6 +182,7 @@ type Config struct {
 	MCPReadOnly     bool           `cfg:"MCP_READONLY"`   // true: MCP clients see only tools that change nothing
 	MCPRPCCompat    bool           `cfg:"MCP_RPC_COMPAT"`
 
+	// What clients are told of the authorization server
 	OAuthIssuer        string `cfg:"OAUTH_ISSUER"`
 	OAuthAuthorization string `cfg:"OAUTH_AUTHORIZATION_ENDPOINT"`
 	OAuthToken         string `cfg:"OAUTH_TOKEN_ENDPOINT"`

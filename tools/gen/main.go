@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"portcullis/gateway/config"
 	"portcullis/gateway/obs"
 	"portcullis/gateway/op"
 	"portcullis/gateway/openapi"
@@ -32,6 +33,7 @@ func artifacts() []artifact {
 	return []artifact{
 		{"README.md", readme},
 		{"gateway/ops/OPERATIONS.md", func(c *op.Catalogue, _ []byte) ([]byte, error) { return reference(c), nil }},
+		{"gateway/docs/configuration.md", func(*op.Catalogue, []byte) ([]byte, error) { return config.Markdown() }},
 		{"gateway/docs/metrics.md", func(*op.Catalogue, []byte) ([]byte, error) { return obs.Table(), nil }},
 		{"gateway/openapi/openapi.json", func(c *op.Catalogue, _ []byte) ([]byte, error) {
 			raw, err := openapi.New(c, nil).JSON()
