@@ -24,6 +24,7 @@ const (
 type cli struct {
 	Serve       serveCmd       `cmd:"" help:"Run the gateway."`
 	Config      configCmd      `cmd:"" help:"Look at the configuration."`
+	Doctor      doctorCmd      `cmd:"" help:"Check an installation and say what to do."`
 	Stdio       stdioCmd       `cmd:"" help:"Serve one MCP client on stdin and stdout."`
 	Smoke       smokeCmd       `cmd:"" help:"Drive a running gateway over REST and MCP."`
 	Keys        keysCmd        `cmd:"" help:"Make API keys."`

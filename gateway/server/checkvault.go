@@ -8,6 +8,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/callers"
 )
 
 // CheckVault asks Vault whether it has what the configuration says: it accepts the
@@ -18,7 +19,7 @@ func CheckVault(ctx context.Context, c config.Config) (warnings []string, err er
 	if c.VaultSecretIDWrapped {
 		return []string{"what Vault has was not checked: the wrapped secret id opens only once"}, nil
 	}
-	cl, err := vault.New(vaultConfig(c, slog.New(slog.DiscardHandler)))
+	cl, err := lookingAtVault(c)
 	if err != nil {
 		return nil, err
 	}
@@ -31,4 +32,14 @@ func CheckVault(ctx context.Context, c config.Config) (warnings []string, err er
 		return []string{"what Vault has was not checked: " + e.Msg}, nil
 	}
 	return cl.Engines(), errors.New(e.Msg)
+}
+
+// lookingAtVault is a client for questions with the gateway's own identity. It makes
+// nothing for callers.
+func lookingAtVault(c config.Config) (*vault.Client, error) {
+	vc := vaultConfig(c, slog.New(slog.DiscardHandler))
+	vc.Children.PolicyFor = func(*call.Caller) (callers.Policies, error) {
+		return callers.Policies{}, errors.New("no caller is served here")
+	}
+	return vault.New(vc)
 }

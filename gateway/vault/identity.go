@@ -160,3 +160,9 @@ func (c *Client) retire(ctx context.Context, t tokencache.Token) {
 func (c *Client) revokeSelf(ctx context.Context, t tokencache.Token) error {
 	return c.exchange(ctx, wire.Request{Method: wire.Post, Path: "auth/token/revoke-self", Token: t.Value, Body: []byte("{}")}, nil)
 }
+
+// TokenRole reports whether a token role exists (auth/token/roles, Vault API): NotFound
+// when it does not, Forbidden when the gateway may not look.
+func (c *Client) TokenRole(ctx context.Context, name string) error {
+	return c.asGateway(ctx, wire.Request{Method: wire.Get, Path: "auth/token/roles/" + name}, nil)
+}

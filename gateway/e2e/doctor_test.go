@@ -1,0 +1,70 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portcullis/gateway/e2e"
+	"portcullis/gateway/e2e/stack"
+)
+
+// TestDoctorSaysWhatToDo: a sound installation has nothing to mend; each fault is found,
+// with what to do about it, and the exit code says so.
+func TestDoctorSaysWhatToDo(t *testing.T) {
+	v := e2e.StartVault(t)
+	dir := t.TempDir()
+	open := filepath.Join(dir, "token")
+	if err := os.WriteFile(open, []byte("canary"), 0o644); err != nil { //nolint:gosec // that others read it is the fault
+		t.Fatal(err)
+	}
+	sound := append(stack.DevEnv(e2e.Root(t), v), "VAULT_TOKEN=", "VAULT_ROLE_ID="+v.RoleID, "VAULT_SECRET_ID="+v.SecretID, "LOG_DIR="+dir, "PORT=1")
+	with := func(more ...string) []string { return append(append([]string{}, sound...), more...) }
+	for name, c := range map[string]struct {
+		env  []string
+		code int
+		want []string // check, state and what to do
+	}{
+		"sound":                {with("CHILD_TOKEN_ENABLED=true"), 0, []string{`"vault","state":"ok"`, `"clock","state":"ok"`, `"vault identity","state":"ok"`, `"directory of AUDIT_FILE","state":"ok"`, `"gateway","state":"warning"`}},
+		"a token role missing": {with("CHILD_TOKEN_ENABLED=true", "CHILD_TOKEN_ROLE=none", "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN="+v.Token), 1, []string{`"token role none","state":"failed"`, `vault write auth/token/roles/none`}},
+		"a refused credential": {with("VAULT_SECRET_ID=wrong"), 1, []string{`"vault identity","state":"failed"`}},
+		"no Vault":             {with("VAULT_ADDR=http://127.0.0.1:1"), 1, []string{`"vault","state":"failed"`, "VAULT_ADDR"}},
+		"an open file":         {with("AUDIT_SINK_TOKEN_FILE="+open, "AUDIT_SINKS=https://127.0.0.1:1/canary"), 1, []string{`"file AUDIT_SINK_TOKEN_FILE","state":"warning"`, "chmod 600", `"sink https://127.0.0.1:1","state":"failed"`}},
+		"a wrong setting":      {with("AUDIT_SYNC=never"), 1, []string{`"configuration","state":"failed"`, "AUDIT_SYNC"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, code := portcullis(t, c.env, "doctor", "--json")
+			var found struct{ Findings []map[string]string }
+			if err := json.Unmarshal([]byte(out), &found); err != nil || code != c.code || strings.Contains(out, "canary") {
+				t.Errorf("got %d, want %d: %v\n%s", code, c.code, err, out)
+			}
+			flat := strings.NewReplacer("\n", "", "      ", "", `": "`, `":"`, `", "`, `","`).Replace(out)
+			for _, want := range c.want {
+				if !strings.Contains(flat, want) {
+					t.Errorf("lacks %s:\n%s", want, out)
+				}
+			}
+			for _, f := range found.Findings {
+				if f["state"] == "failed" && f["do"] == "" {
+					t.Errorf("nothing to do about %v", f)
+				}
+			}
+		})
+	}
+}
+
+// TestConfigCommandsPrint: what is in force without secrets, every key, an example file.
+func TestConfigCommandsPrint(t *testing.T) {
+	env := append(stack.DevEnv(e2e.Root(t), nil), "VAULT_TOKEN=canary")
+	if out, code := portcullis(t, env, "config", "print"); code != 0 || strings.Contains(out, "canary") || !strings.Contains(out, "VAULT_TOKEN=[redacted]") || !strings.Contains(out, "PORT=0") {
+		t.Errorf("print: got %d %s", code, out)
+	}
+	if out, code := portcullis(t, nil, "config", "docs"); code != 0 || !strings.Contains(out, "| `AUDIT_SINKS` |") {
+		t.Errorf("docs: got %d %.200s", code, out)
+	}
+	if out, code := portcullis(t, nil, "config", "example"); code != 0 || !strings.Contains(out, "# audit_sinks = ") {
+		t.Errorf("example: got %d %.200s", code, out)
+	}
+}
