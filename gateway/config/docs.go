@@ -1,12 +1,14 @@
 package config
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +30,18 @@ type Key struct {
 	Meaning string
 	Example string
 	Secret  bool // its value is never shown
+}
+
+// receivers are keys whose values are URLs with paths that can be credentials.
+var receivers = []string{"AUDIT_SINKS", "AUDIT_ANCHORS"}
+
+// severalMounts is the meaning of a list of mounts.
+func severalMounts(name string) string {
+	engine, ok := strings.CutSuffix(name, "_MOUNTS")
+	if !ok {
+		return ""
+	}
+	return "several mounts of the " + strings.ToLower(engine) + " engine, the default one first"
 }
 
 // Keys are all settings, in the order of their declaration.
@@ -60,9 +74,9 @@ func Keys() ([]Key, error) {
 		}
 		k := Key{Name: name, Section: section, Type: kindName(sf.Type), Meaning: meaning, Default: show(defaults.FieldByIndex(sf.Index))}
 		if k.Meaning == "" {
-			k.Meaning = meanings[name]
+			k.Meaning = cmp.Or(meanings[name], severalMounts(name))
 		}
-		k.Secret = sf.Type == reflect.TypeFor[call.Secret]() || name == "AUDIT_SINKS"
+		k.Secret = sf.Type == reflect.TypeFor[call.Secret]() || slices.Contains(receivers, name)
 		k.Example = example(k, sf.Type)
 		out = append(out, k)
 	}
@@ -101,8 +115,8 @@ func (c Config) Value(name string) string {
 		if t.Field(i).Tag.Get("cfg") != name {
 			continue
 		}
-		if name == "AUDIT_SINKS" && len(c.AuditSinks) > 0 {
-			return "[redacted]" // a path can be a credential
+		if slices.Contains(receivers, name) && !v.Field(i).IsZero() {
+			return "[redacted]"
 		}
 		return show(v.Field(i))
 	}
@@ -127,6 +141,9 @@ func example(k Key, t reflect.Type) string {
 		return "/etc/portcullis/" + strings.ReplaceAll(strings.ToLower(k.Name), "_", "-")
 	case strings.HasSuffix(k.Name, "_URL"), strings.HasSuffix(k.Name, "_ENDPOINT"), strings.HasSuffix(k.Name, "_DOCS"), strings.HasSuffix(k.Name, "_ISSUER"):
 		return "https://id.example.com/" + strings.ToLower(k.Name[strings.LastIndexByte(k.Name, '_')+1:])
+	}
+	if t.Kind() == reflect.Slice {
+		return "first,second"
 	}
 	return "..."
 }
@@ -202,7 +219,7 @@ func ExampleFile() ([]byte, error) {
 
 // meanings are those of keys whose names nearly say it.
 var meanings = map[string]string{
-	"VAULT_ADDR": "address of Vault", "VAULT_NAMESPACE": "namespace of Vault Enterprise", "VAULT_TOKEN": "a token of the gateway's own",
+	"AUDIT_ANCHOR_INTERVAL": "the time between two anchors", "VAULT_ADDR": "address of Vault", "VAULT_NAMESPACE": "namespace of Vault Enterprise", "VAULT_TOKEN": "a token of the gateway's own",
 	"VAULT_CACERT": "PEM of the authority of Vault's certificate", "VAULT_CLIENT_CERT": "PEM of the gateway's certificate for Vault", "VAULT_CLIENT_KEY": "and its private key",
 	"VAULT_TLS_SERVER_NAME": "name in Vault's certificate, when VAULT_ADDR has another", "VAULT_SKIP_VERIFY": "Vault's certificate is not checked; for tests alone",
 	"TRANSIT_MOUNT": "mount of the transit engine", "DATABASE_MOUNT": "mount of the database engine", "SSH_MOUNT": "mount of the SSH engine",
