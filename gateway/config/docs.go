@@ -72,6 +72,7 @@ func Keys() ([]Key, error) {
 		if name == "-" || name == "" {
 			continue
 		}
+		meaning = strings.TrimPrefix(meaning, sf.Name+" ")
 		k := Key{Name: name, Section: section, Type: kindName(sf.Type), Meaning: meaning, Default: show(defaults.FieldByIndex(sf.Index))}
 		if k.Meaning == "" {
 			k.Meaning = cmp.Or(meanings[name], severalMounts(name))
