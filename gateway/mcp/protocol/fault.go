@@ -39,6 +39,7 @@ type Fault struct {
 // Error implements error.
 func (f *Fault) Error() string { return f.Msg }
 
+// InvalidParams is the fault of a method whose params cannot be used.
 func InvalidParams(msg string) *Fault { return &Fault{Code: CodeInvalidParams, Msg: msg} }
 
 // BadRequest is a fault of the frame: the whole POST is refused with 400.
@@ -46,6 +47,8 @@ func BadRequest(code int, msg string) *Fault {
 	return &Fault{Code: code, Msg: msg, Status: http.StatusBadRequest}
 }
 
+// UnknownMethod is the fault of a message whose method does not exist: over HTTP it is
+// answered with 404.
 func UnknownMethod() *Fault {
 	return &Fault{Code: CodeMethodNotFound, Msg: "unknown method", Status: http.StatusNotFound}
 }
@@ -61,6 +64,7 @@ type WireError struct {
 	Details    any       `json:"details,omitempty"`
 }
 
+// WireError is the public face of a failed call.
 func (a Answer) WireError(e *call.Error) WireError {
 	return WireError{
 		Code: e.Code, Message: e.Msg, DecisionID: a.Decision, RequestID: a.Request,

@@ -24,7 +24,10 @@ type Message struct {
 	Fault  jsontext.Value // of a response
 }
 
-func (m *Message) IsResponse() bool     { return m.Method == "" }
+// IsResponse reports whether the message answers a request.
+func (m *Message) IsResponse() bool { return m.Method == "" }
+
+// IsNotification reports whether the message wants no answer.
 func (m *Message) IsNotification() bool { return m.Method != "" && m.ID == nil }
 
 // Parse reads one strict JSON-RPC message (JSON-RPC 2.0 section 4; MCP, base

@@ -31,8 +31,10 @@ const (
 // newest first.
 const ModernVersion = "2026-07-28"
 
+// LegacyVersions are the revisions of the legacy era, newest first.
 func LegacyVersions() []string { return []string{"2025-11-25", "2025-06-18", "2025-03-26"} }
 
+// SupportedVersions are all revisions that are spoken, newest first.
 func SupportedVersions() []string { return append([]string{ModernVersion}, LegacyVersions()...) }
 
 // Meta is what a request says about itself. None of it identifies the caller; what the
