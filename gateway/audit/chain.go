@@ -77,15 +77,11 @@ func (c *chain) look() {
 	}
 }
 
-// leave lets a file go that lost its name. One that has no other name would be lost
-// with it, and is kept as an older segment.
+// leave lets a file go that lost its name.
 func (c *chain) leave(why string) {
 	c.why = why
-	if links(c.file) == 0 {
+	if c.info != nil && links(c.file) == 0 {
 		c.why = "removed"
-		c.old.rescue(c.file, segmentName(c.path, c.first))
-		c.file = nil
-		return
 	}
 	_ = c.closeFile()
 }
@@ -220,10 +216,16 @@ func (c *chain) reopen() error {
 
 func (c *chain) close() error { return errors.Join(c.closeFile(), c.old.wait()) }
 
+// closeFile lets the file go. One that was removed meanwhile has no other name, would be
+// lost, and is kept as an older segment.
 func (c *chain) closeFile() error {
 	f := c.file
 	c.file = nil
 	if f == nil || f == os.Stdout {
+		return nil
+	}
+	if c.info != nil && links(f) == 0 {
+		c.old.rescue(f, segmentName(c.path, c.first))
 		return nil
 	}
 	return f.Close()

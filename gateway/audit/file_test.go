@@ -166,6 +166,24 @@ func TestARemovedFileIsKept(t *testing.T) {
 	}
 }
 
+// TestAFileThatWasRemovedLastIsKept: also when the log is closed, or told to open its
+// file again, before a write has looked at the name.
+func TestAFileThatWasRemovedLastIsKept(t *testing.T) {
+	for name, let := range map[string]func(*audit.Log) error{"closed": (*audit.Log).Close, "opened again": (*audit.Log).Reopen} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "audit.jsonl")
+			l, r := open(t, audit.Config{Path: path}), record(t, `{"path":"a"}`)
+			if err := firstOf(l.Intent(r), l.Intent(r), os.Remove(path), let(l), l.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if got := chained(t, filepath.Join(dir, "audit-000000000001.jsonl")); count(got, "intent") != 2 {
+				t.Errorf("got %d records, want 2", count(got, "intent"))
+			}
+		})
+	}
+}
+
 // TestAShortenedFileIsContinued: copytruncate leaves no hole, and is on record.
 func TestAShortenedFileIsContinued(t *testing.T) {
 	dir := t.TempDir()

@@ -148,7 +148,7 @@ func named(in raw) bool {
 	prefix := at(in, []string{"principal", "prefix"})
 	ancestors, _ := at(in, []string{"resource", "ancestors"}).([]any)
 	own := engine == "kv" && slices.Contains(ancestors, prefix)
-	return engine != "self" && path != "" && !own
+	return engine != "self" && engine != "sys" && path != "" && !own
 }
 
 // sibling: what lies beside an allowed resource is not allowed with it.
