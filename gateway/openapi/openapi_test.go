@@ -23,7 +23,7 @@ import (
 
 func catalogue(t *testing.T) *op.Catalogue {
 	t.Helper()
-	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh", PKI: "pki", TOTP: "totp", Creds: "aws", Wrapping: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func TestVaultEvents(t *testing.T) {
 func TestVaultEventsOnCommunityEdition(t *testing.T) {
 	v := vaulttest.Start(t)
 	g := startWith(t, v)
-	if line := logged(t, g, "event stream"); !strings.Contains(line, "changes are looked for instead") {
+	if line := logged(t, g, "event stream"); !strings.Contains(line, "are found by polling instead") {
 		t.Fatalf("the log: %s", line)
 	}
 	write(t, g, "app")

@@ -46,7 +46,7 @@ func (s *scope) constrains(e *ast.Expr, all map[string]*constraint) (names []str
 		if negated {
 			return nil
 		}
-		return s.say(t, all, "neq", []*ast.Term{ast.BooleanTerm(false)}, false)
+		return s.say(t, all, comparison{"neq", []*ast.Term{ast.BooleanTerm(false)}, false})
 	}
 	if !e.IsCall() || len(e.Operands()) != 2 || len(e.With) > 0 {
 		return nil
@@ -55,12 +55,12 @@ func (s *scope) constrains(e *ast.Expr, all map[string]*constraint) (names []str
 	case "equal", "eq", "neq", "lt", "lte", "gt", "gte":
 		for i := range 2 {
 			if c := e.Operand(1 - i); ast.IsConstant(c.Value) {
-				names = append(names, s.say(e.Operand(i), all, mirrored(name, i == 1), []*ast.Term{c}, negated)...)
+				names = append(names, s.say(e.Operand(i), all, comparison{mirrored(name, i == 1), []*ast.Term{c}, negated})...)
 			}
 		}
 	case "internal.member_2":
 		if list := s.constants(e.Operand(1), true); len(list) > 0 && len(list) == s.size(e.Operand(1)) {
-			names = s.say(e.Operand(0), all, "equal", list, negated)
+			names = s.say(e.Operand(0), all, comparison{"equal", list, negated})
 		}
 		if field, _ := s.field(e.Operand(1)); field == "resource.ancestors" && !negated {
 			if text, ok := e.Operand(0).Value.(ast.String); ok {
@@ -95,8 +95,16 @@ func constraintOf(all map[string]*constraint, name string) *constraint {
 	return all[name]
 }
 
+// comparison is what a term is compared with.
+type comparison struct {
+	op      string
+	with    []*ast.Term // constants
+	negated bool
+}
+
 // say adds that a term is, or is not, one of some constants, or is on one side of one.
-func (s *scope) say(t *ast.Term, all map[string]*constraint, op string, with []*ast.Term, negated bool) []string {
+func (s *scope) say(t *ast.Term, all map[string]*constraint, by comparison) []string {
+	op, with, negated := by.op, by.with, by.negated
 	path := s.canonical(t)
 	if len(path) < 2 || path[0] != "input" && path[0] != "data" || path[0] == "data" && s.linter.ruleAt(path) > 0 {
 		return nil

@@ -71,7 +71,7 @@ func (s *scope) comparison(at *ast.Location, name string, args []*ast.Term) {
 			if kind, _ := document.TypeOf(path); kind != "" && kind != "array" && kind != "object" {
 				s.linter.add(at, "value", "input."+name+" is "+article(kind)+", which holds nothing, so in never holds", "compare it, or use contains for a part of a text")
 			}
-			s.holds(at, "equal", name+".*", append(path, "*"), s.constants(args[0], false))
+			s.holds(at, "equal", append(path, "*"), s.constants(args[0], false))
 		}
 	case "startswith", "strings.any_prefix_match":
 		if field, _ := s.field(args[0]); isPathField(field) {
@@ -88,7 +88,7 @@ func (s *scope) comparison(at *ast.Location, name string, args []*ast.Term) {
 // held is holds of a term.
 func (s *scope) held(at *ast.Location, op string, t *ast.Term, with []*ast.Term) {
 	if name, path := s.field(t); name != "" {
-		s.holds(at, op, name, path, with)
+		s.holds(at, op, path, with)
 	}
 }
 
@@ -109,7 +109,8 @@ func (s *scope) constants(t *ast.Term, in bool) (out []*ast.Term) {
 }
 
 // holds looks at the comparison of a field with constants.
-func (s *scope) holds(at *ast.Location, op, name string, path []string, with []*ast.Term) {
+func (s *scope) holds(at *ast.Location, op string, path []string, with []*ast.Term) {
+	name := strings.Join(path, ".")
 	kind, null := document.TypeOf(path)
 	for _, t := range with {
 		given := ast.ValueName(t.Value)
@@ -124,7 +125,7 @@ func (s *scope) holds(at *ast.Location, op, name string, path []string, with []*
 		case kind == "string" && (op == "equal" || op == "eq" || op == "neq"):
 			s.text(at, name, string(t.Value.(ast.String)))
 		case kind == "number":
-			s.number(at, op, name, null, t.Value.(ast.Number))
+			s.number(at, op, name, t.Value.(ast.Number))
 		}
 	}
 }
@@ -237,7 +238,8 @@ func limits() map[string][2]float64 {
 }
 
 // number looks at a number that a field is compared with.
-func (s *scope) number(at *ast.Location, op, name string, null bool, given ast.Number) {
+func (s *scope) number(at *ast.Location, op, name string, given ast.Number) {
+	_, null := document.TypeOf(strings.Split(name, "."))
 	f, ok := given.Float64()
 	bounds, known := limits()[name]
 	if !ok || !known {

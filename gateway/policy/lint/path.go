@@ -245,7 +245,7 @@ func (l *linter) beginning(n *names, at *ast.Location, name string, args []*ast.
 		}
 	case "equal", "eq", "neq", "internal.member_2":
 		for i := range args {
-			l.cut(n, at, name, args[i], args[1-i])
+			l.cut(n, at, name, [2]*ast.Term{args[i], args[1-i]})
 		}
 	}
 }
@@ -258,7 +258,8 @@ func opened(pattern string) bool {
 
 // cut looks at the comparison of what is cut out of a path: its first bytes, where a text
 // lies in it, or what is left without a prefix.
-func (l *linter) cut(n *names, at *ast.Location, op string, t, other *ast.Term) {
+func (l *linter) cut(n *names, at *ast.Location, op string, sides [2]*ast.Term) {
+	t, other := sides[0], sides[1]
 	for _, s := range n.calls(t) {
 		c := s.term.Value.(ast.Call)
 		if !s.in.isPath(c[1]) {

@@ -126,7 +126,7 @@ func (l *linter) inner(e *ast.Expr, safe ast.VarSet, here tables, looks int) int
 	}
 	l.closures(e, safe, here, looks)
 	if e.IsCall() {
-		l.handed(e, e.Operator().String(), e.Operands(), here, looks)
+		l.handed(e, here, looks)
 	}
 	return looks
 }
@@ -217,7 +217,8 @@ func (l *linter) note(arg ast.Ref) {
 }
 
 // handed looks at the tables that a function is given whole.
-func (l *linter) handed(e *ast.Expr, name string, args []*ast.Term, here tables, looks int) {
+func (l *linter) handed(e *ast.Expr, here tables, looks int) {
+	name, args := e.Operator().String(), e.Operands()
 	short := name[strings.LastIndexByte(name, '.')+1:]
 	for i, a := range args {
 		table := here.of(l, a, deep)
