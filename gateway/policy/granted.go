@@ -23,10 +23,10 @@ func (e *Engine) Granted(c *call.Caller, now time.Time) []Named {
 	s := e.of(c)
 	table := object(s.Data, "tenants", c.Tenant)
 	in := &document.Input{Principal: document.Principal{ID: c.Subject, Tenant: c.Tenant, Roles: c.Roles, Claims: c.Claims}}
-	resolve := func(holder string) func(string) []string {
-		return func(key string) []string { return s.Names(key, in, holder) }
+	resolve := func(roles ...string) func(string) []string {
+		return func(key string) []string { return s.Names(key, in, roles) }
 	}
-	list := named(object(table, "subjects", c.Subject), now, resolve(c.Subject))
+	list := named(object(table, "subjects", c.Subject), now, resolve(c.Roles...))
 	for _, role := range c.Roles {
 		list = append(list, named(object(table, "roles", role), now, resolve(role))...)
 	}

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/policy"
@@ -64,6 +65,30 @@ grants:
 	}
 	if names, ok := e.Names(t.Context(), c, catalogue(t).Get("transit.encrypt")); !ok || len(names) != 1 || names[0] != "agent_api-key" {
 		t.Errorf("keys %v, %v", names, ok)
+	}
+}
+
+// TestARoleNamedLikeItsCaller: {role} in the grants of a role is that role, also when a
+// subject has the same name, and never another that the caller has.
+func TestARoleNamedLikeItsCaller(t *testing.T) {
+	dir := team(t, map[string]string{"data.yaml": `
+version: 2
+grants:
+  roles:
+    agent_api: {kv: {"roles/{role}": {}}}
+`})
+	e := open(t, policy.Config{Dir: dir})
+	c := agent(t)
+	c.Roles = []string{"agent_api", "admin"}
+	for path, allow := range map[string]bool{"roles/agent_api/x": true, "roles/admin/x": false} {
+		if d := e.Decide(t.Context(), full(t, c, "kv.read", `{"path":"`+path+`"}`)); d.Allow != allow {
+			t.Errorf("%s: allowed %v, %v", path, d.Allow, d.Reasons)
+		}
+	}
+	for _, g := range e.Granted(c, time.Now()) {
+		if g.Name == "roles/admin" {
+			t.Error("what no call may have is listed as granted")
+		}
 	}
 }
 

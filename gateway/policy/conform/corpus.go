@@ -109,7 +109,7 @@ func example(name string, p document.Principal) string {
 	if len(p.Roles) > 0 {
 		role = p.Roles[0]
 	}
-	list := program.Names(strings.ReplaceAll(name, "/*", "/x"), &document.Input{Principal: p}, role)
+	list := program.Names(strings.ReplaceAll(name, "/*", "/x"), &document.Input{Principal: p}, []string{role})
 	if len(list) == 0 {
 		return ""
 	}

@@ -107,13 +107,13 @@ func (p *patterns) matches(in *document.Input) []document.Match {
 	}
 	path := strings.Split(in.Resource.Path, "/")
 	var out []document.Match
-	one := func(table, name string) {
+	one := func(table, name string, roles []string) {
 		for _, pt := range p.by[holder{in.Principal.Tenant, table, name, in.Action.Engine}] {
 			form, before, ok := pt.form(&in.Resource)
 			if !ok {
 				continue
 			}
-			if n := form.match(path, in, name); n > 0 {
+			if n := form.match(path, in, roles); n > 0 {
 				out = append(out, document.Match{Table: table, Holder: name, Key: pt.key, Prefix: before + strings.Join(path[:n], "/")})
 			}
 		}
@@ -122,18 +122,19 @@ func (p *patterns) matches(in *document.Input) []document.Match {
 	return out
 }
 
-// each calls for every holder that a caller is.
-func each(in *document.Input, f func(table, name string)) {
-	f("subjects", in.Principal.ID)
-	for _, role := range in.Principal.Roles {
-		f("roles", role)
+// each calls for every holder that a caller is, with the roles that the template {role}
+// stands for in its grants: every role of a subject, and of a role that one.
+func each(in *document.Input, f func(table, name string, roles []string)) {
+	f("subjects", in.Principal.ID, in.Principal.Roles)
+	for i, role := range in.Principal.Roles {
+		f("roles", role, in.Principal.Roles[i:i+1])
 	}
 }
 
 // match is how many segments of a path the grant names, 0 when it is for another.
 // A name with a wildcard is for paths as long as itself, one with only templates for
 // everything below as well, as every name without wildcards is.
-func (p pattern) match(path []string, in *document.Input, holder string) int {
+func (p pattern) match(path []string, in *document.Input, roles []string) int {
 	n := len(p.segments)
 	listed := p.below && len(path) == n && in.Action.Effect == "list"
 	switch {
@@ -144,7 +145,7 @@ func (p pattern) match(path []string, in *document.Input, holder string) int {
 		if s == "+" {
 			continue
 		}
-		if !slices.Contains(fill(s, in, holder), path[i]) {
+		if !slices.Contains(fill(s, in, roles), path[i]) {
 			return 0
 		}
 	}
@@ -154,10 +155,9 @@ func (p pattern) match(path []string, in *document.Input, holder string) int {
 	return n
 }
 
-// fill puts what the caller is in the place of the templates of a segment: every role
-// of a subject that has the grant, or the role that has it. A value that is missing, no
+// fill puts what the caller is in the place of the templates of a segment. A value that is missing, no
 // text or no one segment fits nothing.
-func fill(segment string, in *document.Input, holder string) []string {
+func fill(segment string, in *document.Input, roles []string) []string {
 	if !strings.Contains(segment, "{") {
 		return []string{segment}
 	}
@@ -165,7 +165,7 @@ func fill(segment string, in *document.Input, holder string) []string {
 	for _, t := range Templates(segment) {
 		var next []string
 		for _, s := range out {
-			for _, v := range valuesOf(t, in, holder) {
+			for _, v := range valuesOf(t, in, roles) {
 				if v != "" && !strings.Contains(v, "/") {
 					next = append(next, strings.Replace(s, "{"+t+"}", v, 1))
 				}
@@ -176,17 +176,14 @@ func fill(segment string, in *document.Input, holder string) []string {
 	return out
 }
 
-func valuesOf(name string, in *document.Input, holder string) []string {
+func valuesOf(name string, in *document.Input, roles []string) []string {
 	switch name {
 	case "principal":
 		return []string{in.Principal.ID}
 	case "tenant":
 		return []string{in.Principal.Tenant}
 	case "role":
-		if holder == in.Principal.ID {
-			return in.Principal.Roles
-		}
-		return []string{holder}
+		return roles
 	}
 	s, _ := in.Principal.Claims[strings.TrimPrefix(name, "claims.")].(string)
 	return []string{s}
@@ -194,7 +191,7 @@ func valuesOf(name string, in *document.Input, holder string) []string {
 
 // Names are the names that a grant stands for to a caller, as Vault's own policies write
 // them: wildcards stay, templates are what the caller is. A name without either is itself.
-func Names(key string, in *document.Input, holder string) []string {
+func Names(key string, in *document.Input, roles []string) []string {
 	out := []string{""}
 	for _, segment := range strings.Split(strings.TrimSuffix(key, "/*"), "/") {
 		if segment == "*" {
@@ -202,7 +199,7 @@ func Names(key string, in *document.Input, holder string) []string {
 		}
 		var next []string
 		for _, s := range out {
-			for _, v := range fill(segment, in, holder) {
+			for _, v := range fill(segment, in, roles) {
 				next = append(next, strings.TrimPrefix(s+"/"+v, "/"))
 			}
 		}

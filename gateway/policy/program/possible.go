@@ -112,9 +112,9 @@ func (p *Program) Granted(c *call.Caller, engine string) []string {
 	table := lookup(p.Data["tenants"], c.Tenant)
 	in := &document.Input{Principal: document.Principal{ID: c.Subject, Tenant: c.Tenant, Roles: c.Roles, Claims: c.Claims}}
 	var names []string
-	each(in, func(kind, name string) {
+	each(in, func(kind, name string, roles []string) {
 		for _, key := range entries(lookup(lookup(table, kind), name), engine) {
-			names = append(names, p.Names(key, in, name)...)
+			names = append(names, p.Names(key, in, roles)...)
 		}
 	})
 	slices.Sort(names)
@@ -122,11 +122,11 @@ func (p *Program) Granted(c *call.Caller, engine string) []string {
 }
 
 // Names are Names of a grant of this policy: one of version 1 has no patterns.
-func (p *Program) Names(key string, in *document.Input, holder string) []string {
+func (p *Program) Names(key string, in *document.Input, roles []string) []string {
 	if p.Version() < document.Version || !IsPattern(key) {
 		return []string{key}
 	}
-	return Names(key, in, holder)
+	return Names(key, in, roles)
 }
 
 func entries(holder any, engine string) []string {
