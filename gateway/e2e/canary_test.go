@@ -147,6 +147,10 @@ func presentBadly(t *testing.T, g *stack.Gateway) {
 		}
 		_ = resp.Body.Close()
 	}
+	eventually(t, "the first checkpoint", func() bool {
+		status, _ := ask(t, g, "GET", "/checkpoint", "", "admin:evidence")
+		return status == http.StatusOK
+	})
 	for path, scope := range map[string]string{
 		"/policy": "admin:policy", "/leases": "admin:leases", "/log-level": "admin:log", "/checkpoint": "admin:evidence", "/sinks": "admin:evidence",
 		"/debug/pprof/goroutine?debug=2": "admin:pprof", "/debug/pprof/heap?debug=1": "admin:pprof", "/": "admin:policy",
