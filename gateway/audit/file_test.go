@@ -184,6 +184,18 @@ func TestAFileThatWasRemovedLastIsKept(t *testing.T) {
 	}
 }
 
+// TestAFileWhoseDirectoryIsGoneEndsInAnError, and not in a search for a free name.
+func TestAFileWhoseDirectoryIsGoneEndsInAnError(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	l, r := open(t, audit.Config{Path: filepath.Join(dir, "audit.jsonl")}), record(t, `{"path":"a"}`)
+	if err := firstOf(l.Intent(r), os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err == nil {
+		t.Error("the records are nowhere, and nothing was said")
+	}
+}
+
 // TestAShortenedFileIsContinued: copytruncate leaves no hole, and is on record.
 func TestAShortenedFileIsContinued(t *testing.T) {
 	dir := t.TempDir()

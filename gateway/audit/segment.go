@@ -78,8 +78,8 @@ func freeName(name string) string {
 	for n := 1; ; n++ {
 		_, err := os.Lstat(name)
 		_, zipped := os.Lstat(name + ".gz")
-		if errors.Is(err, os.ErrNotExist) && errors.Is(zipped, os.ErrNotExist) {
-			return name
+		if err != nil && zipped != nil {
+			return name // nothing is there, or nobody can look, and then writing fails
 		}
 		name = fmt.Sprintf("%s.%d%s", base, n, ext)
 	}
