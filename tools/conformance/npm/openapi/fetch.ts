@@ -7,7 +7,7 @@ declare const process: { argv: string[] };
 
 const [url, key] = process.argv.slice(2);
 const client = createClient<paths>({ baseUrl: url, headers: { "X-API-Key": key } });
-const path = "openapi-fetch";
+const path = "team/openapi-fetch app"; // generated clients write it team%2Fopenapi-fetch%20app
 const data = { user: "u", nested: { list: [1, "two"], deep: { on: true } } };
 
 const written = await client.PUT("/secrets/{path}", { params: { path: { path } }, body: { data } });

@@ -8,7 +8,7 @@ declare const process: { argv: string[] };
 async function main(): Promise<void> {
   const [url, key] = process.argv.slice(2);
   client.setConfig({ baseUrl: url, headers: { "X-API-Key": key } });
-  const path = "hey-api";
+  const path = "team/hey-api app"; // the client writes it team%2Fhey-api%20app
   const data = { user: "u", nested: { list: [1, "two"], deep: { on: true } } };
 
   const written = await kvWrite({ path: { path }, body: { data } });
