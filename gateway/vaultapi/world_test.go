@@ -75,7 +75,7 @@ func newWorld(t *testing.T, settings map[string]string) *world {
 		t.Fatal(err)
 	}
 	for k, v := range map[string]string{
-		"HOST": "127.0.0.1", "PORT": "0", "LOG_DIR": filepath.Join(w.dir, "logs"), "POLICY_DIR": w.dir, "POLICY_TIMEOUT": "5s",
+		"HOST": "127.0.0.1", "PORT": "0", "SHUTDOWN_DELAY": "0s", "LOG_DIR": filepath.Join(w.dir, "logs"), "POLICY_DIR": w.dir, "POLICY_TIMEOUT": "5s",
 		"API_KEYS_JSON": fmt.Sprintf(`{%q:"agent",%q:"other"}`, agentKey, otherKey), "KV_MOUNTS": "secret,team-kv,legacy", "CREDS_MOUNTS": "brokers",
 		"VAULT_ADDR": w.vault.Addr, "VAULT_TOKEN": w.vault.Token, "VAULT_TIMEOUT": "30s", "RATE_LIMIT_ENABLED": "false",
 	} {

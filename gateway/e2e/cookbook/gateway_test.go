@@ -53,7 +53,7 @@ func (k *kitchen) serve(t *testing.T, policy string, s *script) string {
 	t.Helper()
 	logs := t.TempDir()
 	for _, e := range append([]string{
-		"PORT=0", "LOG_DIR=" + logs, "AUDIT_FILE=" + filepath.Join(logs, "audit.jsonl"), "LOG_LEVEL=error", "API_KEYS_FILE=" + keys(t, s.callers),
+		"PORT=0", "SHUTDOWN_DELAY=0s", "LOG_DIR=" + logs, "AUDIT_FILE=" + filepath.Join(logs, "audit.jsonl"), "LOG_LEVEL=error", "API_KEYS_FILE=" + keys(t, s.callers),
 		"VAULT_ADDR=" + k.vault.Addr, "VAULT_TOKEN=" + k.vault.Token, "POLICY_DIR=" + policy, "POLICY_TIMEOUT=5s",
 		"JWT_HS256_SECRET=" + secret, "JWT_KIND_CLAIM=kind", "TRUSTED_PROXIES=127.0.0.1",
 	}, s.env...) {

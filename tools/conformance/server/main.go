@@ -45,7 +45,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = vault.Stop() }() // it ends with this process at the latest
-	for key, value := range map[string]string{"VAULT_ADDR": vault.Addr, "VAULT_TOKEN": vault.Token, "LOG_DIR": dir, "AUDIT_FILE": filepath.Join(dir, "audit.jsonl")} {
+	for key, value := range map[string]string{"VAULT_ADDR": vault.Addr, "VAULT_TOKEN": vault.Token, "SHUTDOWN_DELAY": "0s", "LOG_DIR": dir, "AUDIT_FILE": filepath.Join(dir, "audit.jsonl")} {
 		if err := os.Setenv(key, value); err != nil {
 			return err
 		}
