@@ -42,7 +42,7 @@ func (a *API) Mount(e *edge.Edge) {
 // public reports whether a request needs no credential: a login, and what a client asks
 // before it has one.
 func (a *API) public(r *http.Request, path string) bool {
-	s, _ := a.ask(&request{verb: methods()[r.Method], path: strings.Trim(path, "/"), params: map[string]string{}})
+	s, _ := a.ask(&request{verb: verbOf(r), path: strings.Trim(path, "/"), params: map[string]string{}})
 	return s != nil && s.public
 }
 
@@ -51,7 +51,12 @@ const unknown = "vault.unknown"
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	q, err := parse(r, c)
-	if s, _ := a.ask(q); s != nil {
+	s, _ := a.ask(q)
+	if c == nil && (s == nil || !s.public) { // whatever let it in
+		WriteError(w, call.Errorf(call.Unauthenticated, "a token is needed"), "")
+		return
+	}
+	if s != nil {
 		a.answer(w, q, s, err)
 		return
 	}

@@ -90,3 +90,22 @@ func madeUp(r *rand.Rand) (method, path, body string, headers []string) {
 	}
 	return one("GET", "GET", "PUT", "POST", "LIST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PROPFIND"), path, body, headers
 }
+
+// Nobody who has not said who it is gets past the questions that are open to everybody,
+// in whatever form a request asks for a list.
+func TestAnonymousRequests(t *testing.T) {
+	w := newWorld(t, nil)
+	if a := w.send(t, "GET", "sys/health?list=x", "", ""); a.status != 200 {
+		t.Errorf("the health: got %d %v", a.status, a.body)
+	}
+	for _, path := range []string{"sys/health", "sys/seal-status", "sys/leader", "sys/mounts", "auth/token/lookup-self", "secret/metadata/mcp/agent"} {
+		for _, query := range []string{"list=true", "list=1", "x=1&list=true", "list=true&list=x"} {
+			if a := w.send(t, "GET", path+"?"+query, "", ""); a.status != 403 {
+				t.Errorf("GET %s?%s: got %d %v", path, query, a.status, a.body)
+			}
+		}
+		if a := w.send(t, "LIST", path, "", ""); a.status != 403 {
+			t.Errorf("LIST %s: got %d %v", path, a.status, a.body)
+		}
+	}
+}

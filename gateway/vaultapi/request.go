@@ -3,6 +3,7 @@ package vaultapi
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -33,6 +34,17 @@ func methods() map[string]verb {
 	}
 }
 
+// verbOf is the verb of a request; a query that cannot be parsed asks for no list.
+func verbOf(r *http.Request) verb {
+	v := methods()[r.Method]
+	if v == read && r.URL.RawQuery != "" {
+		if query, err := url.ParseQuery(r.URL.RawQuery); err == nil && isTrue(query.Get("list")) {
+			return list
+		}
+	}
+	return v
+}
+
 // request is a request as the tables need it.
 type request struct {
 	http   *http.Request
@@ -50,14 +62,11 @@ type request struct {
 
 // parse reads a request. Errors are call.Errors.
 func parse(r *http.Request, c *call.Caller) (*request, error) {
-	q := &request{http: r, caller: c, id: r.Header.Get("X-Request-Id"), verb: methods()[r.Method], params: map[string]string{}}
+	q := &request{http: r, caller: c, id: r.Header.Get("X-Request-Id"), verb: verbOf(r), params: map[string]string{}}
 	q.path = strings.Trim(r.PathValue("path"), "/")
 	var err error
 	if q.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return q, call.Errorf(call.InvalidRequest, "the query of the URL cannot be parsed")
-	}
-	if q.verb == read && isTrue(q.query.Get("list")) {
-		q.verb = list
 	}
 	if ns := r.Header.Get("X-Vault-Namespace"); strings.Trim(ns, "/ ") != "" {
 		return q, call.Errorf(call.InvalidRequest, "namespaces are not supported: leave VAULT_NAMESPACE (X-Vault-Namespace) unset; the gateway knows the namespace of its Vault")
@@ -106,21 +115,12 @@ func (q *request) take(args map[string]any, names map[string]string, dropped ...
 		switch {
 		case known:
 			args[here] = value
-		case contains(dropped, name):
+		case slices.Contains(dropped, name):
 		default:
 			return call.Errorf(call.InvalidRequest, "field %s: not supported through the gateway", safe(name))
 		}
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // safe is a name for a message: short and printable, or not quoted at all.
