@@ -11,7 +11,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	composetypes "github.com/compose-spec/compose-go/v2/types"
 	"github.com/hashicorp/hcl/v2/hclparse"
-	"helm.sh/helm/v3/pkg/chart"
 	chartloader "helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
@@ -184,7 +183,7 @@ func rendered(t *testing.T, values string) (docs []string, err error) {
 	t.Helper()
 	c, err := chartloader.LoadDir(deploy + "/helm/portcullis")
 	must(t, err)
-	must(t, validate(c))
+	must(t, c.Validate())
 	v, err := chartutil.ReadValues([]byte(values))
 	must(t, err)
 	all, err := chartutil.ToRenderValues(c, v, chartutil.ReleaseOptions{Name: "gate", Namespace: "agents", Revision: 1, IsInstall: true}, chartutil.DefaultCapabilities)
@@ -207,8 +206,6 @@ func rendered(t *testing.T, values string) (docs []string, err error) {
 	}
 	return docs, nil
 }
-
-func validate(c *chart.Chart) error { return c.Validate() }
 
 // decode reads a document strictly into Kubernetes' type for it, and names its kind.
 func decode(t *testing.T, doc string) string {

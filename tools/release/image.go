@@ -66,16 +66,16 @@ func imageOf(o options, p program) (v1.Image, error) {
 	if img, err = mutate.AppendLayers(img, layer); err != nil {
 		return nil, err
 	}
-	return mutate.ConfigFile(img, imageConfig(o, p, img))
-}
-
-func imageConfig(o options, p program, img v1.Image) *v1.ConfigFile {
 	old, err := img.ConfigFile()
 	if err != nil {
-		old = new(v1.ConfigFile)
+		return nil, err
 	}
+	return mutate.ConfigFile(img, imageConfig(o, p, old.RootFS))
+}
+
+func imageConfig(o options, p program, layers v1.RootFS) *v1.ConfigFile {
 	return &v1.ConfigFile{
-		OS: "linux", Architecture: p.arch, Created: v1.Time{Time: o.time}, RootFS: old.RootFS,
+		OS: "linux", Architecture: p.arch, Created: v1.Time{Time: o.time}, RootFS: layers,
 		History: []v1.History{{Created: v1.Time{Time: o.time}, CreatedBy: "tools/release"}},
 		Config: v1.Config{
 			User: fmt.Sprintf("%d:%d", user, user), Entrypoint: []string{"/portcullis"}, Cmd: []string{"serve"}, WorkingDir: "/var/lib/portcullis",
