@@ -25,7 +25,7 @@ const (
 // Spec is what a declaration says about an operation.
 type Spec struct {
 	Name   string  // dotted: "kv.read"
-	Engine string  // "kv", "transit", "db", "ssh" or "self"
+	Engine string  // "kv", "transit", "db", "ssh", "pki", "totp", "creds", "sys" or "self"
 	Mount  string  // the engine's default mount in Vault, empty for self
 	More   []Mount // further mounts of the engine
 	Effect Effect
@@ -153,6 +153,10 @@ func destroys(in any) bool {
 // MayDestroy reports whether some call of the operation removes something that cannot be
 // brought back.
 func (o *Op) MayDestroy() bool { return o.Destructive || o.destroy }
+
+// NeedsNoGrant reports whether the operations of an engine act on nothing that is granted
+// by name: self is what the gateway knows of a caller, sys what Vault keeps for it alone.
+func NeedsNoGrant(engine string) bool { return engine == "self" || engine == "sys" }
 
 // ReadOnly reports whether the operation changes nothing.
 func (o *Op) ReadOnly() bool { return o.Effect == Read || o.Effect == List }

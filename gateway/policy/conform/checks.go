@@ -9,6 +9,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
@@ -144,11 +145,11 @@ func (r *runner) unknown(in raw) {
 // named reports whether the resource needs a grant by name.
 func named(in raw) bool {
 	path := at(in, []string{"resource", "path"})
-	engine := at(in, []string{"action", "engine"})
+	engine, _ := at(in, []string{"action", "engine"}).(string)
 	prefix := at(in, []string{"principal", "prefix"})
 	ancestors, _ := at(in, []string{"resource", "ancestors"}).([]any)
 	own := engine == "kv" && slices.Contains(ancestors, prefix)
-	return engine != "self" && engine != "sys" && path != "" && !own
+	return !op.NeedsNoGrant(engine) && path != "" && !own
 }
 
 // sibling: what lies beside an allowed resource is not allowed with it.

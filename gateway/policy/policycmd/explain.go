@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
@@ -179,7 +180,7 @@ func placeOf(prog *program.Program, id string) place {
 // granting is the policy with a grant of the resource to the caller, and how that would
 // be written; nil for a call that no grant is about.
 func (p Policy) granting(ctx context.Context, in document.Input) (*program.Program, string, error) {
-	if in.Resource.Path == "" || slices.Contains([]string{"self", "sys"}, in.Action.Engine) {
+	if in.Resource.Path == "" || op.NeedsNoGrant(in.Action.Engine) {
 		return nil, "", nil
 	}
 	core, team, err := p.load()

@@ -9,6 +9,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/rego"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
 	"portcullis/gateway/policy/document"
 )
 
@@ -29,7 +30,7 @@ func (p *Program) Possible(ctx context.Context, f document.Facts) (bool, error) 
 // PossibleAnywhere is Possible on some resource. Where the rules of teams look at the
 // place and do not blur it, places are tried until one is possible.
 func (p *Program) PossibleAnywhere(ctx context.Context, f document.Facts) (bool, error) {
-	if f.Op.Engine == "self" || f.Op.Engine == "sys" { // it acts on nothing
+	if op.NeedsNoGrant(f.Op.Engine) {
 		return p.Possible(ctx, f)
 	}
 	ok, err := p.possible(ctx, f, "input.resource")

@@ -82,7 +82,7 @@ func everybody(ops []*op.Op) (out []Entry) {
 		switch {
 		case o.Engine == "kv":
 			e.Path, e.Via = OwnPrefix, "gateway.granted.own"
-		case o.Engine == "self" || o.Engine == "sys":
+		case op.NeedsNoGrant(o.Engine):
 			e.Via = "gateway.granted.self"
 		case slices.Contains([]string{"transit.random", "transit.hash", "db.leases", "ssh.public_key", "pki.ca", "pki.crl", "pki.revoke"}, o.Name):
 			e.Via = "gateway.granted.unnamed"
