@@ -2,8 +2,10 @@ package ops
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,6 +166,27 @@ type pkiSignIn struct {
 	CSR string `json:"csr" jsonschema:"the certificate request, PEM"`
 }
 
+// Target implements op.Target.
+func (in *pkiSignIn) Target(at op.At) (call.Resource, error) {
+	_, err := x509.ParseCertificateRequest(public(&in.CSR, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"))
+	if err != nil {
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument csr: wanted is one certificate request in PEM, and nothing beside it")
+	}
+	return in.certNames.Target(at)
+}
+
+// public is what one PEM block of some type holds (RFC 7468), nil when there is anything
+// else. The text becomes that block alone: what is public is on record as it is, and a
+// private key that was pasted beside it must not be.
+func public(text *string, types ...string) []byte {
+	block, rest := pem.Decode([]byte(*text))
+	if block == nil || strings.TrimSpace(string(rest)) != "" || len(block.Headers) > 0 || !slices.Contains(types, block.Type) {
+		return nil
+	}
+	*text = string(pem.EncodeToMemory(block))
+	return block.Bytes
+}
+
 func pkiSign(ctx context.Context, s *vault.Session, in pkiSignIn) (certOut, error) {
 	return in.certificateOf(ctx, s, "sign", map[string]any{"csr": in.CSR})
 }
@@ -172,6 +195,14 @@ type pkiRevokeIn struct {
 	nothing
 	Certificate string      `json:"certificate" jsonschema:"the certificate, PEM"`
 	PrivateKey  call.Secret `json:"private_key" jsonschema:"its private key, PEM"`
+}
+
+// Target implements op.Target.
+func (in *pkiRevokeIn) Target(at op.At) (call.Resource, error) {
+	if _, err := x509.ParseCertificate(public(&in.Certificate, "CERTIFICATE")); err != nil {
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument certificate: wanted is one certificate in PEM, and nothing beside it")
+	}
+	return in.nothing.Target(at)
 }
 
 type revokedOut struct {

@@ -18,7 +18,7 @@ func TestVaultsOwnClient(t *testing.T) {
 	w := newWorld(t, nil)
 	for name, test := range map[string]func(*testing.T, *world, *api.Client){
 		"kv version 2": clientKV2, "kv version 1": clientKV1, "transit": clientTransit, "database and leases": clientLeases,
-		"ssh": clientSSH, "tokens": clientTokens, "logins": clientLogins, "wrapping": clientWrapping, "system": clientSystem, "any credentials": clientCreds, "certificates": clientPKI, "one-time codes": clientTOTP,
+		"ssh": clientSSH, "tokens": clientTokens, "logins": clientLogins, "wrapping": clientWrapping, "system": clientSystem, "any credentials": clientCreds, "certificates": clientPKI, "certificate requests": clientCSR, "one-time codes": clientTOTP,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w, w.client(t, agentKey)) })
 	}

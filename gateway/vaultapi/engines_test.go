@@ -1,9 +1,13 @@
 package vaultapi_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/vault/api"
@@ -61,6 +65,42 @@ func clientPKI(t *testing.T, w *world, cl *api.Client) {
 	}
 	if !revoked {
 		t.Error("the certificate is not on the list of revoked ones")
+	}
+}
+
+// A request of one's own key is signed. What is no request, or no certificate, or has a
+// private key beside it, is refused before it is on record.
+func clientCSR(t *testing.T, w *world, cl *api.Client) {
+	l := cl.Logical()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: []string{"app.example.test"}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("a private key that was pasted")}))
+	signed := must[*api.Secret](t)(l.Write("pki/sign/web", map[string]any{"common_name": "app.example.test", "csr": "\n" + csr + "\n"}))
+	cert := certificate(t, signed.Data["certificate"])
+	if !key.PublicKey.Equal(cert.PublicKey) || cert.VerifyHostname("app.example.test") != nil {
+		t.Errorf("got %v for %v", cert.PublicKey, cert.DNSNames)
+	}
+	for name, text := range map[string]string{"nothing": "", "a text": "secret-text", "a key": private, "a key behind": csr + private, "a key before": private + csr, "a damaged request": strings.Replace(csr, "\nMI", "\nMA", 1)} {
+		if _, err := l.Write("pki/sign/web", map[string]any{"common_name": "app.example.test", "csr": text}); status(err) != 400 {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if _, err := l.Write("pki/revoke-with-key", map[string]any{"certificate": text, "private_key": private}); status(err) != 400 {
+			t.Errorf("%s as a certificate: got %v", name, err)
+		}
+	}
+	damaged := strings.Replace(private, "-----END", "====END", 1) // what PEM skips is not on record either
+	must[*api.Secret](t)(l.Write("pki/sign/web", map[string]any{"common_name": "app.example.test", "csr": damaged + csr}))
+	for _, r := range w.records(t) {
+		if line := fmt.Sprint(r); strings.Contains(line, "PRIVATE KEY") || strings.Contains(line, "secret-text") {
+			t.Errorf("on record: %s", line)
+		}
 	}
 }
 
