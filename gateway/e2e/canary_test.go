@@ -28,7 +28,7 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	v := e2e.StartVault(t)
 	r := receive(t)
 	g := e2e.StartGateway(t, v, append(r.env, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "RATE_LIMIT_ENABLED=false", "VAULT_TOKEN="+v.Token,
-		"ADMIN_ADDR=127.0.0.1:0", "JWT_HS256_SECRET="+canarySigner)...)
+		"ADMIN_ADDR=127.0.0.1:0", "PKI_MOUNTS=pki", "TOTP_MOUNTS=totp", "JWT_HS256_SECRET="+canarySigner)...)
 	ears := openEars(t, g)
 	deliver := func(method, path, body string) {
 		if resp, raw := e2e.Do(t, method, g.URL+path, body); resp.StatusCode >= 300 {
@@ -77,6 +77,7 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	if _, events := e2e.Do(t, "GET", g.URL+"/mcp/events", ""); strings.Contains(string(events), "canary") || !strings.Contains(string(events), "resource.changed") {
 		t.Errorf("the events hold the canary or nothing: %s", events)
 	}
+	token := speakVault(t, g, deliver, refuse)
 	presentBadly(t, g)
 	speakOnStdio(t, g, v)
 	readTraces(t, g)
@@ -92,6 +93,7 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	lookIntoReceivers(t, r, g)
 	deriveFrom(t, g)
 	lookInto(t, g.LogDir, v.Token, 5)
+	lookForSession(t, g, token)
 	for _, name := range []string{"requests.log", "responses.log", "server.log"} {
 		raw, err := os.ReadFile(filepath.Join(g.LogDir, name))
 		if i := strings.Index(string(raw), learned); err != nil || i >= 0 {
