@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"portcullis/gateway/call"
@@ -15,17 +16,21 @@ import (
 // request in PhaseList is not. A request with Bad is refused with that. Errors are
 // *call.Error.
 func (p *Pipeline) Admit(ctx context.Context, r *op.Request) (err error) {
+	r, unsound := sound(r)
 	rec := &op.Record{Request: r, Start: time.Now()}
 	if r.Time.IsZero() {
 		r.Time = rec.Start
-	}
-	if p.TierOf != nil {
-		rec.Decision.Tier = p.TierOf(r.Caller)
 	}
 	defer func() {
 		rec.Err, rec.Total = call.AsError(err), time.Since(rec.Start)
 		p.Log(ctx, rec)
 	}()
+	if unsound != nil {
+		return p.refuse(rec, unsound)
+	}
+	if p.TierOf != nil {
+		rec.Decision.Tier = p.TierOf(r.Caller)
+	}
 	if err := p.charge(rec); err != nil {
 		return p.refuse(rec, err)
 	}
@@ -34,6 +39,27 @@ func (p *Pipeline) Admit(ctx context.Context, r *op.Request) (err error) {
 	}
 	return p.record(rec)
 }
+
+// sound returns the request, or one of nobody's with the reason why it cannot be done: a
+// transport that has not authenticated its sender has a fault, and nothing may be decided,
+// charged or sent for it.
+func sound(r *op.Request) (*op.Request, error) {
+	switch {
+	case r == nil:
+		return &op.Request{Caller: &call.Caller{}}, call.Wrap(call.Internal, "internal error", errNoRequest)
+	case r.Caller == nil || r.Caller.Subject == "":
+		nobodys := *r
+		nobodys.Caller = &call.Caller{}
+		return &nobodys, call.Wrap(call.Internal, "internal error", errNoCaller)
+	}
+	return r, nil
+}
+
+// Faults of a transport.
+var (
+	errNoRequest = errors.New("the transport has made no request")
+	errNoCaller  = errors.New("the transport has named no caller")
+)
 
 // charge takes a token for a request that is no operation.
 func (p *Pipeline) charge(rec *op.Record) error {

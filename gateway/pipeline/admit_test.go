@@ -58,3 +58,33 @@ func TestAdmitChargesTheTierOfTheCaller(t *testing.T) {
 		t.Errorf("got %q, %v", tier, err)
 	}
 }
+
+// TestARequestOfNobodyIsRefused: a transport that names no caller reaches nothing, and is
+// on record.
+func TestARequestOfNobodyIsRefused(t *testing.T) {
+	for name, r := range map[string]*op.Request{
+		"no request":   nil,
+		"zero request": {},
+		"no caller":    {ID: "r1", Transport: op.REST, Op: "test.write"},
+		"zero caller":  {ID: "r1", Transport: op.REST, Op: "test.write", Caller: &call.Caller{}},
+		"only a scope": {ID: "r1", Transport: op.MCP, Op: "test.write", Caller: &call.Caller{Tenant: "t", Scopes: []string{"read"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.TierOf = func(c *call.Caller) string { return c.Tier }
+			res, err := b.Do(t.Context(), r)
+			if e := call.AsError(err); e == nil || e.Code != call.Internal || res == nil || res.Body != nil {
+				t.Errorf("Do: got %v, %v, want an internal error", res, err)
+			}
+			if err := b.Admit(t.Context(), r); !call.Is(err, call.Internal) {
+				t.Errorf("Admit: got %v, want an internal error", err)
+			}
+			if got := strings.Join(b.steps, " "); got != "refusal log refusal log" {
+				t.Errorf("steps: got %q", got)
+			}
+			if c := b.last.Request.Caller; c == nil || c.Subject != "" || c.Tenant != "" {
+				t.Errorf("it is recorded as the call of %v", c)
+			}
+		})
+	}
+}

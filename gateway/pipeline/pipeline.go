@@ -73,8 +73,10 @@ func (f Finish) close() {
 
 // Do does one call: bind, decide, limit, record, act, transform, record, answer.
 // The result is never nil; beside an error it carries the ids alone. Errors are
-// *call.Error. A panic in any part is an Internal error of this call alone.
+// *call.Error. A panic in any part is an Internal error of this call alone, and so is a
+// request without a caller, which is recorded as nobody's.
 func (p *Pipeline) Do(ctx context.Context, r *op.Request) (res *op.Result, err error) {
+	r, unsound := sound(r)
 	res = &op.Result{RequestID: r.ID}
 	rec := &op.Record{Request: r, Start: time.Now()}
 	if r.Time.IsZero() {
@@ -89,6 +91,9 @@ func (p *Pipeline) Do(ctx context.Context, r *op.Request) (res *op.Result, err e
 		rec.Total = time.Since(rec.Start)
 		p.Log(ctx, rec)
 	}()
+	if unsound != nil {
+		return res, p.refuse(rec, unsound)
+	}
 	body, err := p.run(ctx, rec)
 	if err != nil {
 		return res, call.AsError(err)
