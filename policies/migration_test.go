@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"portcullis/gateway/ops"
+	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
-	"portcullis/gateway/policy/check"
 	"portcullis/gateway/policy/program"
 )
 
@@ -49,7 +49,7 @@ func TestTranslatedPoliciesAreTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, r, err := check.Policy(t.Context(), core, team, check.Options{Ops: cat.All()})
+		_, r, err := admission.Check(t.Context(), core, team, admission.Options{Ops: cat.All()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
-	"portcullis/gateway/policy/check"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 )
@@ -221,7 +221,7 @@ func (e *Engine) build(ctx context.Context, team *bundle.Bundle) (*snapshot, err
 		p, err := program.Compile(ctx, e.core, team)
 		return e.snapshot(p, team), err
 	}
-	p, report, err := check.Policy(ctx, e.core, team, check.Options{Ops: e.cfg.Catalogue.All()})
+	p, report, err := admission.Check(ctx, e.core, team, admission.Options{Ops: e.cfg.Catalogue.All()})
 	if err = errors.Join(err, report.Findings.Err()); err != nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func (e *Engine) snapshot(p *program.Program, team *bundle.Bundle) *snapshot {
 // asked are the transforms that a policy asks for, each with the same arguments once.
 func asked(p *program.Program, team *bundle.Bundle) (out []lint.Transform) {
 	seen := map[string]bool{}
-	for _, t := range check.Asked(p, team) {
+	for _, t := range admission.Asked(p, team) {
 		if key := fmt.Sprintf("%q %q %v", t.Op, t.Name, t.Args); !seen[key] {
 			seen[key] = true
 			out = append(out, t)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
-	"portcullis/gateway/policy/check"
 )
 
 // BuildOptions say how an archive is signed.
@@ -26,7 +26,7 @@ func (p Policy) Build(ctx context.Context, archive io.Writer, o BuildOptions) er
 	if team == nil {
 		return errors.New("there is nothing to build: the embedded policy needs no archive")
 	}
-	prog, r, err := check.Policy(ctx, core, team, p.checks())
+	prog, r, err := admission.Check(ctx, core, team, p.checks())
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,8 @@ import (
 	"io"
 
 	"portcullis/gateway/op"
+	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
-	"portcullis/gateway/policy/check"
 	"portcullis/gateway/policy/program"
 )
 
@@ -20,7 +20,7 @@ type Policy struct {
 	Dir       string      // directory, file or signed archive; empty for the embedded policy
 	Keys      bundle.Keys // of signed archives
 	Catalogue *op.Catalogue
-	// Transform and Manifest are those of check.Options.
+	// Transform and Manifest are those of admission.Options.
 	Transform func(op, name string, args map[string]any) error
 	Manifest  bool
 	Format    Format // of what is written
@@ -38,8 +38,8 @@ func (p Policy) load() (core, team *bundle.Bundle, err error) {
 }
 
 // checks are what the policy is held against.
-func (p Policy) checks() check.Options {
-	return check.Options{Ops: p.Catalogue.All(), Transform: p.Transform, Manifest: p.Manifest, Progress: p.progress("inputs tried")}
+func (p Policy) checks() admission.Options {
+	return admission.Options{Ops: p.Catalogue.All(), Transform: p.Transform, Manifest: p.Manifest, Progress: p.progress("inputs tried")}
 }
 
 // compile compiles the policy without the other checks, so that a policy that is
@@ -68,13 +68,13 @@ func (p Policy) Check(ctx context.Context) error {
 	c := checked{Findings: []program.Finding{}}
 	core, team, err := p.load()
 	if f, ok := errors.AsType[*bundle.Fault](err); ok {
-		c.Findings = append(c.Findings, check.Unreadable(f))
+		c.Findings = append(c.Findings, admission.Unreadable(f))
 		return p.found(c)
 	}
 	if err != nil {
 		return err
 	}
-	prog, r, err := check.Policy(ctx, core, team, p.checks())
+	prog, r, err := admission.Check(ctx, core, team, p.checks())
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/tester"
 
 	"portcullis/gateway/policy/bundle"
-	"portcullis/gateway/policy/conform"
+	"portcullis/gateway/policy/failclosed"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 	"portcullis/gateway/policy/regotest"
@@ -238,7 +238,7 @@ func (t *tested) coverage(r regotest.Report, bundles []*bundle.Bundle, o TestOpt
 // conformance runs the whole suite and the lints.
 func (p Policy) conformance(ctx context.Context, core *bundle.Bundle, prog *program.Program, t *tested) error {
 	found, rules := lint.Check(prog, p.Catalogue.All())
-	r, err := conform.Suite{Core: core, Program: prog, Ops: p.Catalogue.All(), Rules: rules, Pairs: true, Progress: p.progress("inputs tried")}.Run(ctx)
+	r, err := failclosed.Suite{Core: core, Program: prog, Ops: p.Catalogue.All(), Rules: rules, Pairs: true, Progress: p.progress("inputs tried")}.Run(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,12 @@
-package check_test
+package admission_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
+	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
-	"portcullis/gateway/policy/check"
 )
 
 const asking = `package policy.obligations.t
@@ -55,7 +55,7 @@ func TestTransformsThatAreNotThere(t *testing.T) {
 	}
 	want := []string{"dir/data.yaml:5 none of kv.list", "dir/t.rego:7 none of ", "dir/t.rego:20 no keep", "dir/t.rego:20 none of "}
 	for _, manifest := range []bool{false, true} {
-		_, r, err := check.Policy(t.Context(), core, b, check.Options{Ops: catalogue(), Transform: there, Manifest: manifest})
+		_, r, err := admission.Check(t.Context(), core, b, admission.Options{Ops: catalogue(), Transform: there, Manifest: manifest})
 		if err != nil {
 			t.Fatal(err)
 		}

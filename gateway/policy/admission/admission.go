@@ -1,4 +1,4 @@
-package check
+package admission
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
-	"portcullis/gateway/policy/conform"
+	"portcullis/gateway/policy/failclosed"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 	"portcullis/gateway/policy/regotest"
@@ -20,7 +20,7 @@ type Report struct {
 	Findings program.Findings
 	Rules    []lint.Rule
 	Tests    regotest.Report
-	Suite    conform.Report
+	Suite    failclosed.Report
 }
 
 // Options say what a policy is held against.
@@ -37,13 +37,13 @@ type Options struct {
 // active: enough for what the policy itself says, as its own literals come on top.
 const activation = 64
 
-// Policy checks a team's bundle over the core. Without a team's bundle the core is
+// Check checks a team's bundle over the core. Without a team's bundle the core is
 // only compiled: its tests and the suite belong to the build. The program is nil
 // when it does not even compile; the error is one of the check itself.
-func Policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
+func Check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
 	ctx, done := withHeapLimit(ctx, maxGrowth)
 	defer done()
-	p, r, err := policy(ctx, core, team, o)
+	p, r, err := check(ctx, core, team, o)
 	if errors.Is(context.Cause(ctx), errMemory) {
 		r.Findings = append(r.Findings, program.Finding{
 			File: team.Place, Check: "memory", Msg: fmt.Sprintf("to check the policy takes more than %d MiB of memory", maxGrowth>>20),
@@ -54,7 +54,7 @@ func Policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program
 	return p, r, err
 }
 
-func policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
+func check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
 	var r Report
 	p, err := program.Compile(ctx, core, team)
 	if fs, ok := errors.AsType[program.Findings](err); ok {
@@ -72,7 +72,7 @@ func policy(ctx context.Context, core, team *bundle.Bundle, o Options) (*program
 	if err := r.tests(ctx, p, team); err != nil {
 		return nil, r, err
 	}
-	suite := conform.Suite{Core: core, Program: p, Ops: o.Ops, Rules: r.Rules, Limit: activation, Progress: o.Progress}
+	suite := failclosed.Suite{Core: core, Program: p, Ops: o.Ops, Rules: r.Rules, Limit: activation, Progress: o.Progress}
 	if r.Suite, err = suite.Run(ctx); err != nil {
 		return nil, r, err
 	}

@@ -1,4 +1,4 @@
-package conform_test
+package failclosed_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy/bundle"
-	"portcullis/gateway/policy/conform"
+	"portcullis/gateway/policy/failclosed"
 	"portcullis/gateway/policy/program"
 	"portcullis/gateway/policy/regotest"
 )
@@ -37,16 +37,16 @@ func grants() *bundle.Bundle {
 	}}
 }
 
-func suite(ctx context.Context, core, team *bundle.Bundle) (conform.Report, error) {
+func suite(ctx context.Context, core, team *bundle.Bundle) (failclosed.Report, error) {
 	p, err := program.Compile(ctx, core, team)
 	if err != nil {
-		return conform.Report{}, err
+		return failclosed.Report{}, err
 	}
 	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
 	if err != nil {
-		return conform.Report{}, err
+		return failclosed.Report{}, err
 	}
-	return conform.Suite{Core: core, Program: p, Ops: cat.All(), Limit: 150}.Run(ctx)
+	return failclosed.Suite{Core: core, Program: p, Ops: cat.All(), Limit: 150}.Run(ctx)
 }
 
 func TestTheDefaultPolicyDoesNotFailOpen(t *testing.T) {

@@ -1,4 +1,4 @@
-package check_test
+package admission_test
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package check_test
+package admission_test
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/ops"
+	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
-	"portcullis/gateway/policy/check"
 	"portcullis/gateway/policy/program"
 )
 
@@ -96,16 +96,16 @@ func team(rules, tests string) *bundle.Bundle {
 	return b
 }
 
-func run(ctx context.Context, b *bundle.Bundle) (check.Report, error) {
+func run(ctx context.Context, b *bundle.Bundle) (admission.Report, error) {
 	core, err := bundle.Core()
 	if err != nil {
-		return check.Report{}, err
+		return admission.Report{}, err
 	}
-	_, r, err := check.Policy(ctx, core, b, check.Options{Ops: catalogue()})
+	_, r, err := admission.Check(ctx, core, b, admission.Options{Ops: catalogue()})
 	return r, err
 }
 
-func TestPolicy(t *testing.T) {
+func TestCheck(t *testing.T) {
 	tests := []struct {
 		name string
 		b    *bundle.Bundle
@@ -233,7 +233,7 @@ func TestNamesInDataThatNothingHas(t *testing.T) {
 	}
 }
 
-func ExamplePolicy() {
+func ExampleCheck() {
 	r, err := run(context.Background(), team(rule, test))
 	fmt.Println(len(r.Findings), len(r.Rules), len(r.Tests.Results), err)
 	// Output: 0 1 1 <nil>
