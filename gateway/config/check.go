@@ -29,6 +29,9 @@ func (c *Config) check() []error {
 	if c.AuditSpoolDir == "" {
 		c.AuditSpoolDir = filepath.Join(filepath.Dir(c.AuditFile), "audit.spool")
 	}
+	if c.StateDir == "" && c.LogDir != "-" {
+		c.StateDir = filepath.Join(c.LogDir, "state")
+	}
 	switch {
 	case c.DecisionLog == "off", c.DecisionLog == "" && c.LogDir == "-":
 		c.DecisionLog = ""

@@ -19,6 +19,7 @@ type Config struct {
 	Port          int           `cfg:"PORT"`                // 0 for any free port
 	AdminAddr     string        `cfg:"ADMIN_ADDR"`          // host:port for administrators, away from callers: metrics, profiles, policy, leases, revocation, log level, each for a scope of its own
 	AdminMetrics  bool          `cfg:"ADMIN_OPEN_METRICS"`  // /metrics of ADMIN_ADDR answers without a credential
+	StateDir      string        `cfg:"STATE_DIR"`           // what one gateway keeps over a restart; another gateway on it does not start; default: state in LOG_DIR, none when that is "-"
 	LogLevel      string        `cfg:"LOG_LEVEL"`           // debug, info, warn or error
 	LogDir        string        `cfg:"LOG_DIR"`             // directory of the log files, "-" for the terminal only
 	LogRequests   string        `cfg:"LOG_REQUESTS"`        // other: requests.log has the HTTP requests that led to no call, because a call has its own record in responses.log; all: every request

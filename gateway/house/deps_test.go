@@ -37,6 +37,7 @@ var allowed = map[string]string{
 	"sse":       "pipeline edge events op budget call",
 
 	"vaultpolicy": "policy op call",
+	"store":       "call",
 	"server":      "", // the composition root: everything
 }
 

@@ -205,7 +205,7 @@ func privateFiles(_ context.Context, c config.Config) (out []Finding) {
 func directories(_ context.Context, c config.Config) (out []Finding) {
 	seen := map[string]bool{"-": true, "": true}
 	for _, d := range []struct{ setting, dir string }{
-		{"AUDIT_FILE", filepath.Dir(c.AuditFile)}, {"LOG_DIR", c.LogDir}, {"DECISION_LOG", filepath.Dir(c.DecisionLog)},
+		{"AUDIT_FILE", filepath.Dir(c.AuditFile)}, {"LOG_DIR", c.LogDir}, {"DECISION_LOG", filepath.Dir(c.DecisionLog)}, {"STATE_DIR", c.StateDir},
 	} {
 		if seen[d.dir] || d.setting == "AUDIT_FILE" && c.AuditFile == "-" || d.setting == "DECISION_LOG" && c.DecisionLog == "" {
 			continue

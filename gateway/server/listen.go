@@ -64,6 +64,10 @@ func (g *Server) Serve(ctx context.Context) error {
 	if err := g.audit.Check(); err != nil {
 		g.logs.Server.Error("the audit file cannot be opened: every call will be refused", "cause", err)
 	}
+	if err := g.state.Lock(); err != nil {
+		return err
+	}
+	defer func() { _ = g.state.Unlock() }() // ends with the process anyway
 	servers, err := g.listen(ctx)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ import (
 	"portcullis/gateway/policy"
 	"portcullis/gateway/sink"
 	"portcullis/gateway/sse"
+	"portcullis/gateway/store/dir"
 	"portcullis/gateway/transform"
 	"portcullis/gateway/transform/native"
 	"portcullis/gateway/vault"
@@ -61,6 +62,7 @@ type Server struct {
 	options      Options
 	cfg          config.Config
 	level        slog.LevelVar // of every log; SIGHUP changes it
+	state        *dir.Dir      // what outlives this process
 	logs         *obs.Logs
 	meter        *obs.Meter
 	tracer       *obs.Tracer // nil without a collector
@@ -93,7 +95,7 @@ type Server struct {
 // New builds the gateway from a checked configuration. It connects to nothing. Its
 // error names every problem at once.
 func New(ctx context.Context, c config.Config, o Options) (g *Server, err error) {
-	g = &Server{options: o, cfg: c, meter: obs.NewMeter(), budgets: budget.New(c.Limits), baseRedactor: native.New()}
+	g = &Server{options: o, cfg: c, state: dir.New(c.StateDir), meter: obs.NewMeter(), budgets: budget.New(c.Limits), baseRedactor: native.New()}
 	g.level.Set(level(c.LogLevel))
 	if g.logs, err = obs.NewLogs(g.logConfig()); err != nil {
 		return nil, err
