@@ -48,7 +48,7 @@ func entry(o *op.Op, name string, names []string) jsontext.Value {
 	type annotations struct {
 		ReadOnly    bool `json:"readOnlyHint"`
 		Destructive bool `json:"destructiveHint"`
-		Idempotent  bool `json:"idempotentHint"`
+		Idempotent  bool `json:"idempotentHint,omitzero"` // says nothing of what is read-only
 		OpenWorld   bool `json:"openWorldHint"`
 	}
 	return protocol.MustJSON(struct {
@@ -58,7 +58,7 @@ func entry(o *op.Op, name string, names []string) jsontext.Value {
 		InputSchema inputSchema `json:"inputSchema"`
 		Annotations annotations `json:"annotations"`
 	}{name, o.Title, o.Doc, narrowed(portable(o.In), names), annotations{
-		ReadOnly: o.ReadOnly(), Destructive: o.Replaces, Idempotent: o.Idempotent,
+		ReadOnly: o.ReadOnly(), Destructive: o.Replaces, Idempotent: o.Idempotent && !o.ReadOnly(),
 	}})
 }
 
@@ -101,7 +101,31 @@ func portable(s *jsonschema.Schema) inputSchema {
 	for name, v := range s.Properties {
 		p.Properties[name] = portable(v)
 	}
+	p.sayOnce()
 	return p
+}
+
+// sayOnce leaves out a description that says no more than the name of the argument, and
+// that of an argument of a batch's item where it is the one of the argument beside the
+// batch.
+func (s inputSchema) sayOnce() {
+	for name, p := range s.Properties {
+		if p.Description == "name of the "+name {
+			p.Description = ""
+			s.Properties[name] = p
+		}
+	}
+	for _, list := range s.Properties {
+		if list.Items == nil {
+			continue
+		}
+		for name, p := range list.Items.Properties {
+			if p.Description == s.Properties[name].Description {
+				p.Description = ""
+				list.Items.Properties[name] = p
+			}
+		}
+	}
 }
 
 // oneType is the one type of a schema: of several, the first that is not null, and

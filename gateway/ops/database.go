@@ -181,7 +181,7 @@ func staticCreds(ctx context.Context, s *vault.Session, in role) (staticOut, err
 // and so what the decision is about; that it is the caller's is looked up when
 // the decision has been made.
 type lease struct {
-	LeaseID call.Secret `json:"lease_id" jsonschema:"the lease_id that the credentials came with"`
+	LeaseID call.Secret `json:"lease_id" jsonschema:"as it came with the credentials"`
 }
 
 // Target implements op.Target. An id that cannot be one of the mount's is as
@@ -213,7 +213,7 @@ func (l *lease) Target(at op.At) (call.Resource, error) {
 
 type renewIn struct {
 	lease
-	Increment int `json:"increment,omitzero" jsonschema:"how many seconds it shall live from now on, 0 or absent for what the role says"`
+	Increment int `json:"increment,omitzero" jsonschema:"seconds from now on, absent for the role's own"`
 }
 
 type renewOut struct {

@@ -14,7 +14,7 @@ import (
 
 type kvReadIn struct {
 	secret
-	Version int `json:"version,omitempty" jsonschema:"version to read, 0 or absent for the latest"`
+	Version int `json:"version,omitempty" jsonschema:"absent for the latest"`
 }
 
 // Target implements op.Target.

@@ -11,10 +11,10 @@ import (
 
 type kvDeleteIn struct {
 	secret
-	All bool `json:"all,omitzero" jsonschema:"true to remove the secret for good, with every version and its metadata; it cannot be undeleted"`
+	All bool `json:"all,omitzero" jsonschema:"true to remove the secret for good, with every version and its metadata"`
 	CAS int  `json:"cas,omitzero" jsonschema:"number of the version that must be the current one; not with all"`
 
-	Versions []int `json:"versions,omitempty" jsonschema:"numbers of the versions to soft-delete in the place of the latest; not with all or cas"`
+	Versions []int `json:"versions,omitempty" jsonschema:"versions to soft-delete instead of the latest; not with all or cas"`
 }
 
 // Target implements op.Target.
@@ -79,8 +79,8 @@ func (in *kvDeleteIn) version(ctx context.Context, s *vault.Session) error {
 
 type kvSetMetadataIn struct {
 	secret
-	Custom      map[string]*string `json:"custom_metadata,omitempty" jsonschema:"names and texts of your own about the secret; null removes one, others stay; never put a secret here"`
-	MaxVersions *int               `json:"max_versions,omitempty" jsonschema:"how many versions are kept, 0 for what the mount says; fewer drops the oldest for good at the next write"`
+	Custom      map[string]*string `json:"custom_metadata,omitempty" jsonschema:"texts of your own about the secret, none of them secret; null removes one, others stay"`
+	MaxVersions *int               `json:"max_versions,omitempty" jsonschema:"how many are kept, 0 for the mount's own; fewer drops the oldest for good at the next write"`
 	CASRequired *bool              `json:"cas_required,omitempty" jsonschema:"whether every write must say cas"`
 	DeleteAfter *string            `json:"delete_version_after,omitempty" jsonschema:"how long versions written from now on live, such as 30m or 72h, 0s for ever"`
 }

@@ -11,7 +11,7 @@ import (
 )
 
 type kvListIn struct {
-	Prefix call.Folder `json:"prefix,omitzero" jsonschema:"where to list, below your own prefix; empty, or a path that may end in a slash; kv://{mount}/{full path} names any other"`
+	Prefix call.Folder `json:"prefix,omitzero" jsonschema:"where to list below your own prefix, empty for all of it; kv://{mount}/{full path} for any other"`
 	Limit  int         `json:"limit,omitzero" jsonschema:"how many names at most; 0 or absent for 200 over MCP and for all over REST"`
 	After  string      `json:"after,omitzero" jsonschema:"names behind this one only: the next of the answer before"`
 	full   call.Path

@@ -10,7 +10,7 @@ import (
 
 // secret is the target of every operation on one secret.
 type secret struct {
-	Path  call.Ref `json:"path" jsonschema:"path of the secret below your own prefix, without a leading slash; kv://{mount}/{full path} names any other"`
+	Path  call.Ref `json:"path" jsonschema:"path below your own prefix; kv://{mount}/{full path} for any other"`
 	full  call.Path
 	guess guess
 	v1    bool // in a KV engine of version 1

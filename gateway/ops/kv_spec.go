@@ -24,7 +24,7 @@ func kv(at place) []*op.Op {
 
 	many := spec("read_many", op.Read, "POST", "")
 	many.Path, many.FullPath = "/secrets", ""
-	many.Title, many.Doc = "Read several secrets", "Read up to 100 secrets; each is decided, limited and recorded as a call of its own, and answers for itself."
+	many.Title, many.Doc = "Read several secrets", "Read up to 100 secrets; each is a call of its own and answers for itself."
 	many.Limits = limits{"paths": {MaxItems: maxPaths, MaxBytes: maxPaths * (call.MaxRef + 3)}}
 
 	write := spec("write", op.Write, "PUT", "")
@@ -39,14 +39,14 @@ func kv(at place) []*op.Op {
 	list := spec("list", op.List, "GET", "")
 	list.Path, list.FullPath = "/secrets", "/kv/*path/"
 	list.Title = "List secrets"
-	list.Doc = "List the names below a prefix, sorted; a name that ends in a slash has names below it. When there are more, next is what to pass as after."
+	list.Doc = "List the names below a prefix, sorted; one that ends in a slash has names below it. For more, pass next as after."
 	list.Needs, list.NeedsV1 = need("metadata/{name}", "list"), need("{name}", "list")
 	list.Limits = limits{"limit": {Min: new(0.0), Max: new(float64(maxList))}, "after": {MaxBytes: call.MaxPath + 1}}
 
 	del := spec("delete", op.Delete, "DELETE", "")
 	del.Status, del.Replaces, del.Idempotent = 204, true, true
 	del.Title = "Delete a secret"
-	del.Doc = "Soft-delete the latest version of a secret, which can be undeleted; with all, remove the secret with every version and its metadata for good."
+	del.Doc = "Soft-delete the latest version of a secret, which can be undeleted; with all, remove every version and its metadata for good."
 	del.Needs = append(append(need("data/{name}", "delete"), need("delete/{name}", "update")...), need("metadata/{name}", "read", "delete")...)
 	del.NeedsV1 = need("{name}", "delete")
 	del.Limits = limits{"cas": {Min: new(1.0)}, "versions": {MaxItems: maxVersions}}
@@ -79,7 +79,7 @@ func kvVersions(spec func(name string, effect op.Effect, method, verb string) op
 
 	set := spec("set_metadata", op.Write, "PATCH", ":metadata")
 	set.Title, set.Replaces, set.Idempotent = "Set a secret's metadata", true, true
-	set.Doc = "Set what is given of a secret's custom metadata, number of kept versions, cas_required and life of versions; what is not given stays. It also works before the first write."
+	set.Doc = "Set custom metadata, kept versions, cas_required or life of versions of a secret, also before its first write; what is absent stays."
 	set.Needs = need("metadata/{name}", "patch", "create", "update", "read")
 	set.Limits = limits{
 		"custom_metadata": {MaxBytes: 64 << 10}, "max_versions": {Min: new(0.0), Max: new(float64(1 << 30))}, "delete_version_after": {MaxBytes: 32},

@@ -110,7 +110,7 @@ func kvMetadata(ctx context.Context, s *vault.Session, in kvMetadataIn) (out kvM
 
 type kvSubkeysIn struct {
 	secret
-	Version int `json:"version,omitempty" jsonschema:"version to read, 0 or absent for the latest"`
+	Version int `json:"version,omitempty" jsonschema:"absent for the latest"`
 	Depth   int `json:"depth,omitempty" jsonschema:"how deep to look, 0 or absent for all the way"`
 }
 

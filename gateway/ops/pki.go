@@ -32,7 +32,7 @@ func pki(at place) []*op.Op {
 	sign.Needs = need("sign/{name}", "update")
 	sign.Limits = limits{"csr": {MaxBytes: 32 << 10}, "common_name": {MaxBytes: maxLogin}, "alt_names": {MaxBytes: 4 << 10}, "ip_sans": {MaxBytes: 1 << 10}, "ttl": {MaxBytes: 32}}
 	revoke := spec("revoke", op.Delete, "POST", "/pki/revoke")
-	revoke.Title, revoke.Doc = "Revoke a certificate", "Put a certificate on the list of revoked ones; its private key proves that it is yours."
+	revoke.Title, revoke.Doc = "Revoke a certificate", "Revoke a certificate; its private key proves that it is yours."
 	revoke.Needs, revoke.Destructive, revoke.Replaces, revoke.Idempotent = need("revoke-with-key", "update"), true, true, true
 	revoke.Limits = limits{"certificate": {MaxBytes: 64 << 10}, "private_key": {MaxBytes: 64 << 10}}
 	ca := spec("ca", op.Read, "GET", "/pki/ca")
@@ -47,10 +47,10 @@ func pki(at place) []*op.Op {
 // certNames are the names that a certificate is to have, and for how long.
 type certNames struct {
 	role
-	CommonName login  `json:"common_name" jsonschema:"the name that the certificate is for, such as app.example.com"`
+	CommonName login  `json:"common_name" jsonschema:"such as app.example.com"`
 	AltNames   logins `json:"alt_names,omitzero" jsonschema:"further names, separated by commas"`
 	IPSANs     string `json:"ip_sans,omitzero" jsonschema:"addresses, separated by commas"`
-	TTL        string `json:"ttl,omitzero" jsonschema:"how long it is valid: seconds, or a duration such as 30m, 12h or 1d; absent for what the role says"`
+	TTL        string `json:"ttl,omitzero" jsonschema:"seconds, or a duration such as 30m or 1d; absent for the role's own"`
 	life       time.Duration
 }
 

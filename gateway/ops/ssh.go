@@ -162,8 +162,8 @@ type signKeyIn struct {
 	role
 	PublicKey       string            `json:"public_key" jsonschema:"the key to sign, in the form of an OpenSSH .pub file"`
 	CertType        string            `json:"cert_type,omitzero" jsonschema:"user or host"`
-	ValidPrincipals logins            `json:"valid_principals,omitzero" jsonschema:"users, or names of the host, that the certificate is for, separated by commas; absent for the role's own"`
-	TTL             string            `json:"ttl,omitzero" jsonschema:"how long it is valid: seconds, or a duration such as 30m, 12h or 1d; absent for what the role says"`
+	ValidPrincipals logins            `json:"valid_principals,omitzero" jsonschema:"users, or names of the host, separated by commas; absent for the role's own"`
+	TTL             string            `json:"ttl,omitzero" jsonschema:"seconds, or a duration such as 30m or 1d; absent for the role's own"`
 	KeyID           login             `json:"key_id,omitzero" jsonschema:"name of the certificate in the server's log"`
 	CriticalOptions map[string]string `json:"critical_options,omitzero" jsonschema:"critical options such as force-command, where the role allows them"`
 	Extensions      map[string]string `json:"extensions,omitzero" jsonschema:"extensions such as permit-pty, where the role allows them; absent for the role's own"`

@@ -30,11 +30,11 @@ func transit(at place) []*op.Op {
 		limits{"bytes": {Min: new(1.0), Max: new(65536.0), Default: 32}, "format": oneOf("base64", "hex")})
 	random.Method, random.Idempotent = "GET", false
 	key := spec("datakey", op.Write, "Make a data key",
-		"Make a new key, encrypted with a named key, and in the clear as well when that is asked for.",
+		"Make a new key, encrypted with a named key.",
 		limits{"type": oneOf("wrapped", "plaintext"), "format": oneOf("base64", "hex")})
 	key.Needs = append(need("datakey/wrapped/{name}", "update"), need("datakey/plaintext/{name}", "update")...)
 	public := spec("public_key", op.Read, "Read a public key",
-		"Read the public halves of a named key as PEM, so that signatures can be verified, or texts encrypted, without asking.",
+		"Read the public halves of a named key as PEM, to verify or encrypt without asking.",
 		limits{"version": notNegative()})
 	public.Method, public.Path, public.Needs = "GET", "/transit/public_key/:key", need("keys/{name}", "read")
 	return []*op.Op{
@@ -45,7 +45,7 @@ func transit(at place) []*op.Op {
 			"Decrypt a ciphertext, or each of a batch.",
 			limits{"encoding": encodings("hex"), "items": batchLimit()}), decrypt),
 		op.New(spec("rewrap", op.Write, "Rewrap",
-			"Encrypt a ciphertext, or each of a batch, anew with the latest version of its key, without showing what is in it.",
+			"Encrypt a ciphertext, or each of a batch, anew with the latest version of its key.",
 			limits{"key_version": notNegative(), "items": batchLimit()}), rewrap),
 		op.New(named(spec("sign", op.Write, "Sign",
 			"Sign an input, or each of a batch, with a named key.",

@@ -14,7 +14,7 @@ type hmacIn struct {
 	Input      call.Secret `json:"input" jsonschema:"what to digest, in base64 unless encoding is utf-8"`
 	Encoding   string      `json:"encoding,omitzero" jsonschema:"how the input is written"`
 	Algorithm  string      `json:"algorithm,omitzero" jsonschema:"the hash function"`
-	KeyVersion int         `json:"key_version,omitzero" jsonschema:"version of the key, 0 or absent for the latest"`
+	KeyVersion int         `json:"key_version,omitzero" jsonschema:"the key's version, absent for the latest"`
 }
 
 // Target implements op.Target.
@@ -52,9 +52,9 @@ func hmac(ctx context.Context, s *vault.Session, in hmacIn) (out hmacOut, err er
 
 type datakeyIn struct {
 	key
-	Type    string      `json:"type,omitzero" jsonschema:"wrapped for the ciphertext alone, plaintext for the key in the clear beside it"`
+	Type    string      `json:"type,omitzero" jsonschema:"plaintext for the key in the clear as well"`
 	Bits    int         `json:"bits,omitzero" jsonschema:"128, 256 or 512; absent for 256"`
-	Context call.Secret `json:"context,omitzero" jsonschema:"base64; a derived key needs it, and the same again to decrypt"`
+	Context call.Secret `json:"context,omitzero" jsonschema:"base64; for derived keys; needed again to decrypt"`
 	Format  string      `json:"format,omitzero" jsonschema:"how the plaintext is returned"`
 }
 

@@ -11,8 +11,8 @@ import (
 
 // bound is what ties a ciphertext to its circumstances.
 type bound struct {
-	Context        call.Secret `json:"context,omitzero" jsonschema:"base64; a derived key needs it, and the same again to decrypt"`
-	AssociatedData call.Secret `json:"associated_data,omitzero" jsonschema:"base64; is authenticated but not encrypted, and the same is needed again to decrypt"`
+	Context        call.Secret `json:"context,omitzero" jsonschema:"base64; for derived keys; needed again to decrypt"`
+	AssociatedData call.Secret `json:"associated_data,omitzero" jsonschema:"base64; authenticated, not encrypted; needed again to decrypt"`
 }
 
 // check refuses what Vault could not read.
@@ -35,7 +35,7 @@ func (b bound) fields(all bound) map[string]any {
 type encryptItem struct {
 	Plaintext *call.Secret `json:"plaintext,omitzero" jsonschema:"what to encrypt, in base64 unless encoding is utf-8"`
 	bound
-	KeyVersion int `json:"key_version,omitzero" jsonschema:"version of the key, 0 or absent for the latest"`
+	KeyVersion int `json:"key_version,omitzero" jsonschema:"the key's version, absent for the latest"`
 }
 
 type encryptIn struct {
@@ -212,7 +212,7 @@ func open(r reply, encoding string) openedItem {
 type rewrapItem struct {
 	Ciphertext call.Secret `json:"ciphertext,omitzero" jsonschema:"what to rewrap, vault:v1:..."`
 	Context    call.Secret `json:"context,omitzero" jsonschema:"base64; the context that it was encrypted with"`
-	KeyVersion int         `json:"key_version,omitzero" jsonschema:"version of the key to encrypt with, 0 or absent for the latest"`
+	KeyVersion int         `json:"key_version,omitzero" jsonschema:"the key's version to encrypt with, absent for the latest"`
 }
 
 type rewrapIn struct {

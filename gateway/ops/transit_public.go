@@ -16,7 +16,7 @@ import (
 
 type publicKeysIn struct {
 	key
-	Version int `json:"version,omitzero" jsonschema:"version of the key, 0 or absent for the latest"`
+	Version int `json:"version,omitzero" jsonschema:"the key's version, absent for the latest"`
 }
 
 type publicKeysOut struct {

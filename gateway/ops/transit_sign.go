@@ -11,10 +11,10 @@ import (
 
 // scheme is how a signature is made (Vault API, transit/sign).
 type scheme struct {
-	HashAlgorithm       string `json:"hash_algorithm,omitzero" jsonschema:"how the input is hashed first; none only for a prehashed input with pkcs1v15"`
-	Prehashed           bool   `json:"prehashed,omitzero" jsonschema:"whether the input is a digest already"`
+	HashAlgorithm       string `json:"hash_algorithm,omitzero" jsonschema:"none only for a prehashed input with pkcs1v15"`
+	Prehashed           bool   `json:"prehashed,omitzero" jsonschema:"whether the input is a digest"`
 	SignatureAlgorithm  string `json:"signature_algorithm,omitzero" jsonschema:"for RSA keys"`
-	MarshalingAlgorithm string `json:"marshaling_algorithm,omitzero" jsonschema:"for ECDSA keys: how the signature is written"`
+	MarshalingAlgorithm string `json:"marshaling_algorithm,omitzero" jsonschema:"for ECDSA keys: form of the signature"`
 }
 
 // opts are the options beside the items of a batch; absent ones are Vault's choice.
@@ -57,7 +57,7 @@ type signIn struct {
 	key
 	signItem
 	scheme
-	KeyVersion int             `json:"key_version,omitzero" jsonschema:"version of the key, 0 or absent for the latest"`
+	KeyVersion int             `json:"key_version,omitzero" jsonschema:"the key's version, absent for the latest"`
 	Encoding   string          `json:"encoding,omitzero" jsonschema:"how inputs are written"`
 	Items      batch[signItem] `json:"items,omitzero" jsonschema:"a batch, instead of input"`
 }
