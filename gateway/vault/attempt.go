@@ -34,6 +34,7 @@ type attempt struct {
 	began    bool
 	again    bool // begin once more
 	retried  bool // after a broken connection
+	unmade   unmade
 }
 
 // begin prepares what is sent next. It returns false when there is nothing to send: the
@@ -48,6 +49,7 @@ func (t *attempt) begin() bool {
 			return false
 		}
 	}
+	t.unmade.begin()
 	t.ctx, t.cancel = context.WithTimeout(t.parent, t.client.timeout)
 	// net/http replaces a connection that turns out dead before a byte was written, and
 	// then asks for another one.
@@ -153,7 +155,7 @@ func (t *attempt) end(resp *api.Response, err error) {
 	default:
 		t.err = t.decode(resp)
 	}
-	if t.again = redirected && t.err == nil; t.again {
+	if t.again = redirected && t.err == nil || t.connectAgain(err); t.again {
 		return // in the same place
 	}
 	result := breaker.Nothing

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/vault/api"
+
 	"portcullis/gateway/call"
 	"portcullis/gateway/retry"
 	"portcullis/gateway/vault/wire"
@@ -57,7 +59,7 @@ const readyTimeout = 6 * time.Second
 func (c *Client) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 	defer cancel()
-	h, err := c.base.Sys().HealthWithContext(ctx)
+	h, err := c.health(ctx)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -65,6 +67,16 @@ func (c *Client) Ready(ctx context.Context) error {
 		return unavailable(errNotReady)
 	}
 	return c.Verify(ctx)
+}
+
+// health asks Vault how it is (sys/health, Vault API).
+func (c *Client) health(ctx context.Context) (h *api.HealthResponse, err error) {
+	for u := (unmade{}); ; {
+		u.begin()
+		if h, err = c.base.Sys().HealthWithContext(ctx); err == nil || ctx.Err() != nil || !c.worthMore(&u, err) {
+			return h, err
+		}
+	}
 }
 
 // Verify is Ready for a Vault that is there.

@@ -99,6 +99,13 @@ func (b *Breaker) opens(start time.Time) bool {
 	return (b.until.IsZero() || b.probing) && b.failed+1 >= b.Failures && !b.lastOK.After(start)
 }
 
+// AnsweredSince reports whether a call has been answered after a time.
+func (b *Breaker) AnsweredSince(t time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lastOK.After(t)
+}
+
 // Open reports whether calls fail at once.
 func (b *Breaker) Open() bool {
 	b.mu.Lock()
