@@ -175,15 +175,15 @@ func (ch *Authenticator) verified(ctx context.Context, p presence) (*token.Verif
 // checkBinding holds a token that is bound to a key to its proof.
 func (ch *Authenticator) checkBinding(r *http.Request, p presence, v *token.Verified) error {
 	switch {
-	case v.JKT == "" && p.dpop:
+	case v.Caller.JKT == "" && p.dpop:
 		return rule.Unbound
-	case v.JKT == "":
+	case v.Caller.JKT == "":
 		return nil
 	case !p.dpop:
 		return rule.KeyBound
 	}
 	d := dpop.FromHTTP(r, ch.base(r))
-	d.Token, d.JKT, d.Owner = p.value, v.JKT, v.Caller.Key()
+	d.Token, d.JKT, d.Owner = p.value, v.Caller.JKT, v.Caller.Key()
 	return ch.proofs.Check(d, p.now)
 }
 

@@ -12,7 +12,7 @@ const (
 	Anonymous                 // requests that are being answered, of nobody known or not known yet
 	Bytes                     // of request bodies and large answers in memory
 	Calls                     // running calls
-	Sessions                  // MCP sessions
+	Sessions                  // sessions over MCP and of the Vault API
 	Streams                   // open event streams
 	Topics                    // topics of open streams
 	Subscriptions             // subscriptions of sessions

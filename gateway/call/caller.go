@@ -39,6 +39,7 @@ type Caller struct {
 	TokenID    string     // JWT jti, empty when there is none
 	CertFP     string     // SHA-256 of the client certificate in hex, empty when there is none
 	CertSerial string     // serial of the client certificate in hex
+	JKT        string     // thumbprint of the key that must prove itself with each use of the credential (RFC 9449 section 6), empty for none
 	AuthTime   time.Time  // when the credential was issued, zero when unknown
 	ProvedAt   time.Time  // when the caller proved itself to its issuer (auth_time, OpenID Connect Core section 2), zero when unknown
 	Created    time.Time  // when the API key was made, zero when unknown

@@ -199,9 +199,14 @@ func setPath(w http.ResponseWriter, r *http.Request, pattern string) error {
 
 // refuse answers a request whose caller is not known.
 func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
-	if !e.stranger(w, r) {
-		return
+	if e.stranger(w, r) {
+		e.Refuse(w, r, err)
 	}
+}
+
+// Refuse answers a request whose credential is not good, on record. It is for handlers of
+// routes that anybody may call: of all others the edge has refused such requests itself.
+func (e *Edge) Refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
 	if e.Challenge != nil {
 		if v := e.Challenge(r, err); v != "" {
 			w.Header().Set("WWW-Authenticate", v)

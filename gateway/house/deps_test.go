@@ -31,7 +31,7 @@ var allowed = map[string]string{
 	"obs":       "op call retry",
 	"edge":      "obs budget call retry",
 	"rest":      "pipeline edge op call",
-	"vaultapi":  "edge op call",
+	"vaultapi":  "edge op budget call",
 	"oidc":      "call",
 	"mcp":       "pipeline edge events op budget call retry",
 	"sse":       "pipeline edge events op budget call",

@@ -197,6 +197,7 @@ func (g *Server) Run(ctx context.Context) {
 		func(ctx context.Context) { g.transforms.Watch(ctx, watchEvery) },
 		func(ctx context.Context) { g.events.Watch(ctx, time.Second) },
 		g.watchExternalChanges,
+		g.sessions.Run,
 	} {
 		wg.Go(func() { part(ctx) })
 	}

@@ -35,7 +35,8 @@ type readiness struct {
 	broken map[string]string // mounts that are not what they should be, with what to do
 	absent map[string]string // mounts that are not there, or that the token may not use
 
-	kv sync.Map // path of a KV engine -> its version; asked while mu is held for a look
+	kv    sync.Map // path of a KV engine -> its version; asked while mu is held for a look
+	asked asked    // for versions, by calls
 }
 
 // A mount is looked at again after a time, sooner as long as something is wrong.
@@ -174,7 +175,7 @@ func (c *Client) inspect(ctx context.Context, m Mount) (string, error) {
 	return "", nil
 }
 
-// inspectKV says what is wrong with the version of a KV engine. The caller holds ready's mu.
+// inspectKV says what is wrong with the version of a KV engine, and notes the version.
 func (c *Client) inspectKV(m Mount, f mountFacts) string {
 	version := 1
 	if f.Options["version"] == "2" {
@@ -188,13 +189,6 @@ func (c *Client) inspectKV(m Mount, f mountFacts) string {
 		return fmt.Sprintf("%s: the secrets engine at %q is KV version %d, and the configuration says version %d: correct it, or leave the version out to have it found out", m.Setting, m.Path, version, m.Version)
 	}
 	return ""
-}
-
-// KVVersion is the version of a KV engine as Vault has told it, 0 when it has not yet.
-func (c *Client) KVVersion(mount string) int {
-	version, _ := c.ready.kv.Load(mount)
-	n, _ := version.(int)
-	return n
 }
 
 // missing says that a mount is not there; Vault does not tell that from one that the

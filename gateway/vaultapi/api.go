@@ -27,13 +27,15 @@ type API struct {
 	Ready    func(context.Context) error
 	Sessions *Sessions
 
-	table  []route
-	system []question
+	// refused answers a request whose credential is not good, as everywhere else.
+	refused func(http.ResponseWriter, *http.Request, *call.Error)
+	table   []route
+	system  []question
 }
 
 // Mount adds the routes.
 func (a *API) Mount(e *edge.Edge) {
-	a.table, a.system = routes(), a.questions()
+	a.table, a.system, a.refused = routes(), a.questions(), e.Refuse
 	for method := range methods() {
 		e.Either(method, Prefix+"*path", a.public, a.serve)
 	}
@@ -53,7 +55,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	q, err := parse(r, c)
 	s, _ := a.ask(q)
 	if c == nil && (s == nil || !s.public) { // whatever let it in
-		WriteError(w, call.Errorf(call.Unauthenticated, "a token is needed"), "")
+		a.refused(w, r, call.AsError(call.Errorf(call.Unauthenticated, "a token is needed")))
 		return
 	}
 	if s != nil {

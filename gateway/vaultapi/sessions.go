@@ -1,6 +1,7 @@
 package vaultapi
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 )
 
@@ -20,8 +22,12 @@ import (
 type Sessions struct {
 	// Login authenticates a request by its ordinary credentials.
 	Login func(*http.Request) (*call.Caller, error)
+	// Resume authenticates a request that presents a session: the caller is whose it is,
+	// nil for one that is not known.
+	Resume func(*http.Request, *call.Caller) (*call.Caller, error)
 	// Valid reports why a caller is one no longer.
-	Valid func(*call.Caller) error
+	Valid   func(*call.Caller) error
+	Budgets *budget.Budgets // of sessions; nil bounds nothing
 
 	mu  sync.Mutex // guards the fields below
 	all map[[sha256.Size]byte]*session
@@ -42,12 +48,9 @@ const (
 	mark         = "pcs." // begins the token of a session
 	defaultTTL   = time.Hour
 	longestTTL   = 32 * 24 * time.Hour
-	perCaller    = 256 // the oldest session of a caller makes room
-	allOfThem    = 64 << 10
+	sweepEvery   = time.Minute
 	randomLength = 32
 )
-
-func noSession() error { return call.Errorf(call.Unauthenticated, "invalid token") }
 
 // Authenticate tells whose request it is. Below /v1/ the credential is in X-Vault-Token,
 // or a bearer as elsewhere: an API key, a JWT or a session.
@@ -95,46 +98,44 @@ func bearing(r *http.Request, tokens ...string) *http.Request {
 	return &other
 }
 
-// find is the caller of a session. Where the caller's certificate binds its credential,
-// it binds the session.
+// find is the caller of a session. One whose credential has ended is forgotten.
 func (s *Sessions) find(r *http.Request, token string) (*call.Caller, error) {
-	one := s.live(token)
-	if one == nil || one.caller.CertFP != "" && one.caller.CertFP != certificate(r) {
-		return nil, noSession()
-	}
-	if err := s.Valid(one.caller); err != nil {
+	one, until := s.live(token)
+	if one != nil && s.Valid(one.caller) != nil {
 		s.revoke(one)
-		return nil, noSession()
+		one = nil
 	}
-	c := *one.caller
-	if c.Expires.IsZero() || one.expires.Before(c.Expires) {
-		c.Expires = one.expires
+	if one == nil {
+		return s.Resume(r, nil)
 	}
-	return &c, nil
+	c, err := s.Resume(r, one.caller)
+	if err != nil {
+		return nil, err
+	}
+	if c.Expires.IsZero() || until.Before(c.Expires) {
+		c.Expires = until
+	}
+	return c, nil
 }
 
-func certificate(r *http.Request) string {
-	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return ""
-	}
-	sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
-	return hex.EncodeToString(sum[:])
-}
-
-// live is the session of a token, nil for none.
-func (s *Sessions) live(token string) *session {
+// live is the session of a token and when it ends, nil for none.
+func (s *Sessions) live(token string) (*session, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.all[sha256.Sum256([]byte(token))]
 	if one == nil || !time.Now().Before(one.expires) {
-		return nil
+		return nil, time.Time{}
 	}
-	return one
+	return one, one.expires
 }
 
 // begin makes a session for a caller and returns its token. Without a time to live it is
-// the usual one.
+// the usual one. A credential that is only good with a proof of its holder's key (RFC
+// 9449) has none: the session would be good without.
 func (s *Sessions) begin(c *call.Caller, ttl time.Duration) (string, *session, error) {
+	if c.JKT != "" {
+		return "", nil, call.Errorf(call.InvalidRequest, "no session is made from a token that is bound to a key (DPoP): it would be usable without the key; send the token itself, with a proof, on each request")
+	}
 	if ttl <= 0 {
 		ttl = defaultTTL
 	}
@@ -154,27 +155,45 @@ func (s *Sessions) begin(c *call.Caller, ttl time.Duration) (string, *session, e
 	return token, one, s.keep(one)
 }
 
-// keep keeps a session. What has ended of its caller's goes first, then the oldest.
-func (s *Sessions) keep(one *session) error {
+// keep keeps a session, within what its caller may hold. Where there is no room the
+// caller's oldest session goes.
+func (s *Sessions) keep(one *session) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
 		s.all, s.of = map[[sha256.Size]byte]*session{}, map[string][]*session{}
 	}
-	key, now := one.caller.Key(), time.Now()
-	for _, old := range append([]*session(nil), s.of[key]...) {
-		if !now.Before(old.expires) || len(s.of[key]) >= perCaller {
-			s.drop(old)
+	key, who := one.caller.Key(), budget.Of(one.caller)
+	for _, room := range []func(){func() {}, func() { s.sweep(time.Now()) }, func() { s.dropOldest(key) }} {
+		room()
+		if err = s.Budgets.Take(who, budget.Sessions, 1); err == nil {
+			break
 		}
 	}
-	if len(s.all) >= allOfThem {
-		s.sweep(now)
-	}
-	if len(s.all) >= allOfThem {
-		return call.Errorf(call.Overloaded, "too many sessions: use the credential itself, or try again later")
+	if err != nil {
+		return err
 	}
 	s.all[one.hash], s.of[key] = one, append(s.of[key], one)
 	return nil
+}
+
+// Run forgets sessions that have ended, until ctx ends. A nil receiver has none.
+func (s *Sessions) Run(ctx context.Context) {
+	if s == nil {
+		return
+	}
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s.mu.Lock()
+			s.sweep(now)
+			s.mu.Unlock()
+		}
+	}
 }
 
 // sweep drops what has ended. The caller holds mu.
@@ -186,9 +205,20 @@ func (s *Sessions) sweep(now time.Time) {
 	}
 }
 
+// dropOldest forgets the session that a caller has had longest. The caller holds mu.
+func (s *Sessions) dropOldest(key string) {
+	if own := s.of[key]; len(own) > 0 {
+		s.drop(own[0])
+	}
+}
+
 // drop forgets a session. The caller holds mu.
 func (s *Sessions) drop(one *session) {
+	if s.all[one.hash] != one {
+		return
+	}
 	delete(s.all, one.hash)
+	s.Budgets.Give(budget.Of(one.caller), budget.Sessions, 1)
 	key := one.caller.Key()
 	kept := s.of[key][:0:0]
 	for _, other := range s.of[key] {

@@ -22,6 +22,9 @@ type question struct {
 	name    string // in evidence; empty for what is only charged
 	answer  func(*request) (*reply, error)
 	route   *route // in the place of answer: an operation whose mount is that of a lease
+	// credential, in the place of answer, makes a request that presents what a login has
+	// in its body.
+	credential func(*request) (*http.Request, error)
 }
 
 // questions is the table of them.
@@ -38,16 +41,16 @@ func (a *API) questions() []question {
 		{pattern: "auth/token/renew-self", verbs: posted, name: "vault.renew_self", answer: a.renewSelf},
 		{pattern: "auth/token/revoke-self", verbs: posted, name: "vault.revoke_self", answer: a.revokeSelf},
 		{pattern: "auth/token/create", verbs: posted, name: "vault.session", answer: a.child},
-	}, a.logins(), leaseQuestions())
+	}, logins(), leaseQuestions())
 }
 
 // logins are at the mounts that clients use unless they are told otherwise.
-func (a *API) logins() []question {
+func logins() []question {
 	var out []question
 	for pattern, credential := range map[string]func(*request) (*http.Request, error){
 		"auth/approle/login": byKey, "auth/jwt/login": byJWT, "auth/kubernetes/login": byJWT, "auth/cert/login": byCertificate,
 	} {
-		out = append(out, question{pattern: pattern, verbs: verbs(write), public: true, answer: a.login(credential)})
+		out = append(out, question{pattern: pattern, verbs: verbs(write), public: true, credential: credential})
 	}
 	return out
 }
@@ -106,7 +109,15 @@ func (a *API) answer(w http.ResponseWriter, q *request, s *question, bad error) 
 		WriteError(w, bad, "")
 		return
 	}
+	if s.credential != nil {
+		a.login(w, q, s)
+		return
+	}
 	out, err := s.answer(q)
+	respond(w, q, out, err)
+}
+
+func respond(w http.ResponseWriter, q *request, out *reply, err error) {
 	if err != nil {
 		WriteError(w, err, "")
 		return

@@ -11,26 +11,32 @@ import (
 // Everything about tokens is about the gateway's own credentials and sessions (Vault
 // API, auth/token and auth/*/login).
 
-// login answers a login with a session. credential makes a request that presents what
-// the body has.
-func (a *API) login(credential func(*request) (*http.Request, error)) func(*request) (*reply, error) {
-	return func(q *request) (*reply, error) {
-		r, err := credential(q)
-		if err != nil {
-			return nil, err
-		}
-		c, err := a.Sessions.Login(r)
-		if err != nil {
-			return nil, err
-		}
-		if id := q.text("role_id"); id != "" && id != c.KeyID {
-			return nil, call.Errorf(call.Unauthenticated, "invalid role or secret ID")
-		}
-		if err := a.record(q, c, "vault.login"); err != nil {
-			return nil, err
-		}
-		return a.session(c, 0)
+// login answers a login with a session. A credential that is not good is refused as it
+// is everywhere else.
+func (a *API) login(w http.ResponseWriter, q *request, s *question) {
+	r, err := s.credential(q)
+	if err != nil {
+		WriteError(w, err, "")
+		return
 	}
+	c, err := a.Sessions.Login(r)
+	if id := q.text("role_id"); err == nil && id != "" && id != c.KeyID {
+		err = call.Errorf(call.Unauthenticated, "invalid role or secret ID")
+	}
+	if err != nil {
+		a.refused(w, q.http, call.AsError(err))
+		return
+	}
+	out, err := a.admitted(q, c)
+	respond(w, q, out, err)
+}
+
+// admitted begins the session of a login, on record.
+func (a *API) admitted(q *request, c *call.Caller) (*reply, error) {
+	if err := a.record(q, c, "vault.login"); err != nil {
+		return nil, err
+	}
+	return a.session(c, 0)
 }
 
 // bare is a request without the credentials that it came with.
@@ -112,7 +118,8 @@ func (q *request) duration(names ...string) (time.Duration, error) {
 // own is the session that a request came with, nil for another credential.
 func (a *API) own(q *request) *session {
 	token, _ := presented(q.http)
-	return a.Sessions.live(token)
+	one, _ := a.Sessions.live(token)
+	return one
 }
 
 // lookupSelf tells of the credential. Its id is what the caller has sent: clients that

@@ -36,7 +36,7 @@ func (r Rule) Word() string {
 func words() map[string]string {
 	return map[string]string{
 		string(Ambiguous): "more than one credential", string(Scheme): "scheme", string(MethodOff): "method not accepted here",
-		string(Denied): "revoked", string(UnsafeName): "subject", string(SPIFFE): "subject", string(Taken): "subject taken",
+		string(Denied): "revoked", string(UnsafeName): "subject", string(SPIFFE): "subject", string(Taken): "subject taken", string(NoSession): "unknown session",
 		string(BadScope): "scope", string(BadActor): "actor", string(BadKind): "kind", string(TooMany): "too many roles, groups or scopes",
 		string(UnknownKey): "unknown key", string(ExpiredKey): "expired",
 		string(TooLarge): "too large", string(Compact): "malformed", string(HeaderJSON): "malformed", string(PayloadJSON): "malformed",
@@ -44,7 +44,9 @@ func words() map[string]string {
 		string(Type): "token type", string(KeyID): "unknown key", string(Signature): "signature",
 		string(NoExpiry): "no expiry", string(Expired): "expired", string(NotYet): "not yet valid", string(IssuedLater): "not yet valid",
 		string(Issuer): "issuer", string(Audience): "audience", string(NoSubject): "subject", string(ClaimType): "claim type", string(ClaimSize): "claim size",
-		"cnf.": "binding", "dpop.": "proof", "cert.": "certificate",
+		string(Confirmation): "binding", string(Unbound): "binding", string(CertBound): "binding: it needs the client certificate that it names",
+		string(KeyBound): "binding: it needs a DPoP proof with the key that it names on each request",
+		"dpop.":          "proof", "cert.": "certificate",
 	}
 }
 
@@ -56,6 +58,7 @@ const (
 	MethodOff    Rule = "credential.off"       // the operator has not switched this method on
 	Limited      Rule = "credential.limited"   // too many failures from this address
 	Denied       Rule = "credential.denied"    // on the deny list
+	NoSession    Rule = "credential.session"   // a session that has ended, or never was one
 )
 
 // Rules of identities.

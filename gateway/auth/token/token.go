@@ -36,7 +36,6 @@ type Verifier struct {
 // Verified is what a good token says. It is immutable.
 type Verified struct {
 	Caller *call.Caller
-	JKT    string // RFC 9449 section 6: thumbprint of the key that must prove itself, else empty
 	X5T    string // RFC 8705 section 3.1: hash of the certificate that must be there, else empty
 
 	issuer *issuer
@@ -194,7 +193,7 @@ func (o *Verified) confirm(b body) error {
 		case s == "":
 			return rule.Confirmation
 		case name == "jkt":
-			o.JKT = s
+			o.Caller.JKT = s
 		case name == "x5t#S256":
 			o.X5T = s
 		default:
