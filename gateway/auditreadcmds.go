@@ -171,7 +171,7 @@ type auditReconcileCmd struct {
 	All        bool     `help:"Compare the requests of everybody, not of the gateway and its tokens alone."`
 	Since      string   `help:"Compare what is from then on: how long ago, a day or RFC 3339." placeholder:"TIME"`
 	Until      string   `help:"Compare what is until then." placeholder:"TIME"`
-	JSON       bool     `help:"Write JSON: unknown_to_us, unknown_to_vault, outcome_differs."`
+	JSON       bool     `help:"Write JSON: unknown_to_us, unknown_to_vault, outcome_differs, unreadable."`
 }
 
 // Help is the end of the command's help.
@@ -192,7 +192,7 @@ func (c auditReconcileCmd) Run() error {
 		return usageError{err}
 	}
 	r, err := reconcile.Run(reconcile.Config{
-		Files: c.Files, VaultAudit: c.VaultAudit, Everybody: c.All, Since: since, Until: until, Progress: progress(),
+		Files: c.Files, VaultAudit: c.VaultAudit, Everybody: c.All, Since: since, Until: until, Progress: progress(), Skipped: skipped,
 	})
 	if err != nil {
 		return found(err)

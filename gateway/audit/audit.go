@@ -187,7 +187,7 @@ func (l *Log) put(who *call.Caller, kind string, encode func([]byte) ([]byte, er
 	defer l.free(e)
 	var err error
 	if e.body, err = encode(e.body[:0]); err == nil {
-		e.body = l.filtered(e)
+		e.body = escapeHidden(l.filtered(e))
 		if err := l.spend(who, kind, len(e.body)); err != nil {
 			return err
 		}

@@ -197,21 +197,46 @@ func sameNames(before, after []byte) bool {
 	return ok && valid && a == b
 }
 
-// names are the members that no filter changes.
+// names are the members that no filter changes: who did what, how it left, and what
+// connects the record with others.
 type names struct {
-	Time      string `json:"time"`
-	Type      string `json:"type"`
-	RequestID string `json:"request_id"`
-	Decision  string `json:"decision_id"`
-	Transport string `json:"transport"`
-	Subject   string `json:"subject"`
-	Op        string `json:"op"`
-	Mount     string `json:"mount"`
-	Path      string `json:"path"`
-	Allow     bool   `json:"allow"`
-	Code      string `json:"code"`
-	Seq       any    `json:"seq"` // the chain adds it
-	Prev      any    `json:"prev"`
+	Time        string `json:"time"`
+	Type        string `json:"type"`
+	RequestID   string `json:"request_id"`
+	Decision    string `json:"decision_id"`
+	Correlation string `json:"correlation_id"`
+	Transport   string `json:"transport"`
+	Subject     string `json:"subject"`
+	Tenant      string `json:"tenant"`
+	Auth        string `json:"auth"`
+	KeyID       string `json:"key_id"`
+	JTI         string `json:"jti"`
+	SourceIP    string `json:"source_ip"`
+	OnBehalfOf  string `json:"on_behalf_of"`
+	Session     string `json:"session"`
+	TraceID     string `json:"trace_id"`
+	Op          string `json:"op"`
+	Effect      string `json:"effect"`
+	Mount       string `json:"mount"`
+	Path        string `json:"path"`
+	Allow       bool   `json:"allow"`
+	Revision    string `json:"revision"`
+	Deliver     string `json:"deliver"`
+	Masked      bool   `json:"masked"`
+	Code        string `json:"code"`
+	Version     int    `json:"version"`
+	Lease       string `json:"lease_id_sha256"`
+	Serial      string `json:"serial"`
+	User        string `json:"user"`
+	Expires     string `json:"expires"`
+	Requests    int    `json:"vault_requests"`
+	Unanswered  int    `json:"vault_unanswered"`
+	Errors      int    `json:"vault_errors"`
+	Method      string `json:"method"`
+	Caller      string `json:"caller"`
+	Count       int    `json:"count"`
+	Seq         any    `json:"seq"` // the chain adds it
+	Prev        any    `json:"prev"`
 }
 
 func namesOf(record []byte) (n names, ok bool) {

@@ -13,6 +13,7 @@ import (
 type Scanner struct {
 	r      *bufio.Reader
 	line   []byte
+	keep   int
 	size   int64
 	sum    [sha256.Size]byte
 	hashed bool // sum is of the line
@@ -21,7 +22,12 @@ type Scanner struct {
 }
 
 // NewScanner returns a scanner.
-func NewScanner(r io.Reader) *Scanner { return &Scanner{r: bufio.NewReaderSize(r, 256<<10)} }
+func NewScanner(r io.Reader) *Scanner {
+	return &Scanner{r: bufio.NewReaderSize(r, 256<<10), keep: maxLine}
+}
+
+// Keep changes how many bytes of a line are kept.
+func (s *Scanner) Keep(n int) { s.keep = n }
 
 // Scan reads the next line. It returns false at the end and after an error.
 func (s *Scanner) Scan() bool {
@@ -45,9 +51,7 @@ func (s *Scanner) long(part []byte, err error) bool {
 		text := bytes.TrimSuffix(part, []byte("\n"))
 		_, _ = h.Write(text) // never fails (hash.Hash)
 		s.size += int64(len(text))
-		if len(s.line)+len(text) <= maxLine {
-			s.line = append(s.line, text...)
-		}
+		s.line = append(s.line, text[:min(len(text), s.keep-len(s.line))]...)
 		if err != bufio.ErrBufferFull { //nolint:errorlint // bufio returns it as it is
 			break
 		}

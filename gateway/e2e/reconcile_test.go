@@ -28,6 +28,7 @@ type reconciled struct {
 	UnknownToUs    []difference `json:"unknown_to_us"`
 	UnknownToVault []difference `json:"unknown_to_vault"`
 	OutcomeDiffers []difference `json:"outcome_differs"`
+	Unreadable     []difference `json:"unreadable"`
 }
 
 type difference struct {
@@ -48,7 +49,7 @@ func runReconcile(t *testing.T, evidence, vaultAudit string) (r reconciled) {
 		t.Fatalf("%v: %s %s", err, out, &stderr)
 	}
 	want := 0
-	if len(r.UnknownToUs)+len(r.UnknownToVault)+len(r.OutcomeDiffers) > 0 {
+	if len(r.UnknownToUs)+len(r.UnknownToVault)+len(r.OutcomeDiffers)+len(r.Unreadable) > 0 {
 		want = 1
 	}
 	if got := cmd.ProcessState.ExitCode(); got != want {
@@ -181,11 +182,12 @@ func TestEvidenceAgreesWithVaultsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := runReconcile(t, g.AuditFile(), v.AuditFile)
-	if len(r.UnknownToUs)+len(r.UnknownToVault)+len(r.OutcomeDiffers)+r.Open > 0 || r.Matched < *reconciledCalls {
+	if len(r.UnknownToUs)+len(r.UnknownToVault)+len(r.OutcomeDiffers)+len(r.Unreadable)+r.Open > 0 || r.Matched < *reconciledCalls {
 		t.Fatalf("%d agree, %d open\nunknown to us %v\nunknown to Vault %v\ndiffer %v", r.Matched, r.Open, r.UnknownToUs, r.UnknownToVault, r.OutcomeDiffers)
 	}
 	t.Logf("%d records, %d requests to Vault, %d agree", r.Records, r.Requests, r.Matched)
 	plantUses(t, g, v)
+	plantMany(t, g, v, 100)
 	plantLoss(t, g, v)
 }
 

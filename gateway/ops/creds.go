@@ -40,7 +40,9 @@ type anyCredsOut struct {
 }
 
 // Facts implements op.Reporter.
-func (o anyCredsOut) Facts() op.Outcome { return op.Outcome{LeaseID: tail(o.LeaseID)} }
+func (o anyCredsOut) Facts() op.Outcome {
+	return op.Outcome{LeaseID: tail(o.LeaseID), LeaseSum: sum(o.LeaseID), Expires: moment(o.Expires)}
+}
 
 // Minted implements minter.
 func (o anyCredsOut) Minted() string { return o.LeaseID }

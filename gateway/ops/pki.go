@@ -97,7 +97,9 @@ type certOut struct {
 }
 
 // Facts implements op.Reporter.
-func (o certOut) Facts() op.Outcome { return op.Outcome{Serial: o.SerialNumber} }
+func (o certOut) Facts() op.Outcome {
+	return op.Outcome{Serial: o.SerialNumber, Expires: moment(o.Expires)}
+}
 
 // certReply is what Vault answers with a certificate.
 type certReply struct {

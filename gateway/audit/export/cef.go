@@ -3,6 +3,7 @@ package export
 import (
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // cef appends the event in ArcSight's Common Event Format, version 0 (OpenText,
@@ -46,20 +47,25 @@ func (e event) cef(dst []byte) []byte {
 }
 
 // escape puts a backslash before the special characters. A line end becomes the given
-// character, or is written as in C when that is 0.
-func escape(s, special string, lineEnd byte) string {
+// character, or is written as in C when that is 0. What else a terminal or a reader of
+// lines could take for more than text is a question mark.
+func escape(s, special string, lineEnd rune) string {
 	var b strings.Builder
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c != '\r' && c != '\n':
-			if strings.IndexByte(special, c) >= 0 {
+	for _, c := range s {
+		switch {
+		case lineEnd != 0 && (c == '\r' || c == '\n'):
+			b.WriteRune(lineEnd)
+		case c == '\r':
+			b.WriteString(`\r`)
+		case c == '\n':
+			b.WriteString(`\n`)
+		case !unicode.IsPrint(c):
+			b.WriteByte('?')
+		default:
+			if strings.ContainsRune(special, c) {
 				b.WriteByte('\\')
 			}
-			b.WriteByte(c)
-		case lineEnd != 0:
-			b.WriteByte(lineEnd)
-		default:
-			b.WriteString(map[byte]string{'\r': `\r`, '\n': `\n`}[c])
+			b.WriteRune(c)
 		}
 	}
 	return b.String()

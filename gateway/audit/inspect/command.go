@@ -145,11 +145,16 @@ func (h *holder) line(l Line) error {
 	return nil
 }
 
-// end tells whether lines are missing that a checkpoint signs.
+// end tells whether lines are missing that a checkpoint signs. One that was given is
+// held to a line: a chain that does not reach back to it may be another one.
 func (h *holder) end() error {
 	for _, m := range h.marks {
-		if !m.met && m.Seq > h.last.Seq {
+		switch {
+		case m.met:
+		case m.Seq > h.last.Seq:
 			return &Bad{h.last.File, h.last.N + 1, fmt.Sprintf("the end was cut off: %s signs line %d, and the files end with line %d", m.name, m.Seq, h.last.Seq)}
+		case m.outside:
+			return usage("%s signs line %d, and the files begin with line %d, so it proves nothing about them: give the older files as well, or a newer checkpoint", m.name, m.Seq, h.first)
 		}
 	}
 	return nil
@@ -171,6 +176,9 @@ func (c Verify) report(v Verified, marks []*mark) {
 			fmt.Fprintf(c.Out, "%s, signed at %s, holds up to line %d; what follows is anchored by nothing outside\n", m.name, m.Time.Format("2006-01-02 15:04:05Z"), m.Seq)
 			return
 		}
+	}
+	if len(marks) == 0 {
+		fmt.Fprintln(c.Out, "nothing is signed: no checkpoint lies beside the last file, or its key was not given")
 	}
 	fmt.Fprintf(c.Out, "nothing outside anchors the chain from line %d on: keep checkpoints elsewhere (portcullis audit checkpoint) and give one with --since\n", v.First)
 }

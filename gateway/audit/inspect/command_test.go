@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,6 +108,63 @@ func TestWhatACheckpointSignsIsMissed(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// TestACutTailIsMissed: wherever a chain is cut before the line that a kept checkpoint
+// signs, at the end of a line or inside one, that is found.
+func TestACutTailIsMissed(t *testing.T) {
+	const cuts = 100
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	c := audit.Config{Path: path}
+	evidence(t, c, 0, 500)
+	kept := keep(t, audit.Beside(path, "checkpoint"))
+	evidence(t, c, 500, 50)
+	public, err := tree.PublicOf(c.KeyFile())
+	raw, err2 := os.ReadFile(path)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(t.TempDir(), "audit.pub")
+	if err := os.WriteFile(key, []byte(public), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ends, found := []int{}, 0 // of the lines that the checkpoint signs
+	for i, b := range raw {
+		if b == '\n' && len(ends) < 1000 {
+			ends = append(ends, i+1)
+		}
+	}
+	for n := range cuts {
+		at := ends[rand.IntN(999)] // before the line that is signed
+		if n%3 == 0 {
+			at -= 1 + rand.IntN(60)
+		}
+		cut := filepath.Join(t.TempDir(), "audit.jsonl")
+		if err := os.WriteFile(cut, raw[:at], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := inspect.Verify{Files: []string{cut}, Since: kept, Key: key, Out: &bytes.Buffer{}}.Run()
+		if _, ok := errors.AsType[*inspect.Bad](err); ok {
+			found++
+		} else {
+			t.Errorf("cut at byte %d: got %v", at, err)
+		}
+	}
+	t.Logf("%d of %d cut tails found", found, cuts)
+}
+
+// TestAKeptCheckpointIsHeldTo: files that begin behind it could be of any chain, so they
+// are not called good.
+func TestAKeptCheckpointIsHeldTo(t *testing.T) {
+	files, kept, key := world(t)
+	var out bytes.Buffer
+	err := inspect.Verify{Files: files[len(files)-1:], Since: kept, Key: key, Out: &out}.Run()
+	if _, ok := errors.AsType[inspect.Usage](err); !ok || strings.Contains(out.String(), "good") {
+		t.Errorf("got %v and %s", err, &out)
+	}
+	if err := (inspect.Verify{Files: files[len(files)-1:], Key: key, Out: &out}).Run(); err != nil || !strings.Contains(out.String(), "nothing outside anchors") {
+		t.Errorf("without a kept one: got %v and %s", err, &out)
 	}
 }
 

@@ -60,6 +60,7 @@ const maxListed = 20
 // exposure follows one path through the evidence.
 type exposure struct {
 	Exposed
+	named string // a secret whose name ends like the version that is asked about
 	now   time.Time
 	forms map[string]map[string]*Receiver // by form, by who
 	open  map[string]*Record              // intents without an outcome
@@ -70,10 +71,14 @@ type exposure struct {
 // a KV secret.
 func Exposure(f Files, path string, now time.Time) (Exposed, error) {
 	x := &exposure{now: now, forms: map[string]map[string]*Receiver{}, open: map[string]*Record{}, live: map[string]Lease{}}
-	x.Path, x.Version = versioned(cleanPath(path))
+	x.named = cleanPath(path)
+	x.Path, x.Version = versioned(x.named)
 	err := f.Each(func(r *Record, _ []byte) error {
-		if r.FullPath() == x.Path {
+		switch at := r.FullPath(); {
+		case at == x.Path, at == x.named:
 			x.record(r)
+		case r.Type == "outcome" && r.Code == "ok":
+			x.goesOn(r)
 		}
 		return nil
 	})
@@ -84,7 +89,8 @@ func Exposure(f Files, path string, now time.Time) (Exposed, error) {
 	return x.Exposed, err
 }
 
-// versioned cuts @VERSION off a path. A name may have an @ in it itself.
+// versioned cuts @VERSION off a path. A name may have an @ in it itself: what lies at
+// such a name is told of as well, so that nobody can hide a secret behind another one.
 func versioned(path string) (string, int) {
 	i := strings.LastIndexByte(path, '@')
 	if i < 0 {
@@ -97,20 +103,20 @@ func versioned(path string) (string, int) {
 	return path[:i], v
 }
 
-// shows tells whether an operation hands out what lies at a path: the value of a secret
-// or a credential, not its names, versions or structure.
-func shows(op string) bool {
-	switch op {
-	case "kv.read", "db.issue_creds", "db.static_creds", "ssh.otp", "ssh.sign", "transit.datakey":
+// shows tells whether a call hands out what lies at a path: the value of a secret or a
+// credential, not its names, versions or structure.
+func shows(r *Record) bool {
+	switch r.Op {
+	case "kv.read", "db.static_creds", "totp.code", "transit.datakey":
 		return true
 	}
-	return false
+	return r.Effect == "issue"
 }
 
 func writes(op string) bool { return op == "kv.write" || op == "kv.patch" }
 
 func (x *exposure) record(r *Record) {
-	if r.Type == "intent" && (shows(r.Op) || writes(r.Op)) {
+	if r.Type == "intent" && (shows(r) || writes(r.Op)) {
 		x.open[r.DecisionID] = r
 		return
 	}
@@ -121,11 +127,13 @@ func (x *exposure) record(r *Record) {
 	if r.Code != "ok" {
 		return
 	}
-	x.Newest = max(x.Newest, r.Version)
+	if r.FullPath() == x.Path {
+		x.Newest = max(x.Newest, r.Version)
+	}
 	switch {
 	case writes(r.Op):
 		x.receive("written", r)
-	case shows(r.Op):
+	case shows(r):
 		x.receive(r.form(), r)
 	}
 	x.lease(r)
@@ -134,7 +142,7 @@ func (x *exposure) record(r *Record) {
 // asked tells whether a record is about the version that is asked about. One that does
 // not say which it was may be: it was the newest at its time.
 func (x *exposure) asked(r *Record) bool {
-	return x.Version == 0 || r.Version == x.Version || r.Version == 0 && (x.Newest == 0 || x.Newest == x.Version)
+	return x.Version == 0 || r.FullPath() != x.Path || r.Version == x.Version || r.Version == 0 && (x.Newest == 0 || x.Newest == x.Version)
 }
 
 func (x *exposure) receive(form string, r *Record) {
@@ -187,26 +195,34 @@ func union(a, b []string) []string {
 	return a
 }
 
-// lease follows the credentials that were issued at the path.
+// lease notes a credential that was issued at the path.
 func (x *exposure) lease(r *Record) {
 	id := r.Lease + r.Serial
-	if id == "" {
+	if id == "" || x.goesOn(r) {
 		return
 	}
-	switch r.Op {
-	case "db.revoke":
-		delete(x.live, id)
-	case "db.renew":
-		if l, ok := x.live[id]; ok {
-			l.Expires = r.Expires
-			x.live[id] = l
-		}
-	default:
-		x.live[id] = Lease{
-			Who: r.Who(), SHA256: r.Lease, Suffix: r.LeaseSuffix, User: r.User, Serial: r.Serial, SerialDecimal: r.SerialDecimal,
-			Expires: r.Expires, Decision: r.DecisionID,
-		}
+	x.live[id] = Lease{
+		Who: r.Who(), SHA256: r.Lease, Suffix: r.LeaseSuffix, User: r.User, Serial: r.Serial, SerialDecimal: r.SerialDecimal,
+		Expires: r.Expires, Decision: r.DecisionID,
 	}
+}
+
+// goesOn notes what became of such a credential, wherever that is on record. It tells
+// whether the record is about that.
+func (x *exposure) goesOn(r *Record) bool {
+	_, verb, _ := strings.Cut(r.Op, ".")
+	id := r.Lease + r.Serial
+	l, known := x.live[id]
+	switch {
+	case verb != "renew" && verb != "revoke":
+		return false
+	case known && verb == "revoke":
+		delete(x.live, id)
+	case known:
+		l.Expires = r.Expires
+		x.live[id] = l
+	}
+	return true
 }
 
 func (x *exposure) finish() {
@@ -234,19 +250,19 @@ func (x *exposure) left() []string {
 	seen := len(x.Plain)+len(x.Wrapped)+len(x.Unknown) > 0
 	switch {
 	case seen && x.Newest > 0 && (x.Version == 0 || x.Version == x.Newest):
-		todo = append(todo, fmt.Sprintf("version %d of %s is the newest on record: change the secret where it is used, and write a new version", x.Newest, x.Path))
+		todo = append(todo, fmt.Sprintf("version %d of %s is the newest on record: change the secret where it is used, and write a new version", x.Newest, Shown(x.Path)))
 	case seen && x.Newest > 0:
-		todo = append(todo, fmt.Sprintf("version %d of %s was followed by version %d: make sure that what it opens has been changed, and destroy the version", x.Version, x.Path, x.Newest))
+		todo = append(todo, fmt.Sprintf("version %d of %s was followed by version %d: make sure that what it opens has been changed, and destroy the version", x.Version, Shown(x.Path), x.Newest))
 	}
 	for _, l := range x.Leases {
-		name := "the lease …" + l.Suffix
+		name := "the lease …" + Shown(l.Suffix)
 		if l.Serial != "" {
-			name = "the certificate with serial " + l.SerialDecimal
+			name = "the certificate with serial " + Shown(l.SerialDecimal)
 		}
 		if l.User != "" {
-			name += " of user " + l.User
+			name += " of user " + Shown(l.User)
 		}
-		todo = append(todo, fmt.Sprintf("%s, issued to %s, lives until %s: revoke it", name, l.Who, l.Expires.UTC().Format(time.RFC3339)))
+		todo = append(todo, fmt.Sprintf("%s, issued to %s, lives until %s: revoke it", name, Shown(l.Who), l.Expires.UTC().Format(time.RFC3339)))
 	}
 	return todo
 }
@@ -276,10 +292,10 @@ func (x Exposed) Write(out io.Writer, asJSON bool) error {
 	}
 	fmt.Fprintf(&b, "credentials that have not ended: %d\n", len(x.Leases))
 	for _, l := range x.Leases {
-		fmt.Fprintf(&b, "  %s  …%s%s  until %s\n", shown(l.Who), shown(l.Suffix), shown(l.User+l.SerialDecimal), l.Expires.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&b, "  %s  …%s  %s  until %s\n", Shown(l.Who), Shown(l.Suffix), Shown(l.User+l.SerialDecimal), l.Expires.UTC().Format(time.RFC3339))
 	}
 	for _, todo := range x.Rotate {
-		fmt.Fprintf(&b, "to do: %s\n", shown(todo))
+		fmt.Fprintf(&b, "to do: %s\n", todo)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -287,13 +303,13 @@ func (x Exposed) Write(out io.Writer, asJSON bool) error {
 
 // String is the receiver in one line.
 func (r Receiver) String() string {
-	s := fmt.Sprintf("%s  %d times  %s to %s", shown(r.Who), r.Count, r.First.UTC().Format(time.RFC3339), r.Last.UTC().Format(time.RFC3339))
+	s := fmt.Sprintf("%s  %d times  %s to %s", Shown(r.Who), r.Count, r.First.UTC().Format(time.RFC3339), r.Last.UTC().Format(time.RFC3339))
 	if len(r.Versions) > 0 {
 		s += fmt.Sprintf("  versions %v", r.Versions)
 	}
 	for title, list := range map[string][]string{"for": r.OnBehalfOf, "with": r.Clients, "from": r.SourceIPs, "only": r.Fields} {
 		if len(list) > 0 {
-			s += fmt.Sprintf("  %s %s", title, shown(strings.Join(list, ", ")))
+			s += fmt.Sprintf("  %s %s", title, shownAll(list))
 		}
 	}
 	return s

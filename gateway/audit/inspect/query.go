@@ -96,9 +96,9 @@ func (t *table) row(r *Record) error {
 		t.w = tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t.w, "TIME\tSEQ\tTYPE\tWHO\tOP\tPATH\tCODE\tDELIVERED\tDECISION\tREQUEST\tVIA")
 	}
-	what := r.Op
+	what := Shown(r.Op)
 	if r.Type == "upkeep" {
-		what = r.Method
+		what = Shown(r.Method)
 	}
 	if r.Count > 0 {
 		what = fmt.Sprintf("%d times", r.Count)
@@ -107,8 +107,8 @@ func (t *table) row(r *Record) error {
 	if r.Version > 0 {
 		path = fmt.Sprintf("%s@%d", path, r.Version)
 	}
-	fmt.Fprintf(t.w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Time.UTC().Format("2006-01-02 15:04:05.000Z"), r.Seq, r.Type, shown(r.Who()),
-		shown(what), shown(path), shown(r.Code), shown(r.delivered()), shown(r.DecisionID+r.upkeepID()), shown(r.RequestID), shown(r.via()))
+	fmt.Fprintf(t.w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Time.UTC().Format("2006-01-02 15:04:05.000Z"), r.Seq, Shown(r.Type), Shown(r.Who()),
+		what, Shown(path), Shown(r.Code), Shown(r.delivered()), Shown(r.DecisionID+r.upkeepID()), Shown(r.RequestID), r.via())
 	if t.rows++; t.rows%200 == 0 {
 		return t.w.Flush()
 	}
@@ -139,21 +139,11 @@ func (r *Record) delivered() string {
 
 // via is how the call came: the transport, and the program where it has named itself.
 func (r *Record) via() string {
-	if r.ClientName == "" {
-		return r.Transport
-	}
-	return strings.TrimSpace(r.Transport + " " + r.ClientName + " " + r.ClientVersion)
-}
-
-// shown is a text for a terminal: one word of a line, without control characters.
-func shown(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 {
-			return '?'
+	via := Shown(r.Transport)
+	for _, s := range []string{r.ClientName, r.ClientVersion} {
+		if s != "" {
+			via += " " + Shown(s)
 		}
-		return r
-	}, s)
+	}
+	return via
 }

@@ -22,8 +22,9 @@ import (
 func lines(seq int, at time.Time, who, op, path, more string) string {
 	id := fmt.Sprintf("d%d", seq)
 	mount, below, _ := strings.Cut(path, "/")
-	common := fmt.Sprintf(`"time":%q,"request_id":"r%d","decision_id":%q,"transport":"mcp","subject":%q,"op":%q,"mount":%q,"path":%q`,
-		at.Format(time.RFC3339Nano), seq, id, who, op, mount, below)
+	effect := map[bool]string{true: "issue", false: "read"}[strings.Contains(op, "issue")]
+	common := fmt.Sprintf(`"time":%q,"request_id":"r%d","decision_id":%q,"transport":"mcp","subject":%q,"op":%q,"effect":%q,"mount":%q,"path":%q`,
+		at.Format(time.RFC3339Nano), seq, id, who, op, effect, mount, below)
 	return fmt.Sprintf(`{"seq":%d,"type":"intent",%s}`+"\n"+`{"seq":%d,"type":"outcome",%s,%s}`+"\n", seq, common, seq+1, common, more)
 }
 
@@ -124,6 +125,110 @@ func TestExposureNamesTheReceivers(t *testing.T) {
 	}
 }
 
+// TestANameCannotHideAnother: whoever may write makes a secret whose name is the question
+// about a version of another one. Both are told of.
+func TestANameCannotHideAnother(t *testing.T) {
+	at := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	name := filepath.Join(t.TempDir(), "audit.jsonl")
+	text := lines(1, at, "alice", "kv.read", "secret/app", `"code":"ok","deliver":"plain","version":3`) +
+		lines(3, at, "mallory", "kv.read", "secret/app@3", `"code":"ok","deliver":"plain","version":9`) +
+		lines(5, at, "bob", "kv.read", "secret/app", `"code":"ok","deliver":"plain","version":2`)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x, err := inspect.Exposure(inspect.Files{Names: []string{name}}, "secret/app@3", at)
+	if err != nil || len(x.Plain) != 2 || x.Plain[0].Who != "alice" || x.Plain[1].Who != "mallory" || x.Newest != 3 {
+		t.Errorf("got %+v, %v", x, err)
+	}
+}
+
+// TestEveryEnginesCredentialsAreFollowed: what is issued lives until it is revoked.
+func TestEveryEnginesCredentialsAreFollowed(t *testing.T) {
+	at := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	name := filepath.Join(t.TempDir(), "audit.jsonl")
+	issued := `"code":"ok","deliver":"plain","lease_id_sha256":"x","expires":"2026-11-21T00:00:00Z"`
+	text := lines(1, at, "alice", "creds.issue", "aws/deploy", issued) +
+		lines(3, at, "bob", "creds.issue", "aws/deploy", strings.Replace(issued, `"x"`, `"y"`, 1)) +
+		lines(5, at, "alice", "creds.revoke", "", `"code":"ok","lease_id_sha256":"x"`)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x, err := inspect.Exposure(inspect.Files{Names: []string{name}}, "aws/deploy", at)
+	if err != nil || len(x.Plain) != 2 || len(x.Leases) != 1 || x.Leases[0].Who != "bob" {
+		t.Errorf("got %+v, %v", x, err)
+	}
+}
+
+// TestNamesCannotMakeUpColumns: a row has as many words as columns, whatever callers call
+// themselves and their secrets.
+func TestNamesCannotMakeUpColumns(t *testing.T) {
+	at := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	name := filepath.Join(t.TempDir(), "audit.jsonl")
+	forged := `app  ok  plain  d9  r9  rest\n2026-11-20 00:00:00.000Z  7  outcome  alice\u001b[1A\u202e\u009b2K`
+	text := fmt.Sprintf(`{"seq":1,"type":"outcome","time":%q,"subject":"mallory","op":"kv.read","mount":"secret","path":"%s","client_name":"%s","client_version":"1","code":"not_found"}`+"\n",
+		at.Format(time.RFC3339), forged, forged)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := inspect.Query(&out, inspect.Files{Names: []string{name}}, inspect.Filter{}, false); err != nil {
+		t.Fatal(err)
+	}
+	got := out.String()
+	if strings.Count(got, "\n") != 2 || strings.ContainsAny(got, "\x1b\u202e\u009b") || !strings.Contains(got, `  "secret/app  ok`) || !strings.Contains(got, `"  not_found  `) {
+		t.Errorf("got %q", got)
+	}
+	for in, want := range map[string]string{"": "-", "-": `"-"`, "secret/app": "secret/app", "é": "é", `say "x"`: `"say \"x\""`, "a\u2066b": `"a\u2066b"`} {
+		if s := inspect.Shown(in); s != want {
+			t.Errorf("%q: got %s, want %s", in, s, want)
+		}
+	}
+}
+
+// TestTailKeepsNoEndlessLine: a line that never ends costs no memory, and what comes
+// behind it is shown.
+func TestTailKeepsNoEndlessLine(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "audit.jsonl")
+	at := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	long := strings.Repeat("x", 9<<20)
+	if err := os.WriteFile(name, []byte(long+"\n"+lines(1, at, "alice", "kv.read", "secret/a", `"code":"ok"`)+long), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out := &watched{want: `"seq":4`, seen: stop}
+	go func() {
+		<-time.After(time.Second) // the end that grows is read by then, or is read now
+		f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteString(long + "\n" + lines(3, at, "bob", "kv.read", "secret/a", `"code":"ok"`))
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	err := inspect.Tail{File: name, Last: 10, Follow: true, JSON: true, Every: 10 * time.Millisecond}.Run(ctx, out)
+	if got := out.String(); err != nil || strings.Count(got, "\n") != 4 || strings.Contains(got, "xxx") {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+}
+
+// watched calls seen when a text has been written to it.
+type watched struct {
+	bytes.Buffer
+	want string
+	seen func()
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Buffer.Write(p)
+	if strings.Contains(w.String(), w.want) {
+		w.seen()
+	}
+	return n, err
+}
+
 // TestLeasesThatLive: what was revoked or has ended is not listed.
 func TestLeasesThatLive(t *testing.T) {
 	at := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
@@ -135,7 +240,7 @@ func TestLeasesThatLive(t *testing.T) {
 		lines(3, at, "alice", "db.issue_creds", "database/ro", lease("b", time.Hour)) +
 		lines(5, at, "bob", "db.issue_creds", "database/ro", lease("c", time.Minute)) +
 		lines(7, at, "bob", "db.issue_creds", "database/ro", lease("d", time.Minute)) +
-		lines(9, at, "alice", "db.revoke", "database/ro", `"code":"ok","lease_id_sha256":"b"`) +
+		lines(9, at, "alice", "db.revoke", "", `"code":"ok","lease_id_sha256":"b"`) + // at no path of its own
 		lines(11, at, "bob", "db.renew", "database/ro", lease("d", time.Hour))
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

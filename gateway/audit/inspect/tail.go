@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"portcullis/gateway/audit"
 )
 
 // Tail writes the last records of the current file of evidence, and with Follow those
@@ -49,27 +50,25 @@ type tailing struct {
 	Tail
 	table table
 	rest  []byte // a line that has no end yet
+	skip  bool   // its beginning was too long to be a record, and is left out
 }
+
+// maxRest is how much is kept of a line that has no end yet.
+const maxRest = 4 << 20
 
 // last returns the last lines that are asked for, and the place behind them.
 func (w *tailing) last(f *os.File) (lines [][]byte, at int64, err error) {
-	in := bufio.NewReaderSize(f, 256<<10)
-	for {
-		line, err := in.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return lines, at, nil
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		at += int64(len(line))
-		if line = line[:len(line)-1]; w.Last == 0 || !w.wants(line) {
+	s := audit.NewScanner(f)
+	for s.Scan() && s.Ended() {
+		at += s.Size() + 1
+		if w.Last == 0 || !w.wants(s.Bytes()) {
 			continue
 		}
-		if lines = append(lines, line); len(lines) > w.Last {
+		if lines = append(lines, slices.Clone(s.Bytes())); len(lines) > w.Last {
 			lines = slices.Delete(lines, 0, 1)
 		}
 	}
+	return lines, at, s.Err()
 }
 
 func (w *tailing) wants(line []byte) bool {
@@ -106,7 +105,7 @@ func (w *tailing) follow(ctx context.Context, f *os.File, at int64) error {
 			if next != f {
 				_ = f.Close() // it was only read
 			}
-			f, at, w.rest = next, 0, nil
+			f, at, w.rest, w.skip = next, 0, nil, false
 			continue
 		}
 		select {
@@ -151,10 +150,15 @@ func (w *tailing) more(f *os.File, at int64) (int64, error) {
 			if !whole {
 				break
 			}
-			if err := w.line(line); err != nil {
-				return at, err
+			if !w.skip {
+				if err := w.line(line); err != nil {
+					return at, err
+				}
 			}
-			w.rest = rest
+			w.rest, w.skip = rest, false
+		}
+		if len(w.rest) > maxRest {
+			w.rest, w.skip = w.rest[:0], true
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return at, err

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -48,53 +49,70 @@ func verify(files ...string) (inspect.Verified, error) {
 	return v.Verified, v.End()
 }
 
-// TestEveryEditIsFound: whatever one edit does to a chain, the first bad line is named.
-func TestEveryEditIsFound(t *testing.T) {
-	const n = 300
-	good := chain(n)
-	r := rand.New(rand.NewPCG(1, 2))
-	edits := map[string]func(l [][]byte) (_ [][]byte, bad int){
+var (
+	editedLines = flag.Int("edited-lines", 300, "lines of the chain in TestEveryEditIsFound")
+	edits       = flag.Int("edits", 1000, "edits in TestEveryEditIsFound")
+)
+
+// editor makes one random edit of a kind.
+type editor struct{ *rand.Rand }
+
+// kinds are all kinds of edits; each returns the changed lines and the first bad one.
+func (r editor) kinds() map[string]func(l [][]byte) (_ [][]byte, bad int) {
+	return map[string]func(l [][]byte) ([][]byte, int){
 		"bit": func(l [][]byte) ([][]byte, int) {
-			i := r.IntN(n - 1) // nothing but a checkpoint knows the last line
+			i := r.IntN(len(l) - 1) // nothing but a checkpoint knows the last line
 			l[i] = bytes.Clone(l[i])
 			l[i][r.IntN(len(l[i]))] ^= 1 << r.IntN(7)
 			return l, i + 1
 		},
 		"line out": func(l [][]byte) ([][]byte, int) {
-			i := r.IntN(n - 1)
+			i := r.IntN(len(l) - 1)
 			return slices.Delete(l, i, i+1), i + 1
 		},
 		"line twice": func(l [][]byte) ([][]byte, int) {
-			i := r.IntN(n)
+			i := r.IntN(len(l))
 			return slices.Insert(l, i, l[i]), i + 2
 		},
 		"swap": func(l [][]byte) ([][]byte, int) {
-			i := r.IntN(n - 1)
+			i := r.IntN(len(l) - 1)
 			l[i], l[i+1] = l[i+1], l[i]
 			return l, i + 1
 		},
 		"bytes out": func(l [][]byte) ([][]byte, int) {
-			i := r.IntN(n - 1)
+			i := r.IntN(len(l) - 1)
 			from := r.IntN(len(l[i]) - 1)
 			l[i] = slices.Delete(bytes.Clone(l[i]), from, from+1+r.IntN(len(l[i])-from-1))
 			return l, i + 1
 		},
 	}
-	for name, edit := range edits {
+}
+
+// TestEveryEditIsFound: whatever one edit does to a chain, the first bad line is named.
+func TestEveryEditIsFound(t *testing.T) {
+	good := chain(*editedLines)
+	seed := rand.Uint64()
+	all := editor{rand.New(rand.NewPCG(seed, 2))}.kinds()
+	for name, edit := range all {
 		t.Run(name, func(t *testing.T) {
-			for range 200 {
+			found, each := 0, *edits/len(all)
+			for range each {
 				changed, want := edit(slices.Clone(good))
-				_, err := verify(write(t, changed))
+				file := write(t, changed)
+				_, err := verify(file)
 				bad, ok := errors.AsType[*inspect.Bad](err)
 				if !ok {
-					t.Fatalf("line %d: got %v", want, err)
+					t.Fatalf("seed %d, line %d: got %v", seed, want, err)
 				}
 				// A changed byte can be a newline, which makes two lines of one, or its
 				// number, which shows in the line itself.
 				if bad.Line != want && name != "bit" || bad.Line < want-1 || bad.Line > want+1 {
-					t.Errorf("got line %d (%s), want %d", bad.Line, bad.Why, want)
+					t.Errorf("seed %d: got line %d (%s), want %d", seed, bad.Line, bad.Why, want)
 				}
+				found++
+				_ = os.Remove(file) // the next one needs the room
 			}
+			t.Logf("%d of %d edits found in %d lines", found, each, len(good))
 		})
 	}
 }

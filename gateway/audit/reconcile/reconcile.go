@@ -21,6 +21,7 @@ type Config struct {
 	Everybody    bool     // requests of other identities than the gateway's count as well
 	Since, Until time.Time
 	Progress     func(lines int, bytes int64) // optional
+	Skipped      func(file string, line int)  // hears of lines of evidence that are no records. Optional
 }
 
 // Difference is one thing that the two sides do not agree about.
@@ -46,11 +47,12 @@ type Report struct {
 	UnknownToUs    []Difference `json:"unknown_to_us"`
 	UnknownToVault []Difference `json:"unknown_to_vault"`
 	OutcomeDiffers []Difference `json:"outcome_differs"`
+	Unreadable     []Difference `json:"unreadable"` // lines of Vault's log, each at FILE:LINE
 }
 
 // Differ tells whether there is any difference.
 func (r *Report) Differ() bool {
-	return len(r.UnknownToUs)+len(r.UnknownToVault)+len(r.OutcomeDiffers) > 0
+	return len(r.UnknownToUs)+len(r.UnknownToVault)+len(r.OutcomeDiffers)+len(r.Unreadable) > 0
 }
 
 // sides are the two logs, joined.
@@ -67,8 +69,8 @@ func (c *Config) inTime(t time.Time) bool {
 // Run compares.
 func Run(c Config) (Report, error) {
 	s := &sides{ours: map[string]*ours{}, own: map[string]bool{}}
-	s.UnknownToUs, s.UnknownToVault, s.OutcomeDiffers = []Difference{}, []Difference{}, []Difference{}
-	err := inspect.Files{Names: c.Files, Since: c.Since, Until: c.Until, Progress: c.Progress}.Each(func(r *inspect.Record, _ []byte) error {
+	s.UnknownToUs, s.UnknownToVault, s.OutcomeDiffers, s.Unreadable = []Difference{}, []Difference{}, []Difference{}, []Difference{}
+	err := inspect.Files{Names: c.Files, Since: c.Since, Until: c.Until, Progress: c.Progress, Skipped: c.Skipped}.Each(func(r *inspect.Record, _ []byte) error {
 		if c.inTime(r.Time) {
 			s.record(r)
 		}
@@ -78,7 +80,7 @@ func Run(c Config) (Report, error) {
 		err = s.learn(&c)
 	}
 	if err == nil {
-		err = c.requests(func(e *entry) { s.compare(e, c.Everybody) })
+		err = c.requests(func(e *entry) { s.compare(e, c.Everybody) }, func(d Difference) { s.Unreadable = append(s.Unreadable, d) })
 	}
 	for id, o := range s.ours {
 		s.judge(id, o)
@@ -105,7 +107,7 @@ func (s *sides) learn(c *Config) error {
 		if made := e.made(); made != nil {
 			all = append(all, making{append(e.names(), made.Entity), made.names()})
 		}
-	})
+	}, func(Difference) {}) // told of when the requests are compared
 	for grew := true; grew; {
 		grew = false
 		for _, m := range all {
@@ -168,10 +170,10 @@ func (s *sides) judge(id string, o *ours) {
 	}
 	switch {
 	case o.strayed != "":
-		d.Why = "Vault has the id for another path: " + o.strayed
+		d.Why = "Vault has the id for another path: " + inspect.Shown(o.strayed)
 		s.OutcomeDiffers = append(s.OutcomeDiffers, d)
 	case o.kind == aRefusal && o.seen > 0:
-		d.Why = fmt.Sprintf("the call was refused (%s), and Vault has %d requests of it", o.code, o.seen)
+		d.Why = fmt.Sprintf("the call was refused (%q), and Vault has %d requests of it", o.code, o.seen)
 		s.OutcomeDiffers = append(s.OutcomeDiffers, d)
 	case o.kind == aRefusal:
 		s.Matched++
@@ -206,6 +208,7 @@ func (r *Report) Write(out io.Writer, asJSON bool) error {
 		{"Vault saw what the gateway has not on record", r.UnknownToUs},
 		{"on record, and Vault never saw it", r.UnknownToVault},
 		{"both saw it, and what came of it differs", r.OutcomeDiffers},
+		{"lines of Vault's log that cannot be read", r.Unreadable},
 	} {
 		if _, err := fmt.Fprintf(out, "%s: %d\n", class.title, len(class.list)); err != nil {
 			return err
@@ -215,7 +218,8 @@ func (r *Report) Write(out io.Writer, asJSON bool) error {
 				fmt.Fprintf(out, "  and %d more (--json has all)\n", len(class.list)-i)
 				break
 			}
-			fmt.Fprintf(out, "  %s %q %s %q id %q: %s\n", d.Time.UTC().Format("2006-01-02 15:04:05.000Z"), d.Who, d.Op, d.Path, d.CorrelationID, d.Why)
+			fmt.Fprintf(out, "  %s %s %s %s id %s: %s\n", d.Time.UTC().Format("2006-01-02 15:04:05.000Z"),
+				inspect.Shown(d.Who), inspect.Shown(d.Op), inspect.Shown(d.Path), inspect.Shown(d.CorrelationID), d.Why)
 		}
 	}
 	_, err := fmt.Fprintf(out, "%d records of evidence, %d requests to Vault: %d agree, %d have no outcome on record\n", r.Records, r.Requests, r.Matched, r.Open)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -93,10 +94,10 @@ func (e *entry) name() string {
 
 // requests reads Vault's audit files and passes every request on once, with its
 // response where there is one.
-func (c *Config) requests(each func(e *entry)) error {
+func (c *Config) requests(each func(e *entry), unread func(Difference)) error {
 	waiting := map[string]*entry{}
 	for _, name := range c.VaultAudit {
-		if err := c.readVault(name, func(e *entry) {
+		if err := c.readVault(name, unread, func(e *entry) {
 			switch e.Type {
 			case "request":
 				waiting[e.Request.ID] = e
@@ -119,13 +120,21 @@ func (c *Config) requests(each func(e *entry)) error {
 	return nil
 }
 
-func (c *Config) readVault(name string, each func(e *entry)) error {
+// maxVaultLine is how much of a line of Vault's audit log is read. Who sends a request
+// decides how long its line is: each member of the body, and each parameter of the URL,
+// becomes an HMAC of 76 bytes.
+const maxVaultLine = 128 << 20
+
+// readVault passes on the lines of a file. One that says nothing is told of, because a
+// request may be hidden in it: only the end of a file can be half a line.
+func (c *Config) readVault(name string, unread func(Difference), each func(e *entry)) error {
 	f, err := audit.OpenSegment(name)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	s := audit.NewScanner(f)
+	s.Keep(maxVaultLine)
 	lines, size := 0, int64(0)
 	for s.Scan() {
 		lines++
@@ -133,10 +142,10 @@ func (c *Config) readVault(name string, each func(e *entry)) error {
 			c.Progress(lines, size)
 		}
 		e := &entry{}
-		if err := json.Unmarshal(s.Bytes(), e, jsontext.AllowInvalidUTF8(true)); err != nil || e.Request.ID == "" {
-			continue // half a line, or a record about the device
-		}
-		if c.inTime(e.Time) {
+		switch err := json.Unmarshal(s.Bytes(), e, jsontext.AllowInvalidUTF8(true)); {
+		case err != nil && s.Ended() && s.Size() > 0:
+			unread(Difference{Path: fmt.Sprintf("%s:%d", name, lines), Why: "the line cannot be read, so nobody knows which request it is about: " + cause(err, s)})
+		case err == nil && e.Request.ID != "" && c.inTime(e.Time): // without an id it is about the device
 			each(e)
 		}
 	}
@@ -144,6 +153,17 @@ func (c *Config) readVault(name string, each func(e *entry)) error {
 		return fmt.Errorf("%s cannot be read to its end: %w", name, s.Err())
 	}
 	return nil
+}
+
+// cause is what is wrong with a line, without a part of it.
+func cause(err error, s *audit.Scanner) string {
+	if s.Size() > maxVaultLine {
+		return fmt.Sprintf("it has %d bytes", s.Size())
+	}
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return fmt.Sprintf("no JSON at byte %d", e.ByteOffset)
+	}
+	return "it is not as Vault writes them"
 }
 
 // ownPath tells whether a path at Vault is where a call of an operation may lead: below
