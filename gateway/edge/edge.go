@@ -100,9 +100,10 @@ func (e *Edge) public(method, pattern string, h http.HandlerFunc) {
 	}
 }
 
-// Handle adds a route for authenticated callers. What its parameter stands for is the
-// request's path value "path"; of a catch-all it may end in a slash. The path value
-// "verb" is what follows a literal colon in the last segment, which "path" has too.
+// Handle adds a route for authenticated callers. The request's path value with the name
+// of the pattern's parameter is what that stands for; of a catch-all it may end in a
+// slash. The path value "verb" is what follows a literal colon in the last segment, which
+// the parameter has too.
 func (e *Edge) Handle(method, pattern string, h Handler) {
 	e.router.Handle(method, pattern, e.handle(pattern, h))
 }
@@ -192,7 +193,9 @@ func setPath(w http.ResponseWriter, r *http.Request, pattern string) error {
 		return nil
 	}
 	value, err := ew.target.value(pattern)
-	r.SetPathValue("path", value)
+	if name := Parameter(pattern); name != "" {
+		r.SetPathValue(name, value)
+	}
 	r.SetPathValue("verb", ew.target.verb)
 	return err
 }

@@ -61,6 +61,17 @@ func (t target) routed() string {
 	return b.String()
 }
 
+// Parameter is the name of a route's parameter, which stands for a segment (":name") or
+// for the rest of the path ("*name"); empty when it has none.
+func Parameter(pattern string) string {
+	_, name, ok := strings.Cut(pattern, "/*")
+	if !ok {
+		_, name, _ = strings.Cut(pattern, "/:")
+	}
+	name, _, _ = strings.Cut(name, ":") // a verb
+	return strings.TrimSuffix(name, "/")
+}
+
 // value is what a route's parameter stands for, if it has one. In the catch-all of a
 // secret's path an escaped slash is a slash, as generated clients send it; elsewhere it
 // is refused, since nothing else has one in its name.

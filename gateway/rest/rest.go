@@ -51,7 +51,7 @@ func (a *API) Mount(e *edge.Edge, c *op.Catalogue) error {
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *route) {
-	o, path, err := rt.pick(r.PathValue("path"), r.PathValue("verb"))
+	o, path, err := rt.pick(r.PathValue(rt.parameter), r.PathValue("verb"))
 	if err != nil {
 		if err = a.missed(r, c, err); call.Is(err, call.MethodNotAllowed) {
 			w.Header().Set("Allow", rt.allow)
@@ -124,7 +124,7 @@ func arguments(r *http.Request, o *op.Op, path string) ([]byte, error) {
 		return nil, err
 	}
 	b := []byte{'{'}
-	name := param(o.Path)
+	name := edge.Parameter(o.Path)
 	if name == "" && path != "" {
 		name = "prefix" // of a listing whose full path is in the URL
 	}
@@ -163,19 +163,6 @@ func appendHeaders(b []byte, r *http.Request, name string) []byte {
 		raw = []byte("{}") // header names are ASCII, so this cannot happen
 	}
 	return append(append(append(append(b, '"'), name...), `":`...), raw...)
-}
-
-// param names the parameter of a pattern, empty when it has none.
-func param(pattern string) string {
-	i := strings.IndexAny(pattern, "*")
-	if i < 0 {
-		if i = strings.Index(pattern, "/:"); i < 0 {
-			return ""
-		}
-		i++
-	}
-	name, _, _ := strings.Cut(pattern[i+1:], ":")
-	return strings.TrimSuffix(name, "/")
 }
 
 // readBody returns the members of the body's JSON object, without its braces.

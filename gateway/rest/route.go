@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
 	"portcullis/gateway/op"
 )
 
@@ -15,7 +16,8 @@ import (
 // a slash at the end.
 type route struct {
 	method, pattern string
-	full            bool // its parameter is {mount}/{full path}
+	parameter       string // name of the pattern's parameter
+	full            bool   // its parameter is {mount}/{full path}
 	verbs           map[string]*op.Op
 	known           map[string]bool // the verbs of the pattern, whatever the method
 	allow           string          // the methods that the pattern answers without a verb
@@ -53,7 +55,7 @@ func (t *table) add(o *op.Op, path string, full bool) error {
 	}
 	i := slices.IndexFunc(*t, func(r *route) bool { return r.method == o.Method && r.pattern == pattern })
 	if i < 0 {
-		*t = append(*t, &route{method: o.Method, pattern: pattern, full: full, verbs: map[string]*op.Op{}})
+		*t = append(*t, &route{method: o.Method, pattern: pattern, parameter: edge.Parameter(pattern), full: full, verbs: map[string]*op.Op{}})
 		i = len(*t) - 1
 	}
 	r := (*t)[i]

@@ -15,7 +15,7 @@ const traceScope = "policy:explain"
 // trace answers GET /decisions/{id}/trace on the administrators' listener: the
 // record of a decision, and every step of its evaluation.
 func (g *Server) trace(w http.ResponseWriter, r *http.Request, _ *call.Caller) {
-	record, steps, err := g.policy.Trace(r.Context(), r.PathValue("path"))
+	record, steps, err := g.policy.Trace(r.Context(), r.PathValue("id"))
 	if err != nil {
 		edge.WriteError(w, err, "")
 		return
