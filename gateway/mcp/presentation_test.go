@@ -229,7 +229,8 @@ func TestAQueryThatCannotBeReadNarrowsNothing(t *testing.T) {
 }
 
 // TestWhatSaysNothingIsAbsent: null, and the empty list that several languages write
-// for an empty object, are read as if the member were not there.
+// for an empty object, are read as if the member were not there. Arguments that came as
+// the text that a model wrote are read from it.
 func TestWhatSaysNothingIsAbsent(t *testing.T) {
 	s := mcp.New(newWorld(t).Config)
 	for _, message := range []string{
@@ -238,6 +239,7 @@ func TestWhatSaysNothingIsAbsent(t *testing.T) {
 		`"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/clientInfo":null,"progressToken":null}}`,
 		`"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":[],"clientInfo":null}`,
 		`"method":"initialize","params":{"protocolVersion":"2025-11-25"}`,
+		`"method":"tools/call","params":{"name":"kv_list","arguments":""}`, `"method":"tools/call","params":{"name":"kv_read","arguments":" {\"path\":\"app\"}"}`,
 		`"method":"tools/call","params":{"name":"kv_list","arguments":null}`, `"method":"tools/call","params":{"name":"kv_list","arguments":[]}`,
 		`"method":"resources/read","params":{"uri":"kv://secret/mcp/agent/app","inputResponses":null,"requestState":null}`,
 		`"method":"prompts/get","params":{"name":"rotate_secret","arguments":{"path":"a"},"_meta":[]}`,
@@ -247,13 +249,13 @@ func TestWhatSaysNothingIsAbsent(t *testing.T) {
 		}
 	}
 	for message, want := range map[string]string{
-		`"method":"tools/list","params":[1]`:                                                "params must be an object, not a list",
-		`"method":"tools/list","params":"x"`:                                                "params must be an object, not a string",
-		`"method":"tools/call","params":{"name":"kv_list","arguments":[1]}`:                 "arguments must be an object, not a list",
-		`"method":"tools/call","params":{"name":"kv_list","arguments":"{\"prefix\":\"\"}"}`: "arguments must be an object, not a string",
-		`"method":"tools/call","params":{"name":7}`:                                         "name must be a string, not a number",
-		`"method":"tools/call","params":{"Name":"kv_list"}`:                                 "name is misspelt",
-		`"method":"initialize","params":{"protocolVersion":"x","capabilities":"all"}`:       "capabilities must be an object, not a string",
+		`"method":"tools/list","params":[1]`:                                          "params must be an object, not a list",
+		`"method":"tools/list","params":"x"`:                                          "params must be an object, not a string",
+		`"method":"tools/call","params":{"name":"kv_list","arguments":[1]}`:           "arguments must be an object, not a list",
+		`"method":"tools/call","params":{"name":"kv_list","arguments":"prefix"}`:      "arguments must be an object, not a string",
+		`"method":"tools/call","params":{"name":7}`:                                   "name must be a string, not a number",
+		`"method":"tools/call","params":{"Name":"kv_list"}`:                           "name is misspelt",
+		`"method":"initialize","params":{"protocolVersion":"x","capabilities":"all"}`: "capabilities must be an object, not a string",
 	} {
 		if got := post(t, s.ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,`+message+`}`).Body.String(); !strings.Contains(got, want) {
 			t.Errorf("%s: got %s, want %s", message, got, want)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"portcullis/gateway/mcp/protocol"
+	"portcullis/gateway/op"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -25,13 +26,13 @@ func (ex *Exchange) listTools(ctx context.Context, c cursor) (result, error) {
 // toolCall are the params of tools/call.
 type toolCall struct {
 	name  string
-	args  jsontext.Value // nil when there are none
+	args  jsontext.Value // nil when there are none; some clients send what a model wrote, as a text
 	input inputParams
 }
 
 func readToolCall(r *protocol.Reader) toolCall {
 	p := toolCall{name: r.Text("name"), args: r.Value("arguments"), input: readInputs(r)}
-	if protocol.IsNothing(p.args) {
+	if p.args = op.Textual(p.args, '{'); protocol.IsNothing(p.args) || string(p.args) == `""` {
 		p.args = nil
 	}
 	return p

@@ -30,7 +30,7 @@ func Dropped() []string {
 // quote no value.
 func (o *Op) arguments(raw jsontext.Value) (jsontext.Value, []string, error) {
 	if raw.Kind() == '"' {
-		raw = textual(raw, '{')
+		raw = Textual(raw, '{')
 	}
 	if raw.Kind() != '{' {
 		return nil, nil, call.Errorf(call.InvalidRequest, "the arguments are %s; wanted is a JSON object", kindOf(raw))
@@ -173,7 +173,7 @@ func (n normaliser) value(val jsontext.Value, p *jsonschema.Schema, l Limit, at 
 func (n normaliser) list(val jsontext.Value, p *jsonschema.Schema, at string) (jsontext.Value, error) {
 	if val.Kind() == '"' {
 		given := val
-		if val = textual(given, '['); val.Kind() != '[' {
+		if val = Textual(given, '['); val.Kind() != '[' {
 			s, _ := unquoted(given)
 			val = jsontext.Value("[" + s + "]")
 			if p.Items == nil || p.Items.Type != "integer" || !val.IsValid() {
@@ -206,7 +206,7 @@ func (n normaliser) list(val jsontext.Value, p *jsonschema.Schema, at string) (j
 // members normalises an object, which may be written as JSON text.
 func (n normaliser) members(val jsontext.Value, p *jsonschema.Schema, at string) (jsontext.Value, error) {
 	if val.Kind() == '"' {
-		val = textual(val, '{')
+		val = Textual(val, '{')
 	}
 	switch {
 	case val.Kind() != '{':

@@ -10,9 +10,9 @@ import (
 	"portcullis/gateway/call"
 )
 
-// textual returns the JSON value that is written in a text, when it is one of the kind
+// Textual returns the JSON value that is written in a text, when it is one of the kind
 // and strict; else the text itself.
-func textual(val jsontext.Value, kind jsontext.Kind) jsontext.Value {
+func Textual(val jsontext.Value, kind jsontext.Kind) jsontext.Value {
 	s, ok := unquoted(val)
 	inner := jsontext.Value(strings.TrimSpace(s))
 	if !ok || inner.Kind() != kind || CheckJSON(inner) != nil || inner.Compact() != nil {

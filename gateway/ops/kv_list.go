@@ -43,9 +43,13 @@ func (in *kvListIn) Target(at op.At) (call.Resource, error) {
 	return call.Resource{Mount: at.Mount, Path: full, Listing: true}, nil
 }
 
-// meantFolder is meant for a prefix, which may also be the whole of the caller's own.
+// meantFolder is meant for a prefix, which may also be the whole of the caller's own, or
+// of the mount.
 func meantFolder(given call.Ref, at op.At) guess {
-	if own := at.Own.String(); own != "" && !given.IsURI() && (given.Text() == own || given.Text() == at.Mount+"/"+own) {
+	inner, _, _ := unprefixed(given, at)
+	switch whole := strings.TrimSuffix(inner, "/"); {
+	case whole == "", given.IsURI():
+	case whole == at.Own.String(), whole == at.Mount, given.Text() != inner && (whole == "data" || whole == "metadata"):
 		return guess{hint: "your own secrets are listed with an empty prefix."}
 	}
 	return meant(given, at)

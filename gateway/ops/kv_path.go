@@ -75,17 +75,7 @@ type guess struct {
 // data/ in it, with the caller's own prefix before it.
 func meant(given call.Ref, at op.At) guess {
 	own := at.Own.String()
-	rest, mounted := form(given.Text(), at.Mount+"/")
-	inner, api := form(rest, "data/")
-	if !api {
-		inner, api = form(rest, "metadata/")
-	}
-	switch {
-	case !mounted:
-		inner = given.Text()
-	case !api:
-		inner = rest
-	}
+	inner, mounted, api := unprefixed(given, at)
 	below, whole := form(inner, own+"/")
 	switch {
 	case given.IsURI() && api:
@@ -98,6 +88,23 @@ func meant(given call.Ref, at op.At) guess {
 		return guess{"did you mean " + inner + ", or the full path " + call.URI(strings.Split(at.Mount+"/"+inner, "/")) + "?", api}
 	}
 	return guess{}
+}
+
+// unprefixed is a path without the mount and Vault's data/ or metadata/ before it, and
+// whether they were there.
+func unprefixed(given call.Ref, at op.At) (inner string, mounted, api bool) {
+	rest, mounted := form(given.Text(), at.Mount+"/")
+	inner, api = form(rest, "data/")
+	if !api {
+		inner, api = form(rest, "metadata/")
+	}
+	switch {
+	case !mounted:
+		inner = given.Text()
+	case !api:
+		inner = rest
+	}
+	return inner, mounted, api
 }
 
 // form cuts a beginning that leaves something.

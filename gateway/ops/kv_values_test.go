@@ -120,8 +120,12 @@ func TestWrongFormsOfAPath(t *testing.T) {
 	}
 	r.must(t, "kv.write", `{"path":"kv://secret/mcp/agent/secret/data/app","data":{"x":1}}`)
 	r.must(t, "kv.read", `{"path":"secret/data/app"}`) // what is there is read as it is written
-	if out := r.must(t, "kv.list", `{"prefix":"mcp/agent"}`); !strings.Contains(fmt.Sprint(out["warnings"]), "an empty prefix") {
-		t.Errorf("list of one's own prefix: got %v, want a hint", out)
+	for _, own := range []string{
+		"mcp/agent", "mcp/agent/", "secret/mcp/agent", "secret/metadata/mcp/agent/", "secret/metadata/",
+	} {
+		if out := r.must(t, "kv.list", `{"prefix":"`+own+`"}`); !strings.Contains(fmt.Sprint(out["warnings"]), "an empty prefix") {
+			t.Errorf("list of one's own prefix as %s: got %v, want a hint", own, out)
+		}
 	}
 }
 
