@@ -55,7 +55,7 @@ func New(cfg Config) (*Authenticator, error) {
 		if n == 0 {
 			n = 300
 		}
-		ch.failures = peer.NewFailures(n)
+		ch.failures = peer.NewFailures(n, cfg.CountFailure)
 	}
 	var errs []error
 	for _, part := range []struct {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portcullis/gateway/auth/cert"
+	"portcullis/gateway/auth/peer"
 	"portcullis/gateway/auth/token"
 	"portcullis/gateway/call"
 )
@@ -54,6 +55,9 @@ type Config struct {
 	// was there already, and keeps it until the given time. Nil for memory of
 	// this process.
 	ProofSeen func(id string, until time.Time) (seen bool, err error)
+	// CountFailure counts bad credentials of an address with all replicas. Nil for
+	// those of this process.
+	CountFailure peer.Count
 }
 
 // APIKeys configures the X-API-Key header, and "Authorization: Bearer" with a key.

@@ -129,6 +129,7 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.MaxBodyBytes >= 1024, "MAX_BODY_BYTES: less than 1024")
 	p.unless(c.ShutdownDelay >= 0 && c.ShutdownDelay <= 10*time.Minute, "SHUTDOWN_DELAY: from 0s to 10m")
 	p.unless(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT: must be positive")
+	c.checkRedis(p)
 	p.oneOf("POLICY_KEY_ALGORITHM", c.PolicyKeyAlg, "ES256", "EdDSA", "RS256")
 	p.unless((c.PolicyKeyID == "") == (c.PolicyKeyFile == ""), "POLICY_KEY_ID and POLICY_KEY_FILE: both or neither must be set")
 	c.checkPolicyURL(p)
@@ -145,6 +146,12 @@ func (c *Config) checkProcess(p *problems) {
 		_, _, err := net.SplitHostPort(c.AdminAddr)
 		p.unless(err == nil, "ADMIN_ADDR: not host:port")
 	}
+}
+
+// checkRedis leaves the address to the store, which knows its forms.
+func (c *Config) checkRedis(p *problems) {
+	p.unless((c.RedisCert == "") == (c.RedisKey == ""), "REDIS_CERT and REDIS_KEY: both or neither must be set")
+	p.unless(c.RedisPrefix != "" && !strings.ContainsAny(c.RedisPrefix, "{} \t"), "REDIS_PREFIX: must be a word without braces")
 }
 
 // checkBudgets reads BUDGETS. One body of the largest size must always fit.

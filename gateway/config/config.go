@@ -41,17 +41,26 @@ type Config struct {
 	AuditAnchorEvery time.Duration `cfg:"AUDIT_ANCHOR_INTERVAL"`
 	// Where each line of evidence is copied to beside the file: syslog+tcp://HOST:PORT,
 	// syslog+tls://HOST:PORT, https://HOST/PATH, stdout; a path can be a credential
-	AuditSinks      []string      `cfg:"AUDIT_SINKS"`
-	AuditSinkCA     string        `cfg:"AUDIT_SINK_CA"`         // PEM of the receivers' authority; empty for those of the system
-	AuditSinkCert   string        `cfg:"AUDIT_SINK_CERT"`       // PEM of the gateway's certificate for them
-	AuditSinkKey    string        `cfg:"AUDIT_SINK_KEY"`        // and its private key
-	AuditSinkToken  string        `cfg:"AUDIT_SINK_TOKEN_FILE"` // file with the bearer token of the https sink, read at every request
-	AuditSinkHMAC   string        `cfg:"AUDIT_SINK_HMAC_FILE"`  // file with the key that signs its requests, as Standard Webhooks do
-	AuditSpoolDir   string        `cfg:"AUDIT_SPOOL_DIR"`       // where lines wait for a sink that is down; default: audit.spool beside the file
-	AuditSpoolBytes int64         `cfg:"AUDIT_SPOOL_BYTES"`     // of each sink; lines over that are lost to the sink, and counted
-	ShutdownDelay   time.Duration `cfg:"SHUTDOWN_DELAY"`        // how long calls are served after readiness is off
-	ShutdownTimeout time.Duration `cfg:"SHUTDOWN_TIMEOUT"`      // how long running calls may finish at shutdown
-	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`        // of a request
+	AuditSinks      []string `cfg:"AUDIT_SINKS"`
+	AuditSinkCA     string   `cfg:"AUDIT_SINK_CA"`         // PEM of the receivers' authority; empty for those of the system
+	AuditSinkCert   string   `cfg:"AUDIT_SINK_CERT"`       // PEM of the gateway's certificate for them
+	AuditSinkKey    string   `cfg:"AUDIT_SINK_KEY"`        // and its private key
+	AuditSinkToken  string   `cfg:"AUDIT_SINK_TOKEN_FILE"` // file with the bearer token of the https sink, read at every request
+	AuditSinkHMAC   string   `cfg:"AUDIT_SINK_HMAC_FILE"`  // file with the key that signs its requests, as Standard Webhooks do
+	AuditSpoolDir   string   `cfg:"AUDIT_SPOOL_DIR"`       // where lines wait for a sink that is down; default: audit.spool beside the file
+	AuditSpoolBytes int64    `cfg:"AUDIT_SPOOL_BYTES"`     // of each sink; lines over that are lost to the sink, and counted
+
+	// What replicas share
+	RedisURL    call.Secret `cfg:"REDIS_URL"`    // Redis or Valkey: redis://[USER:PASSWORD@]HOST:PORT[/DB], redis+sentinel://HOST:PORT,…/MASTER, redis+cluster://HOST:PORT,…; rediss in the place of redis for TLS; empty for one gateway
+	RedisPrefix string      `cfg:"REDIS_PREFIX"` // of all keys there
+	RedisCA     string      `cfg:"REDIS_CA"`     // PEM of the authority of Redis' certificate; empty for those of the system
+	RedisCert   string      `cfg:"REDIS_CERT"`   // PEM of the gateway's certificate for Redis
+	RedisKey    string      `cfg:"REDIS_KEY"`    // and its private key
+
+	// How the process ends, and how much it takes
+	ShutdownDelay   time.Duration `cfg:"SHUTDOWN_DELAY"`   // how long calls are served after readiness is off
+	ShutdownTimeout time.Duration `cfg:"SHUTDOWN_TIMEOUT"` // how long running calls may finish at shutdown
+	MaxBodyBytes    int64         `cfg:"MAX_BODY_BYTES"`   // of a request
 
 	// Vault
 	VaultAddr      string `cfg:"VAULT_ADDR"`
@@ -268,7 +277,7 @@ func Default() Config {
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", PKIMount: "pki", TOTPMount: "totp", DefaultPrefix: "mcp",
-		OIDCMount:     "portcullis",
+		OIDCMount: "portcullis", RedisPrefix: "portcullis",
 		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",
 		ChildTokenRole: "mcp-gateway", LeaseTokenRole: "mcp-gateway-lease",
 		LeaseMax: 100, LeaseRenew: true, LeaseIdle: time.Hour,

@@ -37,7 +37,7 @@ var allowed = map[string]string{
 	"sse":       "pipeline edge events op budget call",
 
 	"vaultpolicy": "policy op call",
-	"store":       "call",
+	"store":       "limit call retry",
 	"server":      "", // the composition root: everything
 }
 
@@ -54,6 +54,7 @@ var only = map[string]string{
 	"github.com/lmittmann/tint":           "obs",
 	"go.opentelemetry.io":                 "obs",
 	"github.com/alecthomas/kong":          "main",
+	"github.com/redis/go-redis":           "store",
 }
 
 func TestImports(t *testing.T) {

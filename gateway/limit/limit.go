@@ -16,7 +16,7 @@ type Config struct {
 	Tier    func(name string) (op.Tier, bool) // the tiers of the active policy
 	Enabled bool
 	Budgets *budget.Budgets  // of which streams and running calls take; nil has the places of tiers alone
-	Spend   Spend            // where the buckets are; nil keeps them in memory
+	Shared  Spend            // the buckets of all replicas; nil for those of this process
 	Now     func() time.Time // nil is the clock
 	MaxKeys int              // buckets in memory, 100000
 }
@@ -39,12 +39,13 @@ type Level struct {
 }
 
 // Spend charges a bucket at a time, all or nothing. A cost of 0 only looks. It is
-// the whole of what a shared store must do; its error refuses the call.
+// the whole of what a shared store must do, which may have a clock of its own.
 type Spend func(k Key, c Charge, now time.Time) (Level, error)
 
 // Limiter limits calls, streams and calls at once.
 type Limiter struct {
 	cfg Config
+	own *Memory // the buckets of this process; of shared ones, what is known of them
 }
 
 // New makes a limiter.
@@ -58,10 +59,7 @@ func New(c Config) *Limiter {
 	if c.Budgets == nil {
 		c.Budgets = budget.New(budget.Table{})
 	}
-	if c.Spend == nil {
-		c.Spend = newMemory(c.MaxKeys).spend
-	}
-	return &Limiter{cfg: c}
+	return &Limiter{c, NewMemory(c.MaxKeys)}
 }
 
 // Take charges a decided call. Its error is RateLimited, with the time after which
@@ -74,15 +72,50 @@ func (l *Limiter) Take(b *op.Bound, d *op.Decision) error {
 	if !ok || tier.Requests <= 0 {
 		return limited(tier.Window)
 	}
-	c := chargeOf(tier, cost(tier, b, d))
-	level, err := l.cfg.Spend(Key{b.Caller.Key(), tier.Name}, c, l.cfg.Now())
+	level, err := l.spend(Key{b.Caller.Key(), tier.Name}, chargeOf(tier, cost(tier, b, d)), mayStandIn(tier, b.Op))
 	if err != nil {
-		return call.Wrap(call.Overloaded, "the rate limit cannot be checked", err)
+		return &call.Error{Code: call.Overloaded, Msg: "the rate limit cannot be checked now; try again later", RetryAfter: storeAway, Err: err}
 	}
 	if level.Retry > 0 {
 		return limited(level.Retry)
 	}
 	return nil
+}
+
+// storeAway is when a call may be tried again that the shared store was needed for.
+const storeAway = 2 * time.Second
+
+// mayStandIn reports whether the bucket of this process may stand in for a shared one that
+// cannot be reached: as the tier says, else for every call that makes no credential.
+func mayStandIn(t op.Tier, o *op.Op) bool {
+	switch t.WithoutStore {
+	case op.StoreLocal:
+		return true
+	case op.StoreDeny:
+		return false
+	}
+	return o.Effect != op.Issue
+}
+
+// spend charges the shared bucket, and keeps what it knows of it here: so a bucket that
+// stands in is as full as the shared one was, and lets at most its burst through before it
+// keeps to the rate.
+func (l *Limiter) spend(k Key, c Charge, standIn bool) (Level, error) {
+	now := l.cfg.Now()
+	if l.cfg.Shared == nil {
+		return l.own.Spend(k, c, now)
+	}
+	level, err := l.cfg.Shared(k, c, now)
+	switch {
+	case err == nil:
+		l.own.set(k, now.Add(level.Full), now)
+		return level, nil
+	case standIn:
+		stoodIn.Inc()
+		return l.own.Spend(k, c, now)
+	}
+	denied.Inc()
+	return Level{}, err
 }
 
 func (l *Limiter) tier(name string) (op.Tier, bool) {
@@ -101,8 +134,23 @@ func cost(t op.Tier, b *op.Bound, d *op.Decision) int {
 	return t.CostOf(b.Op.Name, b.Items)
 }
 
+// span bounds how long a bucket takes to be full: below it, sums of times are exact in
+// int64 as nanoseconds and in a double as microseconds.
+const span = 1 << 51 * time.Microsecond // 71 years
+
 func chargeOf(t op.Tier, cost int) Charge {
-	return Charge{Cost: cost, Burst: t.Burst, Interval: t.Window / time.Duration(t.Requests)}
+	c := Charge{Cost: cost, Burst: t.Burst, Interval: interval(t)}
+	most := int(span / c.Interval)
+	c.Burst = min(c.Burst, most)
+	c.Cost = min(c.Cost, most+1)
+	return c
+}
+
+// interval is the time of one token, in whole microseconds: what a store in another
+// language can count with. It is rounded up, so that a tier never lets more through.
+func interval(t op.Tier) time.Duration {
+	n := time.Duration(t.Requests) * time.Microsecond
+	return (t.Window + n - 1) / n * time.Microsecond
 }
 
 func limited(after time.Duration) error {
@@ -121,8 +169,8 @@ type Facts struct {
 	Reset     time.Duration // until the bucket is full
 }
 
-// Facts looks at a caller's bucket of a tier. There are none when limits are off
-// or the store does not answer.
+// Facts looks at a caller's bucket of a tier, of a shared one as it was after the last call
+// here. There are none when limits are off.
 func (l *Limiter) Facts(who *call.Caller, name string) (Facts, bool) {
 	if !l.cfg.Enabled {
 		return Facts{}, false
@@ -132,10 +180,7 @@ func (l *Limiter) Facts(who *call.Caller, name string) (Facts, bool) {
 		return Facts{}, false
 	}
 	c := chargeOf(tier, 0)
-	level, err := l.cfg.Spend(Key{who.Key(), tier.Name}, c, l.cfg.Now())
-	if err != nil {
-		return Facts{}, false
-	}
+	level, _ := l.own.Spend(Key{who.Key(), tier.Name}, c, l.cfg.Now()) // memory has no errors
 	used := int((level.Full + c.Interval - 1) / c.Interval)
 	return Facts{
 		Policy: tier.Name, Quota: tier.Burst, Window: c.Interval * time.Duration(tier.Burst),

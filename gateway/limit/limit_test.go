@@ -142,13 +142,65 @@ func TestDisabled(t *testing.T) {
 	}
 }
 
-func TestAFailingStoreRefuses(t *testing.T) {
-	broken := func(limit.Key, limit.Charge, time.Time) (limit.Level, error) {
+// TestWithoutTheSharedStore: the tier says what holds, else credentials are not made and
+// the other calls have a bucket here.
+func TestWithoutTheSharedStore(t *testing.T) {
+	away := func(limit.Key, limit.Charge, time.Time) (limit.Level, error) {
 		return limit.Level{}, errors.New("no connection")
 	}
-	l := limit.New(limit.Config{Tier: tiers(standard()), Enabled: true, Spend: broken})
-	if err := l.Take(bound("a", "kv.read"), &op.Decision{}); !call.Is(err, call.Overloaded) {
-		t.Errorf("got %v, want overloaded", err)
+	for _, tc := range []struct {
+		without string
+		effect  op.Effect
+		want    int
+	}{
+		{"", op.Read, 60},
+		{"", op.Issue, 0},
+		{op.StoreLocal, op.Read, 60},
+		{op.StoreLocal, op.Issue, 60},
+		{op.StoreDeny, op.Read, 0},
+		{op.StoreDeny, op.Issue, 0},
+	} {
+		tier := standard()
+		tier.WithoutStore = tc.without
+		l := limit.New(limit.Config{Tier: tiers(tier), Enabled: true, Shared: away, Now: newClock().time})
+		b := bound("a", "kv.read")
+		b.Op.Effect = tc.effect
+		if got := taken(l, b, op.Decision{Tier: "standard"}, 100); got != tc.want {
+			t.Errorf("without_store %q, effect %s: %d calls pass, want %d", tc.without, tc.effect, got, tc.want)
+		}
+		if err := l.Take(b, &op.Decision{}); tc.want == 0 && (!call.Is(err, call.Overloaded) || call.AsError(err).RetryAfter == 0) {
+			t.Errorf("got %v, want overloaded and when to try again", err)
+		}
+	}
+}
+
+// TestABucketStandsInAsItWas: what others have taken from the shared bucket counts when
+// it cannot be reached any more.
+func TestABucketStandsInAsItWas(t *testing.T) {
+	c, there := newClock(), true
+	shared := func(limit.Key, limit.Charge, time.Time) (limit.Level, error) {
+		if !there {
+			return limit.Level{}, errors.New("no connection")
+		}
+		return limit.Level{Full: 50 * time.Second}, nil // 50 of 60 tokens are taken
+	}
+	l := limit.New(limit.Config{Tier: tiers(standard()), Enabled: true, Shared: shared, Now: c.time})
+	b, d := bound("a", "kv.read"), op.Decision{Tier: "standard"}
+	taken(l, b, d, 1)
+	there = false
+	if got := taken(l, b, d, 100); got != 10 {
+		t.Errorf("%d calls pass, want the 10 that are left", got)
+	}
+}
+
+func TestHugeTiersDoNotOverflow(t *testing.T) {
+	tier := op.Tier{Name: "standard", Requests: 1, Window: 366 * 24 * time.Hour, Burst: 1_000_000_000, Costs: map[string]int{"kv.write": 1_000_000_000}}
+	l := newLimiter(newClock(), tier)
+	if got := taken(l, bound("a", "kv.read"), op.Decision{Tier: "standard"}, 200); got < 1 || got > 100 {
+		t.Errorf("%d calls of 1 a year with the largest burst pass", got)
+	}
+	if got := taken(l, bound("b", "kv.write"), op.Decision{Tier: "standard"}, 3); got > 1 {
+		t.Errorf("%d calls pass that cost all", got)
 	}
 }
 

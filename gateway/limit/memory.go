@@ -9,10 +9,10 @@ import (
 // shards spread the locks.
 const shards = 32
 
-// memory keeps buckets in this process. A bucket is one number, the time at which
+// Memory keeps buckets in this process. A bucket is one number, the time at which
 // it is full again (the "theoretical arrival time" of GCRA, ITU-T I.371): a full
 // bucket needs no memory at all.
-type memory struct {
+type Memory struct {
 	seed   maphash.Seed
 	max    int // in one shard
 	shards [shards]shard
@@ -23,16 +23,18 @@ type shard struct {
 	full map[Key]time.Time
 }
 
-func newMemory(max int) *memory {
-	m := &memory{seed: maphash.MakeSeed(), max: (max + shards - 1) / shards}
+// NewMemory has room for max buckets.
+func NewMemory(max int) *Memory {
+	m := &Memory{seed: maphash.MakeSeed(), max: (max + shards - 1) / shards}
 	for i := range m.shards {
 		m.shards[i].full = map[Key]time.Time{}
 	}
 	return m
 }
 
-func (m *memory) spend(k Key, c Charge, now time.Time) (Level, error) {
-	s := &m.shards[maphash.Comparable(m.seed, k)%shards]
+// Spend implements Spend; it has no errors.
+func (m *Memory) Spend(k Key, c Charge, now time.Time) (Level, error) {
+	s := m.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	full := s.full[k]
@@ -47,6 +49,16 @@ func (m *memory) spend(k Key, c Charge, now time.Time) (Level, error) {
 		s.keep(k, after, m.max, now)
 	}
 	return Level{Full: after.Sub(now)}, nil
+}
+
+func (m *Memory) shard(k Key) *shard { return &m.shards[maphash.Comparable(m.seed, k)%shards] }
+
+// set makes a bucket as full as another place knows it to be.
+func (m *Memory) set(k Key, full, now time.Time) {
+	s := m.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keep(k, full, m.max, now)
 }
 
 // keep stores a bucket. When there are too many, the full ones go, which loses

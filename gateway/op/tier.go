@@ -12,7 +12,17 @@ type Tier struct {
 	Costs      map[string]int // tokens by operation, 1 for one that is not named
 	Streams    int            // streams open at once, 0 for no bound
 	Concurrent int            // calls running at once, 0 for no bound
+
+	WithoutStore string // what holds while the shared buckets cannot be reached, see StoreLocal
 }
+
+// What holds for the callers of a tier while the shared buckets cannot be reached: each
+// replica has a bucket of its own, or calls are refused. Where a tier says neither, calls
+// that make credentials are refused and the others have the replica's bucket.
+const (
+	StoreLocal = "local"
+	StoreDeny  = "deny"
+)
 
 // ItemsPerToken is how many items of a batch one call's cost pays for: a batch costs as
 // often what a call costs as it has begun such a number of items.

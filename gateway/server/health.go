@@ -31,6 +31,9 @@ func (g *Server) parts() map[string]func() obs.Part {
 	if g.cfg.PolicyShadow != "" {
 		parts["policy_shadow"] = g.shadowPart
 	}
+	if g.store != nil {
+		parts["store"] = g.storePart
+	}
 	if g.sinks.Len() > 0 {
 		parts["audit_sinks"] = g.sinksPart
 	}

@@ -30,6 +30,7 @@ import (
 	"portcullis/gateway/sink"
 	"portcullis/gateway/sse"
 	"portcullis/gateway/store/dir"
+	"portcullis/gateway/store/redis"
 	"portcullis/gateway/transform"
 	"portcullis/gateway/transform/native"
 	"portcullis/gateway/vault"
@@ -63,6 +64,7 @@ type Server struct {
 	cfg          config.Config
 	level        slog.LevelVar // of every log; SIGHUP changes it
 	state        *dir.Dir      // what outlives this process
+	store        *redis.Store  // what replicas share; nil for one gateway
 	logs         *obs.Logs
 	meter        *obs.Meter
 	tracer       *obs.Tracer // nil without a collector
@@ -100,7 +102,8 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	if g.logs, err = obs.NewLogs(g.logConfig()); err != nil {
 		return nil, err
 	}
-	var problems [7]error
+	var problems [8]error
+	problems[7] = g.openStore()
 	g.sinks, problems[5] = sink.New(g.sinkConfig())
 	problems[5] = errors.Join(problems[5], g.openAnchors())
 	g.audit = audit.Open(g.auditConfig())
@@ -117,7 +120,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	pc := PolicyConfig(c, g.ops, g.logs.Server)
 	pc.Transform, pc.Budgets = g.nameable, g.budgets
 	g.policy, problems[0] = policy.Open(pc)
-	g.auth, problems[1] = auth.New(authConfig(c, g.logs.Server))
+	g.auth, problems[1] = auth.New(g.sharing(authConfig(c, g.logs.Server)))
 	vc := vaultConfig(c, g.logs.Server)
 	vc.Budgets = g.budgets
 	vc.UseOf = g.ops.VaultUse
@@ -138,7 +141,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.sinks.Gauges(g.meter.Gauge)
 	g.boundConnections()
 	g.shortage = newShortage(c.AuditFile, c.AuditMinFree)
-	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets})
+	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets, Shared: g.sharedBuckets()})
 	g.openStreams()
 	g.calls = g.pipeline()
 	g.health = &obs.Health{Vault: g.vault.Ready, Parts: g.parts()}
@@ -185,6 +188,7 @@ func (g *Server) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, part := range []func(context.Context){
 		g.audit.Run,
+		g.runStore,
 		g.sinks.Run,
 		g.keepAnchored,
 		g.auth.Run,

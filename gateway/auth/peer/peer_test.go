@@ -30,7 +30,7 @@ func TestHopsAreBounded(t *testing.T) {
 }
 
 func TestFailuresAreForgivenOneByOne(t *testing.T) {
-	f, now := peer.NewFailures(60), time.Now()
+	f, now := peer.NewFailures(60, nil), time.Now()
 	a := netip.MustParseAddr("198.51.100.1")
 	for range 60 {
 		if w := f.Blocked(a, now); w != 0 {
@@ -46,7 +46,7 @@ func TestFailuresAreForgivenOneByOne(t *testing.T) {
 }
 
 func TestOneIPv6HostIsOneSource(t *testing.T) {
-	f, now := peer.NewFailures(1), time.Now()
+	f, now := peer.NewFailures(1, nil), time.Now()
 	f.Add(netip.MustParseAddr("2001:db8::1"), now)
 	if f.Blocked(netip.MustParseAddr("2001:db8::ffff:1"), now) == 0 {
 		t.Error("another address of the /64 is not blocked")

@@ -23,6 +23,7 @@ func tiers(data map[string]any) (map[string]op.Tier, error) {
 		Cost       map[string]int `json:"cost"`
 		Streams    int            `json:"streams"`
 		Concurrent int            `json:"concurrent"`
+		Without    string         `json:"without_store"`
 	}
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, fmt.Errorf("read the tiers: %w", err)
@@ -31,7 +32,7 @@ func tiers(data map[string]any) (map[string]op.Tier, error) {
 	for name, t := range in {
 		tier := op.Tier{
 			Name: name, Requests: t.Requests, Window: time.Duration(t.WindowS) * time.Second, Burst: t.Requests,
-			Costs: t.Cost, Streams: t.Streams, Concurrent: t.Concurrent,
+			Costs: t.Cost, Streams: t.Streams, Concurrent: t.Concurrent, WithoutStore: t.Without,
 		}
 		if t.Burst != nil {
 			tier.Burst = *t.Burst

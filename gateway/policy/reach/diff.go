@@ -169,7 +169,7 @@ func (d *differ) tiers(before, after map[string]any) {
 		case a == nil || reflect.DeepEqual(a, b):
 		case b == nil:
 			d.narrower("tier", at, "the tier is gone: calls that name it are denied")
-		case atMost(rate(b), rate(a)) && atMost(number(b["burst"]), number(a["burst"])) && reflect.DeepEqual(a["cost"], b["cost"]) &&
+		case atMost(rate(b), rate(a)) && atMost(number(b["burst"]), number(a["burst"])) && reflect.DeepEqual(a["cost"], b["cost"]) && (b["without_store"] == "deny" || a["without_store"] == b["without_store"]) &&
 			atMost(number(b["streams"]), number(a["streams"])) && atMost(number(b["concurrent"]), number(a["concurrent"])):
 			d.narrower("tier", at, "lets less through: %s, before %s", text(any(b)), text(any(a)))
 		default:

@@ -1,0 +1,60 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"portcullis/gateway/auth"
+	"portcullis/gateway/limit"
+	"portcullis/gateway/obs"
+	"portcullis/gateway/store/redis"
+)
+
+// This file gives each part the shared store, where there is one.
+
+func (g *Server) openStore() (err error) {
+	c := g.cfg
+	if c.RedisURL == "" {
+		return nil
+	}
+	g.store, err = redis.Open(redis.Config{
+		URL: c.RedisURL, Prefix: c.RedisPrefix, CA: c.RedisCA, Cert: c.RedisCert, Key: c.RedisKey, Log: g.logs.Server,
+	})
+	return err
+}
+
+func (g *Server) runStore(ctx context.Context) {
+	if g.store != nil {
+		g.store.Run(ctx)
+	}
+}
+
+// sharedBuckets are nil for those of this process.
+func (g *Server) sharedBuckets() limit.Spend {
+	if g.store == nil {
+		return nil
+	}
+	return g.store.Spend
+}
+
+// sharing lets replicas know each other's DPoP proofs and bad credentials.
+func (g *Server) sharing(c auth.Config) auth.Config {
+	if g.store == nil {
+		return c
+	}
+	c.ProofSeen = g.store.Seen
+	c.CountFailure = func(host string, most int, every time.Duration) (time.Duration, error) {
+		level, err := g.store.Spend(limit.Key{Caller: host, Tier: "bad credentials"}, limit.Charge{Cost: 1, Burst: most, Interval: every}, time.Time{})
+		return level.Full, err
+	}
+	return c
+}
+
+// storePart reports the shared store. Without it calls are served, within bounds: another
+// replica could do no better.
+func (g *Server) storePart() obs.Part {
+	if err := g.store.Health(); err != nil {
+		return obs.Part{OK: true, Detail: "degraded: " + err.Error() + "; limits hold for this gateway alone, and tiers that say so refuse calls"}
+	}
+	return obs.Part{OK: true, Detail: "ready"}
+}
