@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # setup.sh: see that the servers and programs that the tests start are there:
-# PostgreSQL, Redis, OpenSSH, psql, curl, npm, Rust for WebAssembly. As root on Debian or Ubuntu it installs
+# PostgreSQL, Redis, OpenSSH, rsyslog, psql, curl, npm, Rust for WebAssembly. As root on Debian or Ubuntu it installs
 # what is missing; elsewhere it says what to install. It starts nothing.
 set -euo pipefail
 
@@ -14,6 +14,7 @@ need initdb postgresql
 need psql postgresql-client
 need redis-server redis-server
 need sshd openssh-server
+need rsyslogd rsyslog
 need ssh openssh-client
 need curl curl
 need npm npm

@@ -17,7 +17,7 @@ func (c *Config) checkAnchors(p *problems) {
 	for _, a := range c.AuditAnchors {
 		place, ok := strings.CutPrefix(a, VaultAnchor)
 		if !ok {
-			p.unless(a != "stdout", "AUDIT_ANCHORS: standard output keeps nothing")
+			p.unless(!toStdout(a), "AUDIT_ANCHORS: standard output keeps nothing")
 			continue
 		}
 		inVault++
@@ -28,4 +28,10 @@ func (c *Config) checkAnchors(p *problems) {
 	p.unless(inVault < 2, "AUDIT_ANCHORS: there can be one vault: anchor")
 	p.unless(len(c.AuditAnchors) == 0 || c.AuditFile != "-", "AUDIT_ANCHORS: with AUDIT_FILE=- there are no checkpoints")
 	p.unless(c.AuditAnchorEvery >= time.Second, "AUDIT_ANCHOR_INTERVAL: less than a second")
+}
+
+// toStdout tells whether a receiver is standard output, in whatever format.
+func toStdout(receiver string) bool {
+	name, _, _ := strings.Cut(receiver, "#")
+	return name == "stdout"
 }

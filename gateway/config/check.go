@@ -123,7 +123,7 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.AuditKeep >= 0, "AUDIT_KEEP: must not be negative; 0 is for all")
 	p.unless(c.AuditSpoolBytes >= 0, "AUDIT_SPOOL_BYTES: must not be negative; 0 is for no spool")
 	p.unless((c.AuditSinkCert == "") == (c.AuditSinkKey == ""), "AUDIT_SINK_CERT and AUDIT_SINK_KEY: both or neither must be set")
-	p.unless(c.AuditFile != "-" || !slices.Contains(c.AuditSinks, "stdout"), "AUDIT_SINKS: AUDIT_FILE=- writes to standard output already; remove stdout")
+	p.unless(c.AuditFile != "-" || !slices.ContainsFunc(c.AuditSinks, toStdout), "AUDIT_SINKS: AUDIT_FILE=- writes to standard output already; remove stdout")
 	p.unless(c.DecisionBytes == 0 || c.DecisionBytes >= 64<<10, "DECISION_LOG_MAX_BYTES: less than 65536; 0 is for no bound")
 	p.unless(c.DecisionKeep >= 0, "DECISION_LOG_KEEP: must not be negative; 0 is for all")
 	p.unless(c.MaxBodyBytes >= 1024, "MAX_BODY_BYTES: less than 1024")

@@ -40,7 +40,8 @@ type Config struct {
 	AuditAnchors     []string      `cfg:"AUDIT_ANCHORS"`
 	AuditAnchorEvery time.Duration `cfg:"AUDIT_ANCHOR_INTERVAL"`
 	// Where each line of evidence is copied to beside the file: syslog+tcp://HOST:PORT,
-	// syslog+tls://HOST:PORT, https://HOST/PATH, stdout; a path can be a credential
+	// syslog+tls://HOST:PORT, https://HOST/PATH, stdout; with #format=ocsf, #format=ecs or
+	// #format=cef behind it as an event for a SIEM; a path can be a credential
 	AuditSinks      []string `cfg:"AUDIT_SINKS"`
 	AuditSinkCA     string   `cfg:"AUDIT_SINK_CA"`         // PEM of the receivers' authority; empty for those of the system
 	AuditSinkCert   string   `cfg:"AUDIT_SINK_CERT"`       // PEM of the gateway's certificate for them

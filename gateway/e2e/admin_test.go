@@ -109,6 +109,11 @@ func TestAdministratorsChangeTheRunningGateway(t *testing.T) {
 			t.Errorf("PUT /log-level %s: got %d %s", body, status, raw)
 		}
 	}
+	for _, query := range []string{"profile?seconds=3600", "heap?seconds=61", "trace?seconds=-1", "profile?seconds=NaN", "profile?seconds=1h"} {
+		if status, raw := ask(t, g, "GET", "/debug/pprof/"+query, "", "admin:pprof"); status != 400 {
+			t.Errorf("%s: got %d %.100s", query, status, raw)
+		}
+	}
 	if status, raw := ask(t, g, "POST", "/revoke", `{"subject":"../x"}`, "admin:revoke"); status != 400 {
 		t.Errorf("a wrong subject: got %d %s", status, raw)
 	}

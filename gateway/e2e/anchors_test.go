@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -73,5 +74,62 @@ func TestVaultIsAWitnessOfTheEvidence(t *testing.T) {
 	if r := runReconcile(t, g.AuditFile(), v.AuditFile); len(r.UnknownToVault)+len(r.OutcomeDiffers) > 0 {
 		raw, _ := json.Marshal(r) // a test's own values
 		t.Errorf("the anchors are not on record: %s", raw)
+	}
+}
+
+// TestOtherSystemsKeepTheCheckpoint: an HTTPS receiver and a syslog server get checkpoints,
+// at the end that of the last line, and with it a tail that was cut off is found.
+func TestOtherSystemsKeepTheCheckpoint(t *testing.T) {
+	v, r := e2e.StartVault(t), receive(t)
+	urls, _ := strings.CutPrefix(r.env[0], "AUDIT_SINKS=")
+	to := strings.Split(urls, ",")
+	env := append([]string{"AUDIT_ANCHORS=" + to[0] + "," + to[1], "AUDIT_ANCHOR_INTERVAL=1s"}, r.env[1:4]...)
+	g := e2e.StartGateway(t, v, env...)
+	for range 3 {
+		e2e.Do(t, "GET", g.URL+"/secrets/app", "")
+	}
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	beside, err := os.ReadFile(filepath.Join(g.LogDir, "audit.checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept struct{ Type, Checkpoint, SHA256 string }
+	for name, form := range map[string]*regexp.Regexp{"https": regexp.MustCompile(`(?m)^(\{.*\})$`), "syslog": regexp.MustCompile(` checkpoint - (\{"checkpoint".*?\})(?:[0-9]+ <|$)`)} {
+		last := ""
+		eventually(t, "the last checkpoint over "+name, func() bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if r.text[name] == nil {
+				return false
+			}
+			for _, m := range form.FindAllStringSubmatch(r.text[name].String(), -1) {
+				last = m[1]
+			}
+			return json.Unmarshal([]byte(last), &kept) == nil && kept.Checkpoint == string(beside)
+		})
+	}
+	dir := t.TempDir()
+	file, key := filepath.Join(dir, "kept"), filepath.Join(dir, "audit.pub")
+	public, _ := portcullis(t, nil, "audit", "key", g.AuditFile())
+	for name, text := range map[string]string{file: kept.Checkpoint, key: public} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, code := portcullis(t, nil, "audit", "verify", g.AuditFile(), "--since", file, "--key", key); code != 0 {
+		t.Errorf("the evidence as it is: exit code %d: %s", code, out)
+	}
+	whole := e2e.Lines(t, g.AuditFile())
+	n := 0
+	cut := edited(t, g.AuditFile(), func(l string) string {
+		if n++; n == len(whole) {
+			return ""
+		}
+		return l
+	})
+	if out, code := portcullis(t, nil, "audit", "verify", cut, "--since", file, "--key", key); code != 1 || !strings.Contains(out, "cut off") {
+		t.Errorf("the evidence without its last line: exit code %d: %s", code, out)
 	}
 }

@@ -23,6 +23,7 @@ func families() map[string]family {
 		"portcullis_build_info":                              {"gauge", "1, with the version of the gateway and of Go as labels."},
 		"portcullis_calls_total":                             {"counter", "Calls of operations by operation, transport and code."},
 		"portcullis_call_duration_seconds":                   {"histogram", "Time of a call from its arguments to its encoded result, by operation."},
+		"portcullis_call_stage_duration_seconds":             {"histogram", "Time of a part of a call, by stage: bind, decide, limit, audit, vault, transform and outcome."},
 		"portcullis_auth_accepted_total":                     {"counter", "Credentials that were accepted, by method."},
 		"portcullis_auth_refused_total":                      {"counter", "Credentials that were refused, by the rule that they broke."},
 		"portcullis_auth_limited_total":                      {"counter", "Requests that were refused because their address had presented too many bad credentials."},

@@ -23,13 +23,24 @@ func buckets() []float64 {
 // codes, transports, route patterns, methods and statuses.
 type Meter struct {
 	set      *metrics.Set
-	calls    sync.Map // callKey -> *metrics.Counter
-	times    sync.Map // op name -> *metrics.PrometheusHistogram
-	requests sync.Map // requestKey -> requestMeters
-	counts   sync.Map // labelled -> *metrics.Counter
+	stages   []*metrics.PrometheusHistogram // by op.Stage
+	calls    sync.Map                       // callKey -> *metrics.Counter
+	times    sync.Map                       // op name -> *metrics.PrometheusHistogram
+	requests sync.Map                       // requestKey -> requestMeters
+	counts   sync.Map                       // labelled -> *metrics.Counter
 
 	InFlight   *metrics.Counter
 	Correlated *metrics.Counter
+}
+
+// stageTimes makes the histograms of the parts of a call, most of which take less than a
+// millisecond.
+func stageTimes(s *metrics.Set) (out []*metrics.PrometheusHistogram) {
+	bounds := []float64{.00001, .000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .1, .25, 1, 5}
+	for _, name := range op.StageNames() {
+		out = append(out, s.NewPrometheusHistogramExt(fmt.Sprintf("portcullis_call_stage_duration_seconds{stage=%q}", name), bounds))
+	}
+	return out
 }
 
 type callKey struct{ op, transport, code string }
@@ -49,6 +60,7 @@ func NewMeter() *Meter {
 	s := metrics.NewSet()
 	return &Meter{
 		set:        s,
+		stages:     stageTimes(s),
 		InFlight:   s.NewCounter("http_requests_in_progress"),
 		Correlated: s.NewCounter("http_requests_with_correlation_total"),
 	}
@@ -75,6 +87,11 @@ func (m *Meter) Call(r *op.Record) {
 			fmt.Sprintf("portcullis_call_duration_seconds{op=%q}", name), buckets()))
 	}
 	h.(*metrics.PrometheusHistogram).Update(r.Total.Seconds())
+	for i, took := range r.Times {
+		if took > 0 { // a stage that the call went through
+			m.stages[i].Update(took.Seconds())
+		}
+	}
 }
 
 // decision counts what was decided about a call, what its tier refused, and what the

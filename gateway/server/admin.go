@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -111,8 +112,17 @@ func (g *Server) serveMetrics(w http.ResponseWriter, _ *http.Request, _ *call.Ca
 	g.meter.WritePrometheus(w)
 }
 
+// maxProfile bounds how long a profile is taken: it slows every call.
+const maxProfile = 60
+
 // serveProfile serves the profiles by name; cmdline is not served.
 func (g *Server) serveProfile(w http.ResponseWriter, r *http.Request, _ *call.Caller) {
+	if text := r.FormValue("seconds"); text != "" {
+		if n, err := strconv.ParseFloat(text, 64); err != nil || !(n > 0 && n <= maxProfile) {
+			edge.WriteError(w, call.Errorf(call.InvalidRequest, "seconds must be a number up to %d", maxProfile), "")
+			return
+		}
+	}
 	switch name := r.PathValue("path"); name {
 	case "":
 		writeJSON(w, map[string]any{"profiles": []string{"allocs", "block", "goroutine", "heap", "mutex", "threadcreate", "profile", "trace"}})

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +45,7 @@ func vaultAnchor(c config.Config) vault.Anchor {
 func (g *Server) openAnchors() (err error) {
 	g.anchors.vault = vaultAnchor(g.cfg).Mount != ""
 	conf := g.sinkConfig()
-	conf.URLs, conf.Stdout = nil, nil
+	conf.URLs, conf.Stdout, conf.Formats = nil, nil, nil
 	if conf.Spool != "" {
 		conf.Spool = filepath.Join(conf.Spool, "anchors")
 	}
@@ -67,7 +68,9 @@ func (g *Server) keepAnchored(ctx context.Context) {
 	if len(g.cfg.AuditAnchors) == 0 {
 		return
 	}
-	go g.anchors.sinks.Run(ctx)
+	var delivery sync.WaitGroup
+	delivery.Go(func() { g.anchors.sinks.Run(ctx) })
+	defer delivery.Wait()
 	t := time.NewTicker(g.cfg.AuditAnchorEvery)
 	defer t.Stop()
 	for {
@@ -94,18 +97,36 @@ func (g *Server) anchorNow(ctx context.Context) error {
 			return err
 		}
 	}
-	if a.sinks.Len() > 0 {
-		sum := sha256.Sum256(*newest)
-		line, err := json.Marshal(map[string]any{
-			"type": "checkpoint", "time": time.Now().UTC(), "sha256": hex.EncodeToString(sum[:]), "checkpoint": string(*newest),
-		})
-		if err != nil {
-			return err
-		}
-		a.sinks.Offer(line)
+	if err := a.offer(*newest); err != nil {
+		return err
 	}
 	a.done = *newest
 	return nil
+}
+
+// offer hands a checkpoint to the other systems.
+func (a *anchors) offer(checkpoint []byte) error {
+	if a.sinks.Len() == 0 {
+		return nil
+	}
+	sum := sha256.Sum256(checkpoint)
+	line, err := json.Marshal(map[string]any{
+		"type": "checkpoint", "time": time.Now().UTC(), "sha256": hex.EncodeToString(sum[:]), "checkpoint": string(checkpoint),
+	})
+	if err == nil {
+		a.sinks.Offer(line)
+	}
+	return err
+}
+
+// close offers the checkpoint of the last line, which is signed when the log is closed,
+// and delivers it until ctx ends. Vault has been left by then.
+func (a *anchors) close(ctx context.Context) error {
+	var err error
+	if newest := a.newest.Load(); newest != nil && string(*newest) != string(a.done) {
+		err = a.offer(*newest)
+	}
+	return errors.Join(err, a.sinks.Close(ctx))
 }
 
 func (g *Server) anchorInVault(ctx context.Context, checkpoint []byte) error {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"portcullis/gateway/audit/export"
 	"portcullis/gateway/obs"
 	"portcullis/gateway/sink"
 )
@@ -19,6 +20,12 @@ func (g *Server) sinkConfig() sink.Config {
 	conf := sink.Config{
 		URLs: c.AuditSinks, Spool: c.AuditSpoolDir, SpoolBytes: c.AuditSpoolBytes, CA: c.AuditSinkCA, Cert: c.AuditSinkCert, Key: c.AuditSinkKey,
 		TokenFile: c.AuditSinkToken, HMACFile: c.AuditSinkHMAC, Log: g.logs.Server,
+		Format: func(dst []byte, format string, line []byte) ([]byte, error) {
+			return export.Append(dst, export.Format(format), line, g.options.Version)
+		},
+	}
+	for _, f := range export.Formats() {
+		conf.Formats = append(conf.Formats, string(f))
 	}
 	if c.AuditSpoolBytes == 0 {
 		conf.Spool = ""
@@ -32,8 +39,13 @@ func (g *Server) sinkConfig() sink.Config {
 func (g *Server) closeSinks(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sinksTimeout)
 	defer cancel()
+	anchored := make(chan error, 1)
+	go func() { anchored <- g.anchors.close(ctx) }()
 	if err := g.sinks.Close(ctx); err != nil {
 		g.logs.Server.Error("an audit sink did not get every line; the audit file has them", "cause", err)
+	}
+	if err := <-anchored; err != nil {
+		g.logs.Server.Error("an anchor did not get the newest checkpoint", "cause", err)
 	}
 }
 

@@ -24,19 +24,21 @@ const (
 	maxRetryAfter  = 5 * time.Minute
 )
 
-// collector posts batches to an HTTPS endpoint: the lines as they are in the file
-// (application/x-ndjson), compressed with gzip. A key signs each request as Standard
+// collector posts batches to an HTTPS endpoint: the lines as they are in the file, or the
+// events of a format, one a line (application/x-ndjson, or text/plain for CEF), compressed
+// with gzip. A key signs each request as Standard
 // Webhooks say (https://www.standardwebhooks.com): webhook-id stays the same when a
 // batch is sent again.
 type collector struct {
 	url     string
 	client  *http.Client
+	form    formatter
 	token   string // file
 	hmacKey string // file
 }
 
-func newCollector(to string, conf *tls.Config, c Config) *collector {
-	return &collector{url: to, token: c.TokenFile, hmacKey: c.HMACFile, client: &http.Client{
+func newCollector(to string, conf *tls.Config, c Config, f formatter) *collector {
+	return &collector{url: to, form: f, token: c.TokenFile, hmacKey: c.HMACFile, client: &http.Client{
 		Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: requestTimeout,
@@ -74,7 +76,8 @@ func retryAfter(err error) time.Duration {
 }
 
 func (c *collector) send(ctx context.Context, b batch) error {
-	body, err := compress(b.lines)
+	lines := c.form.lines(b.lines)
+	body, err := compress(lines)
 	if err != nil {
 		return err
 	}
@@ -83,8 +86,11 @@ func (c *collector) send(ctx context.Context, b batch) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-ndjson")
+	if len(lines) > 0 && lines[0] != '{' {
+		req.Header.Set("Content-Type", "text/plain; charset=utf-8")
+	}
 	req.Header.Set("Content-Encoding", "gzip")
-	if err := c.authorize(req.Header, identify(b.lines), body); err != nil {
+	if err := c.authorize(req.Header, identify(lines), body); err != nil {
 		return err
 	}
 	resp, err := c.client.Do(req)

@@ -16,7 +16,8 @@ const (
 )
 
 // appendMessage appends a line of evidence as a syslog message, behind its length
-// (RFC 5424 section 6, RFC 6587 section 3.4.1). MSGID is the type of the record.
+// (RFC 5424 section 6, RFC 6587 section 3.4.1). MSGID is the type of the record, MSG the
+// event that the sink's format makes of it.
 func (s *syslog) appendMessage(dst, line []byte) []byte {
 	kind := printable(member(line, "type"))
 	priority := info
@@ -33,6 +34,9 @@ func (s *syslog) appendMessage(dst, line []byte) []byte {
 	head = append(head, stamp(member(line, "time"))...)
 	for _, field := range []string{s.host, "portcullis", s.pid, kind, "-"} {
 		head = append(append(head, ' '), field...)
+	}
+	if s.form.name != "" {
+		line = s.form.line(nil, line)
 	}
 	dst = strconv.AppendInt(dst, int64(len(head)+1+len(line)), 10)
 	dst = append(append(dst, ' '), head...)

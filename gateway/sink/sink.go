@@ -22,8 +22,11 @@ import (
 // Config says where lines go.
 type Config struct {
 	// URLs are syslog+tcp://HOST[:601], syslog+tls://HOST[:6514], https://HOST/PATH and
-	// stdout.
+	// stdout, each with #format=NAME where its receiver gets events of a format.
 	URLs []string
+	// Formats are the names that may stand there, and Format appends the event of a line.
+	Formats []string
+	Format  func(dst []byte, format string, line []byte) ([]byte, error)
 	// Stdout is what "stdout" means; nil where standard output is not free.
 	Stdout io.Writer
 	// Spool is the directory below which each network sink keeps what waits; empty for
@@ -61,13 +64,16 @@ type sender interface {
 func New(c Config) (*Sinks, error) {
 	s := &Sinks{}
 	var errs []error
-	seen := map[string]bool{}
+	seen, named := map[string]bool{}, map[string]int{}
 	for i, raw := range c.URLs {
 		t, err := parse(raw)
 		if err == nil && seen[raw] {
 			err = errors.New(t.name + " is there twice")
 		}
 		seen[raw] = true
+		if named[t.name]++; named[t.name] > 1 { // two ways to one host
+			t.name = fmt.Sprintf("%s (%d)", t.name, named[t.name])
+		}
 		var to sender
 		if err == nil {
 			to, err = c.sender(t)

@@ -9,6 +9,7 @@ import (
 // as long as it likes, and nothing but that.
 type stdout struct {
 	w      io.Writer
+	form   formatter
 	busy   chan error // the write that is under way; nil for none
 	number uint64     // its batch
 }
@@ -18,7 +19,7 @@ func (s *stdout) send(ctx context.Context, b batch) error {
 		done := make(chan error, 1)
 		s.busy, s.number = done, b.number
 		go func() {
-			_, err := s.w.Write(b.lines)
+			_, err := s.w.Write(s.form.lines(b.lines))
 			done <- err
 		}()
 	}

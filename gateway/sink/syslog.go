@@ -29,6 +29,7 @@ const (
 type syslog struct {
 	addr string
 	tls  *tls.Config // nil for TCP
+	form formatter
 	host string
 	pid  string
 
@@ -45,9 +46,9 @@ type sent struct {
 	lines []byte
 }
 
-func newSyslog(addr string, conf *tls.Config) *syslog {
+func newSyslog(addr string, conf *tls.Config, f formatter) *syslog {
 	host, _ := os.Hostname() // without one it is "-"
-	return &syslog{addr: addr, tls: conf, host: cmp.Or(printable(host), "-"), pid: strconv.Itoa(os.Getpid())}
+	return &syslog{addr: addr, tls: conf, form: f, host: cmp.Or(printable(host), "-"), pid: strconv.Itoa(os.Getpid())}
 }
 
 func (s *syslog) send(ctx context.Context, b batch) error {

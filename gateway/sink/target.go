@@ -27,6 +27,7 @@ type target struct {
 	url  string // of https
 	addr string // of syslog
 	name string // scheme and host: what logs, metrics and errors say
+	form string // of the events, empty for the lines as they are
 	dir  string // name of its spool below that of all
 }
 
@@ -39,14 +40,18 @@ const (
 
 // parse reads a URL. Its path and query can be a credential, so errors do not repeat it.
 func parse(raw string) (target, error) {
-	if raw == kindStdout {
-		return target{kind: kindStdout, name: kindStdout}, nil
+	bare, form, err := cutFormat(raw)
+	if err != nil {
+		return target{}, err
 	}
-	u, err := url.Parse(raw)
+	if bare == kindStdout {
+		return target{kind: kindStdout, name: kindStdout, form: form}, nil
+	}
+	u, err := url.Parse(bare)
 	if err != nil {
 		return target{}, errors.New("not a URL")
 	}
-	t := target{kind: u.Scheme, name: u.Scheme + "://" + u.Host}
+	t := target{kind: u.Scheme, name: u.Scheme + "://" + u.Host, form: form}
 	switch {
 	case u.Scheme != kindTCP && u.Scheme != kindTLS && u.Scheme != kindHTTPS:
 		return t, errors.New("must be syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT, https://HOST/PATH or stdout")
@@ -54,13 +59,27 @@ func parse(raw string) (target, error) {
 		return t, errors.New("the host is missing")
 	case u.User != nil:
 		return t, errors.New("holds a user name or password; put a token into AUDIT_SINK_TOKEN_FILE")
-	case u.Fragment != "", u.Scheme != kindHTTPS && (strings.Trim(u.Path, "/") != "" || u.RawQuery != ""):
+	case u.Scheme != kindHTTPS && (strings.Trim(u.Path, "/") != "" || u.RawQuery != ""):
 		return t, errors.New(t.name + ": nothing may follow the host and port")
 	}
 	sum := sha256.Sum256([]byte(raw))
 	t.dir = u.Scheme + "-" + hex.EncodeToString(sum[:6])
-	t.url, t.addr = raw, net.JoinHostPort(u.Hostname(), portOf(u))
+	t.url, t.addr = bare, net.JoinHostPort(u.Hostname(), portOf(u))
 	return t, nil
+}
+
+// cutFormat cuts #format=NAME off a URL: a fragment is sent to nobody (RFC 3986 section
+// 3.5).
+func cutFormat(raw string) (bare, form string, err error) {
+	bare, fragment, ok := strings.Cut(raw, "#")
+	if !ok {
+		return bare, "", nil
+	}
+	form, ok = strings.CutPrefix(fragment, "format=")
+	if !ok || form == "" {
+		return bare, "", errors.New("behind # stands #format=NAME, or nothing")
+	}
+	return bare, form, nil
 }
 
 func portOf(u *url.URL) string {
@@ -75,23 +94,27 @@ func portOf(u *url.URL) string {
 
 // sender makes the sender of a target.
 func (c Config) sender(t target) (sender, error) {
+	f, err := c.formatter(t.form)
+	if err != nil {
+		return nil, err
+	}
 	switch t.kind {
 	case kindStdout:
 		if c.Stdout == nil {
 			return nil, errors.New("stdout: standard output carries something else here")
 		}
-		return &stdout{w: c.Stdout}, nil
+		return &stdout{w: c.Stdout, form: f}, nil
 	case kindTCP:
-		return newSyslog(t.addr, nil), nil
+		return newSyslog(t.addr, nil, f), nil
 	}
 	conf, err := c.tls()
 	if err != nil {
 		return nil, err
 	}
 	if t.kind == kindTLS {
-		return newSyslog(t.addr, conf), nil
+		return newSyslog(t.addr, conf, f), nil
 	}
-	return newCollector(t.url, conf, c), nil
+	return newCollector(t.url, conf, c, f), nil
 }
 
 // oneReceiver: a credential is for one receiver.

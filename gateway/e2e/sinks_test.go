@@ -1,0 +1,189 @@
+package e2e_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"portcullis/gateway/e2e"
+	"portcullis/gateway/e2e/stack"
+)
+
+// rsyslog is the syslog server of Debian, which writes the text of each message into a
+// file.
+type rsyslog struct {
+	*stack.Process
+	dir, file, addr string
+}
+
+// startRsyslog starts it, in the directory of an earlier one at its address.
+func startRsyslog(t *testing.T, dir, addr string) *rsyslog {
+	t.Helper()
+	if addr == "" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr = l.Addr().String()
+		_ = l.Close() // its number is taken again at once
+	}
+	r := &rsyslog{dir: dir, file: filepath.Join(dir, "messages"), addr: addr}
+	_, port, _ := net.SplitHostPort(addr)
+	conf := fmt.Sprintf(`global(workDirectory=%q maxMessageSize="1m")
+module(load="imtcp")
+input(type="imtcp" port=%q address="127.0.0.1")
+template(name="text" type="string" string="%%app-name%% %%msgid%% %%syslogfacility%% %%msg%%\n")
+action(type="omfile" file=%q template="text")
+`, dir, port, r.file)
+	if err := os.WriteFile(filepath.Join(dir, "rsyslog.conf"), []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	r.Process, err = stack.Start(t.Context(), stack.Command{
+		Path: "/usr/sbin/rsyslogd", Args: []string{"-n", "-f", filepath.Join(dir, "rsyslog.conf"), "-i", filepath.Join(dir, "pid")}, Dir: dir,
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Stop() }) // a test has stopped it, or has failed
+	eventually(t, "rsyslog listens", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			return false
+		}
+		return c.Close() == nil
+	})
+	return r
+}
+
+// lines are the texts of the messages as they came, those that came twice included.
+func (r *rsyslog) lines(t *testing.T) (out []byte) {
+	t.Helper()
+	raw, err := os.ReadFile(r.file)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(raw) {
+		head, text, ok := bytes.Cut(line, []byte("{"))
+		if f := strings.Fields(string(head)); !ok || len(f) != 3 || f[0] != "portcullis" || f[2] != "13" {
+			t.Fatalf("a message is not as it was sent: %q", line)
+		}
+		out = append(append(out, '{'), text...)
+	}
+	return out
+}
+
+// ingest is an HTTPS receiver that is restarted at its address; what it has taken stays.
+type ingest struct {
+	*httptest.Server
+	mu    sync.Mutex
+	taken map[string][]byte // by path
+}
+
+func (i *ingest) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	z, err := gzip.NewReader(r.Body)
+	if err != nil {
+		return // a connection that has ended
+	}
+	lines, err := io.ReadAll(z)
+	if err != nil {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.taken[r.URL.Path] = append(i.taken[r.URL.Path], lines...)
+}
+
+func (i *ingest) start(t *testing.T, addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Server = httptest.NewUnstartedServer(i)
+	_ = i.Listener.Close() // the other one is used
+	i.Listener = l
+	i.StartTLS()
+}
+
+func (i *ingest) of(path string) []byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return once(i.taken[path])
+}
+
+// TestReceiversAreRestarted: rsyslog and an HTTPS receiver are stopped and started again
+// while calls go on. Each gets every line, in the file's order; one that asks for OCSF
+// gets an event for every line.
+func TestReceiversAreRestarted(t *testing.T) {
+	v, dir := e2e.StartVault(t), t.TempDir()
+	syslog := startRsyslog(t, dir, "")
+	https := &ingest{taken: map[string][]byte{}}
+	https.start(t, "127.0.0.1:0")
+	t.Cleanup(func() { https.Close() })
+	addr, ca := https.Listener.Addr().String(), filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := e2e.StartGateway(t, v, "RATE_LIMIT_ENABLED=false", "AUDIT_SINK_CA="+ca,
+		"AUDIT_SINKS=syslog+tcp://"+syslog.addr+",https://"+addr+"/lines,https://"+addr+"/events#format=ocsf")
+	calls := func() {
+		for n := range 60 {
+			e2e.Do(t, "PUT", fmt.Sprintf("%s/secrets/app%d", g.URL, n%5), `{"data":{"k":"v"}}`)
+		}
+	}
+	calls()
+	if err := syslog.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	https.CloseClientConnections()
+	https.Close()
+	calls()
+	syslog = startRsyslog(t, dir, syslog.addr)
+	https.start(t, addr)
+	calls()
+	eventually(t, "every line at every receiver", func() bool {
+		raw, err := os.ReadFile(g.AuditFile())
+		return err == nil && bytes.Equal(once(syslog.lines(t)), raw) && bytes.Equal(https.of("/lines"), raw) &&
+			bytes.Count(https.of("/events"), []byte("\n")) == bytes.Count(raw, []byte("\n"))
+	})
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(g.AuditFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the last line at rsyslog", func() bool { return bytes.Equal(once(syslog.lines(t)), raw) })
+	if got := https.of("/lines"); !bytes.Equal(got, raw) {
+		t.Errorf("the HTTPS receiver has %d bytes, want %d", len(got), len(raw))
+	}
+	events := map[float64]bool{}
+	for line := range bytes.Lines(https.of("/events")) {
+		var e struct {
+			Class    int `json:"class_uid"`
+			Metadata struct {
+				Sequence float64 `json:"sequence"`
+			} `json:"metadata"`
+		}
+		if err := json.Unmarshal(line, &e); err != nil || e.Class != 6003 {
+			t.Fatalf("%v in %s", err, line)
+		}
+		events[e.Metadata.Sequence] = true
+	}
+	if want := bytes.Count(raw, []byte("\n")); len(events) != want {
+		t.Errorf("%d lines became events, want %d", len(events), want)
+	}
+	t.Logf("%d lines", bytes.Count(raw, []byte("\n")))
+}
