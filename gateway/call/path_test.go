@@ -191,3 +191,16 @@ func ExampleParsePath() {
 	// mcp/agent/app [mcp/agent/app mcp/agent mcp]
 	// invalid_request
 }
+
+func TestParseFolder(t *testing.T) {
+	for s, want := range map[string]string{"": "", "/": "", "a": "a", "a/": "a", "kv://secret/": "kv://secret", "kv://secret/a/": "kv://secret/a"} {
+		if f, err := call.ParseFolder(s); err != nil || f.String() != want {
+			t.Errorf("ParseFolder(%q) = %q, %v, want %q", s, f, err, want)
+		}
+	}
+	for _, s := range []string{"//", "/a", "a//", "..", "./"} {
+		if _, err := call.ParseFolder(s); !call.Is(err, call.InvalidRequest) {
+			t.Errorf("ParseFolder(%q): got %v, want %s", s, err, call.InvalidRequest)
+		}
+	}
+}

@@ -114,13 +114,13 @@ func (r *Ref) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// Folder is a Ref that a listing starts from: it may be empty, or written with one
-// slash at its end.
+// Folder is a Ref that a listing starts from: it may be empty, which a slash alone means
+// as well, or written with one slash at its end.
 type Folder struct{ Ref }
 
 // ParseFolder is ParseRef for a Folder.
 func ParseFolder(s string) (Folder, error) {
-	if s == "" {
+	if s == "" || s == "/" {
 		return Folder{}, nil
 	}
 	r, err := ParseRef(strings.TrimSuffix(s, "/"))

@@ -44,7 +44,7 @@ func warn(out *jsonschema.Schema) {
 // behind it.
 const (
 	refPattern    = `^[^/](.*[^/])?$`
-	folderPattern = `^([^/].*)?$`
+	folderPattern = `^(/|[^/].*)?$`
 )
 
 // maxSecret and maxText bound an argument that names no bound of its own, in bytes: a
