@@ -71,19 +71,19 @@ func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findin
 	for name := range p.Tiers {
 		n.tiers[name] = true
 	}
-	n.table("grants", object(team.Data, "grants"))
+	n.table(place{"grants"}, object(team.Data, "grants"))
 	for tenant := range object(team.Data, "tenants") {
-		n.table("tenants."+tenant, object(team.Data, "tenants", tenant))
+		n.table(place{"tenants", tenant}, object(team.Data, "tenants", tenant))
 	}
 	for name := range object(team.Data, "tiers") {
 		n.tier(name, p.Tiers[name])
 		for o := range object(team.Data, "tiers", name, "cost") {
-			n.operation(o, "", "tiers."+name+".cost")
+			n.operation(o, "", place{"tiers", name, "cost"})
 		}
 	}
 	for o := range object(team.Data, "obligations") {
-		n.operation(o, "", "obligations")
-		n.obligation("obligations."+o, n.ops[o], object(team.Data, "obligations", o))
+		n.operation(o, "", place{"obligations"})
+		n.obligation(place{"obligations", o}, n.ops[o], object(team.Data, "obligations", o))
 	}
 	n.teams(p, team)
 	masks, _ := team.Data["masks"].([]any)
@@ -122,18 +122,27 @@ func lineOf(text []byte, name string) int {
 	return strings.Count(before, "\n") + 1
 }
 
-func (n *naming) table(at string, table map[string]any) {
+// place is where something stands in the data, which is written out for findings alone.
+type place []string
+
+// String is the place as a dotted path.
+func (p place) String() string { return strings.Join(p, ".") }
+
+// below is a place within this one. It is good until the next one is asked for.
+func (p place) below(names ...string) place { return append(p, names...) }
+
+func (n *naming) table(at place, table map[string]any) {
 	for _, kind := range []string{"subjects", "roles"} {
 		for who := range object(table, kind) {
 			if kind == "subjects" {
 				n.subject(at, who)
 			}
-			n.holder(at+"."+kind+"."+who, object(table, kind, who))
+			n.holder(at.below(kind, who), object(table, kind, who))
 		}
 	}
 }
 
-func (n *naming) holder(at string, holder map[string]any) {
+func (n *naming) holder(at place, holder map[string]any) {
 	if t, ok := holder["tier"].(string); ok && !n.tiers[t] {
 		n.add(t, fmt.Sprintf("%s has the tier %s, which is not there, so every call is denied", at, t),
 			"name one of "+strings.Join(slices.Sorted(maps.Keys(n.tiers)), ", ")+", or describe it below tiers")
@@ -141,17 +150,17 @@ func (n *naming) holder(at string, holder map[string]any) {
 	for engine := range holder {
 		for name := range object(holder, engine) {
 			n.granted(at, engine, name)
-			n.obligation(at+"."+engine+"."+name, engine, object(holder, engine, name))
+			n.obligation(at.below(engine, name), engine, object(holder, engine, name))
 			list, _ := object(holder, engine, name)["ops"].([]any)
 			for _, o := range list {
-				n.operation(fmt.Sprint(o), engine, at+"."+engine+"."+name+".ops")
+				n.operation(fmt.Sprint(o), engine, at.below(engine, name, "ops"))
 			}
 		}
 	}
 }
 
 // granted wants what is granted to be the clean path or name that calls have.
-func (n *naming) granted(at, engine, name string) {
+func (n *naming) granted(at place, engine, name string) {
 	if program.IsPattern(name) || strings.Contains(name, "{") {
 		n.pattern(at, engine, name)
 		return
@@ -164,7 +173,7 @@ func (n *naming) granted(at, engine, name string) {
 		"name a key or a role by its name, a path without a slash at its ends; a path covers everything below it, so it needs no star")
 }
 
-func (n *naming) operation(name, engine, at string) {
+func (n *naming) operation(name, engine string, at place) {
 	has, known := n.ops[name]
 	if known && (engine == "" || has == engine) {
 		return

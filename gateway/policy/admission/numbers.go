@@ -23,7 +23,7 @@ func (n *naming) warn(name, msg, cure string) {
 }
 
 // subject wants a subject to be one that a caller can have.
-func (n *naming) subject(at, who string) {
+func (n *naming) subject(at place, who string) {
 	if _, err := call.ParseSubject(who); err != nil {
 		n.add(who, fmt.Sprintf("%s.subjects names %q, which no caller can be called", at, who),
 			"name the subject as /whoami and the log show it: a subject of a token that is no safe name is mapped to one")
@@ -31,10 +31,10 @@ func (n *naming) subject(at, who string) {
 }
 
 // obligation checks the numbers of a grant's or an operation's obligation.
-func (n *naming) obligation(at, engine string, duty map[string]any) {
+func (n *naming) obligation(at place, engine string, duty map[string]any) {
 	number := func(field string) float64 { f, _ := duty[field].(float64); return f }
 	if _, there := duty["approval"]; there {
-		n.add("approval", at+" asks for an approval, and approvals do not exist yet, so every such call is denied", "leave approval out")
+		n.add("approval", at.String()+" asks for an approval, and approvals do not exist yet, so every such call is denied", "leave approval out")
 	}
 	if end := number("expires_s"); end >= inMilliseconds {
 		n.add("expires_s", fmt.Sprintf("%s ends at %.0f, which is in milliseconds", at, end), fmt.Sprintf("write Unix seconds, as %.0f", end/1000))
@@ -45,7 +45,7 @@ func (n *naming) obligation(at, engine string, duty map[string]any) {
 		}
 	}
 	if _, there := duty["fields"]; there && engine != "kv" {
-		n.add("fields", at+" allows fields, which secrets of the KV engine alone have", "use deliver or transforms for other engines")
+		n.add("fields", at.String()+" allows fields, which secrets of the KV engine alone have", "use deliver or transforms for other engines")
 	}
 }
 
@@ -71,7 +71,7 @@ func (n *naming) tier(name string, t op.Tier) {
 }
 
 // pattern looks at the name of a grant that has a wildcard or a template.
-func (n *naming) pattern(at, engine, name string) {
+func (n *naming) pattern(at place, engine, name string) {
 	say := func(msg, cure string) { n.add(name, fmt.Sprintf("%s.%s grants %q: %s", at, engine, name, msg), cure) }
 	if n.version < document.Version {
 		say("wildcards and templates are of version 2, so no call can have it", "put version: 2 into the data; a path covers everything below it without a star")

@@ -41,10 +41,22 @@ func (a *asking) table(table map[string]any, at ...string) {
 	for _, kind := range []string{"subjects", "roles"} {
 		for who := range object(table, kind) {
 			for engine := range object(table, kind, who) {
-				a.duties(object(table, kind, who, engine), false, append(slices.Clone(at), kind, who, engine)...)
+				if grants := object(table, kind, who, engine); asksForAny(grants) {
+					a.duties(grants, false, append(slices.Clone(at), kind, who, engine)...)
+				}
 			}
 		}
 	}
+}
+
+// asksForAny reports whether any of the grants asks for transforms, which few do.
+func asksForAny(grants map[string]any) bool {
+	for _, v := range grants {
+		if terms, ok := v.(map[string]any); ok && terms["transforms"] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // duties collects from a table of grants or obligations. The obligations of the data

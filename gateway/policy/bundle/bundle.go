@@ -100,7 +100,15 @@ func decodeData(f File) (map[string]any, error) {
 	if f.Name == "" {
 		return map[string]any{}, nil
 	}
-	var doc yaml.Node // JSON is YAML
+	if data, ok := decodePlain(f.Text); ok {
+		return data, nil
+	}
+	return decodeYAML(f)
+}
+
+// decodeYAML decodes any document; JSON is YAML.
+func decodeYAML(f File) (map[string]any, error) {
+	var doc yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(f.Text))
 	if err := d.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return nil, yamlFault(f.Name, err)

@@ -56,11 +56,13 @@ func ends(data any) []int64 {
 	var walk func(any)
 	walk = func(v any) {
 		m, _ := v.(map[string]any)
-		for k, v := range m {
-			if n, ok := v.(float64); ok && k == "expires_s" {
-				out = append(out, int64(n))
+		if n, ok := m["expires_s"].(float64); ok {
+			out = append(out, int64(n))
+		}
+		for _, v := range m {
+			if inner, ok := v.(map[string]any); ok {
+				walk(inner)
 			}
-			walk(v)
 		}
 	}
 	if m, ok := data.(map[string]any); ok {

@@ -34,6 +34,9 @@ var template = regexp.MustCompile(`\{(principal|tenant|role|claims\.[A-Za-z0-9_]
 
 // IsPattern reports whether the name of a grant has a wildcard or a template.
 func IsPattern(name string) bool {
+	if !strings.ContainsAny(name, "{+*") {
+		return false
+	}
 	return template.MatchString(name) || slices.ContainsFunc(strings.Split(name, "/"), func(s string) bool {
 		s = s[strings.LastIndexByte(s, ':')+1:] // the first segment may be behind a mount
 		return s == "+" || s == "*"

@@ -157,7 +157,8 @@ func ParseFile(title string, text []byte, v ast.RegoVersion) (*ast.Module, error
 
 func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) error {
 	if p.store == nil {
-		p.store = inmem.NewFromObjectWithOpts(p.stored(), inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+		p.store = inmem.NewFromASTObject(storedObject(p.stored()))
+		p.ends = ends(p.Data)
 	}
 	schemas, err := inputSchema()
 	if err != nil {
@@ -177,7 +178,6 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	p.reads = document.NewReads(append(readsOf(p.compiler.Modules), p.patterns.reads...)).In(p.zone)
 	p.writer = p.newWriter(p.reads)
 	p.team = document.NewReads(readsOf(p.compiled(p.Team)))
-	p.ends = ends(p.Data)
 	p.marks = p.marked()
 	p.placed = (p.team.Any("resource") || len(owned(p.Data)) > 0) && !blurred(p.TeamModules())
 	p.question, err = newQuestion(ctx, p.compiler, p.store)

@@ -35,6 +35,6 @@ func (p *Program) variant(ctx context.Context, core *bundle.Bundle, v ast.RegoVe
 	if err != nil {
 		return nil, err
 	}
-	q := &Program{Revision: p.Revision, Tiers: p.Tiers, Data: p.Data, Team: team, parsed: modules, patterns: p.patterns, zone: p.zone, store: p.store}
+	q := &Program{Revision: p.Revision, Tiers: p.Tiers, Data: p.Data, Team: team, parsed: modules, patterns: p.patterns, zone: p.zone, store: p.store, ends: p.ends}
 	return q, q.compile(ctx, modules)
 }
