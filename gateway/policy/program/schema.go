@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -12,8 +13,9 @@ import (
 	"portcullis/policies"
 )
 
-// inputSchema is the schema that every rule is type-checked with.
-func inputSchema() (*ast.SchemaSet, error) {
+// inputSchema is the schema that every rule is type-checked with. The compiler only
+// reads it.
+var inputSchema = sync.OnceValues(func() (*ast.SchemaSet, error) {
 	raw, err := fs.ReadFile(policies.Files(), "schema/input.json")
 	if err != nil {
 		return nil, err
@@ -25,7 +27,22 @@ func inputSchema() (*ast.SchemaSet, error) {
 	set := ast.NewSchemaSet()
 	set.Put(ast.SchemaRootRef, schema)
 	return set, nil
+})
+
+// dataSchema is what data are held against, in the forms in which it is asked.
+type dataSchema struct {
+	written *jsonschema.Schema
+	quick   *form
+	whole   *jsonschema.Resolved
 }
+
+var schemaOfData = sync.OnceValues(func() (dataSchema, error) {
+	written, whole, err := resolve("schema/data.json")
+	if err != nil {
+		return dataSchema{}, err
+	}
+	return dataSchema{written, formOf(written), whole}, nil
+})
 
 // resolve reads an embedded schema for validation.
 func resolve(name string) (*jsonschema.Schema, *jsonschema.Resolved, error) {
@@ -43,21 +60,20 @@ func resolve(name string) (*jsonschema.Schema, *jsonschema.Resolved, error) {
 
 // checkData holds every bundle's data against the schema.
 func (p *Program) checkData(bundles []*bundle.Bundle) error {
-	written, schema, err := resolve("schema/data.json")
+	schema, err := schemaOfData()
 	if err != nil {
 		return err
 	}
 	var found Findings
-	quick := formOf(written)
 	for _, b := range bundles {
-		if quick.fits(b.Data) {
+		if schema.quick.fits(b.Data) {
 			continue
 		}
-		err := schema.Validate(b.Data)
+		err := schema.whole.Validate(b.Data)
 		if err == nil {
 			continue
 		}
-		if all := located(written, b); len(all) > 0 {
+		if all := located(schema.written, b); len(all) > 0 {
 			found = append(found, all...)
 		} else {
 			found = append(found, Finding{
