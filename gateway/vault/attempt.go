@@ -118,6 +118,24 @@ func (c *Client) settle(r breaker.Result, start time.Time) {
 	c.log.Error("Vault is away: calls are refused at once, and one in a second tries again; check VAULT_ADDR and whether Vault runs and is unsealed", "vault", c.base.Address())
 }
 
+// send sends the request. Reads and writes, which calls wait for, are built here;
+// everything else is vault/api's.
+func (t *attempt) send() (*api.Response, error) {
+	r := &t.request
+	switch r.Method {
+	case wire.Patch:
+		return t.logical().PatchRawWithContext(t.ctx, r.Path, r.Body)
+	case wire.Delete:
+		return t.logical().DeleteRawWithContext(t.ctx, r.Path)
+	}
+	resp, err := t.client.http.RoundTrip(t.client.wire.NewRequest(t.ctx, r, t.stay))
+	if err != nil {
+		return nil, err
+	}
+	answer := &api.Response{Response: resp}
+	return answer, answer.Error()
+}
+
 // logical is vault/api with the request's own headers. Vault puts X-Correlation-Id into
 // its audit log unasked (Vault API, sys/config/auditing).
 func (t *attempt) logical() *api.Logical {

@@ -24,6 +24,7 @@ import (
 	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vault/readcache"
 	"portcullis/gateway/vault/tokencache"
+	"portcullis/gateway/vault/wire"
 )
 
 // Config says where Vault is and how the gateway proves itself to it.
@@ -69,6 +70,8 @@ type Config struct {
 	// Upkeep hears of what the gateway asks of Vault for itself; it must not wait for
 	// Vault. Optional.
 	Upkeep func(Upkeep)
+
+	netHTTP bool // every request is net/http's, as tests have it to compare
 }
 
 // Load bounds what is sent to Vault at once. A zero field has a default.
@@ -83,7 +86,8 @@ type Load struct {
 // is safe for use by many goroutines.
 type Client struct {
 	base    *api.Client // has no token
-	http    *http.Transport
+	http    *transport
+	wire    wire.Base
 	timeout time.Duration
 	gate    *gate.Gate
 	large   *gate.Gate // of large answers
@@ -143,12 +147,16 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	requests, err := wire.NewBase(c.Addr, c.Namespace)
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := newTrusted(append([]string{c.Addr}, c.Nodes...)...)
 	if err != nil {
 		return nil, err
 	}
 	cl := &Client{
-		base: base, nodes: nodes, mounts: c.Mounts, http: tr, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), login: c.Login,
+		base: base, http: tr, wire: requests, nodes: nodes, mounts: c.Mounts, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), login: c.Login,
 		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log, upkeep: c.Upkeep, anchor: c.Anchor,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
@@ -218,7 +226,7 @@ func (c *Client) Run(ctx context.Context) {
 	wg.Go(func() { c.keepVerified(ctx) })
 	wg.Go(func() {
 		for retry.Sleep(ctx, dropIdleEvery) {
-			c.http.CloseIdleConnections()
+			c.http.closeIdle()
 		}
 	})
 	wg.Wait()
@@ -228,7 +236,7 @@ func (c *Client) Run(ctx context.Context) {
 // callers hold lives on: the tokens that mint leases are orphans for that reason.
 func (c *Client) Close(ctx context.Context) error {
 	t := c.root.Close()
-	c.http.CloseIdleConnections()
+	c.http.closeIdle()
 	if t.Value == "" || !c.login.logsIn() {
 		return nil
 	}

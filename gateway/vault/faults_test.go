@@ -31,7 +31,9 @@ func behindProxy(t *testing.T, c vault.Config) (*vaulttest.Vault, *vaulttest.Pro
 	return v, p, cl
 }
 
-func TestBrokenReplies(t *testing.T) {
+func TestBrokenReplies(t *testing.T) { overBoth(t, testBrokenReplies) }
+
+func testBrokenReplies(t *testing.T) {
 	v, p, cl := behindProxy(t, vault.Config{Timeout: time.Second})
 	cases := map[string]struct {
 		fault vaulttest.Fault
@@ -88,7 +90,9 @@ func TestBrokenReplies(t *testing.T) {
 	}
 }
 
-func TestAwayAndBack(t *testing.T) {
+func TestAwayAndBack(t *testing.T) { overBoth(t, testAwayAndBack) }
+
+func testAwayAndBack(t *testing.T) {
 	v := vaulttest.Start(t, "--data", t.TempDir())
 	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v)})
 	c := caller("away")
@@ -163,7 +167,9 @@ func stub(t *testing.T, c vault.Config, h http.HandlerFunc) *vault.Client {
 	return newClient(t, c)
 }
 
-func TestAnswers(t *testing.T) {
+func TestAnswers(t *testing.T) { overBoth(t, testAnswers) }
+
+func testAnswers(t *testing.T) {
 	cases := map[string]struct {
 		status     int
 		body       string
@@ -204,7 +210,9 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestBreakerOpensAndCloses(t *testing.T) {
+func TestBreakerOpensAndCloses(t *testing.T) { overBoth(t, testBreakerOpensAndCloses) }
+
+func testBreakerOpensAndCloses(t *testing.T) {
 	var away atomic.Bool
 	var requests atomic.Int64
 	away.Store(true)
@@ -264,7 +272,9 @@ func TestOneCallerCannotTakeEveryPlace(t *testing.T) {
 	}
 }
 
-func TestDeadlineIsPassedOn(t *testing.T) {
+func TestDeadlineIsPassedOn(t *testing.T) { overBoth(t, testDeadlineIsPassedOn) }
+
+func testDeadlineIsPassedOn(t *testing.T) {
 	ended := make(chan struct{})
 	cl := stub(t, vault.Config{Timeout: time.Minute}, func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
@@ -284,7 +294,9 @@ func TestDeadlineIsPassedOn(t *testing.T) {
 // faults and compares what was answered with what Vault has recorded: whatever was
 // answered with success is there once, nothing is there twice, and what is there
 // although the answer was no success was answered with outcome_unknown.
-func TestEveryMutationAtMostOnce(t *testing.T) {
+func TestEveryMutationAtMostOnce(t *testing.T) { overBoth(t, testEveryMutationAtMostOnce) }
+
+func testEveryMutationAtMostOnce(t *testing.T) {
 	const mutations, faults, workers = 10_000, 100, 8
 	v, p, cl := behindProxy(t, vault.Config{Timeout: 2 * time.Second})
 	kinds := []vaulttest.Fault{

@@ -57,6 +57,10 @@ func TestLargeAnswersAreReadFewAtATime(t *testing.T) {
 // TestALargeAnswerTakesRoomBeforeItIsRead: without room a read is refused with what the
 // budget says, small answers take none, and what was changed in Vault is told of.
 func TestALargeAnswerTakesRoomBeforeItIsRead(t *testing.T) {
+	overBoth(t, testALargeAnswerTakesRoomBeforeItIsRead)
+}
+
+func testALargeAnswerTakesRoomBeforeItIsRead(t *testing.T) {
 	full := call.Errorf(call.RateLimited, "too many bytes")
 	for _, c := range []struct {
 		name  string

@@ -115,7 +115,7 @@ func (c *Client) introduce(ctx context.Context, node *url.URL) (i introduction, 
 		if err != nil {
 			return i, err
 		}
-		resp, err := c.http.RoundTrip(req)
+		resp, err := c.http.streams.RoundTrip(req)
 		if err != nil {
 			return i, err
 		}

@@ -16,7 +16,9 @@ import (
 
 // TestCallersThatLeave: whoever hangs up says nothing about Vault, and a change that
 // was sent goes on, in its place, until its outcome is known.
-func TestCallersThatLeave(t *testing.T) {
+func TestCallersThatLeave(t *testing.T) { overBoth(t, testCallersThatLeave) }
+
+func testCallersThatLeave(t *testing.T) {
 	const calls = 20
 	var arrived, cut atomic.Int64
 	hold := make(chan struct{})
@@ -65,7 +67,9 @@ func TestCallersThatLeave(t *testing.T) {
 }
 
 // A read ends with its caller, and the breaker stays closed.
-func TestReadersThatLeave(t *testing.T) {
+func TestReadersThatLeave(t *testing.T) { overBoth(t, testReadersThatLeave) }
+
+func testReadersThatLeave(t *testing.T) {
 	cl := stub(t, vault.Config{Timeout: time.Minute}, func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "/leaves/") {
 			<-r.Context().Done()
@@ -113,6 +117,10 @@ func TestNothingIsSentForWhoHasLeft(t *testing.T) {
 // Requests that take longer than they may, such as large batches of RSA, do not make
 // Vault look as if it were away.
 func TestSlowRequestsDoNotStopTheOthers(t *testing.T) {
+	overBoth(t, testSlowRequestsDoNotStopTheOthers)
+}
+
+func testSlowRequestsDoNotStopTheOthers(t *testing.T) {
 	done := make(chan struct{})
 	var asked atomic.Int64
 	cl := stub(t, vault.Config{Timeout: 100 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +152,9 @@ func TestSlowRequestsDoNotStopTheOthers(t *testing.T) {
 }
 
 // A Vault that takes requests and answers none is away.
-func TestSilentVaultOpensTheBreaker(t *testing.T) {
+func TestSilentVaultOpensTheBreaker(t *testing.T) { overBoth(t, testSilentVaultOpensTheBreaker) }
+
+func testSilentVaultOpensTheBreaker(t *testing.T) {
 	done := make(chan struct{})
 	cl := stub(t, vault.Config{Timeout: 300 * time.Millisecond}, func(http.ResponseWriter, *http.Request) { <-done })
 	t.Cleanup(func() { close(done) })

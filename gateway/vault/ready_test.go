@@ -103,7 +103,9 @@ func TestReadyWithCallersTokens(t *testing.T) {
 	}
 }
 
-func TestTokensThatCannotBeSent(t *testing.T) {
+func TestTokensThatCannotBeSent(t *testing.T) { overBoth(t, testTokensThatCannotBeSent) }
+
+func testTokensThatCannotBeSent(t *testing.T) {
 	for _, token := range []string{"hvs.a b", "hvs.a\nb", "hvs.ä", "hvs.a\x00"} {
 		if _, err := vault.New(vault.Config{Addr: "http://127.0.0.1:1", Login: vault.Login{Token: call.Secret(token)}}); err == nil || strings.Contains(err.Error(), "hvs") {
 			t.Errorf("%q: got %v", token, err)

@@ -58,7 +58,9 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // TestTokensGoToTheClusterAlone: a token follows a redirect to the node that the
 // configured address names as the active one and that says the same, or to one that the
 // configuration names, and nowhere else.
-func TestTokensGoToTheClusterAlone(t *testing.T) {
+func TestTokensGoToTheClusterAlone(t *testing.T) { overBoth(t, testTokensGoToTheClusterAlone) }
+
+func testTokensGoToTheClusterAlone(t *testing.T) {
 	cases := map[string]struct {
 		set   func(standby, other *node, c *vault.Config)
 		plain bool // the other speaks plain HTTP and the configured one HTTPS

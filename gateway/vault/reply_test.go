@@ -62,7 +62,9 @@ type listed struct {
 // Complete implements vault.Reply.
 func (l *listed) Complete() bool { return l.Keys != nil }
 
-func TestAnswersThatLackWhatIsNeeded(t *testing.T) {
+func TestAnswersThatLackWhatIsNeeded(t *testing.T) { overBoth(t, testAnswersThatLackWhatIsNeeded) }
+
+func testAnswersThatLackWhatIsNeeded(t *testing.T) {
 	for name, tc := range strange() {
 		t.Run(name, func(t *testing.T) {
 			var requests atomic.Int64
@@ -96,7 +98,9 @@ func TestAnswersThatLackWhatIsNeeded(t *testing.T) {
 }
 
 // Where nothing is needed of an answer, it must still be one of Vault's.
-func TestAnswersWithNothingInThem(t *testing.T) {
+func TestAnswersWithNothingInThem(t *testing.T) { overBoth(t, testAnswersWithNothingInThem) }
+
+func testAnswersWithNothingInThem(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status int
 		body   string
@@ -126,6 +130,10 @@ func TestAnswersWithNothingInThem(t *testing.T) {
 
 // A lease that came without its credentials is not left behind.
 func TestMintWithoutCredentialsIsTakenBack(t *testing.T) {
+	overBoth(t, testMintWithoutCredentialsIsTakenBack)
+}
+
+func testMintWithoutCredentialsIsTakenBack(t *testing.T) {
 	var revoked atomic.Int64
 	cl := stub(t, vault.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/sys/leases/revoke" {
@@ -142,7 +150,9 @@ func TestMintWithoutCredentialsIsTakenBack(t *testing.T) {
 }
 
 // Credentials without a lease would live for ever.
-func TestMintWithoutLeaseIsNoSuccess(t *testing.T) {
+func TestMintWithoutLeaseIsNoSuccess(t *testing.T) { overBoth(t, testMintWithoutLeaseIsNoSuccess) }
+
+func testMintWithoutLeaseIsNoSuccess(t *testing.T) {
 	cl := stub(t, vault.Config{}, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"request_id":"1","data":{"username":"u","password":"p"}}`)
 	})

@@ -3,8 +3,6 @@ package vault
 import (
 	"context"
 
-	"github.com/hashicorp/vault/api"
-
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/breaker"
 	"portcullis/gateway/vault/tokencache"
@@ -50,19 +48,7 @@ func (c *Client) exchange(ctx context.Context, r wire.Request, a *wire.Answer) (
 	t := &attempt{client: c, caller: ctx, request: r, answer: a}
 	defer t.leave(breaker.Nothing) // does nothing but after a panic, which says nothing about Vault
 	for t.begin() {
-		var resp *api.Response
-		var err error
-		switch l := t.logical(); r.Method {
-		case wire.Get:
-			resp, err = l.ReadRawWithDataWithContext(t.ctx, r.Path, r.Query)
-		case wire.Patch:
-			resp, err = l.PatchRawWithContext(t.ctx, r.Path, r.Body)
-		case wire.Delete:
-			resp, err = l.DeleteRawWithContext(t.ctx, r.Path)
-		default:
-			resp, err = l.WriteRawWithContext(t.ctx, r.Path, r.Body)
-		}
-		t.end(resp, err)
+		t.end(t.send())
 	}
 	return t.err
 }

@@ -17,7 +17,9 @@ import (
 
 // TestStandby talks to the second of two nodes: it forwards, it takes over when the
 // first one goes, and whatever was answered with success has happened once.
-func TestStandby(t *testing.T) {
+func TestStandby(t *testing.T) { overBoth(t, testStandby) }
+
+func testStandby(t *testing.T) {
 	v := vaulttest.Start(t, "--standby", "127.0.0.1:0")
 	cl := newClient(t, vault.Config{Addr: v.Standby, Login: approle(v), Children: children()})
 	run(t, cl)
@@ -105,7 +107,9 @@ func redirecting(t *testing.T, v *vaulttest.Vault) (addr string, asked, forwarda
 	return srv.URL, asked, forwardable
 }
 
-func TestRedirectingStandby(t *testing.T) {
+func TestRedirectingStandby(t *testing.T) { overBoth(t, testRedirectingStandby) }
+
+func testRedirectingStandby(t *testing.T) {
 	v := vaulttest.Start(t, "--standby", "127.0.0.1:0")
 	addr, _, _ := redirecting(t, v)
 	cl := newClient(t, vault.Config{Addr: addr, Login: approle(v), Children: children()})
@@ -126,6 +130,10 @@ func TestRedirectingStandby(t *testing.T) {
 // A standby that redirects a write may have forwarded it first, so the write is not
 // sent again; the next one asks not to be forwarded.
 func TestRedirectIsNoProofThatNothingHappened(t *testing.T) {
+	overBoth(t, testRedirectIsNoProofThatNothingHappened)
+}
+
+func testRedirectIsNoProofThatNothingHappened(t *testing.T) {
 	v := vaulttest.Start(t, "--standby", "127.0.0.1:0")
 	addr, asked, forwardable := redirecting(t, v)
 	cl := newClient(t, vault.Config{Addr: addr, Login: vault.Login{Token: call.Secret(v.Token)}})
@@ -144,7 +152,9 @@ func TestRedirectIsNoProofThatNothingHappened(t *testing.T) {
 	}
 }
 
-func TestRedirectElsewhere(t *testing.T) {
+func TestRedirectElsewhere(t *testing.T) { overBoth(t, testRedirectElsewhere) }
+
+func testRedirectElsewhere(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s %s was sent on", r.Method, r.URL)
 	}))

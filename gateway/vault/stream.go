@@ -99,7 +99,7 @@ func (c *Client) upgrade(ctx context.Context, r wire.Request) (conn *websocket.C
 	h.Set("X-Correlation-Id", r.ID)
 	return websocket.Dial(ctx, u.String(), &websocket.DialOptions{
 		HTTPHeader: h,
-		HTTPClient: &http.Client{Transport: c.http, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		HTTPClient: &http.Client{Transport: c.http.streams, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	})
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"portcullis/gateway/vault/http1"
 )
 
 // dialTimeout bounds connecting, so that a dead Vault is known within a second.
@@ -19,13 +21,13 @@ const dialTimeout = 700 * time.Millisecond
 // newBase makes the immutable client. vault/api reads many environment variables
 // by itself (token, namespace, headers, wrap TTL, rate limit, proxy); each is
 // overridden, so that none of them leaks into callers' requests.
-func newBase(c Config, tr *http.Transport) (*api.Client, error) {
+func newBase(c Config, tr *transport) (*api.Client, error) {
 	cfg := api.DefaultConfig()
 	if cfg.Error != nil {
 		return nil, fmt.Errorf("read Vault's environment variables: %w", cfg.Error)
 	}
 	cfg.Address, cfg.AgentAddress = c.Addr, ""
-	cfg.HttpClient = &http.Client{Transport: once{tr}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	cfg.HttpClient = &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	cfg.MaxRetries, cfg.Limiter, cfg.Timeout, cfg.SRVLookup, cfg.DisableRedirects = 0, nil, 0, false, true
 	cfg.CloneHeaders, cfg.CloneToken, cfg.ReadYourWrites = false, false, false
 	base, err := api.NewClient(cfg)
@@ -42,26 +44,53 @@ func newBase(c Config, tr *http.Transport) (*api.Client, error) {
 	return base, nil
 }
 
-// once sends a request whose context says so exactly once. net/http repeats a GET
-// by itself when a kept connection breaks, but to Vault a GET can make a
-// credential; a request with a body that cannot be read again is not repeated.
-// It hides CloseIdleConnections, which the client calls after every error.
-type once struct{ *http.Transport }
-
-// CloseIdleConnections does nothing.
-func (once) CloseIdleConnections() {}
+// transport sends requests whose answers are read at once. What is a stream, or goes
+// through a proxy, is net/http's.
+type transport struct {
+	streams *http.Transport
+	direct  *http1.Transport // nil when everything is net/http's
+}
 
 // RoundTrip implements http.RoundTripper.
-func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.ContentLength == 0 && r.Context().Value(onceKey{}) != nil {
-		r = r.Clone(r.Context())
-		r.Body, r.GetBody = noBody{}, nil
+func (t *transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	if t.direct != nil && http1.Takes(r) && !t.proxied(r) {
+		resp, err = t.direct.RoundTrip(r)
+	} else {
+		resp, err = t.streams.RoundTrip(once(r))
 	}
-	resp, err := o.Transport.RoundTrip(r)
 	if resp != nil && resp.Body != nil && resp.StatusCode >= http.StatusBadRequest {
 		resp.Body = limited{io.LimitReader(resp.Body, maxError), resp.Body}
 	}
 	return resp, err
+}
+
+// proxied reports whether a request goes through a proxy, or may not.
+func (t *transport) proxied(r *http.Request) bool {
+	if t.streams.Proxy == nil {
+		return false
+	}
+	u, err := t.streams.Proxy(r)
+	return u != nil || err != nil
+}
+
+// closeIdle closes the connections that nobody uses. It is not called
+// CloseIdleConnections, which vault/api calls after every error.
+func (t *transport) closeIdle() {
+	t.streams.CloseIdleConnections()
+	if t.direct != nil {
+		t.direct.CloseIdleConnections()
+	}
+}
+
+// once makes a request whose context says so one that net/http sends exactly once. It
+// repeats a GET by itself when a kept connection breaks, but to Vault a GET can make a
+// credential; a request with a body that cannot be read again is not repeated.
+func once(r *http.Request) *http.Request {
+	if r.ContentLength == 0 && r.Context().Value(onceKey{}) != nil {
+		r = r.Clone(r.Context())
+		r.Body, r.GetBody = noBody{}, nil
+	}
+	return r
 }
 
 // maxError bounds what is read of an answer that reports an error, in bytes: vault/api
@@ -83,23 +112,38 @@ type noBody struct{}
 func (noBody) Read([]byte) (int, error) { return 0, io.EOF }
 func (noBody) Close() error             { return nil }
 
-func newTransport(c Config) (*http.Transport, error) {
+// What is open to Vault at once.
+const (
+	maxConns     = 512 // connections with a request on them
+	maxIdleConns = 256
+	idleTimeout  = 90 * time.Second
+)
+
+func newTransport(c Config) (*transport, error) {
 	tc, err := tlsConfig(c)
 	if err != nil {
 		return nil, err
 	}
-	return &http.Transport{
+	dial := (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	t := &transport{streams: &http.Transport{
 		Proxy:               c.Proxy,
-		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:         dial,
 		TLSClientConfig:     tc,
 		TLSHandshakeTimeout: dialTimeout,
 		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        256,
-		MaxIdleConnsPerHost: 256,
-		MaxConnsPerHost:     512,
-		IdleConnTimeout:     90 * time.Second,
+		MaxIdleConns:        maxIdleConns,
+		MaxIdleConnsPerHost: maxIdleConns,
+		MaxConnsPerHost:     maxConns,
+		IdleConnTimeout:     idleTimeout,
 		DisableCompression:  true,
-	}, nil
+	}}
+	if !c.netHTTP {
+		t.direct = &http1.Transport{
+			Dial: dial, TLS: tc, HandshakeTimeout: dialTimeout,
+			MaxActive: maxConns, MaxIdle: maxIdleConns, IdleTimeout: idleTimeout,
+		}
+	}
+	return t, nil
 }
 
 func tlsConfig(c Config) (*tls.Config, error) {

@@ -35,7 +35,9 @@ func rewrite(t testing.TB, file, text string) {
 
 // TestEnvironmentDoesNotLeak sets what vault/api reads by itself and looks at what
 // is sent.
-func TestEnvironmentDoesNotLeak(t *testing.T) {
+func TestEnvironmentDoesNotLeak(t *testing.T) { overBoth(t, testEnvironmentDoesNotLeak) }
+
+func testEnvironmentDoesNotLeak(t *testing.T) {
 	for name, value := range map[string]string{
 		"VAULT_TOKEN": "leaked", "VAULT_WRAP_TTL": "60s", "VAULT_HEADERS": `{"X-Leaked":"yes"}`, "VAULT_NAMESPACE": "leaked",
 		"VAULT_RATE_LIMIT": "0.001:1", "VAULT_MAX_RETRIES": "9", "VAULT_AGENT_ADDR": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1",
@@ -66,7 +68,9 @@ func TestEnvironmentDoesNotLeak(t *testing.T) {
 	}
 }
 
-func TestNamespace(t *testing.T) {
+func TestNamespace(t *testing.T) { overBoth(t, testNamespace) }
+
+func testNamespace(t *testing.T) {
 	var got string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header.Get("X-Vault-Namespace")
@@ -106,7 +110,9 @@ func certificate(t *testing.T, valid time.Duration) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-func TestTLS(t *testing.T) {
+func TestTLS(t *testing.T) { overBoth(t, testTLS) }
+
+func testTLS(t *testing.T) {
 	cert, key := certificate(t, time.Hour)
 	v := vaulttest.Start(t, "--tls-cert", cert, "--tls-key", key)
 	token := vault.Login{Token: call.Secret(v.Token)}
@@ -139,7 +145,9 @@ func TestTLS(t *testing.T) {
 
 // TestClientCertificate talks to a server that wants a certificate, and reads it anew
 // for each connection.
-func TestClientCertificate(t *testing.T) {
+func TestClientCertificate(t *testing.T) { overBoth(t, testClientCertificate) }
+
+func testClientCertificate(t *testing.T) {
 	certFile, keyFile := certificate(t, time.Hour)
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
@@ -179,7 +187,9 @@ func TestClientCertificate(t *testing.T) {
 	eventually(t, "a read with the right certificate", func() bool { got, err := read(t, cl, caller("tls")); return err == nil && got == "v" })
 }
 
-func TestExpiredCertificate(t *testing.T) {
+func TestExpiredCertificate(t *testing.T) { overBoth(t, testExpiredCertificate) }
+
+func testExpiredCertificate(t *testing.T) {
 	certFile, keyFile := certificate(t, -time.Minute)
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {

@@ -29,6 +29,9 @@ func grant(c *call.Caller, op string) call.Grant {
 
 func newClient(t testing.TB, c vault.Config) *vault.Client {
 	t.Helper()
+	if netHTTP {
+		c = vault.OverNetHTTP(c)
+	}
 	c.UseOf = useOf
 	cl, err := vault.New(c)
 	if err != nil {
@@ -36,6 +39,19 @@ func newClient(t testing.TB, c vault.Config) *vault.Client {
 	}
 	t.Cleanup(func() { _ = cl.Close(context.Background()) })
 	return cl
+}
+
+// netHTTP lets clients send every request with net/http's transport, see overBoth.
+var netHTTP bool
+
+// overBoth runs a test over both ways in which requests can go: the gateway's own
+// transport, and net/http's, which has what goes through a proxy. Each must keep what the
+// test says.
+func overBoth(t *testing.T, test func(*testing.T)) {
+	for _, netHTTP = range []bool{false, true} {
+		t.Run(map[bool]string{false: "http1", true: "net/http"}[netHTTP], test)
+	}
+	netHTTP = false
 }
 
 // useOf is what the operations of the tests declare.
