@@ -52,6 +52,7 @@ type snapshot struct {
 	masks
 	asked  []lint.Transform // in so many words
 	loaded time.Time
+	all    document.Reads // every field of the input, as the log has it
 
 	removed []string // rules, teams and obligations that the policy before had and this one has not
 }

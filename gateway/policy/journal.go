@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"portcullis/gateway/policy/archive"
 )
@@ -100,27 +101,38 @@ func (j *journal) find(id string) *record {
 	return nil
 }
 
-// write writes lines until the journal is closed, and flushes whenever none waits.
+// flushEvery is how long a line waits for others before all of them are written
+// together. A decision is in memory for longer than that.
+const flushEvery = 20 * time.Millisecond
+
+// write writes lines until the journal is closed.
 func (j *journal) write() {
 	defer close(j.done)
-	for line := range j.lines {
-		if line == nil {
-			break
-		}
-		if done, ok := line.(chan struct{}); ok {
+	var due <-chan time.Time // nil when nothing waits to be flushed
+	for {
+		select {
+		case <-due:
+			due = nil
 			j.note(j.file.Flush())
-			close(done)
-			continue
-		}
-		if err := j.writeLine(line); err != nil {
-			j.err = err
-			logDropped.Inc()
-		}
-		if len(j.lines) == 0 {
-			j.note(j.file.Flush())
+		case line := <-j.lines:
+			if line == nil {
+				j.note(j.file.Flush())
+				return
+			}
+			if flushed, ok := line.(chan struct{}); ok {
+				j.note(j.file.Flush())
+				close(flushed)
+				continue
+			}
+			if err := j.writeLine(line); err != nil {
+				j.err = err
+				logDropped.Inc()
+			}
+			if due == nil {
+				due = time.After(flushEvery)
+			}
 		}
 	}
-	j.note(j.file.Flush())
 }
 
 // writeLine writes a record, or another line that JSON can hold.

@@ -105,7 +105,7 @@ func legacy() json.Options { return jsonv1.OmitEmptyWithLegacySemantics(true) }
 
 // input is the whole input that was decided on.
 func (r *record) input() document.Input {
-	in := r.facts.Input(document.Everything().In(r.snapshot.Zone()))
+	in := r.facts.Input(r.snapshot.all)
 	in.Args.Values = r.values
 	return in
 }

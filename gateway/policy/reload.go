@@ -11,6 +11,7 @@ import (
 
 	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 )
@@ -238,6 +239,7 @@ func (e *Engine) snapshot(p *program.Program, team *bundle.Bundle) *snapshot {
 	}
 	return &snapshot{
 		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize, e.cfg.Budgets), lists: newLists(e.cfg.Budgets), masks: masksOf(p), asked: asked(p, team), loaded: e.cfg.Now(),
+		all: document.Everything().In(p.Zone()),
 	}
 }
 
