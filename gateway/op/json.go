@@ -168,4 +168,24 @@ func WithWarnings(body []byte, warnings []string) ([]byte, error) {
 
 // Encode returns an operation's output as JSON with its secrets in the clear. It
 // is the one place where secrets become bytes.
-func Encode(out any) ([]byte, error) { return json.Marshal(out, replyOptions) }
+func Encode(out any) ([]byte, error) {
+	if a, ok := out.(Appender); ok {
+		if b := a.AppendJSON(nil); b != nil {
+			return b, nil
+		}
+	}
+	return json.Marshal(out, replyOptions)
+}
+
+// Appender is implemented by outputs with a secret that may be large. What was decoded
+// has been checked, and is appended as it came, on one line.
+type Appender interface {
+	// AppendJSON appends what Encode would return otherwise, but for the escapes within
+	// strings. It returns nil when it cannot.
+	AppendJSON(b []byte) []byte
+}
+
+// OneLine reports whether a JSON text that is valid can be a part of a line.
+func OneLine(raw []byte) bool {
+	return bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0
+}

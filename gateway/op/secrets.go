@@ -66,26 +66,45 @@ func (f *finder) fields(v reflect.Value) {
 	}
 }
 
-// strings finds the strings of a JSON value, without the names of members.
+// strings finds the strings of a JSON value, without the names of members. The value has
+// been checked by whoever decoded it, so that strings alone are looked for.
 func (f *finder) strings(raw []byte) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	for len(f.found) < maxSecrets {
-		if dec.PeekKind() != '"' {
-			if _, err := dec.ReadToken(); err != nil {
-				return
-			}
-			continue
-		}
-		kind, n := dec.StackIndex(dec.StackDepth())
-		text, err := dec.ReadValue()
-		if err != nil {
+		start := bytes.IndexByte(raw, '"')
+		if start < 0 {
 			return
 		}
-		if name := kind == '{' && n%2 == 0; name || len(text) > maxSecretText {
-			continue
+		raw = raw[start:]
+		end := stringEnd(raw)
+		if end < 0 {
+			return
+		}
+		text := raw[:end]
+		raw = raw[end:]
+		if rest := bytes.TrimLeft(raw, " \n\r\t"); len(rest) > 0 && rest[0] == ':' || len(text) > maxSecretText {
+			continue // a name
 		}
 		if s, err := jsontext.AppendUnquote(nil, text); err == nil {
 			f.add(string(s))
 		}
 	}
+}
+
+// stringEnd is the length of the JSON string that raw begins with, -1 when it has no end.
+func stringEnd(raw []byte) int {
+	for i := 1; i < len(raw); {
+		quote := bytes.IndexByte(raw[i:], '"')
+		if quote < 0 {
+			return -1
+		}
+		i += quote + 1
+		escapes := 0
+		for raw[i-2-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return i
+		}
+	}
+	return -1
 }

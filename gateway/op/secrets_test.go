@@ -63,3 +63,18 @@ func TestSecretsAreNoFiles(t *testing.T) {
 		t.Errorf("got %d texts", len(got))
 	}
 }
+
+// TestSecretsBetweenEscapes: quotes and backslashes within strings end nothing, and a
+// text that is no JSON ends the search.
+func TestSecretsBetweenEscapes(t *testing.T) {
+	for raw, want := range map[string][]string{
+		`{"a\"b":"c\"d","e\\":"f\\","g" : ["h\\\"","\u003c"]}`: {`c"d`, `f\`, `h\"`, "<"},
+		`"alone"`: {"alone"}, `["a" ,"b"]`: {"a", "b"}, `{"a":"b`: nil, `"\`: nil, `"`: nil, `"\"`: nil, `{"a":1}`: nil, ``: nil,
+	} {
+		var got []string
+		op.Secrets(call.NewSecretJSON([]byte(raw)), func(all ...string) { got = all })
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", raw, got, want)
+		}
+	}
+}
