@@ -2,8 +2,8 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -120,6 +120,16 @@ func (g *Server) limits(h http.Header, c *call.Caller, r *op.Result) {
 	if !ok {
 		return
 	}
-	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", f.Policy, f.Quota, int(f.Window.Seconds())))
-	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", f.Policy, f.Remaining, int(f.Reset.Seconds()+0.999)))
+	b := make([]byte, 0, 96)
+	b = strconv.AppendQuote(b, f.Policy)
+	name := len(b)
+	b = strconv.AppendInt(append(b, ";q="...), int64(f.Quota), 10)
+	b = strconv.AppendInt(append(b, ";w="...), int64(f.Window.Seconds()), 10)
+	policy := len(b)
+	b = append(b, b[:name]...)
+	b = strconv.AppendInt(append(b, ";r="...), int64(f.Remaining), 10)
+	b = strconv.AppendInt(append(b, ";t="...), int64(f.Reset.Seconds()+0.999), 10)
+	text := string(b)
+	values := []string{text[:policy], text[policy:]}
+	h["Ratelimit-Policy"], h["Ratelimit"] = values[:1:1], values[1:]
 }
