@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"portcullis/gateway/audit/tree"
 )
 
 // Stdout is the path that stands for standard output.
@@ -93,6 +95,9 @@ func (c *chain) resume(f *os.File, st os.FileInfo, path string, now time.Time) e
 	if err != nil {
 		return fmt.Errorf("read the end of %s: %w", path, err)
 	}
+	if !c.known && c.cfg.Sign {
+		c.grown = keptTree(path)
+	}
 	c.size, c.newline, c.found = st.Size(), t.torn > 0, nil
 	if st.Size() == 0 {
 		c.beginSegment(path, now)
@@ -111,8 +116,28 @@ func (c *chain) resume(f *os.File, st os.FileInfo, path string, now time.Time) e
 		if !t.chained {
 			c.last = link{}
 		}
+		if k := c.signedBeyond(path); k.seq > 0 {
+			c.last.seq = k.seq
+			c.say(record("gap").str("reason", "the file ends before the line that the checkpoint beside it signs").place(k))
+		}
 	}
 	return c.catchUp(path)
+}
+
+// signedBeyond is the place of the last line that was signed, where that is not there:
+// while no gateway ran the end was cut off, or the file was moved to a name that tells
+// nothing, or a disk has lost it. The chain goes on behind it, so that no number is given
+// twice. It is the zero link where nothing is missing.
+func (c *chain) signedBeyond(path string) link {
+	if c.grown.Seq <= c.last.seq {
+		return link{}
+	}
+	signed := link{seq: c.grown.Seq}
+	text, err := os.ReadFile(Beside(path, "checkpoint"))
+	if k, perr := tree.ParseCheckpoint(text); err == nil && perr == nil && k.Seq == signed.seq {
+		signed.sum = k.Last
+	}
+	return signed
 }
 
 // beginSegment goes on in an empty file: behind the line that was written last, or
@@ -123,6 +148,9 @@ func (c *chain) beginSegment(path string, now time.Time) {
 	}
 	if !c.known {
 		c.last, c.known = newestSegment(path)
+		if k := c.signedBeyond(path); k.seq > 0 {
+			c.last, c.known = k, true
+		}
 		c.whole = c.last
 	}
 	c.first, c.born = c.last.seq+1, now

@@ -75,13 +75,8 @@ func (c *chain) grow(k link) {
 
 // catchUp brings the tree to the last line of the file that has been opened.
 func (c *chain) catchUp(path string) error {
-	if !c.cfg.Sign || c.grown.Seq == c.whole.seq {
+	if !c.cfg.Sign || c.grown.Seq >= c.whole.seq {
 		return nil
-	}
-	if c.grown.Size == 0 {
-		if kept := keptTree(path); kept.Seq <= c.whole.seq {
-			c.grown = kept
-		}
 	}
 	all, err := segmentsOf(path)
 	if err != nil {

@@ -19,7 +19,11 @@ import (
 	"portcullis/gateway/e2e/stack"
 )
 
-var kills = flag.Int("kills", 2, "how often TestKilledAtAnyMoment kills the gateway")
+var (
+	kills     = flag.Int("kills", 2, "how often TestKilledAtAnyMoment kills the gateway")
+	rotations = flag.Int("rotations", 6, "how often TestRotationLosesNothing moves or removes the file")
+	callers   = flag.Int("callers", 16, "callers at once in TestRotationLosesNothing")
+)
 
 // evidenceFiles are all files of evidence in a folder, whatever they are called, oldest
 // first.
@@ -128,7 +132,7 @@ func TestRotationLosesNothing(t *testing.T) {
 	go func() {
 		defer close(rotated)
 		defer close(stop)
-		for n := range 6 {
+		for n := range *rotations {
 			<-time.After(250 * time.Millisecond)
 			var err error
 			if n%2 == 0 {
@@ -144,7 +148,9 @@ func TestRotationLosesNothing(t *testing.T) {
 			}
 		}
 	}()
-	answered := load(t, g, 16, stop).Load()
+	began := time.Now()
+	answered := load(t, g, *callers, stop).Load()
+	rate := float64(answered) / time.Since(began).Seconds()
 	<-rotated
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
@@ -163,5 +169,62 @@ func TestRotationLosesNothing(t *testing.T) {
 	if out, code := portcullis(t, nil, append([]string{"audit", "verify"}, files...)...); code != 0 {
 		t.Errorf("verify: exit code %d: %s", code, out)
 	}
-	t.Logf("%d calls, %d files", answered, len(files))
+	t.Logf("%d calls, %.0f a second, %d files", answered, rate, len(files))
+}
+
+// copyTruncate does what logrotate's copytruncate does: it copies the file and empties it.
+func copyTruncate(t *testing.T, file, to string) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(to, raw, 0o600)
+	}
+	if err == nil {
+		err = os.Truncate(file, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCopytruncate: nothing is lost when calls pause for the copy. Under load what was
+// written between the copy and the truncation is gone, as copytruncate has it; a record
+// says which line was the last one, and verify finds the gap.
+func TestCopytruncate(t *testing.T) {
+	v := e2e.StartVault(t)
+	for name, paused := range map[string]bool{"paused": true, "under load": false} {
+		t.Run(name, func(t *testing.T) {
+			g := e2e.StartGateway(t, v, "RATE_LIMIT_ENABLED=false")
+			copied := filepath.Join(g.LogDir, "audit.copied.jsonl")
+			stop := make(chan struct{})
+			if paused {
+				time.AfterFunc(500*time.Millisecond, func() { close(stop) })
+				load(t, g, 4, stop)
+				copyTruncate(t, g.AuditFile(), copied)
+			} else {
+				time.AfterFunc(500*time.Millisecond, func() { copyTruncate(t, g.AuditFile(), copied) })
+				time.AfterFunc(1500*time.Millisecond, func() { close(stop) })
+				load(t, g, 8, stop)
+			}
+			e2e.Do(t, "GET", g.URL+"/secrets/app", "")
+			eventually(t, "a line behind the copy", func() bool {
+				e2e.Do(t, "GET", g.URL+"/secrets/app", "")
+				return len(e2e.CallLines(t, g.AuditFile())) > 2
+			})
+			if err := g.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			told := false
+			before, after := e2e.Lines(t, copied), e2e.Lines(t, g.AuditFile())
+			for _, l := range after {
+				told = told || l["type"] == "truncated" || l["type"] == "segment"
+			}
+			lost := int(after[0]["seq"].(float64)-before[len(before)-1]["seq"].(float64)) - 1
+			out, code := portcullis(t, nil, "audit", "verify", copied, g.AuditFile())
+			if (code == 0) != (lost == 0) || lost > 0 && (paused || !told) {
+				t.Errorf("told: %v, %d lines lost, verify says %d: %s", told, lost, code, out)
+			}
+			t.Logf("%d lines in the copy, %d lost, verify: %s", len(before), lost, out)
+		})
+	}
 }

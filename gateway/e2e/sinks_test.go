@@ -187,3 +187,61 @@ func TestReceiversAreRestarted(t *testing.T) {
 	}
 	t.Logf("%d lines", bytes.Count(raw, []byte("\n")))
 }
+
+// TestAReceiverThatNeverAnswersCostsNobody: calls go on, memory and disk stay within their
+// bounds, what is lost to the sink is counted, and the file has every line.
+func TestAReceiverThatNeverAnswersCostsNobody(t *testing.T) {
+	release := make(chan struct{})
+	silent := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer silent.Close()
+	defer close(release)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: silent.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := e2e.StartGateway(t, e2e.StartVault(t), "RATE_LIMIT_ENABLED=false", "ADMIN_ADDR=127.0.0.1:0", "ADMIN_OPEN_METRICS=true",
+		"AUDIT_SINKS="+silent.URL+"/in", "AUDIT_SINK_CA="+ca, "AUDIT_SPOOL_BYTES=131072", "LOG_LEVEL=error", "DECISION_LOG=off")
+	e2e.Do(t, "GET", g.URL+"/secrets/app", "")
+	before := metric(t, g, "process_resident_memory_bytes")
+	answered := 0
+	for n := range 1000 {
+		resp, _ := e2e.Do(t, "POST", g.URL+"/transit/encrypt", fmt.Sprintf(`{"key":"mcp","plaintext":"YQ==","context":"%d%s"}`, n, strings.Repeat("x", 1000)))
+		if resp.StatusCode < 500 {
+			answered++
+		}
+	}
+	if answered != 1000 {
+		t.Errorf("%d of 1000 calls were answered", answered)
+	}
+	memory, spool := metric(t, g, "portcullis_audit_sink_memory_bytes"), metric(t, g, "portcullis_audit_sink_spool_bytes")
+	grown := metric(t, g, "process_resident_memory_bytes") - before
+	if memory > 4<<20 || spool > 131072 || grown > 96<<20 {
+		t.Errorf("%v bytes in memory, %v in the spool, %v resident more", memory, spool, grown)
+	}
+	t.Logf("%d calls, %.0f bytes in memory, %.0f in the spool, %.0f lines wait, %.0f lost, %.1f MiB resident more", answered, memory, spool,
+		metric(t, g, "portcullis_audit_sink_waiting_lines"), metric(t, g, "portcullis_audit_sink_lost_total"), grown/(1<<20))
+	if out, code := portcullis(t, nil, "audit", "verify", g.AuditFile()); code != 0 {
+		t.Errorf("verify: %d %s", code, out)
+	}
+}
+
+// metric is the first sample of a family.
+func metric(t *testing.T, g *stack.Gateway, family string) (v float64) {
+	t.Helper()
+	_, page := e2e.Do(t, "GET", g.AdminURL+"/metrics", "")
+	for line := range strings.Lines(string(page)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if bare, _, _ := strings.Cut(name, "{"); bare == family {
+			if _, err := fmt.Sscan(value, &v); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			return v
+		}
+	}
+	return 0
+}

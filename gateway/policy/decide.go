@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/document"
@@ -126,11 +127,14 @@ func (r *record) measure(b *op.Bound, reads document.Reads) error {
 func (e *Engine) tried(d op.Decision, rec *record, cached bool) {
 	for _, rule := range rec.tried {
 		dryRun(rule).Inc()
-		if !cached {
+		if !cached && e.cfg.Budgets.Spend(budget.Of(rec.facts.Caller), budget.Logs, dryRunBytes) == nil {
 			e.cfg.Logger.Info("a rule in dry run would have spoken", "rule", rule, "op", rec.facts.Op.Name, "decision_id", d.ID, "allowed", d.Allow)
 		}
 	}
 }
+
+// dryRunBytes is about how long such a line is.
+const dryRunBytes = 256
 
 // failure names what an evaluation failed of.
 func failure(err error) (call.Code, string) {

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -25,6 +26,28 @@ func BenchmarkDecide(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkDecideLogged is a cached decision with the decision log, its writing included:
+// what one costs over BenchmarkDecide is what the log costs.
+func BenchmarkDecideLogged(b *testing.B) {
+	e, err := policy.Open(policy.Config{Catalogue: catalogue(b), Timeout: time.Minute, LogFile: filepath.Join(b.TempDir(), "decisions.jsonl"), LogMaxBytes: 64 << 20, LogKeep: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	bound := bind(b, agent(b), "kv.read", `{"path":"app"}`)
+	b.ReportAllocs()
+	for n := 1; b.Loop(); n++ {
+		if d := e.Decide(b.Context(), bound); !d.Allow {
+			b.Fatalf("denied: %+v", d)
+		}
+		if n%1000 == 0 {
+			e.Flush()
+		}
+	}
+	if err := e.Close(); err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/policy/archive"
 )
 
@@ -18,7 +19,8 @@ const queue = 4096
 // journal keeps the last decisions in memory, to explain them, and writes all of
 // them to a file.
 type journal struct {
-	key []byte
+	key     []byte
+	budgets *budget.Budgets
 
 	ring   []slot
 	places *shares
@@ -37,7 +39,7 @@ type slot struct {
 }
 
 func newJournal(c Config) (*journal, error) {
-	j := &journal{key: c.LogKey, ring: make([]slot, c.Keep), places: newShares(c.Keep)}
+	j := &journal{key: c.LogKey, budgets: c.Budgets, ring: make([]slot, c.Keep), places: newShares(c.Keep)}
 	if len(j.key) == 0 {
 		j.key = make([]byte, 32)
 		_, _ = rand.Read(j.key) // never fails (crypto/rand)
@@ -59,10 +61,18 @@ func (j *journal) add(r *record) {
 	if !r.unasked() {
 		j.keep(r)
 	}
-	if j.lines != nil {
-		j.send(r.clone())
+	if j.lines == nil {
+		return
 	}
+	if err := j.budgets.Spend(budget.Of(r.facts.Caller), budget.Logs, lineBytes); err != nil {
+		logDropped.Inc() // one caller's decisions leave room for those of others
+		return
+	}
+	j.send(r.clone())
 }
+
+// lineBytes is about how long a line of the log is.
+const lineBytes = 1 << 10
 
 // keep replaces the oldest record, or the caller's own oldest.
 func (j *journal) keep(r *record) {

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portcullis/gateway/budget"
+	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy"
 )
@@ -95,6 +98,38 @@ func TestAFullLogDropsAndNeverWaits(t *testing.T) {
 		if d := e.Decide(t.Context(), b); !d.Allow {
 			t.Fatalf("got %+v", d)
 		}
+	}
+}
+
+// TestOneCallersDecisionsLeaveRoom: who asks more often than its share of logs allows
+// fills neither the queue of the log nor the log of dry runs; others are written.
+func TestOneCallersDecisionsLeaveRoom(t *testing.T) {
+	var table budget.Table
+	table[budget.Logs] = budget.Limit{Caller: 8 << 10}
+	files := refuses("{}", `input.action.effect == "read"`, `{"action": {"engine": "kv", "effect": "read"}}`)
+	files["t.rego"] = strings.ReplaceAll(files["t.rego"], `"rule": "t.r"}`, `"rule": "t.r", "mode": "dry_run"}`)
+	var said bytes.Buffer
+	log := filepath.Join(t.TempDir(), "d.jsonl")
+	e := open(t, policy.Config{Dir: team(t, files), CacheSize: -1, LogFile: log, Budgets: budget.New(table), Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	synctest.Test(t, func(t *testing.T) { // in no time
+		loud, quiet := agent(t), agent(t)
+		quiet.Subject = "quiet"
+		for _, who := range []*call.Caller{loud, quiet} {
+			for range map[*call.Caller]int{loud: 200, quiet: 2}[who] {
+				e.Decide(t.Context(), bind(t, who, "kv.read", `{"path":"a"}`))
+			}
+		}
+	})
+	e.Flush()
+	text := read(t, log)
+	if n := strings.Count(text, `"caller":"/agent_api"`); n == 0 || n > 20 {
+		t.Errorf("%d decisions of the loud caller are in the log", n)
+	}
+	if n := strings.Count(text, `"caller":"/quiet"`); n != 2 {
+		t.Errorf("%d decisions of the quiet caller are in the log, want 2", n)
+	}
+	if n := strings.Count(said.String(), "would have spoken"); n == 0 || n > 20 {
+		t.Errorf("the dry run has said so %d times", n)
 	}
 }
 

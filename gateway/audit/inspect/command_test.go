@@ -154,6 +154,48 @@ func TestACutTailIsMissed(t *testing.T) {
 	t.Logf("%d of %d cut tails found", found, cuts)
 }
 
+// TestTheNextStartSeesThatTheEndIsMissing: what was cut off while no gateway ran is told
+// in a record, numbers are not given twice, and a file that was moved away is named.
+func TestTheNextStartSeesThatTheEndIsMissing(t *testing.T) {
+	for name, c := range map[string]struct {
+		lose func(path string) error
+		kind string
+		good bool // with the file that was moved before it
+	}{
+		"cut":   {func(path string) error { return os.Truncate(path, 2000) }, `"type":"gap"`, false},
+		"moved": {func(path string) error { return os.Rename(path, path+".old") }, `"type":"segment"`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			evidence(t, audit.Config{Path: path}, 0, 20)
+			if err := c.lose(path); err != nil {
+				t.Fatal(err)
+			}
+			evidence(t, audit.Config{Path: path}, 20, 1)
+			raw, err := os.ReadFile(path)
+			if err != nil || !strings.Contains(string(raw), c.kind) || !strings.Contains(string(raw), `"after_seq":40`) || strings.Contains(string(raw), `{"seq":40,`) {
+				t.Errorf("got %s, %v", raw, err)
+			}
+			files := []string{path}
+			if c.good {
+				files = []string{path + ".old", path}
+			}
+			err = inspect.Verify{Files: files, Out: &bytes.Buffer{}}.Run()
+			if _, bad := errors.AsType[*inspect.Bad](err); bad == c.good || err == nil != c.good {
+				t.Errorf("verify: %v", err)
+			}
+			evidence(t, audit.Config{Path: path}, 21, 1) // and the one after it says nothing more
+			if again, err := os.ReadFile(path); err != nil || strings.Count(string(again), c.kind) != 1 {
+				t.Errorf("got %s, %v", again, err)
+			}
+			var proof bytes.Buffer
+			if err := inspect.Prove(&proof, []string{path}, "45"); err != nil {
+				t.Errorf("nothing is proved any more: %v", err)
+			}
+		})
+	}
+}
+
 // TestAKeptCheckpointIsHeldTo: files that begin behind it could be of any chain, so they
 // are not called good.
 func TestAKeptCheckpointIsHeldTo(t *testing.T) {
