@@ -16,6 +16,7 @@ import (
 	"portcullis/gateway/op"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
+	"portcullis/gateway/policy/bundle"
 )
 
 const dev = "../../fixtures/policy-dev"
@@ -320,6 +321,29 @@ func TestExplainIsForOneself(t *testing.T) {
 	}
 	if _, err := e.Explain(agent(t), d.ID); !call.Is(err, call.NotFound) {
 		t.Errorf("a decision that is too old: got %v", err)
+	}
+}
+
+// A policy is traced while it is active or the last one. Of what older ones decided there is
+// the record, and nothing that would keep their data in memory.
+func TestOldPoliciesAreLetGo(t *testing.T) {
+	e := open(t, policy.Config{})
+	var ids []string
+	for i := range 4 {
+		raw := map[string]any{"grants": map[string]any{"subjects": map[string]any{fmt.Sprintf("s%d", i): map[string]any{}}}}
+		if err := e.Take(t.Context(), &bundle.Bundle{Place: "dir", Data: raw}); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, e.Decide(t.Context(), bind(t, agent(t), "kv.list", `{}`)).ID)
+	}
+	for i, id := range ids {
+		r, steps, err := e.Trace(t.Context(), id)
+		if err != nil || r.ID != id || r.Input["action"] == nil || (len(steps) > 0) != (i >= 2) {
+			t.Errorf("decision %d: %d steps of %+v, %v", i, len(steps), r, err)
+		}
+		if _, err := e.Explain(agent(t), id); err != nil {
+			t.Errorf("decision %d: %v", i, err)
+		}
 	}
 }
 

@@ -55,6 +55,12 @@ type snapshot struct {
 	all    document.Reads // every field of the input, as the log has it
 
 	removed []string // rules, teams and obligations that the policy before had and this one has not
+	retired bool     // it is what records of old decisions need, and can decide nothing
+}
+
+// retire is what records of decisions need of a policy that is long gone.
+func (s *snapshot) retire() *snapshot {
+	return &snapshot{Program: s.Program.Retired(), masks: s.masks, retired: true}
 }
 
 // close drops what was kept of a policy that is active no more.

@@ -83,8 +83,8 @@ func forAgents(reasons []op.Reason) []op.Reason {
 }
 
 // Trace evaluates a kept decision once more, at the revision that made it, and
-// returns every step of it and its record. Of a decision that is in the log alone there
-// is the record. It is for administrators alone.
+// returns every step of it and its record. Of a decision that is in the log alone, or was
+// made by a policy before the last one, there is the record. It is for administrators alone.
 func (e *Engine) Trace(ctx context.Context, id string) (Record, []string, error) {
 	r := e.log.find(id)
 	if r == nil {
@@ -96,6 +96,9 @@ func (e *Engine) Trace(ctx context.Context, id string) (Record, []string, error)
 			return Record{}, nil, call.Errorf(call.NotFound, "not found")
 		}
 		return *kept, []string{}, nil
+	}
+	if r.snapshot.retired {
+		return r.line(e.log.key), []string{}, nil
 	}
 	in := r.input()
 	steps, err := r.snapshot.Trace(ctx, &in)

@@ -23,6 +23,6 @@ func (e *Engine) Take(ctx context.Context, team *bundle.Bundle) error {
 	if err != nil {
 		return err
 	}
-	e.active.Store(e.snapshot(p, team))
+	e.activate(e.snapshot(p, team), "")
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,6 +81,23 @@ func (j *journal) keep(r *record) {
 	s.mu.Lock()
 	s.rec = *r
 	s.mu.Unlock()
+}
+
+// retire lets go of the policies of decisions that are kept, all but those given: what a
+// policy was, data of any size, would otherwise stay as long as its last decision.
+func (j *journal) retire(all ...*snapshot) {
+	retired := map[*snapshot]*snapshot{}
+	for i := range j.ring {
+		s := &j.ring[i]
+		s.mu.Lock()
+		if old := s.rec.snapshot; old != nil && !old.retired && !slices.Contains(all, old) {
+			if retired[old] == nil {
+				retired[old] = old.retire()
+			}
+			s.rec.snapshot = retired[old]
+		}
+		s.mu.Unlock()
+	}
 }
 
 // send hands a line to the writer, or drops it.

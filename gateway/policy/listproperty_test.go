@@ -24,10 +24,10 @@ func (p prover) names(operation string) []string {
 			}
 		}
 		return append(out, "mcp", "mcp/ann", "mcp/bob", "mcp/eve", "")
-	case "transit":
-		return []string{"k", "k1", "k2", "ann", "bob", "eve", "zz"}
+	case "transit": // those that rules name for secrets as well
+		return []string{"k", "k1", "k2", "ann", "bob", "eve", "zz", "a", "b", "a1", "shared"}
 	case "db":
-		return []string{"ro", "rw", "r", "ann", "x", "zz"}
+		return []string{"ro", "rw", "r", "ann", "x", "zz", "a", "b", "a1", "shared"}
 	}
 	return []string{""}
 }

@@ -260,6 +260,7 @@ func (e *Engine) activate(s *snapshot, digest string) {
 	if old := e.active.Swap(s); old != nil {
 		before = old.Revision
 		old.close()
+		e.log.retire(s, old)
 	}
 	e.refused.Store(nil)
 	e.known = digest

@@ -20,6 +20,9 @@ func Empty(ctx context.Context, core *bundle.Bundle) (*Program, error) {
 	return p.variant(ctx, core, ast.RegoV1, nil)
 }
 
+// Retired is what records of decisions still need of a policy that no longer decides.
+func (p *Program) Retired() *Program { return &Program{Revision: p.Revision, zone: p.zone} }
+
 // Newest compiles every rule as the newest Rego, in which a `not` over something
 // missing is true: where that answers differently, a rule fails open.
 func (p *Program) Newest(ctx context.Context, core *bundle.Bundle) (*Program, error) {
