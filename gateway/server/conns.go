@@ -19,6 +19,7 @@ type conns struct {
 	Each    int                   // of one address
 	Trusted func(netip.Addr) bool // proxies, whose connections are many callers'
 	now     func() time.Time
+	unread  func(net.Conn) bool // whether something has come that was not read yet
 
 	mu    sync.Mutex // guards what follows
 	open  int
@@ -40,6 +41,7 @@ type conn struct {
 	all   *conns
 	addr  netip.Addr
 	since time.Time     // in this state
+	idle  bool          // in the idle ones
 	here  *list.Element // in fresh or idle of all, nil while a request is served
 	there *list.Element // in those of its peer
 	gone  bool
@@ -56,7 +58,7 @@ const (
 
 func newConns(max, each int, trusted func(netip.Addr) bool) *conns {
 	return &conns{
-		Max: max, Each: each, Trusted: trusted, now: time.Now,
+		Max: max, Each: each, Trusted: trusted, now: time.Now, unread: unread,
 		fresh: list.New(), idle: list.New(), peers: map[netip.Addr]*peer{},
 	}
 }
@@ -135,27 +137,49 @@ func (cs *conns) trusted(a netip.Addr) bool { return cs.Trusted != nil && cs.Tru
 // expire takes out what has been in a crowded list since before a time. The lock is
 // held.
 func (cs *conns) expire(out []*conn, l *list.List, most int, before time.Time) []*conn {
-	for l.Len() > most {
-		c := l.Front().Value.(*conn)
-		if c.since.After(before) {
-			break
+	for l.Len() > most && !l.Front().Value.(*conn).since.After(before) {
+		if c := cs.silent(l); c != nil {
+			cs.leave(c)
+			out = append(out, c)
 		}
-		cs.leave(c)
-		out = append(out, c)
 	}
 	return out
 }
 
+// spared bounds how many connections are looked at for one that must give way.
+const spared = 64
+
 // oldest takes out the oldest of the first list that has any. The lock is held.
 func (cs *conns) oldest(out []*conn, lists ...*list.List) ([]*conn, bool) {
 	for _, l := range lists {
-		if l.Len() > 0 {
-			c := l.Front().Value.(*conn)
-			cs.leave(c)
-			return append(out, c), true
+		for range min(l.Len(), spared) {
+			if c := cs.silent(l); c != nil {
+				cs.leave(c)
+				return append(out, c), true
+			}
 		}
 	}
 	return out, false
+}
+
+// silent is the oldest connection of a list, nil when something has come over it that
+// nobody has read yet: its client is not silent, this process is late. It goes to the end
+// of its list then. The lock is held.
+func (cs *conns) silent(l *list.List) *conn {
+	c := l.Front().Value.(*conn)
+	if !cs.unread(c.Conn) {
+		return c
+	}
+	cs.put(c, cs.listOf(c))
+	return nil
+}
+
+// listOf is which of the two lists of all a connection is in. The lock is held.
+func (cs *conns) listOf(c *conn) *list.List {
+	if c.idle {
+		return cs.idle
+	}
+	return cs.fresh
 }
 
 // peer returns what is known of an address. The lock is held.
@@ -186,7 +210,7 @@ func (cs *conns) put(c *conn, l *list.List) {
 		p.idle.Remove(c.there)
 		c.here, c.there = nil, nil
 	}
-	c.since = cs.now()
+	c.since, c.idle = cs.now(), l == cs.idle
 	switch l {
 	case cs.fresh:
 		c.here, c.there = l.PushBack(c), p.fresh.PushBack(c)

@@ -86,6 +86,51 @@ func TestSilentConnectionsGiveWay(t *testing.T) {
 	}
 }
 
+// TestAClientThatHasAskedIsNotSilent: what it has sent was not read yet, which is no
+// reason to end its connection.
+func TestAClientThatHasAskedIsNotSilent(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cs := newConns(100, 20, nil)
+	bounded := cs.listen(l)
+	defer func() { _ = bounded.Close() }()
+	var clients []net.Conn
+	var served []*conn
+	arrive := func(text string) {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = c.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		in, err := bounded.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients, served = append(clients, c), append(served, in.(*conn))
+	}
+	for i := range 20 {
+		arrive([]string{"", "GET / HTTP/1.1\r\n"}[i%2])
+	}
+	for range 10 {
+		arrive("")
+	}
+	for i, c := range served {
+		if asked := i < 20 && i%2 == 1; asked && c.gone {
+			t.Errorf("connection %d was ended, although a request is waiting on it", i)
+		}
+	}
+	if cs.count() != 20 {
+		t.Errorf("%d are open, want 20", cs.count())
+	}
+	for i, c := range clients {
+		_, _ = c.Close(), served[i].Close()
+	}
+}
+
 func TestACrowdOfSilentConnectionsMustHurry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := newConns(10_000, 10_000, nil)

@@ -23,3 +23,20 @@ func endStalled(c *net.TCPConn) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(stalled.Milliseconds()))
 	}) // the deadlines of writes hold without it
 }
+
+// unread reports whether something has come over a connection that was not read yet.
+func unread(nc net.Conn) bool {
+	c, ok := nc.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var n int
+	err = raw.Control(func(fd uintptr) {
+		n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) // 0 when it fails
+	})
+	return err == nil && n > 0
+}
