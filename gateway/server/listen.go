@@ -8,23 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"portcullis/gateway/edge"
 )
-
-// gcPercent lets the heap grow to three times of what is in use. The gateway's own
-// heap is small, and at Go's default the collector takes about a tenth of a
-// decision's time.
-const gcPercent = 200
-
-// TuneGC leaves a value that the operator has set (GOGC) alone.
-func TuneGC() {
-	if old := debug.SetGCPercent(gcPercent); old != 100 {
-		debug.SetGCPercent(old)
-	}
-}
 
 // The times protect the reading of headers and idle connections; none of them
 // cuts a stream.
@@ -72,7 +59,7 @@ func (g *Server) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	TuneGC()
+	g.tunesGC = TuneGC()
 	LimitMemory()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

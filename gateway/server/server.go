@@ -91,6 +91,7 @@ type Server struct {
 	calls        *pipeline.Pipeline
 	edge         *edge.Edge
 	leaving      atomic.Bool
+	tunesGC      bool       // the operator has not set GOGC
 	admin        *edge.Edge // health and metrics, when they have a listener of their own
 }
 
@@ -202,6 +203,7 @@ func (g *Server) Run(ctx context.Context) {
 		func(ctx context.Context) { g.events.Watch(ctx, time.Second) },
 		g.watchExternalChanges,
 		g.sessions.Run,
+		g.saveMemory,
 	} {
 		wg.Go(func() { part(ctx) })
 	}
