@@ -51,15 +51,14 @@ func Keys() ([]Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields := f.Scope.Lookup("Config").Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List //nolint:staticcheck // the source is this package's own
+	fields := f.Scope.Lookup("Config").Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List
 	defaults, t := reflect.ValueOf(Default()), reflect.TypeFor[Config]()
 	var out []Key
 	section, last := "", 0
 	for _, field := range fields {
-		line := file.Position(field.Pos()).Line
 		meaning := strings.TrimSpace(field.Comment.Text())
 		if doc := field.Doc; doc != nil {
-			line = file.Position(doc.Pos()).Line
+			line := file.Position(doc.Pos()).Line
 			if text := strings.Join(strings.Fields(doc.Text()), " "); line > last+1 || last == 0 {
 				section = text
 			} else {

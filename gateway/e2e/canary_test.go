@@ -161,7 +161,7 @@ func presentBadly(t *testing.T, g *stack.Gateway) {
 			t.Errorf("GET %s: got %d, or the canary in %s", path, status, body)
 		}
 	}
-	if _, page := ask(t, g, "GET", "/metrics", "", "admin:metrics"); holdsCanary(page) || !strings.Contains(string(page), "portcullis_calls_total") {
+	if _, page := ask(t, g, "GET", "/metrics", "", "admin:metrics"); holdsCanary(page) || !strings.Contains(page, "portcullis_calls_total") {
 		t.Errorf("the metrics page holds the canary or nothing:\n%s", page)
 	}
 }

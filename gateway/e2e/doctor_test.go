@@ -17,7 +17,7 @@ func TestDoctorSaysWhatToDo(t *testing.T) {
 	v := e2e.StartVault(t)
 	dir := t.TempDir()
 	open := filepath.Join(dir, "token")
-	if err := os.WriteFile(open, []byte("canary"), 0o644); err != nil { //nolint:gosec // that others read it is the fault
+	if err := os.WriteFile(open, []byte("canary"), 0o644); err != nil { // that others read it is the fault
 		t.Fatal(err)
 	}
 	sound := append(stack.DevEnv(e2e.Root(t), v), "VAULT_TOKEN=", "VAULT_ROLE_ID="+v.RoleID, "VAULT_SECRET_ID="+v.SecretID, "LOG_DIR="+dir, "PORT=1")

@@ -165,7 +165,8 @@ func (j *journal) write() {
 
 // writeLine writes a record, or another line that JSON can hold.
 func (j *journal) writeLine(line any) error {
-	raw, err := []byte(nil), error(nil)
+	var raw []byte
+	var err error
 	if r, ok := line.(*record); ok {
 		raw, err = r.text(j.key)
 	} else {

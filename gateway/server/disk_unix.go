@@ -11,7 +11,7 @@ func diskFree(dir string) (free, total int64, ok bool) {
 	if unix.Statfs(dir, &s) != nil {
 		return 0, 0, false
 	}
-	block := int64(s.Bsize) //nolint:unconvert // of another type on other systems
+	block := int64(s.Bsize) // of another type on other systems
 	return int64(s.Bavail) * block, int64(s.Blocks) * block, true
 }
 

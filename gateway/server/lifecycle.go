@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"net/url"
 	"strings"
 
@@ -30,8 +31,8 @@ func (g *Server) started(servers []listener) {
 	for _, s := range g.sinks.Status() {
 		sinks = append(sinks, s.Name)
 	}
-	g.logs.Server.Info("the gateway has started", "version", g.options.Version, obs.Own("listening", strings.Join(addrs, " ")),
-		obs.Own("authentication", strings.Join(Ways(g.cfg), ", ")), "revision", g.policy.Status().Revision,
+	g.logs.Server.Info("the gateway has started", slog.String("version", g.options.Version), obs.Own("listening", strings.Join(addrs, " ")),
+		obs.Own("authentication", strings.Join(Ways(g.cfg), ", ")), slog.String("revision", g.policy.Status().Revision),
 		obs.Own("vault", bareURL(g.cfg.VaultAddr)), obs.Own("audit_file", g.cfg.AuditFile), obs.Own("audit_sinks", strings.Join(sinks, " ")),
 		obs.Own("config_file", g.cfg.File))
 }

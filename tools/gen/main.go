@@ -81,5 +81,5 @@ func (a artifact) update(c *op.Catalogue, root string, check bool) error {
 	if check {
 		return errStale
 	}
-	return os.WriteFile(name, now, 0o644) //nolint:gosec // a document of the project
+	return os.WriteFile(name, now, 0o644)
 }

@@ -69,7 +69,7 @@ func TestNoLineOfVaultsLogHidesAUse(t *testing.T) {
 // TestWhatPeopleReadIsOneLine: names that others have chosen cannot make up a difference,
 // nor hide one.
 func TestWhatPeopleReadIsOneLine(t *testing.T) {
-	line := strings.Replace(request("r2", "", ""), "secret/data/app", `secret/\u001b[2K\n  agree‮`, 1)
+	line := strings.Replace(request("r2", "", ""), "secret/data/app", `secret/\u001b[2K\n  agree`+"\u202e", 1)
 	line = strings.Replace(line, `"read"`, `"read\r\u009b1A"`, 1)
 	r, err := reconcile.Run(reconcile.Config{Files: []string{evidence(t)}, VaultAudit: []string{write(t, request("r1", "d1", ""), line, "")}})
 	var out bytes.Buffer

@@ -163,7 +163,7 @@ func (b *Bridge) send(ctx context.Context, line []byte, m *protocol.Message) {
 // told, nil for none.
 func (b *Bridge) failure(ctx context.Context, err error) *protocol.Fault {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // who would be told has gone
 	}
 	if b.Report != nil {
 		b.Report(err)

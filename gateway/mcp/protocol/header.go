@@ -13,7 +13,7 @@ const HeaderSession = "Mcp-Session-Id"
 
 // RoutedName is what Mcp-Name must repeat.
 func RoutedName(m *Message) (string, bool) {
-	key := ""
+	var key string
 	switch m.Method {
 	case "tools/call", "prompts/get":
 		key = "name"

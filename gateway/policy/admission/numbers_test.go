@@ -32,7 +32,7 @@ func TestDataThatNobodyMeans(t *testing.T) {
 			t.Fatal(err)
 		}
 		b, err := bundle.Read(dir, nil)
-		said := ""
+		var said string
 		if err != nil {
 			said = err.Error()
 		} else {

@@ -337,14 +337,14 @@ func (s *scope) reads(r ast.Ref) {
 // absent looks at a reference to data, or to rules, that are not there.
 func (s *scope) absent(r ast.Ref, path []string) {
 	l, at := s.linter, r[0].Location
-	switch {
-	case path[1] == "grants":
+	switch path[1] {
+	case "grants":
 		l.add(at, "value", "data.grants is not there for rules", `grants are found as data.tenants[""]`)
-	case path[1] == "policy":
+	case "policy":
 		if len(path) > 4 && l.ruleAt(path) == 0 {
 			l.add(at, "value", strings.Join(path, ".")+" is no rule", "name a rule of policy.lib, or of the same package")
 		}
-	case path[1] == "team":
+	case "team":
 		for i := 3; i <= len(path); i++ {
 			if strings.ContainsAny(path[i-1], "[#*") {
 				return
