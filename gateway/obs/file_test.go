@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"portcullis/gateway/call"
 	"portcullis/gateway/obs"
 )
 
@@ -80,6 +82,41 @@ func TestFullLogsAreKeptForAWhile(t *testing.T) {
 	}
 }
 
+// TestARecordAboutACallerIsRedactedForIt: what a caller has read is left out of records
+// about it.
+func TestARecordAboutACallerIsRedactedForIt(t *testing.T) {
+	for _, redacts := range []bool{true, false} {
+		dir := t.TempDir()
+		stderr, err := os.Create(filepath.Join(dir, "stderr"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = stderr.Close() })
+		c := obs.LogConfig{Dir: dir, Stderr: stderr}
+		if redacts {
+			c.Redact = func(about string, dst, text []byte) []byte { return append(append(dst, about+"|"...), text...) }
+		}
+		l, err := obs.NewLogs(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &call.Caller{Tenant: "t", Subject: "a"}
+		l.Responses.LogAttrs(t.Context(), slog.LevelWarn, "call", obs.About(a, "path", "p/q"), obs.About(a, "cause", errors.New("x")), slog.Any("other", "y"))
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{`"path":"p/q"`, `"cause":"x"`, `"other":"y"`}
+		if redacts {
+			want = []string{`"path":"t/a|p/q"`, `"cause":"t/a|x"`, `"other":"|y"`}
+		}
+		for _, w := range want {
+			if got := read(t, dir, "responses.log"); !strings.Contains(got, w) {
+				t.Errorf("redacts %v: got %s, want %s in it", redacts, got, w)
+			}
+		}
+	}
+}
+
 // TestOurWordsStay: what was learned from somebody's secret, or looks like one, is
 // removed from the texts that others wrote and from nothing else.
 func TestOurWordsStay(t *testing.T) {
@@ -89,7 +126,7 @@ func TestOurWordsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = stderr.Close() })
-	l, err := obs.NewLogs(obs.LogConfig{Dir: dir, Stderr: stderr, Redact: func(dst, text []byte) []byte {
+	l, err := obs.NewLogs(obs.LogConfig{Dir: dir, Stderr: stderr, Redact: func(_ string, dst, text []byte) []byte {
 		for _, secret := range []string{"kv.read", "token: every", "authentication refused", "canary"} {
 			text = bytes.ReplaceAll(text, []byte(secret), []byte("[redacted]"))
 		}

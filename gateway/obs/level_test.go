@@ -69,7 +69,7 @@ func TestSentencesOfErrorsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = stderr.Close() })
-	l, err := obs.NewLogs(obs.LogConfig{Dir: dir, Stderr: stderr, Redact: func(dst, text []byte) []byte {
+	l, err := obs.NewLogs(obs.LogConfig{Dir: dir, Stderr: stderr, Redact: func(_ string, dst, text []byte) []byte {
 		before, after, found := strings.Cut(string(text), "token: ")
 		if !found {
 			return append(dst, text...)

@@ -22,9 +22,10 @@ type LogConfig struct {
 	Dir    string // directory of the files, "-" for none
 	Level  slog.Leveler
 	Stderr *os.File
-	// Redact removes secrets from the free texts of a record, each before it is quoted.
-	// It appends to dst and must not keep the slices. Optional.
-	Redact func(dst, text []byte) []byte
+	// Redact removes secrets from the free texts of a record, each before it is quoted;
+	// about is the key of the caller that it is about, empty for nobody. It appends to dst
+	// and must not keep the slices. Optional.
+	Redact func(about string, dst, text []byte) []byte
 	// Filter sees every line before it is written. It appends what is written to dst,
 	// and tells whether anything is. It must not keep the slices. Optional.
 	Filter func(dst, line []byte) ([]byte, bool)

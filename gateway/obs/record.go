@@ -39,7 +39,7 @@ func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 		attrs = append(attrs, slog.String("client", ip.String()))
 	}
 	if rec.Bound != nil {
-		attrs = append(attrs, slog.String("mount", rec.Bound.Resource.Mount), slog.String("path", rec.Bound.Resource.Path.String()))
+		attrs = append(attrs, slog.String("mount", rec.Bound.Resource.Mount), About(rec.Request.Caller, "path", rec.Bound.Resource.Path.String()))
 	}
 	for i, name := range op.StageNames() {
 		if t := rec.Times[i]; t > 0 {
@@ -99,10 +99,10 @@ func faults(rec *op.Record) []slog.Attr {
 		as = append(as, slog.Int("version", rec.Outcome.Version))
 	}
 	if len(rec.Warnings) > 0 {
-		as = append(as, slog.Any("warnings", rec.Warnings))
+		as = append(as, About(rec.Request.Caller, "warnings", rec.Warnings))
 	}
 	if rec.Err != nil && rec.Err.Err != nil {
-		as = append(as, slog.Any("cause", rec.Err.Err))
+		as = append(as, About(rec.Request.Caller, "cause", rec.Err.Err))
 	}
 	if rec.AuditLost {
 		as = append(as, slog.Bool("audit_lost", true))

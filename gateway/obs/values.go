@@ -30,16 +30,34 @@ type ownText string
 // Own is an attribute whose text is ours, whatever its name.
 func Own(key, text string) slog.Attr { return slog.Any(key, ownText(text)) }
 
+// about is a value in a record about a caller.
+type about struct {
+	caller string // its key
+	value  any
+}
+
+// About is an attribute of a record about a caller: what it has read is left out of it.
+func About(c *call.Caller, key string, value any) slog.Attr {
+	return slog.Any(key, about{c.Key(), value})
+}
+
+// String is for whoever measures a line.
+func (a about) String() string { return fmt.Sprint(a.value) }
+
 // redactor replaces the text of each attribute that could be somebody else's.
 type redactor struct {
 	ours   map[string]bool
-	redact func(dst, text []byte) []byte
+	redact func(about string, dst, text []byte) []byte
+	about  string // key of a caller
 }
 
-func (c LogConfig) redactor() redactor { return redactor{ours(), c.Redact} }
+func (c LogConfig) redactor() redactor { return redactor{ours: ours(), redact: c.Redact} }
 
 func (r redactor) attr(a slog.Attr) slog.Attr {
 	if r.redact == nil || r.ours[a.Key] {
+		if v, ok := a.Value.Any().(about); ok {
+			a.Value = slog.AnyValue(v.value)
+		}
 		return a
 	}
 	switch a.Value.Kind() {
@@ -54,7 +72,7 @@ func (r redactor) attr(a slog.Attr) slog.Attr {
 }
 
 func (r redactor) text(s string) slog.Value {
-	return slog.StringValue(string(r.redact(make([]byte, 0, len(s)), []byte(s))))
+	return slog.StringValue(string(r.redact(r.about, make([]byte, 0, len(s)), []byte(s))))
 }
 
 // any handles what is no text yet. What prints as a list keeps its form.
@@ -64,6 +82,11 @@ func (r redactor) any(v any) slog.Value {
 		return slog.AnyValue(nil)
 	case ownText:
 		return slog.StringValue(string(v))
+	case about:
+		r.about = v.caller
+		return r.any(v.value)
+	case string:
+		return r.text(v)
 	case error:
 		return slog.StringValue(r.err(v))
 	case []string:

@@ -41,9 +41,9 @@ type Pipeline struct {
 	Outcome func(*op.Record) error
 	// Open opens the caller's way to Vault.
 	Open func(context.Context, call.Grant) (*vault.Session, error)
-	// Learn sees what an operation returned, before anything is made of it, so that
-	// logs can be kept free of its secrets. Optional.
-	Learn func(out any)
+	// Learn sees what an operation returned to a caller, before anything is made of it,
+	// so that logs can be kept free of its secrets. Optional.
+	Learn func(c *call.Caller, out any)
 	// Undo takes back what an operation minted when its result cannot be delivered. Optional.
 	Undo func(context.Context, *vault.Session, *op.Bound, any) error
 	// Publish tells of a change. Optional.
@@ -234,7 +234,7 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 	}
 	rec.Acted = true
 	if p.Learn != nil {
-		p.Learn(out)
+		p.Learn(rec.Request.Caller, out)
 	}
 	body, err := deliver(ctx, rec, s, result{out, finish})
 	if err == nil {

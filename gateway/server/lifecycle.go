@@ -16,7 +16,7 @@ func (g *Server) logConfig() obs.LogConfig {
 		keep = -1
 	}
 	return obs.LogConfig{
-		Dir: c.LogDir, Level: &g.level, Stderr: g.options.Stderr, Redact: g.baseRedactor.Append, Filter: g.filterLog,
+		Dir: c.LogDir, Level: &g.level, Stderr: g.options.Stderr, Redact: g.baseRedactor.AppendFor, Filter: g.filterLog,
 		Rotate: obs.Rotation{MaxBytes: c.LogMaxBytes, MaxAge: c.LogMaxAge, Keep: keep, Compress: c.LogCompress},
 	}
 }

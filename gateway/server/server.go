@@ -168,7 +168,9 @@ func (g *Server) pipeline() *pipeline.Pipeline {
 		Refusal: g.audit.Refusal,
 		Outcome: g.audit.Outcome,
 		Open:    g.vault.Open,
-		Learn:   func(out any) { op.Secrets(out, g.baseRedactor.Learn) },
+		Learn: func(c *call.Caller, out any) {
+			op.Secrets(out, func(values ...string) { g.baseRedactor.LearnFor(c.Key(), values...) })
+		},
 		Undo:    ops.Undo,
 		Publish: g.events.Record,
 		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter, Trace: g.tracer, Spend: g.maySpendLog}.Record,

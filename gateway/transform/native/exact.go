@@ -19,8 +19,6 @@ const (
 	// window is the number of bytes that a search looks at, and so the length of
 	// the shortest value that can be learned.
 	window = 6
-	// perHalf values are kept twice: when one half is full, the older goes.
-	perHalf = 512
 	// longest is the length of the longest value that is learned.
 	longest = 16 << 10
 	// keep is how long a half takes values before it becomes the older one.
@@ -29,7 +27,8 @@ const (
 	filterBits = 18
 )
 
-// exact finds learned values. It holds hashes with a key of this process.
+// exact finds learned values. It holds hashes with a key of this process, in two halves
+// that take turns by time.
 type exact struct {
 	base  uint64 // of the rolling hash
 	mul   uint64 // of the filter
@@ -40,21 +39,6 @@ type exact struct {
 	old   *half
 }
 
-// half is one generation of values.
-type half struct {
-	filter [1 << filterBits / 64]uint64
-	known  map[uint64][]known
-	size   int
-	born   time.Time
-}
-
-// known is one form of a value.
-type known struct {
-	length int
-	sum    uint64
-	shift  uint64 // base to the power of length
-}
-
 func newExact() *exact {
 	e := &exact{young: newHalf(), old: newHalf()}
 	e.mul = maphash.String(maphash.MakeSeed(), "window") | 1
@@ -63,27 +47,25 @@ func newExact() *exact {
 	return e
 }
 
-func newHalf() *half { return &half{known: map[uint64][]known{}, born: time.Now()} }
-
-func (e *exact) learn(v string) {
-	if !distinct(v) || e.has([]byte(v)) {
+func (e *exact) learn(owner, v string) {
+	if !distinct(v) || e.has(owner, []byte(v)) {
 		return
 	}
-	all := forms(v)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.empty.Store(false)
-	if e.young.size >= perHalf || time.Since(e.young.born) > keep {
-		e.young, e.old = newHalf(), e.young
-	}
-	e.young.size++
-	for i, f := range all {
+	one := value{words: words(v)}
+	for i, f := range forms(v) {
 		// As it is, a value with quotes and what stands between strings could match
 		// the structure of a record; in its strings the quotes are escaped.
 		if i > 0 || !structure(f) {
-			e.add([]byte(f))
+			one.add(form{e.key([]byte(f), 0), e.knownOf([]byte(f))})
 		}
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.empty.Store(false)
+	if time.Since(e.young.born) > keep {
+		e.young, e.old = newHalf(), e.young
+	}
+	e.young.learn(owner, one)
 }
 
 // distinct tells whether a value can be removed from every text: it is neither too
@@ -97,26 +79,18 @@ func structure(s string) bool {
 	return slices.ContainsFunc([]string{`":`, `",`, `,"`, `:"`, `{"`, `"}`, `["`, `"]`}, func(p string) bool { return strings.Contains(s, p) })
 }
 
-// has tells whether the value is among the younger ones, which is what a secret
-// that is read again and again is.
-func (e *exact) has(v []byte) bool {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	k := e.knownOf(v)
-	return time.Since(e.young.born) <= keep && slices.Contains(e.young.known[e.key(v, 0)], k)
+// words tells whether a value could be words of anybody's, as in a sentence or a name.
+func words(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && !strings.ContainsRune(" ._-/:,", r) })
 }
 
-func (e *exact) add(form []byte) {
-	key := e.key(form, 0)
-	k := e.knownOf(form)
-	for _, have := range e.young.known[key] {
-		if have == k {
-			return
-		}
-	}
-	e.young.known[key] = append(e.young.known[key], k)
-	slot := key >> (64 - filterBits)
-	e.young.filter[slot/64] |= 1 << (slot % 64)
+// has tells whether the value is among the younger ones of an owner, which is what a
+// secret that is read again and again is.
+func (e *exact) has(owner string, v []byte) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	quoted := []byte(escape(string(v), false)) // a form that every value has
+	return time.Since(e.young.born) <= keep && e.young.has(owner, form{e.key(quoted, 0), e.knownOf(quoted)})
 }
 
 // forms lists how a value can appear in a text.
@@ -163,20 +137,21 @@ const (
 	spendAtLeast = 4096
 )
 
-// redact returns the text itself when it has none of the values.
-func (e *exact) redact(text []byte) []byte {
-	out, _ := e.search(text)
+// redact returns the text itself when it has none of the values. The text is about an
+// owner, or about nobody.
+func (e *exact) redact(owner string, text []byte) []byte {
+	out, _ := e.search(owner, text)
 	return out
 }
 
 // search is redact and tells how much was compared and hashed.
-func (e *exact) search(text []byte) (out []byte, work int) {
+func (e *exact) search(owner string, text []byte) (out []byte, work int) {
 	if e.empty.Load() {
 		return text, 0
 	}
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	h := e.sumsOf(text)
+	h := e.sumsOf(owner, text)
 	defer e.release(h)
 	budget := spendAtLeast + spendPerByte*len(text)
 	last, left := 0, budget
@@ -223,7 +198,7 @@ func (e *exact) match(h *sums, i int, left *int) int {
 			if *left--; *left < 0 {
 				return 0
 			}
-			if k.length > most && i+k.length <= len(h.text) && h.of(i, k) == k.sum {
+			if k.length > most && i+k.length <= len(h.text) && h.of(i, k.known) == k.sum && k.hides(h.owner) {
 				most = k.length
 			}
 		}

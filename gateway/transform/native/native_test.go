@@ -250,3 +250,52 @@ func TestLearnedValuesLeaveRecordsWhole(t *testing.T) {
 		t.Errorf("evidence: %s", got)
 	}
 }
+
+// TestOneCallerForgetsItsOwn: whoever reads many secrets cannot make the redactor forget
+// those of others, however often and under however many names it does so.
+func TestOneCallerForgetsItsOwn(t *testing.T) {
+	r := native.New()
+	secret := func(who string, i int) string { return fmt.Sprintf("Secret-of-%s-%06d", who, i) }
+	for i := range 100 {
+		r.LearnFor("victim", secret("victim", i))
+	}
+	for i := range 20_000 {
+		r.LearnFor("flood", secret("flood", i))
+	}
+	for i := range 100 {
+		for _, about := range []string{"victim", "flood", ""} {
+			if got := string(r.AppendFor(about, nil, []byte(secret("victim", i)))); got != native.Redacted {
+				t.Fatalf("the flood has pushed out value %d of somebody else", i)
+			}
+		}
+	}
+	if got := string(r.Append(nil, []byte(secret("flood", 19_999)))); got != native.Redacted {
+		t.Error("the newest value of the flood is not known")
+	}
+	if got := string(r.Append(nil, []byte(secret("flood", 0)))); got == native.Redacted {
+		t.Error("all values of the flood are known")
+	}
+	for i := range 10_000 {
+		r.LearnFor(fmt.Sprint("many", i), secret("many", i))
+	}
+	if got := string(r.Append(nil, []byte(secret("victim", 0)))); got != native.Redacted {
+		t.Error("many owners have pushed out the value of somebody else")
+	}
+}
+
+// TestNobodyIsSilencedByAnothersSecrets: what could be words is left out of texts about
+// who has read them alone; anything else is left out everywhere.
+func TestNobodyIsSilencedByAnothersSecrets(t *testing.T) {
+	r := native.New()
+	const word, token = "connection refused", "X7-connection-refused"
+	r.LearnFor("a", word, token)
+	for about, want := range map[string]string{"a": "[redacted], [redacted]", "b": word + ", [redacted]", "": word + ", [redacted]"} {
+		if got := string(r.AppendFor(about, nil, []byte(word+", "+token))); got != want {
+			t.Errorf("about %q: got %q, want %q", about, got, want)
+		}
+	}
+	r.LearnFor("b", word)
+	if got := string(r.AppendFor("b", nil, []byte(word))); got != native.Redacted {
+		t.Errorf("its own words are shown: %q", got)
+	}
+}

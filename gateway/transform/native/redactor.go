@@ -16,19 +16,26 @@ func New() *Redactor {
 	return &Redactor{exact: newExact(), names: newNames(secretKeys()), anchors: [256]bool{':': true, '=': true, '.': true, '_': true, 'A': true, '-': true}}
 }
 
-// Learn remembers values, so that they are found wherever they appear: as they
-// are, escaped once or twice, in base64, hex or a URL. Only keyed hashes are
-// kept, of the last thousand values or so and not longer than some minutes. Values
-// below six bytes, numbers and very long texts are not learned.
-func (r *Redactor) Learn(values ...string) {
+// Learn remembers values of nobody in particular, see LearnFor.
+func (r *Redactor) Learn(values ...string) { r.LearnFor("", values...) }
+
+// LearnFor remembers values of an owner, so that they are found wherever they appear: as
+// they are, escaped once or twice, in base64, hex or a URL. Only keyed hashes are kept, of
+// the owner's last 512 values or so (fewer when there are many owners) and not longer than
+// some minutes. Values below six bytes, numbers and very long texts are not learned. What
+// could be words of a sentence is found in texts about the owner alone (AppendFor).
+func (r *Redactor) LearnFor(owner string, values ...string) {
 	for _, v := range values {
-		r.exact.learn(v)
+		r.exact.learn(owner, v)
 	}
 }
 
 // Append appends the text without its secrets to dst.
-func (r *Redactor) Append(dst, text []byte) []byte {
-	return r.scan(dst, r.exact.redact(text))
+func (r *Redactor) Append(dst, text []byte) []byte { return r.AppendFor("", dst, text) }
+
+// AppendFor is Append for a text about an owner.
+func (r *Redactor) AppendFor(owner string, dst, text []byte) []byte {
+	return r.scan(dst, r.exact.redact(owner, text))
 }
 
 // AppendEvidence is Append without what was learned. Whoever can store a secret

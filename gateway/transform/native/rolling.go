@@ -47,17 +47,18 @@ func (e *exact) knownOf(v []byte) known {
 
 // sums are the hashes of the beginnings of a text, as far as they were needed.
 type sums struct {
-	text []byte
-	base uint64
-	at   []uint64 // at[n] is the hash of text[:n]
+	owner string // whom the text is about, empty for nobody
+	text  []byte
+	base  uint64
+	at    []uint64 // at[n] is the hash of text[:n]
 }
 
-func (e *exact) sumsOf(text []byte) *sums {
+func (e *exact) sumsOf(owner string, text []byte) *sums {
 	h, ok := e.spare.Get().(*sums)
 	if !ok {
 		h = &sums{}
 	}
-	h.text, h.base, h.at = text, e.base, append(h.at[:0], 0)
+	h.owner, h.text, h.base, h.at = owner, text, e.base, append(h.at[:0], 0)
 	return h
 }
 
