@@ -127,6 +127,12 @@ func (l *line) caller(c *call.Caller) {
 	if c.OnBehalfOf != nil {
 		l.str("on_behalf_of", c.OnBehalfOf.Subject)
 	}
+	if b := c.Behalf; b != nil {
+		l.str("on_behalf_of", b.Subject)
+		l.str("on_behalf_of_tenant", b.Tenant)
+		l.str("on_behalf_of_issuer", b.Issuer)
+		l.str("on_behalf_of_jti", b.TokenID)
+	}
 }
 
 func (l *line) bound(b *op.Bound, args *op.ArgumentRecorder) {

@@ -119,7 +119,8 @@ func (ch *Authenticator) Scheme(r *http.Request) string { return ch.trust.Scheme
 // from a trusted proxy. Errors are *call.Error with the code Unauthenticated,
 // AmbiguousCredentials, RateLimited or Overloaded. The rule that was broken is in
 // Err, for the log; nothing of the credential is. A credential that is good passes,
-// whatever others have presented from the same address.
+// whatever others have presented from the same address. A second credential, in
+// X-On-Behalf-Of, must be good as well (Behalf).
 func (ch *Authenticator) Authenticate(r *http.Request) (*call.Caller, error) {
 	now, src := ch.now(), ch.SourceIP(r)
 	ch.strip(r)
@@ -134,7 +135,7 @@ func (ch *Authenticator) Authenticate(r *http.Request) (*call.Caller, error) {
 	}
 	accepted(c.Method).Inc()
 	c.SourceIP = src
-	return c, nil
+	return ch.behalf(r, c)
 }
 
 // presence is a credential in its circumstances.

@@ -27,6 +27,8 @@ func (ch *Authenticator) Challenge(r *http.Request, err *call.Error, resource st
 		fault = `, error="invalid_request"`
 	case call.InsufficientScope:
 		fault = `, error="insufficient_scope"` + scopeParam(err.Scopes)
+	case call.OnBehalfOfRequired:
+		fault = `, error="on_behalf_of_required", error_description="send a second credential: ` + BehalfHeader + `: Bearer TOKEN"`
 	default:
 		return ""
 	}

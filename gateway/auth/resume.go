@@ -23,7 +23,7 @@ func (ch *Authenticator) Resume(r *http.Request, c *call.Caller) (*call.Caller, 
 	}
 	own := *c
 	own.SourceIP = src
-	return &own, nil
+	return ch.behalf(r, &own)
 }
 
 func (ch *Authenticator) resumable(r *http.Request, c *call.Caller, now time.Time) error {

@@ -51,6 +51,11 @@ func (ch *Authenticator) ended(c *call.Caller, now time.Time) error {
 	if err := ch.stillHolds(c, now); err != nil {
 		return err
 	}
+	if c.Behalf != nil {
+		if err := ch.ended(c.Behalf, now); err != nil {
+			return err
+		}
+	}
 	switch {
 	case c.Method == call.APIKey && ch.keys != nil:
 		return ch.keys.Valid(c, now)

@@ -28,6 +28,10 @@ type Caller struct {
 	Groups     []string // as the credential says them: any text, for the policy alone
 	Scopes     []string // OAuth scopes (RFC 6749 section 3.3)
 	OnBehalfOf *Actor   // who acts for the subject (RFC 8693 section 4.1), nil when nobody
+	// Behalf is on whose behalf a second credential says that the call is made
+	// (X-On-Behalf-Of), nil for nobody. It has no rights beyond its own: a call must be
+	// allowed to both. A caller has OnBehalfOf or Behalf, never both.
+	Behalf *Caller
 	// Claims are what the operator passes from the token to the policy, by the name
 	// that the operator gave it, in JSON types: string, bool, float64, nil, []any and
 	// map[string]any. A whole number that float64 would round is its decimal text.

@@ -10,6 +10,7 @@ const (
 	AmbiguousCredentials Code = "ambiguous_credentials"
 	Forbidden            Code = "forbidden"
 	InsufficientScope    Code = "insufficient_scope"
+	OnBehalfOfRequired   Code = "on_behalf_of_required" // a rule wants to know on whose behalf the call is made
 	RateLimited          Code = "rate_limited"
 	InvalidRequest       Code = "invalid_request"
 	BodyTooLarge         Code = "body_too_large"
@@ -39,7 +40,7 @@ const (
 // Codes lists every code, for tables that must be total.
 func Codes() []Code {
 	return []Code{
-		Unauthenticated, AmbiguousCredentials, Forbidden, InsufficientScope, RateLimited,
+		Unauthenticated, AmbiguousCredentials, Forbidden, InsufficientScope, OnBehalfOfRequired, RateLimited,
 		InvalidRequest, BodyTooLarge, UnsupportedMediaType, UnknownOperation, MethodNotAllowed, NotFound, Deleted,
 		CASMismatch, CASRequired, LeaseQuota, VaultUnavailable, VaultTimeout, OutcomeUnknown,
 		VaultAuth, VaultError, PolicyError, PolicyTimeout, AuditUnavailable, TransformFailed,

@@ -67,7 +67,7 @@ func (e *Edge) preflight(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP, Last-Event-ID, X-API-Key, X-Request-Id, "+
-		"X-Correlation-Id, X-Portcullis-Deliver, X-Portcullis-Reason, X-Vault-Wrap-TTL, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name")
+		"X-Correlation-Id, X-Portcullis-Deliver, X-Portcullis-Reason, X-On-Behalf-Of, X-Vault-Wrap-TTL, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name")
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -14,7 +14,7 @@ func Status(c call.Code) int {
 	switch c {
 	case call.Unauthenticated, call.AmbiguousCredentials:
 		return http.StatusUnauthorized
-	case call.Forbidden, call.InsufficientScope:
+	case call.Forbidden, call.InsufficientScope, call.OnBehalfOfRequired:
 		return http.StatusForbidden
 	case call.RateLimited, call.LeaseQuota:
 		return http.StatusTooManyRequests

@@ -59,6 +59,9 @@ func (s *Server) serveCompat(w http.ResponseWriter, r *http.Request, ex *Exchang
 
 // oldAnswer runs a request of the old service.
 func (ex *Exchange) oldAnswer(ctx context.Context) (result, error) {
+	if err := ex.behalf(ctx); err != nil {
+		return result{}, err
+	}
 	m, ok := ex.server.compat[ex.msg.Method]
 	if !ok {
 		return result{}, ex.unreadable(ctx, &protocol.Fault{Code: protocol.CodeMethodNotFound, Msg: "Method not found"})

@@ -64,6 +64,9 @@ func (ex *Exchange) answer(ctx context.Context) (reply []byte, f *protocol.Fault
 			ex.server.failed(fmt.Errorf("%s: panic of type %T", ex.msg.Method, v))
 		}
 	}()
+	if err := ex.behalf(ctx); err != nil {
+		return nil, ex.faultOf(err)
+	}
 	m, ok := ex.server.methods[ex.msg.Method]
 	if !ok || m.eras&ex.era == 0 {
 		f = protocol.UnknownMethod()

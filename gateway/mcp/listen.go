@@ -178,6 +178,10 @@ func (s *Server) serveListen(w http.ResponseWriter, r *http.Request, ex *Exchang
 		s.refuse(w, r, ex, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "accept text/event-stream", Status: http.StatusNotAcceptable})
 		return
 	}
+	if err := ex.behalf(r.Context()); err != nil {
+		s.writeFault(w, ex.msg.ID, ex.faultOf(err))
+		return
+	}
 	st := newStream(w, s.Limits.WriteTimeout)
 	defer st.end()
 	reply, f := ex.listen(r.Context(), st.message, st.comment)

@@ -115,6 +115,8 @@ func (r refusal) remedy() string {
 		return r.granted() + "do not repeat the call; ask an administrator of the gateway for the right, with the decision_id"
 	case call.InsufficientScope:
 		return "get a credential with the scope " + strings.Join(r.Scopes, " ")
+	case call.OnBehalfOfRequired:
+		return "repeat the call with _meta " + protocol.MetaBehalf + " set to \"Bearer TOKEN\", a token of the person for whom you act"
 	case call.RateLimited, call.LeaseQuota:
 		return wait
 	case call.NotFound:

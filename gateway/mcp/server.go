@@ -32,6 +32,9 @@ type Config struct {
 	Names func(ctx context.Context, c *call.Caller, o *op.Op) (names []string, ok bool)
 	// Revision names the policy in force; sessions end when it changes. Optional.
 	Revision func() string
+	// Behalf is the caller with a second credential that a message has in its _meta; its
+	// errors are *call.Error. Optional: without it such a message is refused.
+	Behalf func(ctx context.Context, c *call.Caller, credential string) (*call.Caller, error)
 	// Failed is told of a panic that became an internal error. Optional.
 	Failed func(error)
 

@@ -38,6 +38,9 @@ func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 	if ip := rec.Request.Caller.SourceIP; ip.IsValid() {
 		attrs = append(attrs, slog.String("client", ip.String()))
 	}
+	if b := rec.Request.Caller.Behalf; b != nil {
+		attrs = append(attrs, slog.String("on_behalf_of", b.Subject))
+	}
 	if rec.Bound != nil {
 		attrs = append(attrs, slog.String("mount", rec.Bound.Resource.Mount), About(rec.Request.Caller, "path", rec.Bound.Resource.Path.String()))
 	}

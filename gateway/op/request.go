@@ -121,7 +121,7 @@ type Obligations struct {
 type Decision struct {
 	ID             string
 	Allow          bool
-	Code           call.Code // of a denial: Forbidden, InsufficientScope, PolicyError or PolicyTimeout
+	Code           call.Code // of a denial: Forbidden, InsufficientScope, OnBehalfOfRequired, PolicyError or PolicyTimeout
 	Reasons        []Reason
 	RequiredScopes []string
 	PathPrefix     string
@@ -158,6 +158,8 @@ func denialText(c call.Code) string {
 	switch c {
 	case call.InsufficientScope:
 		return "the credential lacks a scope that this operation needs"
+	case call.OnBehalfOfRequired:
+		return "the policy wants to know on whose behalf the call is made: send a token of theirs beside your own credential, in X-On-Behalf-Of: Bearer TOKEN, or as portcullis/on-behalf-of in _meta over MCP"
 	case call.PolicyTimeout:
 		return "the policy did not answer in time"
 	case call.PolicyError:

@@ -44,7 +44,7 @@ type whoamiOut struct {
 	Roles           []string `json:"roles" jsonschema:"your roles, as your credential says them"`
 	Groups          []string `json:"groups" jsonschema:"your groups, as your credential says them"`
 	Scopes          []string `json:"scopes" jsonschema:"your scopes"`
-	OnBehalfOf      string   `json:"on_behalf_of" jsonschema:"who acts in your name, empty for nobody"`
+	OnBehalfOf      string   `json:"on_behalf_of" jsonschema:"who acts in your name, or on whose behalf a second credential says that you call; empty for nobody"`
 	AuthMethod      string   `json:"auth_method" jsonschema:"what says who you are: api_key, jwt or mtls"`
 	Certificate     string   `json:"certificate" jsonschema:"SHA-256 of your client certificate in hex, empty for none; beside a key or a token it does not say who you are"`
 	VaultPathPrefix string   `json:"vault_path_prefix" jsonschema:"where your own secrets live"`
@@ -57,6 +57,9 @@ func whoami(_ context.Context, s *vault.Session, _ nothing) (whoamiOut, error) {
 		RawSubject: c.RawSubject, Groups: slices.Concat([]string{}, c.Groups),
 		Roles: slices.Concat([]string{}, c.Roles), Scopes: slices.Concat([]string{}, c.Scopes),
 		AuthMethod: string(c.Method), Certificate: c.CertFP, VaultPathPrefix: c.Prefix.String(),
+	}
+	if c.Behalf != nil {
+		out.OnBehalfOf = c.Behalf.Subject
 	}
 	if c.OnBehalfOf != nil {
 		out.OnBehalfOf = c.OnBehalfOf.Subject

@@ -50,12 +50,17 @@ func (c *cache) close() {
 	}
 }
 
-// key is the key of an input, written into buf.
+// key is the key of an input, written into buf; where a second question is asked about it
+// (document.Input.Beside), that of both.
 func (c *cache) key(buf []byte, in *document.Input) []byte {
 	if c == nil {
 		return nil
 	}
-	return c.keyer.Append(buf, in)
+	buf = c.keyer.Append(buf, in)
+	if other, ok := in.Beside(); ok {
+		buf = c.keyer.Append(buf, &other)
+	}
+	return buf
 }
 
 func (c *cache) get(key []byte, now int64) (*document.Output, bool) {

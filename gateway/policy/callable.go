@@ -113,7 +113,11 @@ func (e *Engine) list(ctx context.Context, s *snapshot, f document.Facts) (l lis
 // unknown. A grant of any name leaves them open, unless rules refuse all but some that
 // they name.
 func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) (out []string, open bool) {
-	for _, granted := range s.Granted(f.Caller, f.Op.Engine) {
+	all := s.Granted(f.Caller, f.Op.Engine)
+	if f.Caller.Behalf != nil {
+		all = append(all, s.Granted(f.Caller.Behalf, f.Op.Engine)...)
+	}
+	for _, granted := range all {
 		m, name := f.Op.Named(granted)
 		f.Resource.Mount = m.Path
 		tried := []string{name}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -165,7 +166,7 @@ func (e *Engine) conclude(s *snapshot, b *op.Bound, out *document.Output) op.Dec
 	tier, known := e.tier(s, out.Tier)
 	d.Cost = tier.Cost(b.Op.Name)
 	if !out.Allow {
-		return denied(d, known)
+		return denied(d, b.Caller, known)
 	}
 	if err := e.check(b, out, known); err != nil {
 		failures.Inc()
@@ -179,9 +180,16 @@ func (e *Engine) conclude(s *snapshot, b *op.Bound, out *document.Output) op.Dec
 	return d
 }
 
-// denied codes a denial: who lacks nothing but a scope may come back with one.
-func denied(d op.Decision, tierKnown bool) op.Decision {
+// needsBehalf ends the codes of reasons by which a rule asks for a second credential.
+const needsBehalf = "on_behalf_of_required"
+
+// denied codes a denial: who lacks nothing but a scope may come back with one, and who
+// does not say on whose behalf it calls may say so.
+func denied(d op.Decision, c *call.Caller, tierKnown bool) op.Decision {
 	d.Code = call.Forbidden
+	if c.Behalf == nil && slices.ContainsFunc(d.Reasons, func(r op.Reason) bool { return strings.HasSuffix(r.Code, needsBehalf) }) {
+		d.Code = call.OnBehalfOfRequired
+	}
 	other := func(r op.Reason) bool { return r.Rule != "gateway.scope" }
 	if len(d.Reasons) > 0 && !slices.ContainsFunc(d.Reasons, other) {
 		d.Code = call.InsufficientScope

@@ -53,9 +53,13 @@ func copies() map[string][]string {
 	return map[string][]string{
 		"principal.id":     {"principal.acting.id", "principal.on_behalf_of.id"},
 		"principal.kind":   {"principal.acting.kind", "principal.on_behalf_of.kind"},
+		"principal.tenant": {"principal.on_behalf_of.tenant"}, "principal.issuer": {"principal.on_behalf_of.issuer"},
+		"principal.roles": {"principal.on_behalf_of.roles"}, "principal.scopes": {"principal.on_behalf_of.scopes"},
+		"principal.tier": {"principal.on_behalf_of.tier"}, "principal.claims": {"principal.on_behalf_of.claims"},
+		"principal.auth":   {"principal.on_behalf_of.credential"},
 		"principal.actors": {"principal.acting"}, "principal.on_behalf_of": {"principal.acting", "principal.actors"},
-		"principal.prefix": path, "resource.path": path,
-		"principal.auth.age_s": {"principal.auth.created_s"}, "principal.auth.created_s": {"principal.auth.age_s"},
+		"principal.prefix": append([]string{"principal.on_behalf_of.prefix"}, path...), "resource.path": path,
+		"principal.auth.age_s": {"principal.auth.created_s", "principal.on_behalf_of.credential.created_s"}, "principal.auth.created_s": {"principal.auth.age_s", "principal.on_behalf_of.credential.created_s"},
 		"context.time.unix_s": {"context.time.date", "context.time.local", "context.time.minute_utc"},
 	}
 }

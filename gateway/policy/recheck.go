@@ -34,6 +34,26 @@ func (e *Engine) check(b *op.Bound, out *document.Output, tierKnown bool) error 
 			return fmt.Errorf("the caller lacks the scope %q", s)
 		}
 	}
+	if err := checkPrefix(b, b.Op.Plain(b.Resource.Mount, out.PathPrefix)); err != nil {
+		return err
+	}
+	return checkBehalf(b, out.Behalf)
+}
+
+// checkBehalf holds an allowance against whom a second credential names, nil for nobody.
+func checkBehalf(b *op.Bound, out *document.Output) error {
+	who := b.Caller.Behalf
+	switch {
+	case who == nil && out == nil:
+		return nil
+	case who == nil || out == nil:
+		return errors.New("the policy was not asked about whom the second credential names")
+	}
+	for _, s := range out.RequiredScopes {
+		if !who.HasScope(s) {
+			return fmt.Errorf("on whose behalf the call is made lacks the scope %q", s)
+		}
+	}
 	return checkPrefix(b, b.Op.Plain(b.Resource.Mount, out.PathPrefix))
 }
 

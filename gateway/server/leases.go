@@ -43,6 +43,7 @@ func (g *Server) mayHold(ctx context.Context, c *call.Caller, h leases.Held) boo
 		return false
 	}
 	all := *c
+	all.Behalf = nil // neither does on whose behalf it was asked for
 	all.Scopes = slices.Concat(principal.AllScopes(), c.Scopes)
 	all.Expires, all.AuthTime = time.Time{}, time.Time{} // the lease outlives the credential
 	operation, mount := g.issuerOf(h.ID)

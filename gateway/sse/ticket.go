@@ -124,7 +124,7 @@ func (s *Server) Authenticate(next func(*http.Request) (*call.Caller, error)) fu
 		if r.URL.Path != "/events" || r.Method != http.MethodGet || !hasTicket(r.URL) {
 			return next(r)
 		}
-		if r.Header.Get("Authorization") != "" || r.Header.Get("X-Api-Key") != "" {
+		if r.Header.Get("Authorization") != "" || r.Header.Get("X-Api-Key") != "" || r.Header.Get("X-On-Behalf-Of") != "" {
 			return nil, call.Errorf(call.AmbiguousCredentials, "a ticket and another credential")
 		}
 		q := r.URL.Query()

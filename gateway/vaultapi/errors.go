@@ -38,7 +38,7 @@ func texts(e *call.Error) []string {
 		return []string{}
 	case call.Unauthenticated, call.AmbiguousCredentials:
 		return []string{badToken, e.Msg}
-	case call.Forbidden, call.InsufficientScope, call.PolicyError:
+	case call.Forbidden, call.InsufficientScope, call.OnBehalfOfRequired, call.PolicyError:
 		return []string{denied, e.Msg}
 	case call.CASMismatch:
 		return []string{casMismatch}

@@ -23,8 +23,9 @@ const (
 // decision makes of it the tighter of what is asked and what is allowed.
 const (
 	MetaDeliver = "portcullis/deliver"
-	MetaWrapTTL = "portcullis/wrap_ttl" // a duration, for example "60s"
-	MetaReason  = "portcullis/reason"   // why the caller calls, one line
+	MetaWrapTTL = "portcullis/wrap_ttl"     // a duration, for example "60s"
+	MetaReason  = "portcullis/reason"       // why the caller calls, one line
+	MetaBehalf  = "portcullis/on-behalf-of" // a second credential, as in X-On-Behalf-Of
 )
 
 // ModernVersion is the one revision of the modern era; the legacy ones follow,
@@ -48,6 +49,7 @@ type Meta struct {
 	Deliver      jsontext.Value // portcullis/deliver
 	WrapTTL      jsontext.Value // portcullis/wrap_ttl
 	Reason       jsontext.Value // portcullis/reason
+	Behalf       jsontext.Value // portcullis/on-behalf-of
 	Client       op.Client      // of clientInfo, without a session
 	Parent       string         // traceparent (W3C Trace Context)
 	State        string         // tracestate
@@ -64,7 +66,7 @@ func readMeta(params Object) (m Meta, err error) {
 	}
 	m.Version, m.LogLevel = r.Optional(metaVersion), r.Optional(metaLogLevel)
 	m.Deliver, m.WrapTTL = r.Value(MetaDeliver), r.Value(MetaWrapTTL)
-	m.Reason = r.Value(MetaReason)
+	m.Reason, m.Behalf = r.Value(MetaReason), r.Value(MetaBehalf)
 	m.Parent, m.State = optionalText(r.Value("traceparent")), optionalText(r.Value("tracestate"))
 	m.Client = ReadClient(lenient(r.Value(metaClientInfo)))
 	m.Progress = r.Value(metaProgress)

@@ -78,7 +78,7 @@ func (f *Facts) Complete(in *Input, r Reads) {
 
 // relative fills in what the path is below the caller's own prefix.
 func (in *Input) relative() {
-	in.Resource.RelativeSegments = []string{}
+	in.Resource.Relative, in.Resource.RelativeSegments = nil, []string{}
 	rest, below := strings.CutPrefix(in.Resource.Path, strings.TrimPrefix(in.Principal.Prefix, in.Resource.Mount+":"))
 	if in.Action.Engine != "kv" || !below || in.Principal.Prefix == "" || rest != "" && rest[0] != '/' {
 		return
@@ -108,6 +108,9 @@ func (f *Facts) Outline(r Reads) Input {
 	}
 	if f.Op.Engine == "kv" && f.Resource.Mount != f.Op.Mount {
 		in.Principal.Prefix = f.Op.OwnName(f.Resource.Mount, f.Caller)
+		if f.Caller.Behalf != nil {
+			in.Principal.OnBehalfOf.Prefix = f.Op.OwnName(f.Resource.Mount, f.Caller.Behalf)
+		}
 	}
 	if r.Any("context.time.date") {
 		in.Context.Time.Date = f.Time.UTC().Format(time.DateOnly)
@@ -131,6 +134,9 @@ func principal(c *call.Caller, now time.Time) Principal {
 		p.Actors = append(p.Actors, Actor{a.Subject, a.Kind})
 	}
 	p.delegate()
+	if c.Behalf != nil {
+		p.OnBehalfOf = second(c.Behalf)
+	}
 	issued := c.AuthTime
 	if issued.IsZero() {
 		issued = c.Created
@@ -149,7 +155,7 @@ func (p *Principal) delegate() {
 	if len(p.Actors) == 0 {
 		return
 	}
-	p.Acting, p.OnBehalfOf = p.Actors[0], &Actor{p.ID, p.Kind}
+	p.Acting, p.OnBehalfOf = p.Actors[0], p.itself()
 	for _, a := range p.Actors {
 		p.Kind = lessTrusted(p.Kind, a.Kind)
 	}

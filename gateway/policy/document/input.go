@@ -36,10 +36,11 @@ type Principal struct {
 	Roles  []string `json:"roles"`
 	Scopes []string `json:"scopes"`
 	// Acting sends the call. It is the principal itself, or who acts for it, and then
-	// OnBehalfOf is the principal. Kind is human only when everybody in the chain is.
+	// OnBehalfOf is the principal. A second credential says on whose behalf a principal
+	// calls that sends the call itself. Kind is human only when everybody in the chain is.
 	Acting     Actor          `json:"acting"`
 	Actors     []Actor        `json:"actors"` // who acts for the principal, the one that sends the call first
-	OnBehalfOf *Actor         `json:"on_behalf_of"`
+	OnBehalfOf *Represented   `json:"on_behalf_of"`
 	Claims     map[string]any `json:"claims"` // that the operator passes on, JWT_CLAIMS_TO_POLICY
 	Auth       Auth           `json:"auth"`
 }

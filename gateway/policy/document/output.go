@@ -17,6 +17,9 @@ type Output struct {
 	Tier           string      `json:"tier"`
 	Obligations    Obligations `json:"obligations"`
 	DryRun         []string    `json:"dry_run,omitempty"` // rules in dry run that would have refused the call
+
+	// Behalf is the answer about whom a second credential names, see Meet; nil for none.
+	Behalf *Output `json:"-"`
 }
 
 // Reason is why a call is denied. Audience is "agent" or "admin".

@@ -47,7 +47,7 @@ func (in *Input) upgrade() {
 	p := &in.Principal
 	if in.V == 1 {
 		if p.OnBehalfOf != nil && len(p.Actors) == 0 {
-			p.Actors, p.OnBehalfOf = []Actor{*p.OnBehalfOf}, nil
+			p.Actors, p.OnBehalfOf = []Actor{{p.OnBehalfOf.ID, p.OnBehalfOf.Kind}}, nil
 		}
 		if p.Auth.AgeS != nil && *p.Auth.AgeS == 0 {
 			p.Auth.AgeS = nil

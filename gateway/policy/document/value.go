@@ -42,7 +42,7 @@ func NewWriter(r Reads) *Writer {
 		"keys", "bytes", "values", "time", "unix_s", "weekday", "hour_utc", "source_ip",
 		"deliver", "wrap_ttl_s", "ttl_s", "reason", "acting", "actors", "claims", "created_s", "destructive", "relative", "segments",
 		"relative_segments", "matches", "metadata", "table", "holder", "key", "prefix", "fields", "items", "client", "name", "session",
-		"minute_utc", "date", "local", "zone", "hour", "minute",
+		"minute_utc", "date", "local", "zone", "hour", "minute", "credential",
 	} {
 		w.keys[k] = ast.StringTerm(k)
 	}
@@ -124,7 +124,7 @@ func (w *Writer) principal(p *Principal) *ast.Term {
 		w.text("tier", p.Tier),
 		w.list("roles", p.Roles),
 		w.list("scopes", p.Scopes),
-		w.item("on_behalf_of", w.actor(w.represented(p))),
+		w.item("on_behalf_of", w.represented(p)),
 		w.group("auth", "principal.auth", func() *ast.Term { return w.auth(&p.Auth) }),
 		w.group("acting", "principal.acting", func() *ast.Term { return w.actor(&p.Acting) }),
 		w.group("claims", "principal.claims", func() *ast.Term { return w.anything(p.Claims) }),
@@ -140,14 +140,21 @@ func (w *Writer) principal(p *Principal) *ast.Term {
 }
 
 // represented is what on_behalf_of holds.
-func (w *Writer) represented(p *Principal) *Actor {
+func (w *Writer) represented(p *Principal) *ast.Term {
+	r := p.OnBehalfOf
 	switch {
-	case !w.first:
-		return p.OnBehalfOf
-	case len(p.Actors) == 0:
-		return nil
+	case w.first && len(p.Actors) == 0, !w.first && r == nil:
+		return w.null
+	case w.first:
+		return w.actor(&p.Actors[0])
 	}
-	return &p.Actors[0]
+	credential := w.null
+	if c := r.Credential; c != nil {
+		credential = w.object(w.text("method", c.Method), w.item("created_s", w.maybe(c.CreatedS)))
+	}
+	return w.object(
+		w.text("id", r.ID), w.text("kind", r.Kind), w.text("tenant", r.Tenant), w.text("issuer", r.Issuer), w.text("prefix", r.Prefix),
+		w.text("tier", r.Tier), w.list("roles", r.Roles), w.list("scopes", r.Scopes), w.item("claims", w.anything(r.Claims)), w.item("credential", credential))
 }
 
 func (w *Writer) auth(a *Auth) *ast.Term {

@@ -21,8 +21,22 @@ var ErrNoDecision = errors.New("the policy gave no decision")
 // ErrTimeout is an evaluation that took too long or whose caller left.
 var ErrTimeout = errors.New("the policy took too long")
 
-// Decide evaluates the decision for an input within a time.
+// Decide evaluates the decision for an input within a time. Where a second credential
+// says on whose behalf the call is made, both are asked about, and both must be allowed.
 func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
+	out, err := p.decide(ctx, in, limit)
+	other, beside := in.Beside()
+	if err != nil || !beside || !out.Allow {
+		return out, err
+	}
+	behalf, err := p.decide(ctx, &other, limit)
+	if err != nil {
+		return document.Output{}, err
+	}
+	return out.Meet(behalf), nil
+}
+
+func (p *Program) decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
 	asked := p.completed(in)
 	v, err := p.question.ask(newBudget(ctx, limit), p.writer.Value(&asked), Variant{})
 	if err != nil {

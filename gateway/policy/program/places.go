@@ -47,6 +47,9 @@ func object(v any) map[string]any {
 func (p *Program) places(f document.Facts) (out []string, all bool) {
 	own := f.Caller.Prefix.String()
 	regions := append([]string{own}, p.Granted(f.Caller, "kv")...)
+	if b := f.Caller.Behalf; b != nil { // what both may begin with can be the narrower of theirs
+		regions = append(append(regions, b.Prefix.String()), p.Granted(b, "kv")...)
+	}
 	names := p.marks
 	if p.team.Any("resource.relative") && own != "" {
 		names = slices.Clone(names)

@@ -68,12 +68,21 @@ func unsaid(f document.Facts) []string {
 }
 
 func (p *Program) possible(ctx context.Context, f document.Facts, resource string) (bool, error) {
-	in := f.Input(p.reads)
-	in = p.completed(&in)
 	var unknown []*ast.Term
 	for _, w := range append(unsaid(f), resource) {
 		unknown = append(unknown, ast.MustParseTerm(w))
 	}
+	in := f.Input(p.reads)
+	ok, err := p.possibleFor(ctx, in, unknown)
+	if other, beside := in.Beside(); err == nil && ok && beside {
+		return p.possibleFor(ctx, other, unknown)
+	}
+	return ok, err
+}
+
+// possibleFor is possible for the principal of an input alone.
+func (p *Program) possibleFor(ctx context.Context, in document.Input, unknown []*ast.Term) (bool, error) {
+	in = p.completed(&in)
 	left, err := p.left(ctx, "data.gateway.allowed", &in, unknown)
 	if err != nil || len(left) == 0 {
 		return false, err
