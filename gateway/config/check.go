@@ -275,6 +275,9 @@ func (c *Config) checkVaultLogin(p *problems) {
 	secretID := c.VaultSecretID != "" || c.VaultSecretIDFile != ""
 	p.unless(c.VaultSecretID == "" || c.VaultSecretIDFile == "", "VAULT_SECRET_ID and VAULT_SECRET_ID_FILE: only one may be set")
 	p.unless((c.VaultRoleID == "") == !secretID, "VAULT_ROLE_ID and VAULT_SECRET_ID: both or neither must be set")
+	p.unless(c.VaultSecretIDRotation == 0 || c.VaultSecretIDFile != "" && !c.VaultSecretIDWrapped,
+		"VAULT_SECRET_ID_ROTATION: the new secret id is written into VAULT_SECRET_ID_FILE, which must be set, writable and not wrapped")
+	p.unless(c.VaultSecretIDRotation == 0 || c.VaultSecretIDRotation >= time.Second, "VAULT_SECRET_ID_ROTATION: at least 1s, 0 for never")
 	p.unless((c.VaultAuthRole == "") == (c.VaultAuthJWTFile == ""), "VAULT_AUTH_ROLE and VAULT_AUTH_JWT_FILE: both or neither must be set")
 	p.unless(c.VaultRoleID == "" || c.VaultAuthRole == "", "VAULT_ROLE_ID and VAULT_AUTH_ROLE: only one may be set")
 	p.unless(c.offline || c.VaultToken != "" || c.VaultTokenFile != "" || c.VaultRoleID != "" || c.VaultAuthRole != "" || c.VaultCallers == "jwt",

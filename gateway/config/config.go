@@ -81,9 +81,12 @@ type Config struct {
 	VaultSecretID        call.Secret `cfg:"VAULT_SECRET_ID"`         // with VAULT_ROLE_ID, or
 	VaultSecretIDFile    string      `cfg:"VAULT_SECRET_ID_FILE"`    // a file, read at every login
 	VaultSecretIDWrapped bool        `cfg:"VAULT_SECRET_ID_WRAPPED"` // the secret id is a wrapping token
-	VaultAuthRole        string      `cfg:"VAULT_AUTH_ROLE"`         // a role of JWT or Kubernetes authentication
-	VaultAuthJWTFile     string      `cfg:"VAULT_AUTH_JWT_FILE"`     // with VAULT_AUTH_ROLE
-	VaultAuthMount       string      `cfg:"VAULT_AUTH_MOUNT"`        // default: approle, or jwt
+	// The secret id in VAULT_SECRET_ID_FILE is replaced so often: a new one is made, tried
+	// and written there, and the old one is destroyed. 0 for never.
+	VaultSecretIDRotation time.Duration `cfg:"VAULT_SECRET_ID_ROTATION"`
+	VaultAuthRole         string        `cfg:"VAULT_AUTH_ROLE"`     // a role of JWT or Kubernetes authentication
+	VaultAuthJWTFile      string        `cfg:"VAULT_AUTH_JWT_FILE"` // with VAULT_AUTH_ROLE
+	VaultAuthMount        string        `cfg:"VAULT_AUTH_MOUNT"`    // default: approle, or jwt
 
 	// How Vault is reached, and where its engines are
 	VaultTimeout    time.Duration `cfg:"VAULT_TIMEOUT"`      // of one request to Vault

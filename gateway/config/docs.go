@@ -155,7 +155,7 @@ var examples = map[string]string{
 	"HOST": "0.0.0.0", "ADMIN_ADDR": "127.0.0.1:9089", "AUDIT_FILE": "/var/lib/portcullis/audit.jsonl", "AUDIT_SYNC": "group", "LOG_REQUESTS": "all", "REDIS_URL": "rediss://gateway:password@redis.example.com:6379", "STATE_DIR": "/var/lib/portcullis/state",
 	"AUDIT_SINKS": "syslog+tls://siem.example.com:6514#format=cef,https://collector.example.com/ingest", "LOG_LEVEL": "debug",
 	"VAULT_ADDR": "https://vault.example.com:8200", "VAULT_NAMESPACE": "team", "VAULT_AUDIT_TAP": "file:/var/log/vault/audit.log",
-	"VAULT_TOKEN": "hvs.…", "VAULT_ROLE_ID": "3f2b…", "VAULT_SECRET_ID": "9c1d…", "VAULT_AUTH_ROLE": "portcullis", "VAULT_AUTH_MOUNT": "kubernetes",
+	"VAULT_TOKEN": "hvs.…", "VAULT_ROLE_ID": "3f2b…", "VAULT_SECRET_ID": "9c1d…", "VAULT_SECRET_ID_ROTATION": "24h", "VAULT_AUTH_ROLE": "portcullis", "VAULT_AUTH_MOUNT": "kubernetes",
 	"VAULT_TLS_SERVER_NAME": "vault.internal", "VAULT_CLUSTER_ADDRS": "https://vault-1:8200,https://vault-2:8200", "READ_CACHE_TTL": "2s",
 	"API_KEYS_JSON": `{"dev-api-key":"agent_api"}`, "PUBLIC_URL": "https://gateway.example.com", "JWT_HS256_SECRET": "at least 32 bytes",
 	"JWT_SPIFFE_PATH": "/ns/prod/sa", "JWT_TENANT_CLAIM": "org", "JWT_KIND_CLAIM": "kind", "JWT_TRUST_DOMAINS": "example.org=prod",

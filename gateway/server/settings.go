@@ -37,7 +37,7 @@ func vaultConfig(c config.Config, log *slog.Logger) vault.Config {
 		ServerName: c.VaultServerName, SkipVerify: c.VaultSkipVerify,
 		Login: vault.Login{
 			Token: c.VaultToken, TokenFile: c.VaultTokenFile,
-			RoleID: c.VaultRoleID, SecretID: c.VaultSecretID, SecretIDFile: c.VaultSecretIDFile, SecretIDWrapped: c.VaultSecretIDWrapped,
+			RoleID: c.VaultRoleID, SecretID: c.VaultSecretID, SecretIDFile: c.VaultSecretIDFile, SecretIDWrapped: c.VaultSecretIDWrapped, Rotate: c.VaultSecretIDRotation,
 			Role: c.VaultAuthRole, JWTFile: c.VaultAuthJWTFile, Mount: c.VaultAuthMount,
 		},
 		Nodes: c.VaultNodes, Mounts: mounts(c), Proxy: http.ProxyFromEnvironment,

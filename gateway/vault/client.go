@@ -224,6 +224,7 @@ func (c *Client) Run(ctx context.Context) {
 	wg.Go(func() { c.keepRoot(ctx) })
 	wg.Go(func() { c.janitor.Run(ctx) })
 	wg.Go(func() { c.keepVerified(ctx) })
+	wg.Go(func() { c.keepSecretID(ctx) })
 	wg.Go(func() {
 		for retry.Sleep(ctx, dropIdleEvery) {
 			c.http.closeIdle()

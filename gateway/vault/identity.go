@@ -73,9 +73,10 @@ func (c *Client) lookUp(ctx context.Context, t tokencache.Token) (known tokenFac
 
 // tokenFacts are what Vault knows of a token.
 type tokenFacts struct {
-	Accessor  *string `json:"accessor"`
-	TTL       int64   `json:"ttl"` // seconds, 0 for a token that does not end
-	Renewable bool    `json:"renewable"`
+	Accessor  *string           `json:"accessor"`
+	TTL       int64             `json:"ttl"` // seconds, 0 for a token that does not end
+	Renewable bool              `json:"renewable"`
+	Meta      map[string]string `json:"meta"` // of the login
 }
 
 // Complete implements Reply.

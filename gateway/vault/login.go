@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/callers"
@@ -26,6 +27,8 @@ type Login struct {
 	SecretID        call.Secret
 	SecretIDFile    string // read at every login, so that it can be rotated
 	SecretIDWrapped bool   // the secret id is a wrapping token that holds it
+	// Rotate is how often the secret id in SecretIDFile is replaced; 0 for never.
+	Rotate time.Duration
 
 	Role    string // a role of JWT or Kubernetes authentication (Vault API, auth/jwt, auth/kubernetes)
 	JWTFile string // read at every login
@@ -83,11 +86,7 @@ func (c *Client) logIn(ctx context.Context, u *unwrapped) (tokencache.Token, err
 		}
 		return c.present(ctx, "jwt", map[string]string{"role": l.Role, "jwt": jwt.Reveal()})
 	case l.RoleID != "":
-		id, err := c.secretID(ctx, u)
-		if err != nil {
-			return tokencache.Token{}, err
-		}
-		return c.present(ctx, "approle", map[string]string{"role_id": l.RoleID, "secret_id": id})
+		return c.byAppRole(ctx, u)
 	case l.JWTFile != "":
 		jwt, err := readSecret(l.JWTFile)
 		if err != nil {
@@ -104,6 +103,22 @@ func (c *Client) logIn(ctx context.Context, u *unwrapped) (tokencache.Token, err
 		return tokencache.Token{Value: l.Token.Reveal()}, nil
 	default:
 		return tokencache.Token{}, call.Errorf(call.VaultAuth, "the gateway has no Vault credential")
+	}
+}
+
+// byAppRole logs in with the secret id. One that has been replaced since it was read is
+// read again.
+func (c *Client) byAppRole(ctx context.Context, u *unwrapped) (t tokencache.Token, err error) {
+	for tried := ""; ; {
+		id, rerr := c.secretID(ctx, u)
+		if rerr != nil || id == tried {
+			return t, errors.Join(err, rerr)
+		}
+		t, err = c.present(ctx, "approle", map[string]string{"role_id": c.login.RoleID, "secret_id": id})
+		if err == nil || c.login.SecretIDFile == "" || !call.Is(err, call.VaultAuth) {
+			return t, err
+		}
+		tried = id
 	}
 }
 
