@@ -75,7 +75,7 @@ func TestSecretIDIsReplaced(t *testing.T) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(2 * time.Minute); len(seen) < 5 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); len(seen) < 5 && time.Now().Before(deadline); <-time.After(50 * time.Millisecond) {
 		if now, err := os.ReadFile(file); err == nil && len(now) > 0 && !seen[string(now)] {
 			seen[string(now)] = true
 			v.Write("sys/leases/revoke-prefix/auth/approle/login", nil) // every token: the next call logs in

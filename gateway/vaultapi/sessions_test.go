@@ -36,7 +36,7 @@ func TestRefusedLoginsAreOnRecord(t *testing.T) {
 
 func (w *world) waitFor(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !happened(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !happened(); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("there is no %s", what)
 		}
