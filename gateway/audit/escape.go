@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unicode"
 	"unicode/utf8"
@@ -32,13 +33,14 @@ func escapeHidden(b []byte) []byte {
 
 // firstHidden is where the first of them begins, -1 when there is none.
 func firstHidden(b []byte) int {
+	const high = 0x8080808080808080 // set in what is not ASCII
 	for i := 0; i < len(b); {
-		if b[i] < utf8.RuneSelf {
-			i++
+		if i+8 <= len(b) && binary.LittleEndian.Uint64(b[i:])&high == 0 {
+			i += 8
 			continue
 		}
 		r, n := utf8.DecodeRune(b[i:])
-		if !unicode.IsPrint(r) {
+		if r >= utf8.RuneSelf && !unicode.IsPrint(r) {
 			return i
 		}
 		i += n

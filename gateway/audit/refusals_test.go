@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -171,5 +172,41 @@ func TestACallersEvidenceIsBounded(t *testing.T) {
 	}
 	if begun == 0 || got["intent"] != begun || got["outcome"] != begun+1 || got["refusal"]+counted != 100-begun || counted == 0 {
 		t.Errorf("%d of 100 begun: got %v and %d counted", begun, got, counted)
+	}
+}
+
+// TestNamesThatAreMadeUpDoNotFillTheEvidence: a caller that asks for an operation that does
+// not exist, another one each time, makes neither memory nor its line grow with that.
+func TestNamesThatAreMadeUpDoNotFillTheEvidence(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path})
+	const asked = 20_000
+	for n := range asked {
+		r := &op.Record{Request: &op.Request{ID: "r", Op: fmt.Sprintf("made.up-%d", n), Transport: op.MCP, Caller: &call.Caller{Subject: "bot"}}, Err: call.Errorf(call.NotFound, "no such operation")}
+		if err := l.Refusal(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil || st.Size() > 64<<10 {
+		t.Errorf("%d refusals take %d bytes, %v", asked, st.Size(), err)
+	}
+	counted := 0
+	for _, m := range chained(t, path) {
+		switch m["type"] {
+		case "refusal":
+			counted++
+		case "refusals":
+			counted += int(m["count"].(float64))
+			if ops := m["ops"].(map[string]any); len(ops) > 65 || ops["others"] == nil {
+				t.Errorf("%d operations are named", len(ops))
+			}
+		}
+	}
+	if counted != asked {
+		t.Errorf("%d refusals are on record, want %d", counted, asked)
 	}
 }

@@ -21,6 +21,10 @@ const (
 	// their lines, and addresses share one count.
 	maxCallers = 10_000
 	maxPeers   = 1_000
+	// maxCounted names of a window are counted each: a caller can ask for operations that
+	// do not exist, and for another one each time. Further ones are counted as others.
+	maxCounted = 64
+	others     = "others"
 )
 
 // subject is who is refused: a caller, or an address that nobody is known behind.
@@ -30,7 +34,8 @@ type subject struct {
 	addr   string
 }
 
-// refusal is what is counted of one. Its parts come from closed sets.
+// refusal is what is counted of one. Code and rule come from closed sets; op can be any
+// name that was asked for.
 type refusal struct{ code, op, rule string }
 
 // tally counts refusals in windows.
@@ -88,7 +93,7 @@ func (t *tally) count(s subject, r refusal, now time.Time) (first bool) {
 	defer t.mu.Unlock()
 	w := t.at(s, now)
 	if w == nil {
-		w = t.at(subject{key: "", addr: "others"}, now)
+		w = t.at(subject{key: "", addr: others}, now)
 	}
 	w.add(r)
 	return w.counted == 1
@@ -114,9 +119,17 @@ func (w *window) add(r refusal) {
 	w.counted++
 	for set, name := range map[*map[string]int]string{&w.codes: r.code, &w.ops: r.op, &w.rules: r.rule} {
 		if name != "" {
-			(*set)[name]++
+			count(*set, name, 1)
 		}
 	}
+}
+
+// count counts a name in a set that does not grow for ever.
+func count(set map[string]int, name string, n int) {
+	if _, known := set[name]; !known && len(set) >= maxCounted {
+		name = others
+	}
+	set[name] += n
 }
 
 // ended takes out the windows that are over, or all of them. What was counted in
@@ -150,7 +163,7 @@ func (t *tally) giveBack(lost window) {
 	w.began, w.counted = lost.began, w.counted+lost.counted
 	for to, from := range map[*map[string]int]map[string]int{&w.codes: lost.codes, &w.ops: lost.ops, &w.rules: lost.rules} {
 		for name, n := range from {
-			(*to)[name] += n
+			count(*to, name, n)
 		}
 	}
 }

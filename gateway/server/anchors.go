@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"portcullis/gateway/audit"
 	"portcullis/gateway/audit/tree"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
@@ -24,9 +25,10 @@ import (
 type anchors struct {
 	newest  atomic.Pointer[[]byte] // a signed checkpoint, nil before the first one
 	vault   bool
-	version int    // of Vault's secret, as far as it is known
-	known   bool   // it is
-	done    []byte // the checkpoint that was anchored last
+	version int                    // of Vault's secret, as far as it is known
+	known   bool                   // it is
+	done    []byte                 // the checkpoint that was anchored last
+	kept    atomic.Pointer[[]byte] // the same, for the metrics
 	sinks   *sink.Sinks
 }
 
@@ -101,7 +103,32 @@ func (g *Server) anchorNow(ctx context.Context) error {
 		return err
 	}
 	a.done = *newest
+	a.kept.Store(newest)
 	return nil
+}
+
+// gaugeCheckpoints adds when the newest checkpoint was signed, and the one that was
+// anchored last, to the metrics.
+func (g *Server) gaugeCheckpoints() {
+	signedAt := func(p *atomic.Pointer[[]byte]) func() float64 {
+		return func() float64 {
+			text := p.Load()
+			if text == nil {
+				return 0
+			}
+			c, err := tree.ParseCheckpoint(*text)
+			if err != nil {
+				return 0
+			}
+			return float64(c.Time.Unix())
+		}
+	}
+	if g.cfg.AuditFile != audit.Stdout {
+		g.meter.Gauge("portcullis_audit_checkpoint_timestamp_seconds", signedAt(&g.anchors.newest))
+	}
+	if len(g.cfg.AuditAnchors) > 0 {
+		g.meter.Gauge("portcullis_audit_anchored_timestamp_seconds", signedAt(&g.anchors.kept))
+	}
 }
 
 // offer hands a checkpoint to the other systems.

@@ -137,6 +137,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	}
 	g.watchVault()
 	g.gaugeCertificates()
+	g.gaugeCheckpoints()
 	g.meter.Build(o.Version)
 	g.budgets.Gauges(g.meter.Gauge)
 	g.sinks.Gauges(g.meter.Gauge)

@@ -133,12 +133,20 @@ func (s *sides) owns(names []string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return n != "" && s.own[n] })
 }
 
+// maxOpen is how long after the intent of a call that has no outcome on record its requests
+// may reach Vault: a call ends long before, and the clocks of two machines may differ.
+// Later, somebody else has used its id.
+const maxOpen = 15 * time.Minute
+
 // compare counts a request for its call, or finds that nobody knows it.
 func (s *sides) compare(e *entry, everybody bool) {
 	id := e.id()
 	if o := s.ours[id]; o != nil {
 		s.Requests++
 		o.see(e)
+		if o.kind == aCall && !o.counted && e.Time.Sub(o.time) > maxOpen {
+			s.UnknownToUs = append(s.UnknownToUs, e.difference(fmt.Sprintf("the call with this correlation id began %s before and has no outcome on record", e.Time.Sub(o.time).Round(time.Second))))
+		}
 		if o.counted && o.seen > o.requests && o.kind != aRefusal {
 			s.UnknownToUs = append(s.UnknownToUs, e.difference(fmt.Sprintf("the gateway has sent %d requests with this correlation id, and this is number %d", o.requests, o.seen)))
 		}

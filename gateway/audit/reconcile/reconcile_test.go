@@ -66,6 +66,17 @@ func TestNoLineOfVaultsLogHidesAUse(t *testing.T) {
 	}
 }
 
+// TestTheIdOfACallThatWasCutOffOpensNothing: a call without an outcome may have reached
+// Vault, but not an hour later.
+func TestTheIdOfACallThatWasCutOffOpensNothing(t *testing.T) {
+	open := write(t, `{"seq":1,"type":"intent","time":"2026-11-27T10:00:00Z","decision_id":"d1","correlation_id":"d1","op":"kv.read","mount":"secret","path":"app"}`, "")
+	late := strings.Replace(request("r2", "d1", ""), "T10:00", "T11:00", 1)
+	r, err := reconcile.Run(reconcile.Config{Files: []string{open}, VaultAudit: []string{write(t, request("r1", "d1", ""), late, "")}})
+	if err != nil || len(r.UnknownToUs) != 1 || r.UnknownToUs[0].Request != "r2" || r.Open != 1 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
 // TestWhatPeopleReadIsOneLine: names that others have chosen cannot make up a difference,
 // nor hide one.
 func TestWhatPeopleReadIsOneLine(t *testing.T) {
