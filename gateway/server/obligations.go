@@ -33,7 +33,7 @@ func (g *Server) obligations(b *op.Bound, d *op.Decision) (pipeline.Finish, erro
 	gen := g.transforms.Pin()
 	plan, err := gen.Plan(transform.Call{
 		Hook: guest.Response, Op: b.Op.Name, Mount: b.Resource.Mount, Subject: b.Caller.Subject,
-		Caller: b.Caller.Key(), Result: g.results[b.Op.Name],
+		Roles: b.Caller.Roles, Tenant: b.Caller.Tenant, Caller: b.Caller.Key(), Result: g.results[b.Op.Name],
 	}, named)
 	if err != nil {
 		gen.Release()
@@ -69,7 +69,10 @@ func (g *Server) rewrite(_ context.Context, r *op.Request) error {
 	}
 	gen := g.transforms.Pin()
 	defer gen.Release()
-	plan, err := gen.Plan(transform.Call{Hook: guest.Request, Op: r.Op, Mount: cmp.Or(r.Mount, o.Mount), Subject: r.Caller.Subject, Caller: r.Caller.Key()}, nil)
+	c := r.Caller
+	plan, err := gen.Plan(transform.Call{
+		Hook: guest.Request, Op: r.Op, Mount: cmp.Or(r.Mount, o.Mount), Subject: c.Subject, Roles: c.Roles, Tenant: c.Tenant, Caller: c.Key(),
+	}, nil)
 	if err == nil && plan.Len() > 0 {
 		args := r.Args
 		if len(args) == 0 {

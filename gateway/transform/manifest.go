@@ -59,6 +59,10 @@ type Entry struct {
 	// Shape is what a module of the response hook makes of a result: "same", "masked"
 	// (the default: values may have become texts, or be missing) or "other".
 	Shape string `yaml:"shape,omitempty"`
+	// Meta names what a module is told of the caller in the meta part of its input, beside
+	// the operation and the mount: subject, roles and tenant. It is told no more than it
+	// needs, and nothing by default.
+	Meta []string `yaml:"meta,omitempty"`
 	// Tests is a pattern of files with test vectors, run before the module serves.
 	Tests string `yaml:"tests,omitempty"`
 }
@@ -174,6 +178,10 @@ func (e *Entry) validate() error {
 	check(e.Limits.Input >= 0 && e.Limits.Output >= 0, "limits are negative")
 	check(validShape(e.Shape), "shape is not one of same, masked and other")
 	check(e.Shape == "" || slices.Contains(e.Hooks, guest.Response.String()), "shape is for the response hook alone")
+	for _, name := range e.Meta {
+		check(slices.Contains([]string{"subject", "roles", "tenant"}, name), "meta %q is not one of subject, roles and tenant", name)
+	}
+	check(len(e.Meta) == 0 || !slices.Equal(e.Hooks, []string{guest.Log.String()}), "meta is for the request and response hooks: a log record has no caller")
 	for _, h := range e.Hooks {
 		_, err := guest.ParseHook(h)
 		check(err == nil, "%v", err)

@@ -12,12 +12,14 @@ import (
 	"portcullis/gateway/transform/guest"
 )
 
-// Call is what the selectors of the manifest look at.
+// Call is what the selectors of the manifest look at, and what modules may be told.
 type Call struct {
 	Hook    guest.Hook
 	Op      string
 	Mount   string
 	Subject string
+	Roles   []string
+	Tenant  string
 	// Caller tells callers apart: a failure of a module counts against the one that
 	// it failed for. Empty for log records.
 	Caller string
@@ -127,12 +129,35 @@ func (s *step) prepare(c Call, args json.RawMessage) error {
 	if c.Hook == guest.Log {
 		return nil
 	}
-	s.meta, err = json.Marshal(struct {
-		Op    string          `json:"op"`
-		Mount string          `json:"mount"`
-		Args  json.RawMessage `json:"args,omitempty"`
-	}{c.Op, c.Mount, canonical})
+	s.meta, err = json.Marshal(s.metaOf(c, canonical))
 	return err
+}
+
+// meta is the part of the input that is about the call. What the manifest does not ask for
+// is absent.
+type meta struct {
+	Op      string          `json:"op"`
+	Mount   string          `json:"mount"`
+	Args    json.RawMessage `json:"args,omitempty"`
+	Subject *string         `json:"subject,omitempty"`
+	Roles   *[]string       `json:"roles,omitempty"`
+	Tenant  *string         `json:"tenant,omitempty"`
+}
+
+func (s *step) metaOf(c Call, args json.RawMessage) meta {
+	m := meta{Op: c.Op, Mount: c.Mount, Args: args}
+	for _, name := range s.Meta {
+		switch name {
+		case "subject":
+			m.Subject = &c.Subject
+		case "roles":
+			roles := append([]string{}, c.Roles...)
+			m.Roles = &roles
+		case "tenant":
+			m.Tenant = &c.Tenant
+		}
+	}
+	return m
 }
 
 // checkArgs returns the arguments with sorted keys, nil for none.

@@ -19,7 +19,13 @@ type Vector struct {
 	// Hook is the module's first one when it is empty.
 	Hook string `json:"hook,omitempty"`
 	// Args are those of the decision.
-	Args  json.RawMessage `json:"args,omitempty"`
+	Args json.RawMessage `json:"args,omitempty"`
+	// Caller is what the module is told of the caller, if the manifest asks for it.
+	Caller struct {
+		Subject string   `json:"subject,omitempty"`
+		Roles   []string `json:"roles,omitempty"`
+		Tenant  string   `json:"tenant,omitempty"`
+	} `json:"caller,omitzero"`
 	Input json.RawMessage `json:"input"`
 	// Want is the output; without one the input must come back unchanged.
 	Want json.RawMessage `json:"want,omitempty"`
@@ -88,7 +94,8 @@ func (u *loadedModule) check(v Vector) error {
 		return err
 	}
 	s := &step{loadedModule: u}
-	if err := s.prepare(Call{Hook: hook, Op: "test", Mount: "test"}, v.Args); err != nil {
+	about := Call{Hook: hook, Op: "test", Mount: "test", Subject: v.Caller.Subject, Roles: v.Caller.Roles, Tenant: v.Caller.Tenant}
+	if err := s.prepare(about, v.Args); err != nil {
 		return err
 	}
 	out, _, err := s.apply(nil, hook, input, u.fuel(hook, len(input)))

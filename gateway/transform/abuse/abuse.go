@@ -46,6 +46,14 @@ func Echo() []byte {
 	)).Assemble()
 }
 
+// Meta returns the meta part of its input as its output. It is honest: what a module is told.
+func Meta() []byte {
+	return honest(code(
+		op(localGet, 1), con32(4), op(i32Add, i64ExtendU), con64(32), op(i64Shl),
+		op(localGet, 1), op(i32Load, 2, 0), op(i64ExtendU, i64Or),
+	)).Assemble()
+}
+
 // Idle leaves its input as it is, with so many pages of memory, of which it uses one.
 func Idle(pages byte) []byte {
 	g := honest(unchanged())
