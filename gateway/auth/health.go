@@ -93,6 +93,14 @@ func (ch *Authenticator) note(source string, look func() (bool, error)) {
 	}
 }
 
+// ReplaceDenied shuts out what the lines name, which are for all replicas, and lets those in
+// again who were shut out by such lines before. Bad lines are an error.
+func (ch *Authenticator) ReplaceDenied(lines []byte) error {
+	err := ch.denied.Replace(lines)
+	ch.changed.tell()
+	return err
+}
+
 // Deny shuts out what an entry names, in this process and until it ends.
 func (ch *Authenticator) Deny(e deny.Entry) error {
 	err := ch.denied.Add(e)

@@ -130,6 +130,7 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.ShutdownDelay >= 0 && c.ShutdownDelay <= 10*time.Minute, "SHUTDOWN_DELAY: from 0s to 10m")
 	p.unless(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT: must be positive")
 	c.checkRedis(p)
+	c.checkFirmStore(p)
 	p.oneOf("POLICY_KEY_ALGORITHM", c.PolicyKeyAlg, "ES256", "EdDSA", "RS256")
 	p.unless((c.PolicyKeyID == "") == (c.PolicyKeyFile == ""), "POLICY_KEY_ID and POLICY_KEY_FILE: both or neither must be set")
 	c.checkPolicyURL(p)
@@ -152,6 +153,22 @@ func (c *Config) checkProcess(p *problems) {
 func (c *Config) checkRedis(p *problems) {
 	p.unless((c.RedisCert == "") == (c.RedisKey == ""), "REDIS_CERT and REDIS_KEY: both or neither must be set")
 	p.unless(c.RedisPrefix != "" && !strings.ContainsAny(c.RedisPrefix, "{} \t"), "REDIS_PREFIX: must be a word without braces")
+}
+
+// FirmPlace is the mount and the path of FIRM_STORE in Vault; both are empty for a file.
+func (c *Config) FirmPlace() (mount, path string) {
+	place, _ := strings.CutPrefix(c.FirmStore, "vault:")
+	if place == c.FirmStore {
+		return "", ""
+	}
+	mount, path, _ = strings.Cut(place, "/")
+	return mount, path
+}
+
+func (c *Config) checkFirmStore(p *problems) {
+	mount, path := c.FirmPlace()
+	parsed, err := call.ParsePath(path)
+	p.unless(c.FirmStore == "file" || mount != "" && err == nil && parsed.String() != "", "FIRM_STORE: must be file, or vault:MOUNT/PATH, as vault:secret/portcullis/state")
 }
 
 // checkBudgets reads BUDGETS. One body of the largest size must always fit.

@@ -57,6 +57,7 @@ type Config struct {
 	RedisCA     string      `cfg:"REDIS_CA"`     // PEM of the authority of Redis' certificate; empty for those of the system
 	RedisCert   string      `cfg:"REDIS_CERT"`   // PEM of the gateway's certificate for Redis
 	RedisKey    string      `cfg:"REDIS_KEY"`    // and its private key
+	FirmStore   string      `cfg:"FIRM_STORE"`   // where revocations are kept: file, in STATE_DIR; or vault:MOUNT/PATH for all replicas, below a path of a KV version 2 mount that no grant reaches
 
 	// How the process ends, and how much it takes
 	ShutdownDelay   time.Duration `cfg:"SHUTDOWN_DELAY"`   // how long calls are served after readiness is off
@@ -281,7 +282,7 @@ func Default() Config {
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Second, MaxBodyBytes: 1 << 20,
 		VaultAddr: "http://localhost:8200", VaultTimeout: 10 * time.Second, VaultRequests: 256,
 		KVMount: "secret", TransitMount: "transit", DatabaseMount: "database", SSHMount: "ssh", PKIMount: "pki", TOTPMount: "totp", DefaultPrefix: "mcp",
-		OIDCMount: "portcullis", RedisPrefix: "portcullis",
+		OIDCMount: "portcullis", RedisPrefix: "portcullis", FirmStore: "file",
 		ChildTokenTTL: 90 * time.Second, ChildTokenPolicyPrefix: "mcp-agent-",
 		ChildTokenRole: "mcp-gateway", LeaseTokenRole: "mcp-gateway-lease",
 		LeaseMax: 100, LeaseRenew: true, LeaseIdle: time.Hour,

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -39,7 +38,8 @@ func (g *Server) adminRoutes() []adminRoute {
 		{Method: "GET", Path: "/debug/pprof/*path", Scope: "admin:pprof", Doc: "profiles of the process, as net/http/pprof has them", serve: g.serveProfile},
 		{Method: "GET", Path: "/policy", Scope: "admin:policy", Doc: "the policy in force, and why a newer one is not", serve: g.servePolicy},
 		{Method: "GET", Path: "/leases", Scope: "admin:leases", Doc: "the leases of all callers", serve: g.serveLeases},
-		{Method: "POST", Path: "/revoke", Scope: "admin:revoke", Doc: `{"subject","tenant","reason"}: shut a caller out and revoke what it holds in Vault`, serve: g.serveRevoke, changes: true},
+		{Method: "POST", Path: "/revoke", Scope: "admin:revoke", Doc: `{"subject","tenant","until","reason"}: shut a caller out and revoke what it holds in Vault`, serve: g.serveRevoke, changes: true},
+		{Method: "POST", Path: "/readmit", Scope: "admin:revoke", Doc: `{"subject","tenant"}: let a caller in again that /revoke has shut out`, serve: g.serveReadmit, changes: true},
 		{Method: "GET", Path: "/log-level", Scope: "admin:log", Doc: "the level of the logs", serve: g.serveLevel},
 		{Method: "PUT", Path: "/log-level", Scope: "admin:log", Doc: `{"level":"debug|info|warn|error"}: until the restart, or SIGHUP with another LOG_LEVEL`, serve: g.setLevel, changes: true},
 		{Method: "GET", Path: "/checkpoint", Scope: "admin:evidence", Doc: "the newest signed checkpoint of the evidence", serve: g.serveCheckpoint},
@@ -179,22 +179,20 @@ func suffix(id string) string { return id[max(0, len(id)-8):] }
 // process, and in Vault at once.
 func (g *Server) serveRevoke(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	var in struct {
-		Subject string `json:"subject"`
-		Tenant  string `json:"tenant"`
-		Reason  string `json:"reason"`
+		Subject string    `json:"subject"`
+		Tenant  string    `json:"tenant"`
+		Until   time.Time `json:"until"`
+		Reason  string    `json:"reason"`
 	}
 	err := readJSON(r, &in)
-	if err == nil && in.Subject == "" {
-		err = call.Errorf(call.InvalidRequest, "subject is missing")
-	}
-	if _, bad := call.ParseName(in.Subject); err == nil && bad != nil {
-		err = call.Errorf(call.InvalidRequest, "subject is no name of a caller; whoami shows it")
+	if err == nil {
+		err = namesCaller(in.Subject)
 	}
 	if err != nil {
 		edge.WriteError(w, err, "")
 		return
 	}
-	until, err := g.shutOut(r.Context(), deny.Entry{Subject: in.Subject, Tenant: in.Tenant, Reason: in.Reason})
+	until, err := g.shutOut(r.Context(), deny.Entry{Subject: in.Subject, Tenant: in.Tenant, Until: in.Until, Reason: in.Reason})
 	if err != nil {
 		g.logs.Server.Error("a caller was to be revoked, and not all of it was done; it is tried again", "subject", in.Subject, "by", c.Subject, "cause", err)
 		edge.WriteError(w, err, "")
@@ -202,23 +200,6 @@ func (g *Server) serveRevoke(w http.ResponseWriter, r *http.Request, c *call.Cal
 	}
 	g.logs.Server.Warn("a caller was revoked on the administrators' listener", "subject", in.Subject, "by", c.Subject, "until", until)
 	writeJSON(w, map[string]any{"ok": true, "until": until})
-}
-
-// shutOut denies and revokes. It returns until when the denial holds.
-func (g *Server) shutOut(ctx context.Context, e deny.Entry) (until string, err error) {
-	until = "removed from DENY_LIST_FILE"
-	if g.cfg.DenyListFile != "" {
-		err = deny.Revoke(io.Discard, g.cfg.DenyListFile, e)
-	} else {
-		until = "this gateway restarts, because DENY_LIST_FILE is not set"
-		err = g.auth.Deny(e)
-	}
-	if err != nil {
-		return "", call.Wrap(call.Internal, "the deny list could not be written", err)
-	}
-	g.auth.Reload()
-	key := (&call.Caller{Subject: e.Subject, Tenant: e.Tenant}).Key()
-	return until, g.vault.RevokeCaller(ctx, key)
 }
 
 func (g *Server) serveLevel(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {

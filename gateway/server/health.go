@@ -31,6 +31,9 @@ func (g *Server) parts() map[string]func() obs.Part {
 	if g.cfg.PolicyShadow != "" {
 		parts["policy_shadow"] = g.shadowPart
 	}
+	if mount, _ := g.cfg.FirmPlace(); mount != "" {
+		parts["revocations"] = g.revocationsPart
+	}
 	if g.store != nil {
 		parts["store"] = g.storePart
 	}

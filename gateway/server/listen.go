@@ -55,6 +55,9 @@ func (g *Server) Serve(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = g.state.Unlock() }() // ends with the process anyway
+	if err := g.openFirmStore(ctx); err != nil {
+		return err
+	}
 	servers, err := g.listen(ctx)
 	if err != nil {
 		return err

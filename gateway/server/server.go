@@ -30,6 +30,7 @@ import (
 	"portcullis/gateway/sink"
 	"portcullis/gateway/sse"
 	"portcullis/gateway/store/dir"
+	"portcullis/gateway/store/firm"
 	"portcullis/gateway/store/redis"
 	"portcullis/gateway/transform"
 	"portcullis/gateway/transform/native"
@@ -64,7 +65,9 @@ type Server struct {
 	cfg          config.Config
 	level        slog.LevelVar // of every log; SIGHUP changes it
 	state        *dir.Dir      // what outlives this process
-	store        *redis.Store  // what replicas share; nil for one gateway
+	firm         firm.Store    // what must not be lost
+	revocations  revocations
+	store        *redis.Store // what replicas share; nil for one gateway
 	logs         *obs.Logs
 	meter        *obs.Meter
 	tracer       *obs.Tracer // nil without a collector
@@ -126,7 +129,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	vc.Budgets = g.budgets
 	vc.UseOf = g.ops.VaultUse
 	vc.Janitor.Allowed, vc.Janitor.Ended = g.mayHold, g.auth.Revoked
-	vc.Anchor = vaultAnchor(c)
+	vc.Anchor, vc.Documents = vaultAnchor(c), vaultDocuments(c)
 	vc.Upkeep = func(u vault.Upkeep) { g.audit.Upkeep(audit.Upkeep(u)) }
 	vc.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(c))
 	if problems[6] = g.logIns(&vc); problems[6] == nil {
@@ -193,6 +196,7 @@ func (g *Server) Run(ctx context.Context) {
 	for _, part := range []func(context.Context){
 		g.audit.Run,
 		g.runStore,
+		g.keepRevocations,
 		g.sinks.Run,
 		g.keepAnchored,
 		g.auth.Run,

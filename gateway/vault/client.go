@@ -65,7 +65,8 @@ type Config struct {
 
 	Log *slog.Logger // what happens in the background; nil for nowhere
 
-	Anchor Anchor // where checkpoints of the evidence are kept
+	Anchor    Anchor    // where checkpoints of the evidence are kept
+	Documents Documents // where the gateway keeps documents of its own
 
 	// Upkeep hears of what the gateway asks of Vault for itself; it must not wait for
 	// Vault. Optional.
@@ -85,26 +86,27 @@ type Load struct {
 // Client talks to one Vault. Its base client is never changed after New, so it
 // is safe for use by many goroutines.
 type Client struct {
-	base    *api.Client // has no token
-	http    *transport
-	wire    wire.Base
-	timeout time.Duration
-	gate    *gate.Gate
-	large   *gate.Gate // of large answers
-	buffers buffers
-	breaker *breaker.Breaker
-	standby standby
-	nodes   *trusted
-	mounts  []Mount
-	ready   readiness
-	login   Login
-	root    *tokencache.Source // of the gateway's own token
-	retired sync.WaitGroup     // tokens of the gateway's that are about to be revoked
-	cache   *readcache.Cache   // nil for none
-	useOf   func(op string) Use
-	log     *slog.Logger
-	upkeep  func(Upkeep)
-	anchor  Anchor
+	base      *api.Client // has no token
+	http      *transport
+	wire      wire.Base
+	timeout   time.Duration
+	gate      *gate.Gate
+	large     *gate.Gate // of large answers
+	buffers   buffers
+	breaker   *breaker.Breaker
+	standby   standby
+	nodes     *trusted
+	mounts    []Mount
+	ready     readiness
+	login     Login
+	root      *tokencache.Source // of the gateway's own token
+	retired   sync.WaitGroup     // tokens of the gateway's that are about to be revoked
+	cache     *readcache.Cache   // nil for none
+	useOf     func(op string) Use
+	log       *slog.Logger
+	upkeep    func(Upkeep)
+	anchor    Anchor
+	documents Documents
 
 	wrappings wrappings // given to callers
 
@@ -157,7 +159,7 @@ func New(c Config) (*Client, error) {
 	}
 	cl := &Client{
 		base: base, http: tr, wire: requests, nodes: nodes, mounts: c.Mounts, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), login: c.Login,
-		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log, upkeep: c.Upkeep, anchor: c.Anchor,
+		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log, upkeep: c.Upkeep, anchor: c.Anchor, documents: c.Documents,
 		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.breaker.Alive = cl.alive
@@ -194,7 +196,9 @@ func (c *Client) Inventory(ctx context.Context) ([]leases.Owned, error) {
 
 // Reserved reports whether a resource belongs to the gateway itself: it is nobody's
 // secret, and no events tell of it.
-func (c *Client) Reserved(r call.Resource) bool { return c.registry.Contains(r) }
+func (c *Client) Reserved(r call.Resource) bool {
+	return c.registry.Contains(r) || c.anchor.holds(r) || c.documents.holds(r)
+}
 
 func (l Load) gate() *gate.Gate {
 	g := &gate.Gate{Total: l.Total, Each: l.Each, Queue: l.Queue, Wait: l.Wait}

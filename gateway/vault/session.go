@@ -40,10 +40,9 @@ type Use struct {
 type Reply = wire.Reply
 
 // Open opens a session for a grant. A void grant is refused, and so is one that
-// would read or write the lease registry or the anchor of the evidence as if it were a
-// secret.
+// would read or write what is the gateway's own as if it were a secret.
 func (c *Client) Open(_ context.Context, g call.Grant) (*Session, error) {
-	if !g.Valid() || c.registry.Contains(g.Terms().Resource) || c.anchor.holds(g.Terms().Resource) {
+	if !g.Valid() || c.Reserved(g.Terms().Resource) {
 		return nil, call.Errorf(call.Forbidden, "denied by policy")
 	}
 	if err := c.usable(g.Terms().Resource.Mount); err != nil {

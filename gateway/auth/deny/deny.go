@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,8 +28,9 @@ type List struct {
 	file *reload.File // nil when there is none
 	look atomic.Int64 // when the file is to be looked at again, in unix nanoseconds
 
-	mu    sync.Mutex // guards held, lines and good
+	mu    sync.Mutex // guards the lists below
 	held  []Entry    // revoked in this process
+	firm  []Entry    // revoked for all replicas
 	lines []Entry    // of the file, in force
 	good  []Entry    // of the file when it last had no mistake; nil before
 
@@ -115,10 +117,24 @@ func (l *List) Add(e Entry) error {
 	return nil
 }
 
+// Replace puts what is revoked for all replicas in the place of what was before. A bad line
+// is an error, and then what was before stays as well.
+func (l *List) Replace(lines []byte) error {
+	entries, err := parse(lines)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		entries = append(entries, l.firm...)
+	}
+	l.firm = entries
+	l.rebuild()
+	return err
+}
+
 // rebuild makes the set anew; mu is held.
 func (l *List) rebuild() {
 	s := &set{map[name]time.Time{}}
-	for _, e := range append(append([]Entry(nil), l.held...), l.lines...) {
+	for _, e := range slices.Concat(l.held, l.firm, l.lines) {
 		for _, n := range e.names() {
 			if old, ok := s.entries[n]; ok && (old.IsZero() || !e.Until.IsZero() && old.After(e.Until)) {
 				continue // the longer denial wins

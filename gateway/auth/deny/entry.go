@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -122,4 +123,54 @@ func Revoke(out io.Writer, path string, e Entry) error {
 	}
 	_, err := fmt.Fprintf(out, "revoked in %s; gateways that watch it refuse from the next call on and close open streams\n", path)
 	return err
+}
+
+// maxLines bounds a list that With makes.
+const maxLines = 10_000
+
+// With returns lines with an entry more, without those that have ended. An entry that names
+// the same takes the place of the one before.
+func With(lines []byte, e Entry, now time.Time) ([]byte, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	old, err := parse(lines)
+	if err != nil {
+		return nil, err
+	}
+	if e.At.IsZero() {
+		e.At = now.UTC().Truncate(time.Second)
+	}
+	e = e.mapped()
+	kept := slices.DeleteFunc(old, func(o Entry) bool {
+		return !o.Until.IsZero() && !now.Before(o.Until) || slices.Equal(o.names(), e.names())
+	})
+	if len(kept) >= maxLines {
+		return nil, fmt.Errorf("%d revocations are kept already: give them an end (--for)", len(kept))
+	}
+	return encode(append(kept, e))
+}
+
+// Without returns lines without the entries of a subject, and how many those were.
+func Without(lines []byte, subject, tenant string) (rest []byte, n int, err error) {
+	old, err := parse(lines)
+	if err != nil {
+		return nil, 0, err
+	}
+	gone := Entry{Subject: subject, Tenant: tenant}.mapped()
+	kept := slices.DeleteFunc(slices.Clone(old), func(o Entry) bool { return o.Subject == gone.Subject && o.Tenant == gone.Tenant })
+	rest, err = encode(kept)
+	return rest, len(old) - len(kept), err
+}
+
+func encode(entries []Entry) ([]byte, error) {
+	var out []byte
+	for _, e := range entries {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, line...), '\n')
+	}
+	return out, nil
 }
