@@ -11,12 +11,15 @@ import (
 
 // ids turns sequence numbers into event ids. An id is one encrypted block that
 // also holds a tag of the caller and the stream: it tells nobody how much others
-// do, and is of no use to another caller or after a restart.
+// do, and is of no use to another caller, or with another log.
 type ids struct{ block cipher.Block }
 
-func newIDs() ids {
-	var key [32]byte
+func randomKey() (key [32]byte) {
 	_, _ = rand.Read(key[:]) // never fails
+	return key
+}
+
+func newIDs(key [32]byte) ids {
 	b, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic(err) // the key has the right length

@@ -27,6 +27,10 @@ type Config struct {
 	// Revision names the policy in force; streams end when it changes. Optional.
 	Revision func() string
 
+	// Send takes an event to a log that replicas share, which brings it back by Arrive; it
+	// waits for nothing. Nil for a log of this process.
+	Send func(Event)
+
 	Size      int // events kept for replay, default 4096
 	Share     int // events of one caller among them, default an eighth, at least 64
 	Queue     int // events that wait for one reader before it is cut off, default 256
@@ -75,7 +79,7 @@ type topicKey struct{ mount, path string }
 func New(c Config) *Log {
 	c = c.orDefault()
 	return &Log{
-		Config: c, ids: newIDs(), kept: newKept(c.Size, c.Share),
+		Config: c, ids: newIDs(randomKey()), kept: newKept(c.Size, c.Share),
 		readers: map[*Reader]struct{}{}, callers: map[string]int{},
 		exact: map[topicKey]map[*Reader]struct{}{}, below: map[topicKey]map[*Reader]struct{}{},
 		owned: map[string]map[*Reader]struct{}{},
@@ -99,12 +103,50 @@ func (l *Log) Publish(e Event) {
 	published(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last++
-	en := &entry{Event: e, seq: l.last}
-	l.kept.add(en)
 	for _, w := range l.watchers {
 		w(e)
 	}
+	if l.Send != nil {
+		l.Send(e)
+		return
+	}
+	l.append(&entry{Event: e, seq: l.last + 1})
+}
+
+// Arrive appends an event of the shared log, in its order. Foreign says that another
+// replica has published it.
+func (l *Log) Arrive(seq uint64, e Event, foreign bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq <= l.last {
+		return
+	}
+	if foreign {
+		for _, w := range l.watchers {
+			w(e)
+		}
+	}
+	l.append(&entry{Event: e, seq: seq})
+}
+
+// Restart begins anew, with the shared log that the key belongs to: ids of before are none
+// any more. Readers end as those that have lost events; lost is the newest event that the
+// shared log does not hold any more.
+func (l *Log) Restart(key [32]byte, lost uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ids, l.kept, l.last = newIDs(key), newKept(l.Size, l.Share), lost
+	l.kept.gone = lost
+	for r := range l.readers {
+		r.end(ErrSlow)
+	}
+}
+
+// append puts an event at the end, and wakes its readers. The lock is held.
+func (l *Log) append(en *entry) {
+	e := en.Event
+	l.last = en.seq
+	l.kept.add(en)
 	switch {
 	case e.Owner != "":
 		l.push(l.owned[e.Owner], en)

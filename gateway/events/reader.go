@@ -26,6 +26,7 @@ type Reader struct {
 	caller   *call.Caller
 	scope    string // what its ids are bound to beside the caller
 	revision string
+	ids      ids    // of the log that it reads
 	release  func() // lets the place of the stream go; may be called twice
 
 	mu     sync.Mutex // guards what follows; taken after the log's
@@ -136,11 +137,15 @@ func (l *Log) revision() string {
 // resume queues what happened since an id. The log's lock is held.
 func (r *Reader) resume(after string) {
 	l := r.log
-	r.pos = l.last
+	r.pos, r.ids = l.last, l.ids
 	if after == "" {
 		return
 	}
 	seq, ok := l.ids.open(after, r.caller.Key(), r.scope)
+	if ok && seq > l.last && l.Send != nil { // another replica is ahead of this one
+		r.pos = seq
+		return
+	}
 	if !ok || seq > l.last || l.kept.lost(seq, &r.filter, r.caller) {
 		r.missed = true
 		return
@@ -172,7 +177,7 @@ func (f *Filter) wants(e *Event, c *call.Caller) bool {
 func (r *Reader) push(e *entry) (cut bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.err != nil || !r.filter.wants(&e.Event, r.caller) {
+	if r.err != nil || e.seq <= r.pos || !r.filter.wants(&e.Event, r.caller) {
 		return false
 	}
 	if n := len(r.queue); n > 0 && r.queue[n-1].seq == e.seq {
@@ -221,7 +226,7 @@ func (r *Reader) Next(ctx context.Context, idle time.Duration) (Event, string, e
 			return Event{}, "", err
 		case e != nil:
 			if r.log.allows(ctx, r.caller, &e.Event) {
-				return e.Event, r.log.ids.seal(e.seq, r.caller.Key(), r.scope), nil
+				return e.Event, r.ids.seal(e.seq, r.caller.Key(), r.scope), nil
 			}
 			continue
 		}
@@ -294,7 +299,7 @@ func (r *Reader) Missed() bool {
 func (r *Reader) Position() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.log.ids.seal(r.pos, r.caller.Key(), r.scope)
+	return r.ids.seal(r.pos, r.caller.Key(), r.scope)
 }
 
 // Now is an id for everything that has happened so far, for a stream that the

@@ -37,7 +37,7 @@ var allowed = map[string]string{
 	"sse":       "pipeline edge events op budget call",
 
 	"vaultpolicy": "policy op call",
-	"store":       "limit call retry",
+	"store":       "limit events call retry",
 	"server":      "", // the composition root: everything
 }
 

@@ -86,6 +86,7 @@ type Server struct {
 	baseRedactor *native.Redactor // of every log line
 	transforms   *transform.Set
 	results      map[string]*transform.Result // by operation
+	shared       *redis.Events                // the events of all replicas; nil for one gateway
 	events       *events.Log
 	sse          *sse.Server
 	mcp          *mcp.Server

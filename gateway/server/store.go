@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"portcullis/gateway/auth"
@@ -25,7 +26,11 @@ func (g *Server) openStore() (err error) {
 
 func (g *Server) runStore(ctx context.Context) {
 	if g.store != nil {
-		g.store.Run(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { g.store.Run(ctx) })
+		wg.Go(func() { g.shared.Run(ctx, g.events) })
+		wg.Wait()
+		_ = g.store.Close() // nothing is under way
 	}
 }
 

@@ -41,7 +41,13 @@ func (b bounded) Accept() (net.Conn, error) {
 
 // openStreams makes the event log and the routes that stream it.
 func (g *Server) openStreams() {
+	var send func(events.Event)
+	if g.store != nil {
+		g.shared = g.store.NewEvents()
+		send = g.shared.Send
+	}
 	g.events = events.New(events.Config{
+		Send:  send,
 		Allow: g.mayHear, Valid: g.auth.Valid,
 		Hold:     func(c *call.Caller) (func(), error) { return g.limit.Hold(c, g.policy.TierOf(c), limit.Stream) },
 		Reserve:  func(c *call.Caller) (func(), error) { return g.budgets.Reserve(budget.Of(c), budget.Topics, 1) },

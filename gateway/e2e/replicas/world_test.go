@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ type world struct {
 	redis    *stack.Redis
 	env      []string
 	replicas [3]*replica
+
+	mu sync.Mutex // guards the address of a replica that is started again
 }
 
 // replica is one of them. Its directory outlives the process.
@@ -73,6 +76,8 @@ func (r *replica) start() {
 	if err != nil {
 		r.world.t.Fatal(err)
 	}
+	r.world.mu.Lock()
+	defer r.world.mu.Unlock()
 	r.Gateway = g
 }
 

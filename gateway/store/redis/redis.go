@@ -66,6 +66,7 @@ type Store struct {
 	away   atomic.Pointer[away] // nil while Redis answers
 	wake   chan struct{}        // it was found away
 	spend  *goredis.Script
+	append *goredis.Script
 }
 
 // away is since when and why Redis does not answer.
@@ -94,7 +95,7 @@ func Open(c Config) (*Store, error) {
 	goredis.SetLogger(silent{})                                                                    // Run says it once, and without addresses
 	s := &Store{
 		client: goredis.NewUniversalClient(o), prefix: c.Prefix + ":" + schema + ":", secret: o.Password, log: c.Log,
-		wake: make(chan struct{}, 1), spend: goredis.NewScript(spendSource),
+		wake: make(chan struct{}, 1), spend: goredis.NewScript(spendSource), append: goredis.NewScript(appendSource),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -152,8 +153,10 @@ func (s *Store) Run(ctx context.Context) {
 		}
 		t.Stop()
 	}
-	_ = s.client.Close() // nothing is under way
 }
+
+// Close ends the connections.
+func (s *Store) Close() error { return s.client.Close() }
 
 // look asks Redis whether it is there. It reports false when ctx has ended.
 func (s *Store) look(ctx context.Context) bool {

@@ -1,0 +1,190 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/e2e/stack"
+	"portcullis/gateway/events"
+)
+
+// replica is one gateway's view of the shared log.
+type replica struct {
+	t    *testing.T
+	log  *events.Log
+	stop func()
+}
+
+// join adds a replica to the log in a Redis, and waits until it has read it.
+func join(t *testing.T, r *stack.Redis) *replica {
+	t.Helper()
+	s := open(t, r.URL())
+	shared := s.NewEvents()
+	l := events.New(events.Config{
+		Allow: func(context.Context, *call.Caller, events.Event) bool { return true }, Send: shared.Send,
+	})
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var wg sync.WaitGroup
+	wg.Go(func() { shared.Run(ctx, l) })
+	out := &replica{t, l, sync.OnceFunc(func() { stop(); wg.Wait() })}
+	t.Cleanup(out.stop)
+	probe := out.open("")
+	defer probe.Close()
+	out.publish("probe")
+	if got := out.next(&probe); got != "probe" {
+		t.Fatalf("the replica is not there: %q", got)
+	}
+	return out
+}
+
+func agent() *call.Caller { return &call.Caller{Subject: "agent"} }
+
+func (r *replica) publish(path string) {
+	p, err := call.ParsePath(path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.log.Publish(events.Event{Kind: events.ResourceChanged, Mount: "secret", Path: p, Subject: "agent", Source: events.FromGateway, Version: 3})
+}
+
+func (r *replica) open(after string) *events.Reader {
+	r.t.Helper()
+	rd, err := r.log.Subscribe(agent(), "stream", events.Filter{Topics: []events.Topic{{Mount: "secret", Below: true}}}, after)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return rd
+}
+
+// next is the path of the next event. A reader that was told that it has missed events
+// connects again, as clients do.
+func (r *replica) next(rd **events.Reader) string {
+	r.t.Helper()
+	for range 10 {
+		e, _, err := (*rd).Next(r.t.Context(), wait)
+		if err == nil {
+			return e.Path.String()
+		}
+		if !errors.Is(err, events.ErrSlow) {
+			return err.Error()
+		}
+		(*rd).Close()
+		*rd = r.open("")
+		r.publish("probe")
+	}
+	return "missed"
+}
+
+// TestAllReplicasTellTheSame: in the same order, and once, whoever has published.
+func TestAllReplicasTellTheSame(t *testing.T) {
+	r := server(t)
+	replicas := []*replica{join(t, r), join(t, r), join(t, r)}
+	var readers []*events.Reader
+	for _, one := range replicas {
+		readers = append(readers, one.open(""))
+	}
+	const each = 40
+	var wg sync.WaitGroup
+	for i, one := range replicas {
+		wg.Go(func() {
+			for n := range each {
+				one.publish(fmt.Sprintf("a/%d-%d", i, n))
+			}
+		})
+	}
+	wg.Wait()
+	var want []string
+	for i, rd := range readers {
+		var got []string
+		seen := map[string]bool{}
+		for len(got) < 3*each {
+			e, _, err := rd.Next(t.Context(), wait)
+			if err != nil {
+				t.Fatalf("replica %d after %d events: %v", i, len(got), err)
+			}
+			if p := e.Path.String(); p != "probe" {
+				if seen[p] {
+					t.Errorf("replica %d tells of %s twice", i, p)
+				}
+				got, seen[p] = append(got, p), true
+			}
+		}
+		if want == nil {
+			want = got
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("replica %d has another order", i)
+		}
+	}
+}
+
+// TestAStreamGoesOnElsewhere: with the id of one replica at another, at one that is new as
+// well, without a gap and without an event twice.
+func TestAStreamGoesOnElsewhere(t *testing.T) {
+	r := server(t)
+	a, b := join(t, r), join(t, r)
+	rd := a.open("")
+	for n := range 10 {
+		b.publish(fmt.Sprint("a/", n))
+	}
+	id := ""
+	for n := 0; n < 4; {
+		e, at, err := rd.Next(t.Context(), wait)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Path.String() != "probe" {
+			n, id = n+1, at
+		}
+	}
+	a.stop()
+	for name, one := range map[string]*replica{"another": b, "a new one": join(t, r)} {
+		again := one.open(id)
+		if again.Missed() {
+			t.Fatalf("%s does not know the id", name)
+		}
+		for n := 4; n < 10; n++ {
+			if got := one.next(&again); got != fmt.Sprint("a/", n) {
+				t.Errorf("%s: got %q, want a/%d", name, got, n)
+			}
+		}
+		again.Close()
+	}
+}
+
+// TestEventsWaitForRedis: what happens while it is away is told of once it is back; who has
+// an id of before is told that it may have missed events, because Redis has forgotten.
+func TestEventsWaitForRedis(t *testing.T) {
+	r := server(t)
+	a, b := join(t, r), join(t, r)
+	rd := b.open("")
+	old := rd.Position()
+	if err := r.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 5 {
+		a.publish(fmt.Sprint("a/", n))
+	}
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "told of the loss", func() bool { _, _, err := rd.Next(t.Context(), time.Second); return errors.Is(err, events.ErrSlow) })
+	var recent []events.Event
+	eventually(t, "told of what had waited", func() bool {
+		recent = b.log.Recent(t.Context(), agent(), events.Filter{Topics: []events.Topic{{Mount: "secret", Below: true}}}, 100)
+		return len(recent) >= 5
+	})
+	for n, e := range recent {
+		if e.Path.String() != fmt.Sprint("a/", n) {
+			t.Errorf("event %d is %s", n, e.Path)
+		}
+	}
+	if again := b.open(old); !again.Missed() {
+		t.Error("an id of the log that is lost does not say so")
+	}
+}
