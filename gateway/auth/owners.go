@@ -3,8 +3,8 @@ package auth
 import (
 	"context"
 	"fmt"
-
-	lru "github.com/hashicorp/golang-lru/v2"
+	"hash/maphash"
+	"sync"
 
 	"portcullis/gateway/auth/apikey"
 	"portcullis/gateway/auth/cert"
@@ -18,18 +18,24 @@ const (
 	sourceCerts = "client certificates"
 )
 
-// maxOwned bounds the names that are remembered of one source.
-const maxOwned = 1 << 14
+// maxOwned bounds the names that are remembered of one source, at about 20 bytes each.
+const maxOwned = 1 << 18
 
 // owners keep a name to the one who vouches for it. Whoever names subjects at one
 // issuer would else name the callers of another, and of the API keys. The names of
 // API keys are known, so they belong to the keys alone. The names of the others are
 // not known in advance: the source that uses one first has it until the gateway
 // restarts, unless tenants or the texts of their templates keep them apart anyway.
-// A source that uses many names forgets its own, never those of another.
+// No name is ever forgotten for newer ones: a source that uses more than are remembered
+// has its further names refused, and those of others are not touched.
 type owners struct {
 	keys *apikey.Store // nil without API keys
-	by   map[string]*lru.Cache[string, struct{}]
+	most int           // names of one source
+	seed maphash.Seed
+
+	mu    sync.RWMutex      // guards the fields below
+	of    map[uint64]string // who vouches for a name, by the hash of the name
+	count map[string]int    // names of each source
 }
 
 // openOwners finds out whose names can meet.
@@ -37,17 +43,19 @@ func (ch *Authenticator) openOwners() error {
 	if ch.cfg.SharedSubjects {
 		return nil
 	}
-	o := &owners{keys: ch.keys, by: map[string]*lru.Cache[string, struct{}]{}}
-	for _, source := range ch.openSources() {
-		seen, err := lru.New[string, struct{}](maxOwned)
-		if err != nil {
-			return err
-		}
-		o.by[source] = seen
-	}
+	o := newOwners(ch.keys, ch.openSources())
 	ch.warn("SUBJECT_BINDING", Overlaps(ch.cfg))
 	ch.owners = o
 	return nil
+}
+
+// newOwners makes the table of those who vouch for names that are not known in advance.
+func newOwners(keys *apikey.Store, sources []string) *owners {
+	o := &owners{keys: keys, most: maxOwned, seed: maphash.MakeSeed(), of: map[uint64]string{}, count: map[string]int{}}
+	for _, source := range sources {
+		o.count[source] = 0
+	}
+	return o
 }
 
 // openSources are those who vouch for names that are not known in advance.
@@ -71,18 +79,39 @@ func (o *owners) check(name, source string) error {
 	if o.keys != nil && o.keys.Owns(name) {
 		return fmt.Errorf("%w: an API key has the name; SUBJECT_BINDING=shared would make both one caller", rule.Taken)
 	}
-	if len(o.by) < 2 {
+	if len(o.count) < 2 {
 		return nil
 	}
-	for other, names := range o.by {
-		if other != source && names.Contains(name) {
-			return fmt.Errorf("%w: %s used the name first, now %s does; give one of them a tenant or a text in front of its subjects", rule.Taken, other, source)
-		}
+	h := maphash.String(o.seed, name)
+	o.mu.RLock()
+	owner, known := o.of[h]
+	o.mu.RUnlock()
+	if !known {
+		owner = o.claim(h, source)
 	}
-	if own := o.by[source]; own != nil {
-		own.Add(name, struct{}{})
+	switch owner {
+	case source:
+		return nil
+	case "":
+		return fmt.Errorf("%w: %s uses more than %d names, and no further ones are told apart from those of others; give it a tenant or a text in front of its subjects", rule.Taken, source, o.most)
 	}
-	return nil
+	return fmt.Errorf("%w: %s used the name first, now %s does; give one of them a tenant or a text in front of its subjects", rule.Taken, owner, source)
+}
+
+// claim gives a name to a source unless another has it, and returns whose it is; empty
+// when there is no room for more names of the source.
+func (o *owners) claim(h uint64, source string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if owner, known := o.of[h]; known {
+		return owner
+	}
+	if o.count[source] >= o.most {
+		return ""
+	}
+	o.of[h] = source
+	o.count[source]++
+	return source
 }
 
 // Overlaps says which of those who vouch for names can name the same subject, for
