@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/callers"
@@ -122,14 +123,28 @@ func (s *Session) Mint(ctx context.Context, path string, out Reply) error {
 	return err
 }
 
-// MintOnce is Put for what makes a credential with a lease that ends with its first
-// use.
+// MintOnce is Put for what makes a credential that works once and whose lease is not
+// registered. It is refused when the caller has made as many of late as it may.
 func (s *Session) MintOnce(ctx context.Context, path string, body any, out Reply) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	return s.asCaller(ctx, wire.Request{Method: wire.Put, Path: path, Body: raw, Leases: true}, out)
+	place, err := s.client.registry.ReserveOnce(s.Caller().Key())
+	if err != nil {
+		return err
+	}
+	err = s.asCaller(ctx, wire.Request{Method: wire.Put, Path: path, Body: raw, Leases: true}, out)
+	if err != nil && !call.Is(err, call.OutcomeUnknown) {
+		place.Release()
+		return err
+	}
+	var life time.Duration // not known when the answer is not
+	if l, ok := out.(interface{ Life() time.Duration }); ok && err == nil {
+		life = l.Life()
+	}
+	place.Hold(life)
+	return err
 }
 
 // Text reads path below the mount where Vault answers plain text. Vault does not wrap it:

@@ -12,6 +12,9 @@ type Lease struct {
 // SetLease keeps what the reply says about its lease.
 func (l *Lease) SetLease(got Lease) { *l = got }
 
+// Life is how long a lease that has just been granted lives.
+func (l *Lease) Life() time.Duration { return time.Duration(l.Duration) * time.Second }
+
 // Expires is when a lease that has just been granted ends, RFC 3339.
 func (l Lease) Expires() string {
 	return time.Now().Add(time.Duration(l.Duration) * time.Second).UTC().Format(time.RFC3339)
