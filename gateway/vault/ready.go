@@ -28,15 +28,22 @@ type Mount struct {
 
 // readiness is what was found out last about what calls need.
 type readiness struct {
-	mu     sync.Mutex // guards the fields below
+	looking sync.Mutex // one look at a time; held while Vault is asked, so no call waits for it
+
+	mu sync.Mutex // guards the fields below; taken after looking
+	findings
+
+	kv    sync.Map // path of a KV engine -> its version; as it was told last
+	asked asked    // for versions, by calls
+}
+
+// findings are what a look has found.
+type findings struct {
 	at     time.Time
 	token  string            // that it was found out with
 	err    error             // why calls cannot succeed, nil when they can
 	broken map[string]string // mounts that are not what they should be, with what to do
 	absent map[string]string // mounts that are not there, or that the token may not use
-
-	kv    sync.Map // path of a KV engine -> its version; asked while mu is held for a look
-	asked asked    // for versions, by calls
 }
 
 // A mount is looked at again after a time, sooner as long as something is wrong.
@@ -87,14 +94,10 @@ func (c *Client) Verify(ctx context.Context) error {
 		return tokenFailed(err)
 	}
 	r := &c.ready
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	again := verifyEvery
-	if r.err != nil || len(r.broken)+len(r.absent) > 0 {
-		again = verifySoon
-	}
-	if r.token == t.Value && time.Since(r.at) < again && !c.refused.Load() {
-		return r.err
+	r.looking.Lock()
+	defer r.looking.Unlock()
+	if stands, err := r.stands(t.Value); stands && !c.refused.Load() {
+		return err
 	}
 	switch _, err := c.lookUp(ctx, t); {
 	case call.Is(err, call.VaultAuth):
@@ -102,17 +105,33 @@ func (c *Client) Verify(ctx context.Context) error {
 	case err != nil && !call.Is(err, call.Forbidden): // a valid token need not have the right to look itself up
 		return err
 	}
-	if err := c.verifyMounts(ctx); err != nil {
+	found, err := c.verifyMounts(ctx)
+	if err != nil {
 		return err
 	}
-	r.at, r.token = time.Now(), t.Value
+	found.at, found.token = time.Now(), t.Value
+	c.tell(found.broken, found.absent)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.findings = found
 	return r.err
 }
 
-// verifyMounts looks at every mount. The caller holds ready's mu.
-func (c *Client) verifyMounts(ctx context.Context) error {
-	broken, absent := map[string]string{}, map[string]string{}
-	var found error
+// stands reports whether what was found out last with a token is still to be gone by, and
+// what that was.
+func (r *readiness) stands(token string) (stands bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	again := verifyEvery
+	if r.err != nil || len(r.broken)+len(r.absent) > 0 {
+		again = verifySoon
+	}
+	return r.token == token && time.Since(r.at) < again, r.err
+}
+
+// verifyMounts looks at every mount. The caller holds looking.
+func (c *Client) verifyMounts(ctx context.Context) (found findings, err error) {
+	found.broken, found.absent = map[string]string{}, map[string]string{}
 	for _, m := range c.mounts {
 		what, err := c.inspect(ctx, m)
 		switch {
@@ -122,22 +141,20 @@ func (c *Client) verifyMounts(ctx context.Context) error {
 			if what = m.missing(); m.Quiet {
 				continue
 			}
-			absent[m.Path] = what
+			found.absent[m.Path] = what
 		case err != nil:
-			return err
+			return found, err
 		case what != "":
-			broken[m.Path] = what
+			found.broken[m.Path] = what
 		}
 		if what != "" && m.Required {
-			found = call.Errorf(call.VaultError, "%s", what)
+			found.err = call.Errorf(call.VaultError, "%s", what)
 		}
 	}
-	c.tell(broken, absent)
-	c.ready.broken, c.ready.absent, c.ready.err = broken, absent, found
-	return nil
+	return found, nil
 }
 
-// tell logs what is wrong with mounts, once. The caller holds ready's mu.
+// tell logs what is wrong with mounts, once. The caller holds looking.
 func (c *Client) tell(found ...map[string]string) {
 	for _, problems := range found {
 		for path, what := range problems {

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault"
@@ -131,4 +133,41 @@ func TestVaultBehindAForwardProxy(t *testing.T) {
 	if got, err := read(t, cl, caller("proxied")); err != nil || got != "v" || asked.Load() != 1 {
 		t.Errorf("got %q, %v; the proxy was asked %d times", got, err, asked.Load())
 	}
+}
+
+// TestNobodyWaitsForALookAtVault: while Vault takes its time to say how it is, calls and
+// probes go on with what was found out before.
+func TestNobodyWaitsForALookAtVault(t *testing.T) {
+	asked, answered := make(chan struct{}), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "lookup-self") {
+			close(asked)
+			<-answered
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer srv.Close()
+	cl := newClient(t, vault.Config{Addr: srv.URL, Login: vault.Login{Token: "own"}, Timeout: time.Minute})
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		_ = cl.Verify(context.Background()) // what comes of it does not matter
+	}()
+	<-asked
+	done := make(chan error, 1)
+	go func() {
+		_ = cl.Engines()
+		_, err := read(t, cl, caller("meanwhile"))
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("a call waits for the look")
+	}
+	close(answered)
+	<-looked
 }
