@@ -436,3 +436,20 @@ func TestAbuseDeleteRace(t *testing.T) {
 	}
 	wg.Wait() // streams end with their sessions, else this hangs
 }
+
+// TestAbusePromptArguments: finding one of a prompt's arguments looks at all of them, so
+// very many are not looked at at all.
+func TestAbusePromptArguments(t *testing.T) {
+	s := mcp.New(newWorld(t).Config)
+	for n, want := range map[int]string{10: "Rotate the secret at a", 50_000: "more members than any prompt has arguments"} {
+		var args strings.Builder
+		args.WriteString(`"path":"a"`)
+		for i := range n {
+			fmt.Fprintf(&args, `,"k%d":"v"`, i)
+		}
+		w := post(t, s.ServeRPC, agent(t), `{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"rotate_secret","arguments":{`+args.String()+`}}}`)
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("with %d more: got %.300s, want %s", n, w.Body, want)
+		}
+	}
+}

@@ -156,9 +156,17 @@ type promptCall struct {
 	input inputParams
 }
 
+// maxArguments bounds what is read of a prompt's arguments: finding one by its name
+// looks at all of them.
+const maxArguments = 16
+
 func readPrompt(r *protocol.Reader) promptCall {
 	p := promptCall{name: r.Text("name"), args: map[string]string{}, input: readInputs(r)}
 	args := protocol.Reader{O: r.Object("arguments"), Err: r.Err}
+	if len(args.O) > maxArguments {
+		args.Fail("%s has more members than any prompt has arguments: prompts/list names them", "arguments")
+		args.O = nil
+	}
 	for _, m := range args.O {
 		p.args[m.Name] = args.Optional(m.Name)
 	}
