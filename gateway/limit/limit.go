@@ -149,8 +149,8 @@ func chargeOf(t op.Tier, cost int) Charge {
 // interval is the time of one token, in whole microseconds: what a store in another
 // language can count with. It is rounded up, so that a tier never lets more through.
 func interval(t op.Tier) time.Duration {
-	n := time.Duration(t.Requests) * time.Microsecond
-	return (t.Window + n - 1) / n * time.Microsecond
+	n := int64(t.Requests)
+	return time.Duration((t.Window.Microseconds()+n-1)/n) * time.Microsecond
 }
 
 func limited(after time.Duration) error {
