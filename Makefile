@@ -6,6 +6,7 @@ gofumpt       := mvdan.cc/gofumpt@v0.12.0
 staticcheck   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 gotestsum     := gotest.tools/gotestsum@v1.13.0
 golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+benchstat     := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 govulncheck   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 tools   := $(CURDIR)/.cache/bin
@@ -13,9 +14,11 @@ version := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 # The same for every command, so that building, checking and testing share one cache.
 export CGO_ENABLED := 0
 export GOFLAGS += -buildvcs=false -trimpath
+# What bench/RESULTS.md shows.
+scenarios := --scenario kv-read,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench abuse generated fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clean
+.PHONY: help build run test check race fmt vet bench bench-quick benchmarks abuse generated fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,7 +36,7 @@ test: $(tools)/gotestsum ## Install what the tests need, build, run every test
 	@tools/test.sh
 
 check: fmt vet lint gen-clean $(tools)/gotestsum ## What a commit needs: format, vet, linters, tests, generated files
-	@tools/test.sh quick
+	@tools/test.sh quick && $(MAKE) -s benchmarks
 
 gen-clean:
 	@before=$$(git diff | sha256sum) && $(MAKE) -s gen && test "$$before" = "$$(git diff | sha256sum)" || \
@@ -48,9 +51,14 @@ vet: $(tools)/staticcheck
 race: ## Run the tests of the root module with the race detector
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 60m ./...
 
-bench: build ## Measure the gateway beside direct Vault and a bare reverse proxy
-	@go test -run '^$$' -bench . -benchmem ./gateway/...
-	@go build -o $(tools)/bench ./bench && $(tools)/bench $(BENCH)
+bench: build ## Measure every scenario beside direct Vault and a bare proxy, into bench/RESULTS.md
+	@go build -o $(tools)/bench ./bench && $(tools)/bench $(or $(BENCH),$(scenarios) --turn 1s --write bench/RESULTS.md --svg bench/results.svg)
+
+bench-quick: build ## A quick look at kv.read: under a minute
+	@go build -o $(tools)/bench ./bench && $(tools)/bench --rounds 3 --turn 500ms --scenario kv-read,denied $(BENCH)
+
+benchmarks: $(tools)/benchstat ## Run benchmarks and warn of what is slower than bench/baseline.txt
+	@tools/benchmarks.sh
 
 abuse: build ## Make honest calls beside every attack, and fail when one is noticed
 	@go run ./bench/abuse $(ABUSE)

@@ -1,78 +1,115 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// drive sends a target's request over and over on so many connections, one request
-// at a time on each, and returns how long each took. The driver writes prepared
-// bytes and parses little: its own CPU is not what is measured. Every answer must be
-// the secret.
-func drive(ctx context.Context, t *target, workers int, d time.Duration) ([]time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, d+10*time.Second)
+// record is what came of the requests of one turn.
+type record struct {
+	mu     sync.Mutex // guards the fields below
+	times  *hdrhistogram.Histogram
+	errors int
+	first  error // of the errors
+}
+
+// newHistogram holds times in microseconds, up to a minute, with three digits.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, time.Minute.Microseconds(), 3)
+}
+
+func (r *record) add(took time.Duration, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		if r.errors++; r.errors == 1 {
+			r.first = err
+		}
+		return
+	}
+	_ = r.times.RecordValue(max(1, min(took.Microseconds(), time.Minute.Microseconds()))) // it is in the range
+}
+
+// arrivals says when the requests of a turn are sent.
+type arrivals struct {
+	start time.Time
+	end   time.Time
+	rate  float64 // 0 for a closed loop
+	burst int
+	next  atomic.Int64
+}
+
+// wait returns the number of the next request and when its time begins. In an open loop
+// that is its arrival, even when nobody was free to send it: a slow answer delays those
+// that come behind it, and they say so.
+func (a *arrivals) wait(ctx context.Context) (n int, began time.Time, ok bool) {
+	n = int(a.next.Add(1) - 1)
+	if a.rate == 0 {
+		now := time.Now()
+		return n, now, now.Before(a.end) && ctx.Err() == nil
+	}
+	group := n / a.burst * a.burst
+	at := a.start.Add(time.Duration(float64(group) / a.rate * float64(time.Second)))
+	if !at.Before(a.end) {
+		return n, at, false
+	}
+	if d := time.Until(at); d > 0 {
+		select {
+		case <-ctx.Done():
+			return n, at, false
+		case <-time.After(d):
+		}
+	}
+	return n, at, ctx.Err() == nil
+}
+
+// drive loads a target for a while, and at least with one request.
+func drive(ctx context.Context, t *target, a *arrivals, connections int) (*record, error) {
+	ctx, cancel := context.WithDeadline(ctx, a.end.Add(patience))
 	defer cancel()
-	end := time.Now().Add(d)
+	r := &record{times: newHistogram()}
 	var wg sync.WaitGroup
-	took, errs := make([][]time.Duration, workers), make([]error, workers)
-	for i := range workers {
-		wg.Go(func() { took[i], errs[i] = work(ctx, t, end) })
+	for range connections {
+		wg.Go(func() { t.work(ctx, a, r) })
 	}
 	wg.Wait()
-	var all []time.Duration
-	for _, ds := range took {
-		all = append(all, ds...)
+	if r.times.TotalCount() == 0 {
+		return nil, errors.Join(errors.New(t.name+": no request has succeeded"), r.first, ctx.Err())
 	}
-	return all, errors.Join(errs...)
+	return r, nil
 }
 
-// work makes one request after another until end, and one at least: a target that
-// was never asked has not answered.
-func work(ctx context.Context, t *target, end time.Time) (took []time.Duration, err error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", t.addr)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
-	r, body := bufio.NewReader(conn), new(bytes.Buffer)
-	for now := time.Now(); len(took) == 0 || now.Before(end) && ctx.Err() == nil; {
-		if err := exchange(conn, r, body, t); err != nil {
-			return nil, fmt.Errorf("%s: %w", t.name, err)
+// work sends requests over one connection until there are none left.
+func (t *target) work(ctx context.Context, a *arrivals, r *record) {
+	c := &client{to: t}
+	defer c.close()
+	for {
+		n, began, ok := a.wait(ctx)
+		if !ok && n > 0 {
+			return
 		}
-		next := time.Now()
-		took = append(took, next.Sub(now))
-		now = next
+		q := &t.requests[t.order[n%len(t.order)]]
+		err := c.do(ctx, q)
+		r.add(time.Since(began), err)
+		if err != nil && !errors.Is(err, errRefused) && ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond) // who refuses connections is not asked in a busy loop
+		}
 	}
-	return took, ctx.Err()
 }
 
-// exchange sends the request and reads the answer.
-func exchange(conn io.Writer, r *bufio.Reader, body *bytes.Buffer, t *target) error {
-	if _, err := conn.Write(t.request); err != nil {
-		return err
+// try sends every request once, so that a mistake in a scenario is found before a turn.
+func (t *target) try(ctx context.Context) error {
+	c := &client{to: t}
+	defer c.close()
+	for i := range t.requests {
+		if err := c.do(ctx, &t.requests[i]); err != nil {
+			return err
+		}
 	}
-	resp, err := http.ReadResponse(r, nil)
-	if err != nil {
-		return err
-	}
-	body.Reset()
-	if _, err = body.ReadFrom(resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK || !bytes.Contains(body.Bytes(), []byte(marker)) {
-		return fmt.Errorf("answered %d: %s", resp.StatusCode, body)
-	}
-	return resp.Body.Close()
+	return nil
 }

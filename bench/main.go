@@ -1,7 +1,7 @@
-// Command bench measures the gateway beside what it is compared with: Vault itself
-// and a bare reverse proxy in front of the same Vault. Each is a process of its own;
-// their turns are interleaved, so that whatever else the machine does meets all of
-// them alike.
+// Command bench loads a gateway. It drives a scenario, a mix of calls, at a gateway of its
+// own beside what that is compared with, direct Vault and a bare reverse proxy in front of
+// the same Vault, or at any gateway that runs already. The turns of all targets are
+// interleaved, so that whatever else the machine does meets all of them alike.
 package main
 
 import (
@@ -12,101 +12,129 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
 
-const help = `bench drives kv.read over REST and MCP, beside direct Vault and a bare
-httputil.ReverseProxy, and prints requests a second, latency and CPU a request.
+const help = `bench loads a gateway and prints requests a second, latency, CPU a request and memory.
+
+  bench [flags]                 run scenarios
+  bench compare OLD.json NEW.json   say what has changed between two results
+  bench list                    describe the scenarios that are shipped
+
+Without --target it starts a dev Vault, a bare reverse proxy and a gateway with
+everything on, and compares them. Without --rate the loop is closed: each connection
+sends a request when it has its answer. With --rate the loop is open: requests arrive at
+a constant rate whatever the answers do, and their time counts from their arrival.
 
 Examples:
-  make bench                                   the default: about a minute
-  make bench BENCH="--rounds 2 --turn 500ms"   a quick look
-  make bench BENCH="--write bench/RESULTS.md"  keep the table
+  bench                                             kv.read over REST and MCP, beside the proxy
+  bench --scenario large-secret --connections 3
+  bench --scenario kv-read --rate 500               half of the peak of a small machine
+  bench --scenario kv-read --without logs,limits    what single stages cost
+  bench --scenario read-heavy,ci-burst --write bench/RESULTS.md
+  bench --target https://gw.example --credential "X-API-Key: $KEY" --scenario kv-read --rate 50
+  bench --scenario my-mix.yaml --json new.json && bench compare old.json new.json
 
 Flags:
 `
 
 // options are the command line.
 type options struct {
-	rounds  int
-	turn    time.Duration
-	workers int
-	write   string
+	scenarios         []string
+	rounds            int
+	turn              time.Duration
+	connections       int
+	rate              float64
+	target            string
+	credential        string
+	insecure          bool
+	without           []string
+	write, json, plot string
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "proxy" {
-		exit(proxy(os.Args[2]))
-	}
-	o, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(2)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, o))
-}
-
-func exit(err error) {
-	if err != nil {
+	if err := command(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-	os.Exit(0)
 }
 
-func parse(args []string) (options, error) {
+// command runs what the arguments ask for.
+func command(ctx context.Context, args []string, out io.Writer) error {
+	switch {
+	case len(args) == 2 && args[0] == "proxy":
+		return proxy(args[1])
+	case len(args) == 1 && args[0] == "list":
+		return describe(out)
+	case len(args) == 3 && args[0] == "compare":
+		return compareFiles(out, args[1], args[2])
+	}
+	o, err := parse(args, out)
+	if err != nil {
+		return err
+	}
+	results, err := run(ctx, o)
+	if err != nil {
+		return err
+	}
+	return publish(out, o, results)
+}
+
+func parse(args []string, out io.Writer) (options, error) {
 	var o options
+	var scenarios, without string
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	fs.IntVar(&o.rounds, "rounds", 5, "how often each target has its turn")
-	fs.DurationVar(&o.turn, "turn", 2*time.Second, "how long a turn is, at most 30s")
-	fs.IntVar(&o.workers, "workers", 16, "connections at once")
-	fs.StringVar(&o.write, "write", "", "`file` that the table is also written to")
+	fs.StringVar(&scenarios, "scenario", "kv-read", "`names` of shipped scenarios or YAML files, separated by commas")
+	fs.IntVar(&o.rounds, "rounds", 5, "how often each target has its turn, 1 to 100")
+	fs.DurationVar(&o.turn, "turn", 2*time.Second, "how long a turn is, 50ms to 30s")
+	fs.IntVar(&o.connections, "connections", 0, "connections at once, 1 to 2000; the scenario says otherwise")
+	fs.Float64Var(&o.rate, "rate", 0, "requests that arrive in a `second`, at most 100000; 0 for what the scenario says")
+	fs.StringVar(&o.target, "target", "", "`URL` of a gateway that runs already")
+	fs.StringVar(&o.credential, "credential", "", "`header` with the credential of --target, such as \"X-API-Key: KEY\"")
+	fs.BoolVar(&o.insecure, "insecure", false, "do not verify the certificate of --target")
+	fs.StringVar(&without, "without", "", "`stages` each of which is off in one gateway more: "+strings.Join(stageNames(), " "))
+	fs.StringVar(&o.write, "write", "", "`file` for the tables, in Markdown")
+	fs.StringVar(&o.json, "json", "", "`file` for the results, which compare reads")
+	fs.StringVar(&o.plot, "svg", "", "`file` for a picture")
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fs.SetOutput(os.Stdout)
-		fmt.Print(help)
+		fs.SetOutput(out)
+		_, _ = fmt.Fprint(out, help)
 		fs.PrintDefaults()
 	}
-	if err == nil && (o.rounds < 1 || o.rounds > 100 || o.turn < 50*time.Millisecond || o.turn > 30*time.Second || o.workers < 1 || o.workers > 1000) {
-		err = errors.New("--rounds must be 1 to 100, --turn 50ms to 30s, --workers 1 to 1000")
+	if err != nil {
+		return o, err
 	}
-	return o, err
+	o.scenarios = strings.Split(scenarios, ",")
+	if without != "" {
+		o.without = strings.Split(without, ",")
+	}
+	return o, o.check(fs.Args())
 }
 
-// run starts everything, gives each target its turns, and reports.
-func run(ctx context.Context, o options) error {
-	dir, err := os.MkdirTemp("", "bench-")
-	if err != nil {
-		return err
+// check keeps a run within bounds: it ends by itself, and soon.
+func (o options) check(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("%q is no command and no flag; see bench --help", rest[0])
+	case o.rounds < 1 || o.rounds > 100, o.turn < 50*time.Millisecond || o.turn > 30*time.Second:
+		return errors.New("--rounds must be 1 to 100 and --turn 50ms to 30s")
+	case o.connections < 0 || o.connections > maxConnections, o.rate < 0 || o.rate > 100_000:
+		return errors.New("--connections must be 1 to 2000 and --rate 0 to 100000")
+	case o.target != "" && !strings.Contains(o.credential, ": "):
+		return errors.New("--target needs --credential with a header, such as \"X-API-Key: KEY\"")
+	case o.target == "" && o.credential != "", o.target != "" && len(o.without) > 0:
+		return errors.New("--credential is for a --target, and --without for a gateway that bench starts")
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	s, err := start(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	targets := s.targets()
-	for round := range o.rounds {
-		for i := range targets {
-			// The order rotates, so that nobody always follows the same one.
-			t := targets[(i+round)%len(targets)]
-			if err := s.turn(ctx, t, o); err != nil {
-				return err
-			}
-			fmt.Fprintf(os.Stderr, "round %d of %d: %-22s %8.0f/s\n", round+1, o.rounds, t.name, t.rate())
+	for _, s := range o.without {
+		if stages[s] == nil {
+			return fmt.Errorf("--without: no stage %q; there are %s", s, strings.Join(stageNames(), " "))
 		}
 	}
-	table := report(o, targets)
-	fmt.Print(table)
-	if o.write == "" {
-		return nil
-	}
-	return os.WriteFile(o.write, []byte(table), 0o644)
+	return nil
 }

@@ -2,42 +2,109 @@ package main
 
 import (
 	"fmt"
-	"runtime"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
 
-// report is the table, in Markdown. Ratios are to the bare proxy, the second target.
-func report(o options, targets []*target) string {
+// publish writes what the options ask for.
+func publish(out io.Writer, o options, results []*result) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# kv.read, side by side\n\n%d turns of %s for each target, interleaved; %d connections; %s %s/%s, %d cores, shared by the driver and everything that is driven.\n\n",
-		o.rounds, o.turn, o.workers, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
-	b.WriteString("| target | requests/s | of the proxy | p50 | p99 | CPU a request: in front | of the proxy | Vault | driver |\n")
-	b.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
-	proxy := targets[1]
-	for _, t := range targets {
-		fmt.Fprintf(&b, "| %s | %.0f | %.2f | %s | %s | %s | %s | %s | %s |\n",
-			t.name, t.rate(), t.rate()/proxy.rate(), round(t.percentile(0.50)), round(t.percentile(0.99)),
-			each(t, t.cpu.front), ratio(each1(t, t.cpu.front), each1(proxy, proxy.cpu.front)), each(t, t.cpu.vault), each(t, t.cpu.driver))
+	for _, r := range results {
+		b.WriteString(table(r))
 	}
+	text := b.String()
+	if _, err := io.WriteString(out, text); err != nil {
+		return err
+	}
+	if o.json != "" {
+		if err := save(o.json, results); err != nil {
+			return err
+		}
+	}
+	if o.plot != "" {
+		if err := os.WriteFile(o.plot, picture(results), 0o644); err != nil { //nolint:gosec // a picture is no secret
+			return err
+		}
+	}
+	if o.write == "" {
+		return nil
+	}
+	head := "# What the gateway costs\n\nMade by `make bench`; every line can be made again with the command that `go run ./bench --help` describes. All processes and the driver share the cores; ratios are between targets whose turns were interleaved, and the load is that of the machine beside them.\n\n"
+	if o.plot != "" {
+		head += fmt.Sprintf("![CPU a request](%s)\n\n", filepath.Base(o.plot))
+	}
+	return os.WriteFile(o.write, []byte(head+text), 0o644) //nolint:gosec // figures are no secret
+}
+
+// table is one scenario, in Markdown. Ratios are to the bare proxy, when it is there.
+func table(r *result) string {
+	var b strings.Builder
+	loop := "closed loop"
+	if r.Rate > 0 {
+		loop = fmt.Sprintf("open loop, %.0f requests arrive a second", r.Rate)
+	}
+	if r.Streams > 0 {
+		loop += fmt.Sprintf(", %d event streams open", r.Streams)
+	}
+	fmt.Fprintf(&b, "## %s\n\n%s\n\n%d turns of %gs for each target, interleaved; %d connections; %s; %s, %d cores, load %.1f before and %.1f after. CPU and rates are medians over the turns.\n\n",
+		r.Scenario, r.Doc, r.Rounds, r.TurnS, r.Connections, loop, r.Go, r.CPUs, r.Load[0], r.Load[1])
+	b.WriteString("| target | requests/s | of the proxy | p50 | p99 | p99.9 | CPU a request: in front | of the proxy | Vault | driver | peak RSS | errors |\n")
+	b.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+	measure := r.measure()
+	for _, o := range r.Targets {
+		rate, cpu := o.median(perSecond), o.median(frontCPU)
+		of := [2]string{"–", "–"}
+		if measure != nil {
+			of = [2]string{ratio(rate, measure.median(perSecond)), ratio(cpu, measure.median(frontCPU))}
+		}
+		fmt.Fprintf(&b, "| %s | %.0f | %s | %s | %s | %s | %s | %s | %s | %s | %s | %d |\n", o.Target, rate, of[0],
+			micro(o.P50US), micro(o.P99US), micro(o.P999US), whole(cpu), of[1],
+			whole(o.median(func(t turn) float64 { return t.VaultUS })), whole(o.median(func(t turn) float64 { return t.DriverUS })), mib(o.PeakBytes), o.errors())
+	}
+	for _, o := range r.Targets {
+		if o.Error != "" {
+			fmt.Fprintf(&b, "\nFirst error of %s: %s\n", o.Target, o.Error)
+		}
+	}
+	b.WriteString("\n")
 	return b.String()
 }
 
-// each1 is what of a time falls to one request.
-func each1(t *target, d time.Duration) time.Duration { return d / time.Duration(max(len(t.took), 1)) }
-
-func each(t *target, d time.Duration) string {
-	if d == 0 {
-		return "–"
+// measure is the target that others are compared with, nil when there is none.
+func (r *result) measure() *outcome {
+	for _, o := range r.Targets {
+		if o.Target == proxyName {
+			return o
+		}
 	}
-	return fmt.Sprintf("%d µs", each1(t, d).Microseconds())
+	return nil
 }
 
-func ratio(a, b time.Duration) string {
+func ratio(a, b float64) string {
 	if a == 0 || b == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("%.2f", float64(a)/float64(b))
+	return fmt.Sprintf("%.2f", a/b)
 }
 
-func round(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
+func whole(us float64) string {
+	if us == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.0f µs", us)
+}
+
+func mib(bytes int64) string {
+	if bytes == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%d MiB", bytes>>20)
+}
+
+func micro(us int64) string {
+	d := time.Duration(us) * time.Microsecond
+	return d.Round(max(time.Microsecond, d/1000)).String()
+}

@@ -2,64 +2,205 @@ package main
 
 import (
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"portcullis/gateway/e2e/stack"
 )
 
-// set is every process that is measured.
+// set is every process of a run that bench has started.
 type set struct {
-	vault   *stack.Vault
-	gateway *stack.Gateway
-	proxy   *stack.Process
-	front   string // the proxy's address
+	root, dir string
+	vault     *stack.Vault
+	proxy     *stack.Process
+	front     string // the proxy's address
+	collector *httptest.Server
+	gateways  map[string]*stack.Gateway // by the stage that is off, "" for none
+	token     string
 }
 
-// marker is in the secret that is read, so that every answer can be checked.
+// subject is the caller, and prefix where its secrets are.
+const (
+	subject = "agent_api"
+	prefix  = "mcp/" + subject
+)
+
+// marker is in every secret that is read.
 const marker = "obviously-fake-and-just-for-the-benchmark"
 
-func start(ctx context.Context, dir string) (*set, error) {
-	root, err := stack.Root()
-	if err != nil {
-		return nil, err
+// stages are what can be switched off, with the settings that do so.
+var stages = map[string][]string{
+	"logs":        {"LOG_LEVEL=error"},
+	"decisions":   {"DECISION_LOG=off"},
+	"limits":      {"RATE_LIMIT_ENABLED=false"},
+	"traces":      {"OTEL_EXPORTER_OTLP_ENDPOINT="},
+	"child-token": {"CHILD_TOKEN_ENABLED=false"},
+	"evidence":    {"AUDIT_FILE=/dev/null"},
+}
+
+func stageNames() []string { return slices.Sorted(maps.Keys(stages)) }
+
+// start starts Vault, the proxy and the gateways.
+func start(ctx context.Context, dir string, without []string) (s *set, err error) {
+	s = &set{dir: dir, gateways: map[string]*stack.Gateway{}}
+	defer func() {
+		if err != nil {
+			s.stop()
+		}
+	}()
+	if s.root, err = stack.Root(); err != nil {
+		return s, err
 	}
-	s := &set{}
-	if s.vault, err = stack.StartVault(ctx, root, dir, "--audit-file="); err != nil {
-		return nil, err
-	}
-	// Everything shares the cores here, so a decision may have to wait for its turn.
-	env := append(stack.DevEnv(root, s.vault), "RATE_LIMIT_ENABLED=false", "POLICY_TIMEOUT=2s")
-	if s.gateway, err = stack.StartGateway(ctx, stack.GatewayOptions{Root: root, Dir: dir, Env: env}); err != nil {
-		return nil, err
+	if s.vault, err = stack.StartVault(ctx, s.root, dir, "--audit-file="); err != nil {
+		return s, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	var ready struct{ Addr string }
-	s.proxy, err = stack.Start(ctx, stack.Command{Path: self, Args: []string{"proxy", s.vault.Addr}, Ready: true}, &ready)
-	if err != nil {
-		return nil, err
+	if s.proxy, err = stack.Start(ctx, stack.Command{Path: self, Args: []string{"proxy", s.vault.Addr}, Ready: true}, &ready); err != nil {
+		return s, err
 	}
 	s.front = ready.Addr
-	status, err := s.vault.Send(ctx, http.MethodPut, "secret/data/"+secret, `{"data":{"user":"app","password":"`+marker+`"}}`)
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("write the secret: status %d", status)
+	s.collector = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	if err := s.identity(); err != nil {
+		return s, err
 	}
-	return s, err
+	for _, stage := range append([]string{""}, without...) {
+		if err := s.gateway(ctx, stage); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// gateway starts a gateway with everything on but one stage: tokens signed with RS256, a
+// thousand grants, limits, chained evidence, redaction, both logs, callers' own tokens, and
+// one trace in a hundred.
+func (s *set) gateway(ctx context.Context, stage string) (err error) {
+	dir := filepath.Join(s.dir, "gateway-"+stage)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	env := append(stack.DevEnv(s.root, s.vault),
+		"API_KEYS_JSON=", "POLICY_DIR="+filepath.Join(s.dir, "policy"), "POLICY_TIMEOUT=2s", // everything shares the cores here, so a decision may have to wait for its turn
+		"JWT_JWKS_FILE="+filepath.Join(s.dir, "jwks.json"), "JWT_ISSUER=https://bench.test", "JWT_AUDIENCE=bench",
+		"CHILD_TOKEN_ENABLED=true", "OTEL_EXPORTER_OTLP_ENDPOINT="+s.collector.URL, "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01")
+	s.gateways[stage], err = stack.StartGateway(ctx, stack.GatewayOptions{Root: s.root, Dir: dir, Env: append(env, stages[stage]...)})
+	return err
 }
 
 func (s *set) stop() {
-	_ = errors.Join(s.proxy.Stop(), s.gateway.Stop(), s.vault.Stop()) // the figures are there
+	for _, g := range s.gateways {
+		if g != nil {
+			_ = g.Stop() // the figures are there
+		}
+	}
+	if s.collector != nil {
+		s.collector.Close()
+	}
+	if s.proxy != nil {
+		_ = s.proxy.Stop() // the same
+	}
+	if s.vault != nil {
+		_ = s.vault.Stop() // the same
+	}
 }
+
+// identity writes the policy and the key of the issuer, and signs the caller's token.
+func (s *set) identity() error {
+	var grants strings.Builder
+	grants.WriteString("grants:\n  subjects:\n    " + subject + ": {transit: {mcp: {}, signing: {}}}\n")
+	for i := range 1000 {
+		fmt.Fprintf(&grants, "    agent-%d: {transit: {mcp: {}}, db: {readonly: {}}}\n", i)
+	}
+	// The bucket is full enough for every run, and is looked at like any other.
+	grants.WriteString("tiers:\n  standard: {requests: 1000000000, window_s: 60, burst: 1000000000, streams: 100000, concurrent: 100000}\n")
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return err
+	}
+	e := base64.RawURLEncoding
+	keys, err := json.Marshal(map[string]any{"keys": []any{map[string]string{
+		"kty": "RSA", "kid": "bench", "alg": "RS256", "use": "sig", "n": e.EncodeToString(key.N.Bytes()), "e": e.EncodeToString(big.NewInt(int64(key.E)).Bytes()),
+	}}})
+	if err != nil {
+		return err
+	}
+	now := time.Now().Unix()
+	signed := e.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT","kid":"bench"}`)) + "." + e.EncodeToString(fmt.Appendf(nil,
+		`{"iss":"https://bench.test","aud":"bench","sub":%q,"iat":%d,"exp":%d,"scopes":["read","write","list","delete"]}`, subject, now, now+7200))
+	sum := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+	if err != nil {
+		return err
+	}
+	s.token = signed + "." + e.EncodeToString(signature)
+	policy := filepath.Join(s.dir, "policy")
+	return errors.Join(os.MkdirAll(policy, 0o750),
+		os.WriteFile(filepath.Join(policy, "data.yaml"), []byte(grants.String()), 0o600),
+		os.WriteFile(filepath.Join(s.dir, "jwks.json"), keys, 0o600))
+}
+
+// seed writes the secrets of a scenario.
+func (s *set) seed(ctx context.Context, secrets map[string]int) error {
+	for path, size := range secrets {
+		value := marker + strings.Repeat(".A-large-value-of-a-secret", max(0, size-len(marker))/26)
+		status, err := s.vault.Send(ctx, http.MethodPut, "secret/data/"+prefix+"/"+path, `{"data":{"value":"`+value+`"}}`)
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("write the secret %s: status %d", path, status)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// targets are what a scenario is driven at. The first one that is a proxy is the measure.
+func (s *set) targets(sc *scenario, without []string) (all []*target, err error) {
+	add := func(p place, over string) {
+		t, terr := newTarget(sc, p, over)
+		all, err = append(all, t), errors.Join(err, terr)
+	}
+	root := "X-Vault-Token: " + s.vault.Token
+	if sc.direct() {
+		add(place{name: "Vault, direct", url: s.vault.Addr, credential: root, prefix: prefix}, "vault")
+		add(place{name: proxyName, url: s.front, credential: root, prefix: prefix, front: s.proxy}, "vault")
+	}
+	bearer := "Authorization: Bearer " + s.token
+	for _, over := range sc.Over {
+		add(place{name: "gateway, " + names[over], url: s.gateways[""].URL, credential: bearer, prefix: prefix, front: s.gateways[""].Process}, over)
+	}
+	for _, stage := range without {
+		g := s.gateways[stage]
+		add(place{name: "gateway, " + names[sc.Over[0]] + ", without " + stage, url: g.URL, credential: bearer, prefix: prefix, front: g.Process}, sc.Over[0])
+	}
+	return all, err
+}
+
+const proxyName = "bare reverse proxy"
+
+var names = map[string]string{"rest": "REST", "mcp": "MCP", "session": "MCP in sessions"}
 
 // proxy is the measure of things: a reverse proxy that does nothing else, with as
 // many idle connections as it can use.
@@ -77,8 +218,10 @@ func proxy(to string) error {
 		return err
 	}
 	fmt.Println(string(line))
-	p := httputil.NewSingleHostReverseProxy(u)
-	p.Transport = &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024, IdleConnTimeout: time.Minute}
+	p := &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(u) },
+		Transport: &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024, IdleConnTimeout: time.Minute},
+	}
 	server := http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
 	return server.Serve(l)
 }

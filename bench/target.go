@@ -1,113 +1,113 @@
 package main
 
 import (
-	"context"
+	"crypto/tls"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
-	"os"
-	"slices"
-	"time"
+	"strings"
 
 	"portcullis/gateway/e2e/stack"
 )
 
-const secret = "mcp/agent_api/bench"
-
-// target is one way to read the secret, with what was measured of it.
+// target is somebody to send the calls of a scenario to.
 type target struct {
-	name    string
-	addr    string
-	request []byte         // HTTP/1.1, as it goes over the wire
-	front   *stack.Process // the process between the driver and Vault, nil for none
+	name     string
+	addr     string
+	tls      *tls.Config    // nil for none
+	front    *stack.Process // between the driver and Vault; nil for none, or for one that is not ours
+	requests []request
+	order    []int
 
-	took  []time.Duration // of each request
-	spent time.Duration   // all turns
-	cpu   struct{ front, vault, driver time.Duration }
+	session                 int // calls in an MCP session, 0 for no sessions
+	initialize, initialized request
+	stream                  request
+
+	result *outcome
 }
 
-// wire is a request, to be written out.
-type wire struct{ line, header, body string }
+// place is where a target is, and how to prove who calls.
+type place struct {
+	name       string
+	url        string
+	credential string // a header
+	prefix     string // of the caller's secrets, as Vault has them
+	insecure   bool
+	front      *stack.Process
+}
 
-// targets are what is compared. The second one is the measure.
-func (s *set) targets() []*target {
-	direct := wire{"GET /v1/secret/data/" + secret, "X-Vault-Token: " + s.vault.Token, ""}
-	key := "X-API-Key: dev-api-key"
-	call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv.read","arguments":{"path":"bench"}}}`
-	return []*target{
-		newTarget("Vault, direct", s.vault.Addr, nil, direct),
-		newTarget("bare reverse proxy", s.front, s.proxy, direct),
-		newTarget("gateway, REST", s.gateway.URL, s.gateway.Process, wire{"GET /secrets/bench", key, ""}),
-		newTarget("gateway, MCP", s.gateway.URL, s.gateway.Process, wire{"POST /mcp/rpc", key, call}),
+// newTarget prepares the requests of a scenario over one of its transports, or to Vault
+// itself ("vault").
+func newTarget(s *scenario, p place, over string) (*target, error) {
+	base, err := url.Parse(p.url)
+	if err != nil || base.Host == "" {
+		return nil, fmt.Errorf("%q is not the URL of a gateway", p.url)
 	}
-}
-
-func newTarget(name, addr string, front *stack.Process, w wire) *target {
-	u, _ := url.Parse(addr) // printed by a server of ours
-	request := w.line + " HTTP/1.1\r\nHost: " + u.Host + "\r\n" + w.header + "\r\n"
-	if w.body != "" {
-		request += "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		request += fmt.Sprintf("Content-Length: %d\r\n", len(w.body))
+	t := &target{name: p.name, addr: base.Host, front: p.front, order: s.order(), result: &outcome{Target: p.name, times: newHistogram()}}
+	if base.Scheme == "https" {
+		t.tls = &tls.Config{ServerName: base.Hostname(), InsecureSkipVerify: p.insecure, NextProtos: []string{"http/1.1"}} //nolint:gosec // --insecure
 	}
-	return &target{name: name, addr: u.Host, front: front, request: []byte(request + "\r\n" + w.body)}
+	if base.Port() == "" {
+		t.addr += map[string]string{"http": ":80", "https": ":443"}[base.Scheme]
+	}
+	to := func(path string) (*url.URL, error) { return base.Parse(strings.ReplaceAll(path, "PREFIX", p.prefix)) }
+	for i, o := range s.Operations {
+		q, err := o.request(i, over, p.credential, to)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Name, err)
+		}
+		t.requests = append(t.requests, q)
+	}
+	events, err := to("/events")
+	if err != nil {
+		return nil, err
+	}
+	t.stream = newRequest("events", http.MethodGet, events, p.credential, "")
+	if over != "session" {
+		return t, nil
+	}
+	t.session = s.Session
+	mcp, err := to("/mcp")
+	t.initialize = newRequest("initialize", http.MethodPost, mcp, p.credential,
+		`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`)
+	t.initialized = newRequest("initialized", http.MethodPost, mcp, p.credential, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	t.initialized.expect = http.StatusAccepted
+	return t, err
 }
 
-// turn drives one target for a while. The first turn of each begins with as long a
-// warm-up as a tenth of it.
-func (s *set) turn(ctx context.Context, t *target, o options) error {
-	if t.took == nil {
-		if _, err := drive(ctx, t, o.workers, o.turn/10); err != nil {
-			return err
+// request is the operation over a transport.
+func (o *operation) request(id int, over, credential string, to func(string) (*url.URL, error)) (q request, err error) {
+	f, path := o.REST, o.REST.Path
+	switch over {
+	case "vault":
+		f, path = o.Vault, "/v1/"+o.Vault.Path
+	case "mcp":
+		f, path = o.call(id), "/mcp/rpc"
+	case "session":
+		f, path = o.call(id), "/mcp"
+	}
+	body := []byte(nil)
+	if f.Body != nil {
+		if body, err = json.Marshal(f.Body); err != nil {
+			return q, err
 		}
 	}
-	before, err := s.usage(t)
+	u, err := to(path)
 	if err != nil {
-		return err
+		return q, err
 	}
-	start := time.Now()
-	took, err := drive(ctx, t, o.workers, o.turn)
-	if err != nil {
-		return err
+	q = newRequest(o.Name, f.Method, u, credential, string(body))
+	q.contains = []byte(o.Contains)
+	if over == "rest" || over == "vault" {
+		q.expect = o.Expect
 	}
-	t.spent += time.Since(start)
-	t.took = append(t.took, took...)
-	after, err := s.usage(t)
-	t.cpu.front += after[0] - before[0]
-	t.cpu.vault += after[1] - before[1]
-	t.cpu.driver += after[2] - before[2]
-	return err
+	return q, nil
 }
 
-// usage is the CPU time so far of the process in front, of Vault and of the driver.
-func (s *set) usage(t *target) (all [3]time.Duration, err error) {
-	if t.front != nil {
-		if all[0], err = cpuTimeOf(t.front); err != nil {
-			return all, err
-		}
-	}
-	if all[1], err = cpuTimeOf(s.vault.Process); err != nil {
-		return all, err
-	}
-	all[2], err = cpuTime(os.Getpid())
-	return all, err
-}
-
-func cpuTimeOf(p *stack.Process) (time.Duration, error) {
-	select {
-	case <-p.Done():
-		return 0, fmt.Errorf("a process has ended, exit code %d: %s", p.ExitCode(), p.Output())
-	default:
-		return cpuTime(p.PID())
-	}
-}
-
-// rate is requests a second.
-func (t *target) rate() float64 { return float64(len(t.took)) / t.spent.Seconds() }
-
-// percentile is the time within which a share of the requests was answered.
-func (t *target) percentile(share float64) time.Duration {
-	sorted := slices.Sorted(slices.Values(t.took))
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
+// call is the operation as a tools/call of MCP.
+func (o *operation) call(id int) form {
+	return form{Method: http.MethodPost, Body: map[string]any{
+		"jsonrpc": "2.0", "id": id + 1, "method": "tools/call", "params": map[string]any{"name": o.Tool, "arguments": o.Arguments},
+	}}
 }

@@ -32,3 +32,30 @@ func parseStat(s string) (time.Duration, error) {
 	system, serr := strconv.ParseInt(fields[12], 10, 64)
 	return time.Duration(user+system) * tick, errors.Join(uerr, serr)
 }
+
+// peakMemory is the largest resident size that a process has had, in bytes (VmHWM,
+// proc_pid_status(5)).
+func peakMemory(pid int) (int64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.SplitSeq(string(raw), "\n") {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("no VmHWM in /proc/PID/status")
+}
+
+// machineLoad is the load average of the last minute, 0 where nobody says.
+func machineLoad() float64 {
+	raw, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(raw), " ")
+	load, _ := strconv.ParseFloat(first, 64) // 0 when it is none
+	return load
+}
