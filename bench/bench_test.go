@@ -89,7 +89,7 @@ func TestOpenLoopCountsFromTheArrival(t *testing.T) {
 	var n atomic.Int64
 	to := targetAt(t, one(), func(w http.ResponseWriter, _ *http.Request) {
 		if n.Add(1) == 1 {
-			time.Sleep(300 * time.Millisecond)
+			<-time.After(300 * time.Millisecond)
 		}
 		_, _ = io.WriteString(w, marker)
 	})

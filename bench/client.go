@@ -129,13 +129,21 @@ func (c *client) exchange(q *request) error {
 	return err
 }
 
+// message is what a request consists of.
+type message struct {
+	method string
+	url    *url.URL
+	header string // with the credential
+	body   string
+}
+
 // newRequest writes a request out.
-func newRequest(name, method string, u *url.URL, header, body string) request {
-	head := method + " " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\n" + header + "\r\n"
-	if body != "" {
-		head += fmt.Sprintf("Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: %d\r\n", len(body))
+func newRequest(name string, m message) request {
+	head := m.method + " " + m.url.RequestURI() + " HTTP/1.1\r\nHost: " + m.url.Host + "\r\n" + m.header + "\r\n"
+	if m.body != "" {
+		head += fmt.Sprintf("Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: %d\r\n", len(m.body))
 	}
-	return request{name: name, head: head, body: body, expect: http.StatusOK}
+	return request{name: name, head: head, body: m.body, expect: http.StatusOK}
 }
 
 // streams opens event streams and keeps them open until stop is called.

@@ -21,7 +21,7 @@ func picture(results []*result) []byte {
 	y := 10
 	for _, r := range results {
 		y += 24
-		text(&b, 10, y, "bold", fmt.Sprintf("%s: CPU a request in front of Vault (bar), p50 to p99 (line)", r.Scenario))
+		text(&b, [2]int{10, y}, "bold", fmt.Sprintf("%s: CPU a request in front of Vault (bar), p50 to p99 (line)", r.Scenario))
 		y += 10
 		cpu, slow := 1.0, 1.0
 		for _, o := range r.Targets {
@@ -39,13 +39,13 @@ func picture(results []*result) []byte {
 // bars draws one target; scale is pixels for a microsecond of CPU and of time.
 func bars(b *strings.Builder, o *outcome, y int, scale [2]float64) {
 	cpu := o.median(frontCPU)
-	text(b, 10, y+13, "normal", o.Target)
+	text(b, [2]int{10, y + 13}, "normal", o.Target)
 	fmt.Fprintf(b, `<rect x="%d" y="%d" width="%.0f" height="%d" fill="#7aa6c2"/>`+"\n", labelWidth, y, cpu*scale[0], barHeight-6)
 	from, to := labelWidth+float64(o.P50US)*scale[1], labelWidth+float64(o.P99US)*scale[1]
 	fmt.Fprintf(b, `<line x1="%.0f" y1="%d" x2="%.0f" y2="%d" stroke="#c25b4e" stroke-width="3"/>`+"\n", from, y+barHeight-2, to, y+barHeight-2)
-	text(b, labelWidth+plotWidth+8, y+13, "normal", whole(cpu)+", "+micro(o.P50US)+" to "+micro(o.P99US))
+	text(b, [2]int{labelWidth + plotWidth + 8, y + 13}, "normal", whole(cpu)+", "+micro(o.P50US)+" to "+micro(o.P99US))
 }
 
-func text(b *strings.Builder, x, y int, weight, s string) {
-	fmt.Fprintf(b, `<text x="%d" y="%d" font-weight="%s">%s</text>`+"\n", x, y, weight, html.EscapeString(s))
+func text(b *strings.Builder, at [2]int, weight, s string) {
+	fmt.Fprintf(b, `<text x="%d" y="%d" font-weight="%s">%s</text>`+"\n", at[0], at[1], weight, html.EscapeString(s))
 }

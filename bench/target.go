@@ -63,15 +63,17 @@ func newTarget(s *scenario, p place, over string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.stream = newRequest("events", http.MethodGet, events, p.credential, "")
+	t.stream = newRequest("events", message{http.MethodGet, events, p.credential, ""})
 	if over != "session" {
 		return t, nil
 	}
 	t.session = s.Session
 	mcp, err := to("/mcp")
-	t.initialize = newRequest("initialize", http.MethodPost, mcp, p.credential,
-		`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`)
-	t.initialized = newRequest("initialized", http.MethodPost, mcp, p.credential, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	t.initialize = newRequest("initialize", message{
+		http.MethodPost, mcp, p.credential,
+		`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`,
+	})
+	t.initialized = newRequest("initialized", message{http.MethodPost, mcp, p.credential, `{"jsonrpc":"2.0","method":"notifications/initialized"}`})
 	t.initialized.expect = http.StatusAccepted
 	return t, err
 }
@@ -97,7 +99,7 @@ func (o *operation) request(id int, over, credential string, to func(string) (*u
 	if err != nil {
 		return q, err
 	}
-	q = newRequest(o.Name, f.Method, u, credential, string(body))
+	q = newRequest(o.Name, message{f.Method, u, credential, string(body)})
 	q.contains = []byte(o.Contains)
 	if over == "rest" || over == "vault" {
 		q.expect = o.Expect

@@ -15,7 +15,7 @@ if test "${1:-}" = write; then
 fi
 .cache/bin/benchstat bench/baseline.txt "$now" >.cache/benchstat.txt
 # benchstat writes the change where it is not taken for noise, and a tilde elsewhere.
-slower=$(awk '/│.*B\/op/ {skip = 1} /│.*(sec|allocs)\/op/ {skip = 0} !skip && /\+[0-9]+(\.[0-9]+)?%/ && match($0, /\+[0-9.]+%/) && substr($0, RSTART + 1, RLENGTH - 2) + 0 > 20' .cache/benchstat.txt)
+slower=$(awk '/^geomean/ {next} /│.*B\/op/ {skip = 1} /│.*(sec|allocs)\/op/ {skip = 0} !skip && /\+[0-9]+(\.[0-9]+)?%/ && match($0, /\+[0-9.]+%/) && substr($0, RSTART + 1, RLENGTH - 2) + 0 > 20' .cache/benchstat.txt)
 if test -n "$slower"; then
 	echo "warning: slower than bench/baseline.txt by more than a fifth (all of it: .cache/benchstat.txt; tools/benchmarks.sh write makes another baseline):" >&2
 	echo "$slower" >&2

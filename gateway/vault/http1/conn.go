@@ -68,9 +68,6 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// past is a deadline that interrupts what waits.
-var past = time.Unix(1, 0)
-
 // prepare sets the deadline of an exchange, and lets it end with its context.
 func (c *conn) prepare(ctx context.Context) error {
 	c.wrote, c.ctx, c.stop = false, ctx, nil
@@ -79,7 +76,7 @@ func (c *conn) prepare(ctx context.Context) error {
 		return err
 	}
 	if ctx.Done() != nil {
-		c.stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(past) })
+		c.stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) }) // long past, so what waits ends
 	}
 	return nil
 }

@@ -199,7 +199,7 @@ func TestSlowAnswersEndWithTheirContext(t *testing.T) {
 				if _, err := io.WriteString(c, "x"); err != nil {
 					return
 				}
-				time.Sleep(5 * time.Millisecond)
+				<-time.After(5 * time.Millisecond)
 			}
 		}
 	}
