@@ -21,7 +21,7 @@ func TestGranted(t *testing.T) {
 grants:
   subjects:
     agent:
-      transit: {mcp: {}, signing: {ops: [transit.sign]}, old: {expires_s: 100}, none: {ops: []}}
+      transit: {mcp: {}, signing: {ops: [transit.sign]}, old: {expires_s: 1000000000}, none: {ops: []}}
   roles:
     reporter:
       db: {readonly: {}}
@@ -53,7 +53,7 @@ tenants:
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, n := range e.Granted(&tt.caller, time.Unix(200, 0)) {
+			for _, n := range e.Granted(&tt.caller, time.Unix(1_000_000_100, 0)) {
 				got = append(got, n.Engine+"/"+n.Name)
 			}
 			slices.Sort(got)

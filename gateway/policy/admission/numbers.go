@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -15,6 +16,10 @@ import (
 // inMilliseconds is a second that nobody means: the year 5138. The present in
 // milliseconds is beyond it.
 const inMilliseconds = 100_000_000_000
+
+// noTime is a second before which no grant can have been made: the year 2001. A date
+// written as a number, as 20261201, is before it.
+const noTime = 1_000_000_000
 
 // warn notes a finding that does not keep the policy from being used.
 func (n *naming) warn(name, msg, cure string) {
@@ -36,7 +41,10 @@ func (n *naming) obligation(at place, engine string, duty map[string]any) {
 	if _, there := duty["approval"]; there {
 		n.add("approval", at.String()+" asks for an approval, and approvals do not exist yet, so every such call is denied", "leave approval out")
 	}
-	if end := number("expires_s"); end >= inMilliseconds {
+	switch end := number("expires_s"); {
+	case end > 0 && end < noTime:
+		n.add("expires_s", fmt.Sprintf("%s ended in %d, so it grants nothing", at, time.Unix(int64(end), 0).UTC().Year()), "write Unix seconds, as date -d 2026-12-01 +%s prints them")
+	case end >= inMilliseconds:
 		n.add("expires_s", fmt.Sprintf("%s ends at %.0f, which is in milliseconds", at, end), fmt.Sprintf("write Unix seconds, as %.0f", end/1000))
 	}
 	for _, bounds := range [][2]string{{"min_ttl_s", "max_ttl_s"}, {"min_wrap_ttl_s", "wrap_ttl_s"}} {

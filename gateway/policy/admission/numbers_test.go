@@ -15,6 +15,7 @@ func TestDataThatNobodyMeans(t *testing.T) {
 		"grants: {subjects: {a: {ssh: {ca: {max_ttl_s: 0755}}}}}":                                     "base 8",
 		"tiers: {gold: {requests: 010, window_s: 60}}":                                                "base 8",
 		"grants: {roles: {a: {kv: {shared: {expires_s: 1766188800000}}}}}":                            "milliseconds",
+		"grants: {roles: {a: {kv: {shared: {expires_s: 20261201}}}}}":                                 "ended in 1970",
 		"tenants: {acme: {subjects: {a: {transit: {k: {expires_s: 1766188800000}}}}}}":                "milliseconds",
 		"tiers: {gold: {requests: 5, window_s: 60, cost: {db.issue_creds: 0}}}":                       "free",
 		"tiers: {gold: {requests: 5, window_s: 60, cost: {db.issue_creds: 6}}}":                       "never be called",

@@ -59,22 +59,23 @@ func (x *exemptions) body(n *names, b ast.Body, silent bool) {
 }
 
 // absence reports whether an expression holds when something is false, not found or
-// another text.
+// another text, or when nothing was there to be cut out of a text or replaced in it.
 func absence(e *ast.Expr) bool {
 	if !e.IsCall() || len(e.Operands()) != 2 {
 		return false
 	}
 	a, b := e.Operand(0), e.Operand(1)
-	if ast.IsConstant(a.Value) {
+	if _, isCall := a.Value.(ast.Call); !isCall {
 		a, b = b, a
 	}
 	call, isCall := a.Value.(ast.Call)
+	same := isCall && len(call) > 2 && call[1].Equal(b)
 	index := isCall && call[0].String() == "indexof"
 	counted := isCall && (call[0].String() == "count" || call[0].String() == "strings.count")
 	_, isText := b.Value.(ast.String)
 	switch e.Operator().String() {
 	case "equal", "eq":
-		return b.Equal(ast.BooleanTerm(false)) || index && b.Equal(ast.IntNumberTerm(-1)) || counted && (b.Equal(ast.IntNumberTerm(0)) || b.Equal(ast.IntNumberTerm(1)))
+		return same || b.Equal(ast.BooleanTerm(false)) || index && b.Equal(ast.IntNumberTerm(-1)) || counted && (b.Equal(ast.IntNumberTerm(0)) || b.Equal(ast.IntNumberTerm(1)))
 	case "neq":
 		return b.Equal(ast.BooleanTerm(true)) || isText
 	case "lt":
