@@ -208,10 +208,13 @@ func (e *estate) given(t *testing.T, data map[string]any, rules map[string]strin
 	}
 	ok, refused := reloaded("ok"), reloaded("refused")
 	e.put(t, data, rules)
-	for end := time.Now().Add(3 * time.Minute); reloaded("ok") == ok; time.Sleep(50 * time.Millisecond) {
+	look, end := time.NewTicker(50*time.Millisecond), time.Now().Add(3*time.Minute)
+	defer look.Stop()
+	for reloaded("ok") == ok {
 		if reloaded("refused") != refused || time.Now().After(end) {
 			t.Fatalf("the policy is not taken:\n%s", e.policy(t))
 		}
+		<-look.C
 	}
 	out := map[string]*view{}
 	for _, who := range []string{"ann", "bob"} {

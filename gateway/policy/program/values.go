@@ -1,6 +1,7 @@
 package program
 
 import (
+	"reflect"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -12,6 +13,7 @@ import (
 type converter struct {
 	texts map[string]*ast.Term
 	lists map[string]*ast.Term
+	maps  map[uintptr]*ast.Term // by where the map is: one that stands in many places is one value
 	empty *ast.Term
 	pairs [][2]*ast.Term // of the objects that are being made, the innermost last
 }
@@ -20,11 +22,13 @@ type converter struct {
 const (
 	maxShared     = 4096 // values of a kind
 	maxSharedText = 64   // bytes
+	// names of a table: those that are made once for many places are short
+	maxSharedNames = 4
 )
 
 // storedObject is the data in the form that the evaluator reads.
 func storedObject(data map[string]any) ast.Object {
-	c := &converter{texts: map[string]*ast.Term{}, lists: map[string]*ast.Term{}, empty: ast.ObjectTerm()}
+	c := &converter{texts: map[string]*ast.Term{}, lists: map[string]*ast.Term{}, maps: map[uintptr]*ast.Term{}, empty: ast.ObjectTerm()}
 	return c.object(data)
 }
 
@@ -44,14 +48,26 @@ func (c *converter) term(v any) *ast.Term {
 	case string:
 		return c.text(v)
 	case map[string]any:
-		if len(v) == 0 {
-			return c.empty
-		}
-		return ast.NewTerm(c.object(v))
+		return c.table(v)
 	case []any:
 		return c.list(v)
 	}
 	return ast.NewTerm(ast.MustInterfaceToValue(v)) // a number, a boolean or null
+}
+
+func (c *converter) table(m map[string]any) *ast.Term {
+	if len(m) == 0 {
+		return c.empty
+	}
+	where := reflect.ValueOf(m).Pointer()
+	if t, ok := c.maps[where]; ok {
+		return t
+	}
+	t := ast.NewTerm(c.object(m))
+	if len(m) <= maxSharedNames && len(c.maps) < maxShared {
+		c.maps[where] = t
+	}
+	return t
 }
 
 func (c *converter) text(s string) *ast.Term {
