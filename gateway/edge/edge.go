@@ -241,6 +241,7 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+	endChunked(h, r)
 	if err := e.admit(w, r); err != nil {
 		if !e.stranger(w, r) {
 			return
@@ -255,6 +256,16 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.route(w, r)
+}
+
+// endChunked ends the connection behind a chunked request. One that also has a
+// Content-Length is read by its chunks, and net/http does not tell; whoever passed it on
+// by its length has taken what follows for a part of it, and it must not be served as a
+// request of its own (RFC 9112, section 6.1).
+func endChunked(h http.Header, r *http.Request) {
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		h.Set("Connection", "close")
+	}
 }
 
 // finish closes a request: a panic is an error of this request alone, and the
