@@ -28,6 +28,9 @@ type Config struct {
 	Admit func(context.Context, *op.Request) error
 	// Keep takes bytes of what may be kept for a caller, until release is called. Optional.
 	Keep func(c *call.Caller, bytes int) (release func(), err error)
+	// Resume authenticates a request with the ticket of a caller: its credential may have
+	// ended since, and the request may come from somewhere else. Optional.
+	Resume func(*http.Request, *call.Caller) (*call.Caller, error)
 	// Error writes a refusal.
 	Error func(w http.ResponseWriter, err *call.Error)
 }

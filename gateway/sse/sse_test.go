@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +137,40 @@ func TestFilter(t *testing.T) {
 		if resp := w.get(t, "GET", "/events?"+q, "X-Subject", "agent"); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s got %d", q, resp.StatusCode)
 		}
+	}
+}
+
+// TestATicketIsNoBetterThanItsCredential: who opens a stream with a ticket is looked at
+// like anybody who comes with a credential of before.
+func TestATicketIsNoBetterThanItsCredential(t *testing.T) {
+	var ended atomic.Bool
+	from := netip.MustParseAddr("192.0.2.7")
+	s := sse.New(sse.Config{
+		Log: events.New(events.Config{}), KVMount: "secret", Error: func(w http.ResponseWriter, e *call.Error) { http.Error(w, e.Msg, http.StatusBadRequest) },
+		Resume: func(_ *http.Request, c *call.Caller) (*call.Caller, error) {
+			if ended.Load() {
+				return nil, call.Errorf(call.Unauthenticated, "the credential has ended")
+			}
+			own := *c
+			own.SourceIP = from
+			return &own, nil
+		},
+	})
+	redeem := func() (*call.Caller, error) {
+		w := httptest.NewRecorder()
+		s.Ticket(w, httptest.NewRequest(http.MethodPost, "/events/ticket", nil), &call.Caller{Subject: "agent", Prefix: path("mcp/agent"), SourceIP: netip.MustParseAddr("198.51.100.1")})
+		var reply struct{ Ticket string }
+		if err := json.Unmarshal(w.Body.Bytes(), &reply); err != nil {
+			t.Fatal(err)
+		}
+		return s.Authenticate(nil)(httptest.NewRequest(http.MethodGet, "/events?ticket="+reply.Ticket, nil))
+	}
+	if c, err := redeem(); err != nil || c.Subject != "agent" || c.SourceIP != from {
+		t.Errorf("got %+v, %v, want the caller at the address of now", c, err)
+	}
+	ended.Store(true)
+	if _, err := redeem(); !call.Is(err, call.Unauthenticated) {
+		t.Errorf("with a credential that has ended: got %v", err)
 	}
 }
 

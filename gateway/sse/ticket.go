@@ -136,7 +136,10 @@ func (s *Server) Authenticate(next func(*http.Request) (*call.Caller, error)) fu
 		if id := q.Get("last_event_id"); id != "" {
 			r.Header.Set("Last-Event-Id", id)
 		}
-		return tk.caller, nil
+		if s.Resume == nil {
+			return tk.caller, nil
+		}
+		return s.Resume(r, tk.caller)
 	}
 }
 
