@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -18,6 +19,10 @@ import (
 // LoadKey reads an ed25519 key (PKCS 8 in PEM). It makes one when there is no file.
 func LoadKey(name string) (note.Signer, string, error) {
 	raw, err := os.ReadFile(name)
+	if err == nil && len(raw) == 0 { // a process was killed before it had written it
+		err = os.Remove(name)
+		raw, err = nil, errors.Join(err, os.ErrNotExist)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		if err = makeKey(name); err == nil {
 			raw, err = os.ReadFile(name) // another process may have been faster
@@ -86,14 +91,19 @@ func makeKey(name string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*") // for its owner alone
 	if err != nil {
 		return err
 	}
-	return errors.Join(pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der}), f.Close())
+	defer func() { _ = os.Remove(f.Name()) }() // its content has the other name by then
+	err = errors.Join(pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der}), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Link(f.Name(), name) // as a whole, and never over another key
+	}
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	return err
 }
 
 // Public reads a public key: a note's verifier key, as `portcullis audit key` prints

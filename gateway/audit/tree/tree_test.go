@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -113,5 +114,32 @@ func TestPublicKeys(t *testing.T) {
 	}
 	if _, err := tree.Public([]byte("nonsense")); err == nil {
 		t.Error("nonsense is a key")
+	}
+}
+
+// TestAKeyIsThereAsAWhole: a process that was killed while it made the key leaves none, or
+// an empty file, which is made anew; a key that is there is never replaced.
+func TestAKeyIsThereAsAWhole(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "audit.key")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, public, err := tree.LoadKey(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, again, err := tree.LoadKey(name); err != nil || again != public {
+		t.Errorf("the key is another one: %v", err)
+	}
+	st, err := os.Stat(name)
+	files, gerr := filepath.Glob(name + "*")
+	if err != nil || gerr != nil || st.Mode().Perm() != 0o600 || len(files) != 1 {
+		t.Errorf("got %v and %q, %v", st.Mode(), files, err)
+	}
+	if err := os.WriteFile(name, []byte("half of a key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := tree.LoadKey(name); err == nil {
+		t.Error("what is no key was replaced")
 	}
 }
