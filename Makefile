@@ -18,7 +18,7 @@ export GOFLAGS += -buildvcs=false -trimpath
 scenarios := --scenario kv-read,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench bench-quick benchmarks abuse generated fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clean
+.PHONY: help build run test check race fmt vet bench bench-quick benchmarks abuse generated fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -98,6 +98,11 @@ release: ## Make archives, packages, image, checksums and bills of materials bel
 
 deploy: ## Check the chart, the unit, the compose file, the Terraform module and what release makes
 	@go test -C tools/release ./...
+
+clients: build ## Drive Vault's own clients through the gateway; building its CLI takes minutes
+	@tools/progress.sh "building Vault's command" go build -C tools/devvault -tags minimal -ldflags '-s -w' -o ../../bin/vault ./vaultcli
+	@tools/clients.sh
+	@go test -count=1 -tags clients -timeout 30m ./gateway/e2e/clients
 
 clean: ## Remove what was built
 	rm -rf bin .cache dist

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -43,7 +44,7 @@ func (g *Server) routes() error {
 		g.edge.Public(http.MethodGet, "/oidc/jwks", g.issuer.ServeJWKS)
 	}
 	if g.cfg.ExposeVaultAPI {
-		api := vaultapi.API{Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Ready: g.vault.Ready, Sessions: g.sessions}
+		api := vaultapi.API{Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, May: g.may, Wrapped: g.vault.Wrapping, Ready: g.vault.Ready, Sessions: g.sessions}
 		api.Mount(g.edge)
 	}
 	if !g.cfg.ExposeREST {
@@ -52,6 +53,16 @@ func (g *Server) routes() error {
 	g.edge.Optional(http.MethodGet, "/openapi.json", openapi.Handler(g.ops, g.policy.Over(op.REST).Callable, g.admitDocument))
 	api := rest.API{Do: g.calls.Do, Admit: g.calls.Admit, Challenge: g.challenge, Limits: g.limits}
 	return api.Mount(g.edge, g.ops)
+}
+
+// may reports whether a call could be allowed. Nothing is done with the decision.
+func (g *Server) may(ctx context.Context, r *op.Request) (bool, error) {
+	b, err := g.ops.Bind(r)
+	if err != nil {
+		return false, err
+	}
+	d := g.policy.Decide(ctx, b)
+	return d.Allow, nil
 }
 
 // admitDocument takes a token for the document of what a caller can call, as for any list.

@@ -22,6 +22,8 @@ type wrappings struct {
 
 type delivered struct {
 	key  string
+	path string // where it was made
+	made time.Time
 	ends time.Time
 }
 
@@ -44,7 +46,7 @@ func (w *wrappings) add(key string, i wire.WrapInfo) {
 	if w.each[key] >= wrappingsEach || len(w.all) >= wrappingsAll {
 		return
 	}
-	w.all[sha256.Sum256([]byte(i.Token.Reveal()))] = delivered{key, time.Now().Add(time.Duration(i.TTL) * time.Second)}
+	w.all[sha256.Sum256([]byte(i.Token.Reveal()))] = delivered{key, i.CreationPath, time.Now(), time.Now().Add(time.Duration(i.TTL) * time.Second)}
 	w.each[key]++
 }
 
@@ -76,6 +78,19 @@ func (w *wrappings) take(key string, token call.Secret) bool {
 	}
 	w.drop(sum, key)
 	return true
+}
+
+// Wrapping says of an answer that was wrapped for a caller at which path and when that was
+// and for how long; ok is false for one that is another caller's, was used or has ended.
+func (c *Client) Wrapping(of *call.Caller, token call.Secret) (path string, at time.Time, ttl time.Duration, ok bool) {
+	w := &c.wrappings
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	one, there := w.all[sha256.Sum256([]byte(token.Reveal()))]
+	if !there || one.key != of.Key() || time.Now().After(one.ends) {
+		return "", time.Time{}, 0, false
+	}
+	return one.path, one.made, one.ends.Sub(one.made), true
 }
 
 // unwrappedData is what was wrapped.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
@@ -23,19 +24,26 @@ type API struct {
 	Do        func(context.Context, *op.Request) (*op.Result, error)
 	// Admit charges for a request that is no operation, and puts it on record.
 	Admit func(context.Context, *op.Request) error
+	// May reports whether a call could be allowed; nothing is done. Its error says that the
+	// arguments do not bind.
+	May func(context.Context, *op.Request) (bool, error)
+	// Wrapped says of an answer that was wrapped for a caller where and when that was and
+	// for how long; ok is false for one that is not the caller's, was used or has ended.
+	Wrapped func(*call.Caller, call.Secret) (path string, at time.Time, ttl time.Duration, ok bool)
 	// Ready says why Vault cannot be reached, nil when it can.
 	Ready    func(context.Context) error
 	Sessions *Sessions
 
 	// refused answers a request whose credential is not good, as everywhere else.
 	refused func(http.ResponseWriter, *http.Request, *call.Error)
+	samples []jsontext.Value // of bodies, see capabilities
 	table   []route
 	system  []question
 }
 
 // Mount adds the routes.
 func (a *API) Mount(e *edge.Edge) {
-	a.table, a.system, a.refused = routes(), a.questions(), e.Refuse
+	a.table, a.system, a.refused, a.samples = routes(), a.questions(), e.Refuse, samples()
 	for method := range methods() {
 		e.Either(method, Prefix+"*path", a.public, a.serve)
 	}

@@ -261,6 +261,13 @@ func clientWrapping(t *testing.T, w *world, cl *api.Client) {
 	if _, err := w.client(t, otherKey).Logical().Unwrap(s.WrapInfo.Token); status(err) != 400 {
 		t.Errorf("another caller opens it: %v", err)
 	}
+	look := must[*api.Secret](t)(cl.Logical().Write("sys/wrapping/lookup", map[string]any{"token": s.WrapInfo.Token}))
+	if look.Data["creation_path"] != "secret/data/mcp/agent/wrapped" || fmt.Sprint(look.Data["creation_ttl"]) != "60" {
+		t.Errorf("lookup: got %v", look.Data)
+	}
+	if _, err := w.client(t, otherKey).Logical().Write("sys/wrapping/lookup", map[string]any{"token": s.WrapInfo.Token}); status(err) != 400 {
+		t.Errorf("another caller looks: %v", err)
+	}
 	opened := must[*api.Secret](t)(cl.Logical().Unwrap(s.WrapInfo.Token))
 	if fmt.Sprint(opened.Data["data"]) != "map[a:1]" {
 		t.Errorf("got %v", opened.Data)
@@ -298,6 +305,21 @@ func clientSystem(t *testing.T, w *world, cl *api.Client) {
 	}
 	if _, err := cl.Logical().Read("sys/internal/ui/mounts/nowhere/x"); status(err) != 403 {
 		t.Errorf("got %v", err)
+	}
+	for path, want := range map[string]string{
+		"secret/data/mcp/agent/x": "[create delete patch read update]", "secret/metadata/mcp/agent": "[create delete list patch read update]",
+		"secret/data/mcp/other/x": "[deny]", "team-kv/data/shared/x": "[create delete patch read update]", "secret/data/shared/x": "[deny]",
+		"legacy/mcp/agent/x": "[create delete list read update]", "transit/encrypt/mcp": "[create update]", "transit/sign/signing": "[create update]", "transit/encrypt/none": "[deny]",
+		"database/creds/readonly": "[read]", "database/creds/other": "[deny]", "ssh/sign/ca": "[create update]", "pki/sign/web": "[create update]", "pki/issue/web": "[create update]", "totp/code/login": "[create read update]",
+		"sys/policies/acl/x": "[deny]", "auth/token/lookup-self": "[read]", "nowhere": "[deny]", "secret/data/mcp/agent/../other/x": "[deny]", "": "[deny]",
+	} {
+		if got, err := cl.Sys().CapabilitiesSelf(path); path != "" && (err != nil || fmt.Sprint(got) != want) {
+			t.Errorf("%q: got %v, %v, want %s", path, got, err, want)
+		}
+	}
+	many := `{"paths":["` + strings.Repeat(`secret/data/x","`, 20) + `y"]}`
+	if a := w.send(t, "POST", "sys/capabilities-self", agentKey, many); a.status != 400 {
+		t.Errorf("too many paths: got %d", a.status)
 	}
 }
 

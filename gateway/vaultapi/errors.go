@@ -70,5 +70,9 @@ func WriteError(w http.ResponseWriter, err error, decisionID string) {
 // deleted is what KV version 2 answers about a deleted version, with status 404.
 func deleted(id string, e *call.Error) *reply {
 	facts, _ := e.Data.(map[string]any)
-	return &reply{RequestID: id, Data: map[string]any{"data": nil, "metadata": facts["metadata"]}}
+	metadata := map[string]any{"deletion_time": "", "destroyed": false, "custom_metadata": nil} // which Vault never leaves out
+	if raw, err := json.Marshal(facts["metadata"]); err == nil {
+		_ = json.Unmarshal(raw, &metadata) // what the gateway has made is an object
+	}
+	return &reply{RequestID: id, Data: map[string]any{"data": nil, "metadata": metadata}}
 }

@@ -1,6 +1,8 @@
 package vaultapi
 
 import (
+	"time"
+
 	"portcullis/gateway/call"
 )
 
@@ -144,6 +146,20 @@ func unwrapRoute() *route {
 	return &route{op: "sys.unwrap", args: roleless(same("token")), reply: func(_ *request, r result) *reply { return data(r.fields["data"]) }}
 }
 
+// lookupWrapping tells of a wrapped answer of the caller's, and opens nothing (Vault API,
+// sys/wrapping/lookup).
+func (a *API) lookupWrapping(q *request) (*reply, error) {
+	path, at, ttl, ok := a.Wrapped(q.caller, call.Secret(q.text("token")))
+	if !ok {
+		return nil, noWrapping()
+	}
+	return data(map[string]any{"creation_path": path, "creation_time": at.UTC().Format(time.RFC3339Nano), "creation_ttl": int(ttl.Seconds())}), nil
+}
+
+func noWrapping() error {
+	return call.Errorf(call.InvalidRequest, "wrapping token is not valid or does not exist")
+}
+
 // leaseRoute is the row of what is asked about a lease: its mount is part of its id.
 func leaseRoute(operation string) *route {
 	r := &route{op: operation, args: leaseArgs, reply: empty}
@@ -174,7 +190,7 @@ func renewed(q *request, r result) *reply {
 // what Vault answers: to some clients 404 means that an older path may do.
 func asVault(q *request, operation string, err error) error {
 	if call.Is(err, call.NotFound) && operation == "sys.unwrap" {
-		return call.Errorf(call.InvalidRequest, "wrapping token is not valid or does not exist")
+		return noWrapping()
 	}
 	if call.Is(err, call.NotFound) && leaseID(q) != "" {
 		return call.Errorf(call.InvalidRequest, "lease not found")

@@ -37,6 +37,8 @@ func (a *API) questions() []question {
 		{pattern: "sys/health", verbs: verbs(read), public: true, answer: a.health},
 		{pattern: "sys/seal-status", verbs: verbs(read), public: true, answer: a.sealStatus},
 		{pattern: "sys/leader", verbs: verbs(read), public: true, answer: a.leader},
+		{pattern: "sys/capabilities-self", verbs: posted, answer: a.capabilities},
+		{pattern: "sys/wrapping/lookup", verbs: posted, answer: a.lookupWrapping},
 		{pattern: "auth/token/lookup-self", verbs: verbs(read), answer: a.lookupSelf},
 		{pattern: "auth/token/renew-self", verbs: posted, name: "vault.renew_self", answer: a.renewSelf},
 		{pattern: "auth/token/revoke-self", verbs: posted, name: "vault.revoke_self", answer: a.revokeSelf},
