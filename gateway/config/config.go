@@ -127,7 +127,7 @@ type Config struct {
 	// Vault gives the caller itself on the gateway's word.
 	VaultCallers string `cfg:"VAULT_CALLERS"`
 	OIDCIssuer   string `cfg:"OIDC_ISSUER"`          // URL of the gateway as Vault knows it; PUBLIC_URL when it is left out
-	OIDCKeyFile  string `cfg:"OIDC_ISSUER_KEY_FILE"` // private keys in PEM, the first of which signs; empty for one that lives as long as the process
+	OIDCKeyFile  string `cfg:"OIDC_ISSUER_KEY_FILE"` // private keys in PEM, the first of which signs; empty for one that is made in STATE_DIR
 	OIDCMount    string `cfg:"OIDC_VAULT_MOUNT"`     // of the JWT auth method in Vault, below auth/
 
 	// Who calls

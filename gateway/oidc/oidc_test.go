@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"portcullis/gateway/call"
@@ -29,6 +30,38 @@ func pemOf(t *testing.T, private any) []byte {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+// A key is made once, for its owner alone, whoever makes it first.
+func TestMake(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state", "issuer.pem")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := oidc.Make(file); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v", info.Mode(), err)
+	}
+	if err := oidc.Make(file); err != nil {
+		t.Error(err)
+	}
+	after, _ := os.ReadFile(file)
+	if left, _ := os.ReadDir(filepath.Dir(file)); string(before) != string(after) || len(left) != 1 {
+		t.Errorf("the key has changed, or is not alone: %v", left)
+	}
+	if _, err := oidc.New("https://gateway.test", file); err != nil {
+		t.Error(err)
+	}
 }
 
 // What is signed can be verified with what is published, whatever the kind of key.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"portcullis/gateway/call"
@@ -23,8 +24,17 @@ func (g *Server) logIns(vc *vault.Config) error {
 	if g.cfg.VaultCallers != "jwt" {
 		return nil
 	}
+	file := g.cfg.OIDCKeyFile
+	if file == "" {
+		file = g.state.Path("oidc-issuer.pem") // empty without a STATE_DIR: a key that lives as long as the process
+	}
 	var err error
-	if g.issuer, err = oidc.New(g.cfg.OIDCIssuer, g.cfg.OIDCKeyFile); err != nil {
+	if file != "" && g.cfg.OIDCKeyFile == "" {
+		if err = oidc.Make(file); err != nil {
+			return fmt.Errorf("STATE_DIR: make the key of the OIDC issuer: %w", err)
+		}
+	}
+	if g.issuer, err = oidc.New(g.cfg.OIDCIssuer, file); err != nil {
 		return err
 	}
 	vc.Login = vault.Login{Role: gatewayRole, Mount: g.cfg.OIDCMount, Assert: func(role string) (call.Secret, error) { return g.issuer.Assert(nil, role) }}

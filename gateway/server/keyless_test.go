@@ -9,12 +9,15 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -202,6 +205,94 @@ func TestCallersLogInToVaultAsThemselves(t *testing.T) {
 	if logins := k.vault.Count("auth/portcullis/login"); logins > 4 {
 		t.Errorf("%d logins, want one of each caller and the gateway's own", logins)
 	}
+}
+
+// TestTheIssuersKeyIsReplaced: with a new key every second, which Vault fetches when it
+// meets it, no caller's first call fails, each of which is a login.
+func TestTheIssuersKeyIsReplaced(t *testing.T) {
+	k := &keyless{vault: vaulttest.Start(t), dir: t.TempDir()}
+	keyFile := filepath.Join(k.dir, "issuer.pem")
+	keys := [][]byte{newKey(t)}
+	if err := os.WriteFile(keyFile, keys[0], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	callers := map[string]string{}
+	for i := range 400 {
+		callers[fmt.Sprintf("key-of-%d", i)] = fmt.Sprintf("caller%d", i)
+	}
+	raw, err := json.Marshal(callers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	for name, v := range map[string]string{
+		"HOST": "127.0.0.1", "PORT": port, "LOG_DIR": filepath.Join(k.dir, "logs"), "POLICY_TIMEOUT": "5s", "SHUTDOWN_DELAY": "0s",
+		"API_KEYS_JSON": string(raw), "VAULT_ADDR": k.vault.Addr, "VAULT_TIMEOUT": "30s",
+		"VAULT_CALLERS": "jwt", "OIDC_ISSUER": "http://127.0.0.1:" + port, "OIDC_ISSUER_KEY_FILE": keyFile, "RATE_LIMIT_ENABLED": "false",
+	} {
+		t.Setenv(name, v)
+	}
+	c, err := config.Load(config.Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.serve(t, c)
+	c.OIDCKeyFile = "" // Vault is not told the keys: it fetches them
+	k.setUp(t, c)
+	ready := func() bool {
+		status, _ := k.send(t, "PUT", "/secrets/app", "key-of-0", `{"data":{"a":"b"}}`)
+		return status == 200
+	}
+	for deadline := time.Now().Add(time.Minute); !ready(); <-time.After(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the gateway does not get into Vault")
+		}
+	}
+	work, done := make(chan int), make(chan bool)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range work {
+				key := fmt.Sprintf("key-of-%d", i)
+				if status, body := k.send(t, "PUT", "/secrets/app", key, `{"data":{"a":"b"}}`); status != 200 {
+					t.Errorf("caller %d: got %d %s", i, status, body)
+				}
+			}
+		})
+	}
+	go func() { wg.Wait(); close(done) }()
+	calls, replaced, last := 1, 0, time.Now()
+	for ; calls < 400 && replaced < 5; calls++ {
+		if time.Since(last) > 1200*time.Millisecond {
+			keys = append([][]byte{newKey(t)}, keys[:min(len(keys), 2)]...)
+			if err := os.WriteFile(keyFile+".new", bytes.Join(keys, nil), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(keyFile+".new", keyFile); err != nil {
+				t.Fatal(err)
+			}
+			replaced, last = replaced+1, time.Now()
+		}
+		work <- calls
+		<-time.After(25 * time.Millisecond)
+	}
+	close(work)
+	<-done
+	if replaced < 3 {
+		t.Errorf("the key was replaced %d times in %d calls", replaced, calls)
+	}
+	t.Logf("%d callers, %d keys", calls, replaced+1)
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
 }
 
 // The keys are published, and nothing of them that is secret.
