@@ -1,7 +1,5 @@
 //go:build clients
 
-// Package clients_test drives clients of Vault that exist already, unmodified, against a
-// real Vault and against the gateway in front of it, and compares what they do.
 package clients_test
 
 import (
