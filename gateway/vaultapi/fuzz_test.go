@@ -38,6 +38,13 @@ func facade(f *testing.F, calls *[]*op.Request) *edge.Edge {
 	api := vaultapi.API{
 		Catalogue: cat, Sessions: sessions, Ready: func(context.Context) error { return nil },
 		Admit: func(_ context.Context, r *op.Request) error { return r.Bad },
+		May: func(_ context.Context, r *op.Request) (bool, error) {
+			_, err := cat.Bind(r)
+			return err == nil, err
+		},
+		Wrapped: func(*call.Caller, call.Secret) (string, time.Time, time.Duration, bool) {
+			return "", time.Time{}, 0, false
+		},
 		Do: func(_ context.Context, r *op.Request) (*op.Result, error) {
 			*calls = append(*calls, r)
 			if _, err := cat.Bind(r); err != nil {
