@@ -123,6 +123,44 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestASharedLogBeginsAnew: what it holds is there for replays and is news to nobody; readers
+// of before end, and their ids are none any more.
+func TestASharedLogBeginsAnew(t *testing.T) {
+	l := events.New(events.Config{Allow: yes, Send: func(events.Event) {}})
+	c := caller("x")
+	before := open(t, l, c, below("a"), "")
+	old := before.Position()
+	l.Restart([32]byte{1}, 4, []events.Numbered{{Seq: 5, Event: change("a/5")}, {Seq: 6, Event: change("a/6")}})
+	if got, _ := next(t, before); got != events.ErrSlow.Error() {
+		t.Errorf("a reader of before got %q", got)
+	}
+	if again := open(t, l, c, below("a"), old); !again.Missed() {
+		t.Error("an id of before is taken")
+	}
+	now := open(t, l, c, below("a"), "")
+	if got, _ := next(t, now); got != events.ErrIdle.Error() {
+		t.Errorf("what the log holds is told of as news: %q", got)
+	}
+	l.Arrive(7, change("a/7"), true)
+	l.Arrive(7, change("a/7"), true)
+	got, id := next(t, now)
+	if second, _ := next(t, now); got != "a/7" || second != events.ErrIdle.Error() {
+		t.Errorf("got %q and %q, want a/7 once", got, second)
+	}
+	if len(l.Recent(t.Context(), c, below("a"), 10)) != 3 {
+		t.Error("what the log holds is not there")
+	}
+	other := events.New(events.Config{Allow: yes, Send: func(events.Event) {}})
+	other.Restart([32]byte{1}, 4, []events.Numbered{{Seq: 5, Event: change("a/5")}})
+	ahead := open(t, other, c, below("a"), id) // of a replica that is ahead
+	other.Arrive(6, change("a/6"), true)
+	other.Arrive(7, change("a/7"), true)
+	other.Arrive(8, change("a/8"), true)
+	if got, _ := next(t, ahead); got != "a/8" || ahead.Missed() {
+		t.Errorf("after a/7 at another replica came %q, missed %v", got, ahead.Missed())
+	}
+}
+
 // TestDecidedAtDelivery holds that a right that is gone stops the next event,
 // live or replayed.
 func TestDecidedAtDelivery(t *testing.T) {

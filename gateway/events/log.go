@@ -129,14 +129,24 @@ func (l *Log) Arrive(seq uint64, e Event, foreign bool) {
 	l.append(&entry{Event: e, seq: seq})
 }
 
-// Restart begins anew, with the shared log that the key belongs to: ids of before are none
-// any more. Readers end as those that have lost events; lost is the newest event that the
-// shared log does not hold any more.
-func (l *Log) Restart(key [32]byte, lost uint64) {
+// Numbered is an event of the shared log.
+type Numbered struct {
+	Seq uint64
+	Event
+}
+
+// Restart begins anew, with the shared log that the key belongs to and what that holds: ids
+// of before are none any more. Readers end as those that have lost events; lost is the newest
+// event that the shared log does not hold any more.
+func (l *Log) Restart(key [32]byte, lost uint64, held []Numbered) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ids, l.kept, l.last = newIDs(key), newKept(l.Size, l.Share), lost
 	l.kept.gone = lost
+	for _, n := range held {
+		l.last = n.Seq
+		l.kept.add(&entry{Event: n.Event, seq: n.Seq})
+	}
 	for r := range l.readers {
 		r.end(ErrSlow)
 	}

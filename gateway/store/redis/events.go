@@ -60,6 +60,7 @@ type Events struct {
 	origin string // of what this replica publishes
 	known  string // key of the log that was read last
 	last   uint64 // event that was read last
+	told   map[finding]told
 
 	mu    sync.Mutex // guards what follows
 	queue [][]byte   // what is to be published, oldest first
@@ -229,7 +230,9 @@ func (e *Events) read(ctx context.Context) error {
 		return err
 	}
 	for _, m := range found[0].Messages {
-		e.take(m)
+		if n, foreign, ok := e.take(m); ok {
+			e.log.Arrive(n.Seq, n.Event, foreign)
+		}
 	}
 	return nil
 }
@@ -246,28 +249,71 @@ func (e *Events) begin(ctx context.Context, key string) error {
 	if len(found) > 0 {
 		lost = seqOf(found[0]) - 1
 	}
-	e.log.Restart(sha256.Sum256([]byte(key+"\x00"+e.store.secret)), lost)
-	e.known, e.last = key, lost
+	e.known, e.last, e.told = key, lost, map[finding]told{}
+	var held []events.Numbered
 	for _, m := range found {
-		e.take(m)
+		if n, _, ok := e.take(m); ok {
+			held = append(held, n)
+		}
 	}
+	e.log.Restart(sha256.Sum256([]byte(key+"\x00"+e.store.secret)), lost, held)
 	return nil
 }
 
-func (e *Events) take(m goredis.XMessage) {
+// take reads an entry. It is not ok for one that is no event, or that others tell of.
+func (e *Events) take(m goredis.XMessage) (n events.Numbered, foreign, ok bool) {
 	var r record
 	text, _ := m.Values["e"].(string)
+	origin, _ := m.Values["o"].(string)
 	e.last = seqOf(m)
-	p, err := call.ParsePath("")
-	if json.Unmarshal([]byte(text), &r) == nil && r.Path != "" {
-		p, err = call.ParsePath(r.Path)
+	if json.Unmarshal([]byte(text), &r) != nil {
+		return n, false, false
 	}
-	if err != nil {
-		return // no event of ours
+	p, err := call.ParsePath(r.Path)
+	if err != nil && r.Path != "" {
+		return n, false, false
 	}
-	e.log.Arrive(e.last, events.Event{
+	n = events.Numbered{Seq: e.last, Event: events.Event{
 		Kind: r.Kind, Op: r.Op, Mount: r.Mount, Path: p, Version: r.Version, Subject: r.Subject, Source: r.Source, Time: r.Time, Owner: r.Owner,
-	}, m.Values["o"] != e.origin)
+	}}
+	return n, origin != e.origin, !e.repeats(r, origin)
+}
+
+// finding is a change that a replica has found past the gateway, as others will.
+type finding struct {
+	source      events.Source
+	mount, path string
+	version     int
+}
+
+// told is which replica's word of a finding was told, and when that was.
+type told struct {
+	origin string
+	at     time.Time
+}
+
+// The time in which several replicas find the same change, and how many changes are
+// remembered for it.
+const (
+	foundWithin = 10 * time.Second
+	foundMost   = 4096
+)
+
+// repeats reports whether another replica's word of the same finding was told just now. It
+// goes by what is in the log alone, so that every replica tells the same.
+func (e *Events) repeats(r record, origin string) bool {
+	if r.Kind != events.ResourceChanged || r.Source == events.FromGateway {
+		return false
+	}
+	f := finding{r.Source, r.Mount, r.Path, r.Version}
+	if was, ok := e.told[f]; ok && was.origin != origin && r.Time.Sub(was.at).Abs() < foundWithin {
+		return true
+	}
+	if len(e.told) >= foundMost {
+		clear(e.told)
+	}
+	e.told[f] = told{origin, r.Time}
+	return false
 }
 
 // seqOf is the number of an event: the first part of its id in the stream.
