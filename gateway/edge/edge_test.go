@@ -322,3 +322,14 @@ func code(t *testing.T, w *httptest.ResponseRecorder) call.Code {
 	}
 	return b.Error.Code
 }
+
+func TestParameter(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"/secrets": "", "/secrets/*path": "path", "/kv/*path:destroy": "path", "/kv/*path/": "path",
+		"/db/creds/:role": "role", "/decisions/:id/trace": "id",
+	} {
+		if got := edge.Parameter(pattern); got != want {
+			t.Errorf("%s: got %q, want %q", pattern, got, want)
+		}
+	}
+}

@@ -68,8 +68,10 @@ func Parameter(pattern string) string {
 	if !ok {
 		_, name, _ = strings.Cut(pattern, "/:")
 	}
-	name, _, _ = strings.Cut(name, ":") // a verb
-	return strings.TrimSuffix(name, "/")
+	if end := strings.IndexAny(name, "/:"); end >= 0 { // what follows, or a verb
+		name = name[:end]
+	}
+	return name
 }
 
 // value is what a route's parameter stands for, if it has one. In the catch-all of a
