@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"hash/maphash"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,16 +47,12 @@ func newExact() *exact {
 }
 
 func (e *exact) learn(owner, v string) {
-	if !distinct(v) || e.has(owner, []byte(v)) {
+	if !fits(v) || e.has(owner, []byte(v)) {
 		return
 	}
-	one := value{words: words(v)}
-	for i, f := range forms(v) {
-		// As it is, a value with quotes and what stands between strings could match
-		// the structure of a record; in its strings the quotes are escaped.
-		if i > 0 || !structure(f) {
-			one.add(form{e.key([]byte(f), 0), e.knownOf([]byte(f))})
-		}
+	one := value{common: common(v)}
+	for _, f := range forms(v) {
+		one.add(form{e.key([]byte(f), 0), e.knownOf([]byte(f))})
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -68,20 +63,14 @@ func (e *exact) learn(owner, v string) {
 	e.young.learn(owner, one)
 }
 
-// distinct tells whether a value can be removed from every text: it is neither too
-// short nor a number, which would leave a record that is not JSON.
-func distinct(v string) bool {
-	return len(v) >= window && len(v) <= longest && strings.Trim(v, "0123456789+-.eE") != ""
-}
+// fits tells whether a value has a length at which it is looked for.
+func fits(v string) bool { return len(v) >= window && len(v) <= longest }
 
-// structure tells whether a text could be more than the inside of a JSON string.
-func structure(s string) bool {
-	return slices.ContainsFunc([]string{`":`, `",`, `,"`, `:"`, `{"`, `"}`, `["`, `"]`}, func(p string) bool { return strings.Contains(s, p) })
-}
-
-// words tells whether a value could be words of anybody's, as in a sentence or a name.
-func words(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && !strings.ContainsRune(" ._-/:,", r) })
+// common tells whether a value could be anybody's: words, as in a sentence or a name, or
+// a number.
+func common(s string) bool {
+	number := strings.Trim(s, "0123456789+-.eE") == ""
+	return number || !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && !strings.ContainsRune(" ._-/:,", r) })
 }
 
 // has tells whether the value is among the younger ones of an owner, which is what a

@@ -36,22 +36,22 @@ type form struct {
 
 // value is what was learned once, in all of its forms.
 type value struct {
-	words bool // see words
-	forms []form
+	common bool // see common
+	forms  []form
 }
 
 // entry is a form in the table, with whose it is.
 type entry struct {
 	known
-	words  bool
+	common bool
 	owners []string
 }
 
 // hides reports whether the form is replaced in a text about an owner. What could be
-// anybody's words is replaced in texts about who has learned it alone: whoever can store a
+// anybody's words or number is replaced in texts about who has learned it alone: whoever can store a
 // secret must not choose which words are left out of what is said about others.
 func (e entry) hides(owner string) bool {
-	return !e.words || slices.Contains(e.owners, owner) || slices.Contains(e.owners, "")
+	return !e.common || slices.Contains(e.owners, owner) || slices.Contains(e.owners, "")
 }
 
 func newHalf() *half {
@@ -83,7 +83,7 @@ func (h *half) learn(owner string, v value) {
 	}
 	h.owners[owner] = append(own, v)
 	for _, f := range v.forms {
-		h.put(owner, f, v.words)
+		h.put(owner, f, v.common)
 	}
 	if h.stale > perHalf/quarter {
 		h.filter, h.stale = [len(h.filter)]uint64{}, 0
@@ -93,7 +93,7 @@ func (h *half) learn(owner string, v value) {
 	}
 }
 
-func (h *half) put(owner string, f form, words bool) {
+func (h *half) put(owner string, f form, common bool) {
 	h.mark(f.key)
 	for i := range h.known[f.key] {
 		if e := &h.known[f.key][i]; e.known == f.known {
@@ -101,7 +101,7 @@ func (h *half) put(owner string, f form, words bool) {
 			return
 		}
 	}
-	h.known[f.key] = append(h.known[f.key], entry{f.known, words, []string{owner}})
+	h.known[f.key] = append(h.known[f.key], entry{f.known, common, []string{owner}})
 }
 
 func (h *half) mark(key uint64) {

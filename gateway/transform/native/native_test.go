@@ -207,6 +207,7 @@ func FuzzAppend(f *testing.F) {
 	f.Add(`{"password":"x","b":"{\"secret\":\"y\"}"}`, "hunter22")
 	f.Add(`{"a":"`+jwt+`","b":[1,{"token":{"c":"}"}}]}`, `a"b\c<d>`)
 	f.Add(`{"b":"{\"b\":\"{\\\"token\\\":12}\"}"}`, "secret")
+	f.Add("a text", `90",000000000000`)
 	f.Fuzz(func(t *testing.T, text, secret string) {
 		r := native.New()
 		r.Learn(secret)
@@ -237,16 +238,33 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// TestLearnedValuesLeaveRecordsWhole: who stores a secret chooses what is learned,
-// and can neither break a record nor choose what evidence leaves out.
-func TestLearnedValuesLeaveRecordsWhole(t *testing.T) {
+// TestValuesThatLookLikeRecords: a text is redacted before it becomes a part of a record,
+// so a secret with quotes and colons is found as it is.
+func TestValuesThatLookLikeRecords(t *testing.T) {
+	for _, secret := range []string{`","op":"kv.read","n":`, `90",000000000000`, `{"user":"root","pass":1}`, `["a","b","c"]`} {
+		r := native.New()
+		r.Learn(secret)
+		if got := string(r.Append(nil, []byte("Vault has said: "+secret+" twice"))); got != "Vault has said: [redacted] twice" {
+			t.Errorf("%s: got %s", secret, got)
+		}
+	}
+}
+
+// TestWhoStoresASecretChangesNoOthersRecords: numbers and words that one caller has stored
+// stay in texts about others, and no learned value changes what evidence says.
+func TestWhoStoresASecretChangesNoOthersRecords(t *testing.T) {
 	r := native.New()
-	r.Learn(`","op":"kv.read","n":`, "123456", "1e1000", "agent_api")
-	const record = `{"subject":"agent_api","op":"kv.read","n":123456}`
-	if got := string(r.Append(nil, []byte(record))); got != `{"subject":"[redacted]","op":"kv.read","n":123456}` {
+	r.LearnFor("thief", "123456", "1e1000", "agent_api")
+	r.Learn("Agent-7-api")
+	const record = `{"subject":"agent_api","op":"kv.read","n":123456,"m":1e1000}`
+	if got := string(r.AppendFor("agent", nil, []byte(record))); got != record {
 		t.Errorf("log: %s", got)
 	}
-	if got := string(r.AppendEvidence(nil, []byte(record))); got != record {
+	if got := string(r.AppendFor("thief", nil, []byte("the code 123456 is wrong"))); got != "the code [redacted] is wrong" {
+		t.Errorf("the log of who has learned it: %s", got)
+	}
+	const said = "Agent-7-api, 123456"
+	if got := string(r.AppendEvidence(nil, []byte(said))); got != said {
 		t.Errorf("evidence: %s", got)
 	}
 }

@@ -22,15 +22,16 @@ func (r *Redactor) Learn(values ...string) { r.LearnFor("", values...) }
 // LearnFor remembers values of an owner, so that they are found wherever they appear: as
 // they are, escaped once or twice, in base64, hex or a URL. Only keyed hashes are kept, of
 // the owner's last 512 values or so (fewer when there are many owners) and not longer than
-// some minutes. Values below six bytes, numbers and very long texts are not learned. What
-// could be words of a sentence is found in texts about the owner alone (AppendFor).
+// some minutes. Values below six bytes and very long texts are not learned. What could be
+// words of a sentence, or is a number, is found in texts about the owner alone (AppendFor).
 func (r *Redactor) LearnFor(owner string, values ...string) {
 	for _, v := range values {
 		r.exact.learn(owner, v)
 	}
 }
 
-// Append appends the text without its secrets to dst.
+// Append appends the text without its secrets to dst. Of a record that was put together
+// it could take the structure for a secret, so texts are redacted one by one before.
 func (r *Redactor) Append(dst, text []byte) []byte { return r.AppendFor("", dst, text) }
 
 // AppendFor is Append for a text about an owner.
