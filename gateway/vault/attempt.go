@@ -128,7 +128,7 @@ func (t *attempt) send() (*api.Response, error) {
 	case wire.Delete:
 		return t.logical().DeleteRawWithContext(t.ctx, r.Path)
 	}
-	resp, err := t.client.http.RoundTrip(t.client.wire.NewRequest(t.ctx, r, t.stay))
+	resp, err := t.client.http.RoundTrip(t.client.wire.NewRequest(t.ctx, r, t.stay)) //nolint:bodyclose // end closes it
 	if err != nil {
 		return nil, err
 	}

@@ -147,7 +147,7 @@ func (c *Client) appRole(ctx context.Context) (string, error) {
 	}
 	role := known.Meta["role_name"]
 	if _, err := call.ParseName(role); err != nil {
-		return "", errors.New("Vault does not say which AppRole the gateway's token is of")
+		return "", errors.New("no role_name: Vault does not say which AppRole the gateway's token is of")
 	}
 	return role, nil
 }

@@ -394,7 +394,7 @@ func ExampleTransport() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
 	defer srv.Close()
 	req, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, srv.URL, nil)
-	var rt http.RoundTripper = http.DefaultTransport
+	rt := http.DefaultTransport
 	if http1.Takes(req) {
 		rt = direct
 	}
