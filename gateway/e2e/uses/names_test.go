@@ -136,7 +136,7 @@ type witness struct {
 	last string
 }
 
-// path is that of the last request that Vault has put on record.
+// path is that of the last request about a secret that Vault has put on record.
 func (v *witness) path(t *testing.T) string {
 	t.Helper()
 	f, err := os.Open(v.file)
@@ -156,7 +156,7 @@ func (v *witness) path(t *testing.T) string {
 		if !bytes.HasSuffix(line, []byte("\n")) {
 			break
 		}
-		if v.at += int64(len(line)); json.Unmarshal(line, &r) == nil && r.Type == "request" {
+		if v.at += int64(len(line)); json.Unmarshal(line, &r) == nil && r.Type == "request" && strings.HasPrefix(r.Request.Path, "secret/") {
 			v.last = r.Request.Path
 		}
 	}
