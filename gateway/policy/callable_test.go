@@ -1,6 +1,8 @@
 package policy_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"portcullis/gateway/op"
@@ -32,6 +34,31 @@ func TestListsKnowTheirTransport(t *testing.T) {
 	for transport, want := range map[op.Transport]bool{op.MCP: false, op.REST: true, op.Stdio: true, "": true} {
 		if got := e.Over(transport).Callable(t.Context(), agent(t), write); got != want {
 			t.Errorf("over %q: listed %v, want %v", transport, got, want)
+		}
+	}
+}
+
+// What a caller can call is found in its own grants: those of others, however many, are
+// not looked through, or a list would run out of time.
+func TestListsLookAtTheCallersGrantsAlone(t *testing.T) {
+	data := strings.Builder{}
+	data.WriteString("version: 2\ngrants:\n  subjects:\n    holder: {transit: {\"team-+\": {ops: [transit.sign]}}}\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&data, "    agent-%d: {kv: {\"shared/%d/*\": {ops: [kv.read]}}}\n", i, i)
+	}
+	e := open(t, policy.Config{Dir: team(t, map[string]string{"data.yaml": data.String()})})
+	for _, tc := range []struct {
+		who, op string
+		want    bool
+	}{
+		{"agent-3", "kv.read", true},
+		{"nobody", "kv.list", true},
+		{"agent-3", "transit.sign", false},
+		{"holder", "transit.sign", true},
+		{"holder", "transit.encrypt", false},
+	} {
+		if got := e.Callable(t.Context(), person(t, tc.who), catalogue(t).Get(tc.op)); got != tc.want {
+			t.Errorf("%s of %s: callable is %v", tc.op, tc.who, got)
 		}
 	}
 }

@@ -28,9 +28,9 @@ var allocations = []struct {
 	name, method, path, body string
 	status, most             int
 }{
-	{"REST kv.read", "GET", "/secrets/app", "", 200, 250},
-	{"MCP tools/call kv.read", "POST", "/mcp/rpc", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv_read","arguments":{"path":"app"}}}`, 200, 360},
-	{"REST kv.read, denied", "GET", "/kv/secret/mcp/other/app", "", 403, 165},
+	{"REST kv.read", "GET", "/secrets/app", "", 200, 272},
+	{"MCP tools/call kv.read", "POST", "/mcp/rpc", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv_read","arguments":{"path":"app"}}}`, 200, 382},
+	{"REST kv.read, denied", "GET", "/kv/secret/mcp/other/app", "", 403, 178},
 	{"REST transit.sign", "POST", "/transit/sign", `{"key":"signing","input":"eA=="}`, 200, 440},
 }
 

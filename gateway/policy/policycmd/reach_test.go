@@ -139,7 +139,7 @@ func (r random) grant(ops ...string) map[string]any {
 		g["ops"] = list
 	}
 	if r.IntN(4) == 0 {
-		g["expires_s"] = []int{1, 4_000_000_000}[r.IntN(2)]
+		g["expires_s"] = []int{1_000_000_000, 4_000_000_000}[r.IntN(2)]
 	}
 	if r.IntN(4) == 0 {
 		g["deliver"] = r.one("masked", "plain")

@@ -125,6 +125,23 @@ func (p *patterns) matches(in *document.Input) []document.Match {
 	return out
 }
 
+// anywhere are the grants that are for some resource of the caller of an input.
+func (p *patterns) anywhere(in *document.Input) []document.Match {
+	if len(p.by) == 0 {
+		return nil
+	}
+	var out []document.Match
+	each(in, func(table, name string, roles []string) {
+		for _, pt := range p.by[holder{in.Principal.Tenant, table, name, in.Action.Engine}] {
+			empty := func(s string) bool { return s != "+" && len(fill(s, in, roles)) == 0 }
+			if !slices.ContainsFunc(pt.segments, empty) {
+				out = append(out, document.Match{Table: table, Holder: name, Key: pt.key, Prefix: pt.key})
+			}
+		}
+	})
+	return out
+}
+
 // each calls for every holder that a caller is, with the roles that the template {role}
 // stands for in its grants: every role of a subject, and of a role that one.
 func each(in *document.Input, f func(table, name string, roles []string)) {

@@ -24,7 +24,17 @@ const listTimeout = time.Second
 // it. Nor is it known what a call will say of itself: its reason, its client, how its
 // answer is to be delivered and, where the facts name none, its transport.
 func (p *Program) Possible(ctx context.Context, f document.Facts) (bool, error) {
-	return p.possible(ctx, f, "input.resource.version")
+	return p.possible(ctx, f, unknownsOf(f, "input.resource.version"))
+}
+
+// unplaced are the fields of the input that are not known without a resource. Grants with
+// wildcards are: those that are for some resource (patterns.anywhere). Were they unknown,
+// the rules would be evaluated for every grant of everybody.
+func unplaced() []string {
+	return []string{
+		"input.resource.mount", "input.resource.path", "input.resource.ancestors", "input.resource.version", "input.resource.relative",
+		"input.resource.segments", "input.resource.relative_segments",
+	}
 }
 
 // PossibleAnywhere is Possible on some resource. Where the rules of teams look at the
@@ -33,7 +43,9 @@ func (p *Program) PossibleAnywhere(ctx context.Context, f document.Facts) (bool,
 	if op.NeedsNoGrant(f.Op.Engine) {
 		return p.Possible(ctx, f)
 	}
-	ok, err := p.possible(ctx, f, "input.resource")
+	u := unknownsOf(f, unplaced()...)
+	u.anywhere = true
+	ok, err := p.possible(ctx, f, u)
 	if err != nil || !ok || !p.placed || len(f.Op.More) > 0 { // of several mounts, places are not told apart
 		return ok, err
 	}
@@ -67,23 +79,35 @@ func unsaid(f document.Facts) []string {
 	return fields
 }
 
-func (p *Program) possible(ctx context.Context, f document.Facts, resource string) (bool, error) {
-	var unknown []*ast.Term
-	for _, w := range append(unsaid(f), resource) {
-		unknown = append(unknown, ast.MustParseTerm(w))
+// unknowns are what a list does not know.
+type unknowns struct {
+	terms    []*ast.Term
+	anywhere bool // on which resource
+}
+
+func unknownsOf(f document.Facts, more ...string) (u unknowns) {
+	for _, w := range append(unsaid(f), more...) {
+		u.terms = append(u.terms, ast.MustParseTerm(w))
 	}
+	return u
+}
+
+func (p *Program) possible(ctx context.Context, f document.Facts, u unknowns) (bool, error) {
 	in := f.Input(p.reads)
-	ok, err := p.possibleFor(ctx, in, unknown)
+	ok, err := p.possibleFor(ctx, in, u)
 	if other, beside := in.Beside(); err == nil && ok && beside {
-		return p.possibleFor(ctx, other, unknown)
+		return p.possibleFor(ctx, other, u)
 	}
 	return ok, err
 }
 
 // possibleFor is possible for the principal of an input alone.
-func (p *Program) possibleFor(ctx context.Context, in document.Input, unknown []*ast.Term) (bool, error) {
+func (p *Program) possibleFor(ctx context.Context, in document.Input, u unknowns) (bool, error) {
 	in = p.completed(&in)
-	left, err := p.left(ctx, "data.gateway.allowed", &in, unknown)
+	if u.anywhere {
+		in.Resource.Matches = p.patterns.anywhere(&in)
+	}
+	left, err := p.left(ctx, "data.gateway.allowed", &in, u.terms)
 	if err != nil || len(left) == 0 {
 		return false, err
 	}
@@ -93,7 +117,7 @@ func (p *Program) possibleFor(ctx context.Context, in document.Input, unknown []
 	if p.qualified {
 		refused = "data.gateway.refused_in_part"
 	}
-	against, err := p.left(ctx, refused, &in, unknown)
+	against, err := p.left(ctx, refused, &in, u.terms)
 	return err == nil && !slices.ContainsFunc(against, func(b ast.Body) bool { return len(b) == 0 }), err
 }
 
