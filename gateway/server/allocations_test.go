@@ -2,12 +2,8 @@ package server_test
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -16,7 +12,6 @@ import (
 	"time"
 
 	"portcullis/gateway/config"
-	"portcullis/gateway/server"
 	"portcullis/gateway/vault/vaulttest"
 )
 
@@ -120,26 +115,5 @@ func inProcess(t *testing.T, v *vaulttest.Vault) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ready, said := io.Pipe()
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	g, err := server.New(ctx, c, server.Options{Stdout: said, Stderr: os.Stderr, Version: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- g.Serve(ctx); _ = said.Close() }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	var line struct {
-		Addr string `json:"addr"`
-	}
-	if err := json.NewDecoder(ready).Decode(&line); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _ = io.Copy(io.Discard, ready) }()
-	return strings.TrimPrefix(line.Addr, "http://")
+	return strings.TrimPrefix(serve(t, c), "http://")
 }

@@ -61,7 +61,7 @@ func newKeyless(t *testing.T) *keyless {
 		t.Fatal(err)
 	}
 	k.setUp(t, c)
-	k.serve(t, c)
+	k.url = serve(t, c)
 	return k
 }
 
@@ -111,7 +111,8 @@ func (k *keyless) setUp(t *testing.T, c config.Config) {
 	}
 }
 
-func (k *keyless) serve(t *testing.T, c config.Config) {
+// serve runs a gateway in the test and returns its URL.
+func serve(t *testing.T, c config.Config) string {
 	t.Helper()
 	ready, said := io.Pipe()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -134,7 +135,7 @@ func (k *keyless) serve(t *testing.T, c config.Config) {
 		t.Fatal(err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, ready) }()
-	k.url = line.Addr
+	return line.Addr
 }
 
 func (k *keyless) send(t *testing.T, method, path, key, body string) (int, string) {
@@ -236,7 +237,7 @@ func TestTheIssuersKeyIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.serve(t, c)
+	k.url = serve(t, c)
 	c.OIDCKeyFile = "" // Vault is not told the keys: it fetches them
 	k.setUp(t, c)
 	ready := func() bool {
