@@ -19,9 +19,9 @@ const (
 // Memory that is not used any more is given back to the system when it is that much, and
 // nothing has been collected for a while, so that nobody waits for it.
 const (
-	giveBack = 32 << 20 // bytes
-	quiet    = 10 * time.Second
-	look     = time.Second
+	giveBack     = 32 << 20 // bytes
+	idleFor      = 10 * time.Second
+	measureEvery = time.Second
 )
 
 // TuneGC leaves a value that the operator has set (GOGC) alone, and reports whether it is
@@ -77,20 +77,20 @@ func number(s metrics.Sample) uint64 {
 	return s.Value.Uint64()
 }
 
-// thrift keeps the memory small that Go holds beside what is in use.
-type thrift struct {
+// memorySaver keeps the memory small that Go holds beside what is in use.
+type memorySaver struct {
 	usage      func() usage
 	setPercent func(int) // nil leaves the collector alone
 	free       func()    // collects, and gives back what is not used
 
 	percent int
-	seen    uint64    // collections at the last look
+	seen    uint64    // collections when they were read last
 	since   time.Time // when that number was first seen
 	least   uint64    // bytes that were held after the last time that some were given back
 }
 
-// step looks once.
-func (t *thrift) step(now time.Time) {
+// step reads the usage once, and acts on it.
+func (t *memorySaver) step(now time.Time) {
 	u := t.usage()
 	if p := percentFor(u.live); t.setPercent != nil && p != t.percent {
 		t.percent = p
@@ -100,7 +100,7 @@ func (t *thrift) step(now time.Time) {
 		t.seen, t.since = u.collected, now
 		return
 	}
-	if now.Sub(t.since) < quiet || u.held < t.least+giveBack {
+	if now.Sub(t.since) < idleFor || u.held < t.least+giveBack {
 		return
 	}
 	t.free()
@@ -110,11 +110,11 @@ func (t *thrift) step(now time.Time) {
 
 // saveMemory runs until ctx ends.
 func (g *Server) saveMemory(ctx context.Context) {
-	t := &thrift{usage: readUsage, free: debug.FreeOSMemory}
+	t := &memorySaver{usage: readUsage, free: debug.FreeOSMemory}
 	if g.tunesGC {
 		t.setPercent = func(p int) { debug.SetGCPercent(p) }
 	}
-	for tick := time.NewTicker(look); ; {
+	for tick := time.NewTicker(measureEvery); ; {
 		select {
 		case <-ctx.Done():
 			tick.Stop()

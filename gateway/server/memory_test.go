@@ -10,7 +10,7 @@ import (
 func TestMemoryIsGivenBackWhenItIsQuiet(t *testing.T) {
 	now := usage{live: 10 << 20, held: 30 << 20, collected: 5}
 	freed, clock := 0, time.Unix(1_700_000_000, 0)
-	th := &thrift{usage: func() usage { return now }}
+	th := &memorySaver{usage: func() usage { return now }}
 	th.free = func() {
 		freed++
 		now.held, now.collected = 2*now.live, now.collected+1
@@ -46,7 +46,7 @@ func TestMemoryIsGivenBackWhenItIsQuiet(t *testing.T) {
 func TestALargeHeapIsCollectedMoreOften(t *testing.T) {
 	var u usage
 	var set []int
-	th := &thrift{usage: func() usage { return u }, setPercent: func(p int) { set = append(set, p) }, free: func() {}}
+	th := &memorySaver{usage: func() usage { return u }, setPercent: func(p int) { set = append(set, p) }, free: func() {}}
 	for _, live := range []uint64{10 << 20, 20 << 20, 70 << 20, 60 << 20, 200 << 20, 10 << 20} {
 		u.live = live
 		th.step(time.Now())

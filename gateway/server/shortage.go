@@ -112,9 +112,7 @@ func liveMemory() (used, limit int64) {
 	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(s)
 	for _, v := range s {
-		if v.Value.Kind() == metrics.KindUint64 {
-			used += int64(v.Value.Uint64()) //nolint:gosec // less than any memory
-		}
+		used += int64(number(v)) //nolint:gosec // less than any memory
 	}
 	return used, limit
 }

@@ -34,7 +34,7 @@ type attempt struct {
 	began    bool
 	again    bool // begin once more
 	retried  bool // after a broken connection
-	unmade   unmade
+	connect  connectTry
 }
 
 // begin prepares what is sent next. It returns false when there is nothing to send: the
@@ -49,7 +49,7 @@ func (t *attempt) begin() bool {
 			return false
 		}
 	}
-	t.unmade.begin()
+	t.connect.begin()
 	t.ctx, t.cancel = context.WithTimeout(t.parent, t.client.timeout)
 	// net/http replaces a connection that turns out dead before a byte was written, and
 	// then asks for another one.

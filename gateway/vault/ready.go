@@ -79,9 +79,9 @@ func (c *Client) Ready(ctx context.Context) error {
 
 // health asks Vault how it is (sys/health, Vault API).
 func (c *Client) health(ctx context.Context) (h *api.HealthResponse, err error) {
-	for u := (unmade{}); ; {
+	for u := (connectTry{}); ; {
 		u.begin()
-		if h, err = c.base.Sys().HealthWithContext(ctx); err == nil || ctx.Err() != nil || !c.worthMore(&u, err) {
+		if h, err = c.base.Sys().HealthWithContext(ctx); err == nil || ctx.Err() != nil || !c.mayConnectAgain(&u, err) {
 			return h, err
 		}
 	}
