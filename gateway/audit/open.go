@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portcullis/gateway/audit/tree"
+	"portcullis/gateway/files"
 )
 
 // Stdout is the path that stands for standard output.
@@ -60,7 +61,7 @@ func openFree(c Config) (*os.File, string, error) {
 		if err == nil {
 			return f, path, nil
 		}
-		if first = errors.Join(first, err); !errors.Is(err, syscall.EWOULDBLOCK) {
+		if first = errors.Join(first, err); !errors.Is(err, files.ErrLocked) {
 			break
 		}
 	}
@@ -81,8 +82,7 @@ func openLocked(path string) (*os.File, error) {
 	if err != nil || flags&os.O_RDWR == 0 {
 		return f, err
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	if err := files.Lock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: another process writes its evidence there; give each gateway an AUDIT_FILE of its own: %w", path, err), f.Close())
 	}
 	return f, nil

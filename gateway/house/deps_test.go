@@ -13,18 +13,19 @@ import (
 var allowed = map[string]string{
 	"call":      "",
 	"retry":     "",
-	"vault":     "budget call retry",
+	"files":     "",
+	"vault":     "budget call retry files",
 	"op":        "vault call",
 	"pipeline":  "op vault call",
 	"ops":       "op vault call",
-	"auth":      "budget call retry",
+	"auth":      "budget call retry files",
 	"budget":    "call", // what each part reserves of, and nothing else
 	"config":    "budget call",
-	"policy":    "op budget call policies retry",
+	"policy":    "op budget call policies retry files",
 	"limit":     "op budget call",
-	"transform": "op budget call wasm retry",
-	"audit":     "op budget call retry",
-	"sink":      "", // takes lines, whatever is in them
+	"transform": "op budget call wasm retry files",
+	"audit":     "op budget call retry files",
+	"sink":      "files", // takes lines, whatever is in them
 	"events":    "op budget call retry",
 	"changes":   "events call retry",
 	"openapi":   "op call",
@@ -32,12 +33,12 @@ var allowed = map[string]string{
 	"edge":      "obs budget call retry",
 	"rest":      "pipeline edge op call",
 	"vaultapi":  "edge op budget call",
-	"oidc":      "call",
+	"oidc":      "call files",
 	"mcp":       "pipeline edge events op budget call retry",
 	"sse":       "pipeline edge events op budget call",
 
 	"vaultpolicy": "policy op call",
-	"store":       "limit events call retry",
+	"store":       "limit events call retry files",
 	"server":      "", // the composition root: everything
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/files"
 )
 
 // Audience is aud of every assertion: what is signed is for Vault alone.
@@ -26,9 +27,9 @@ type Issuer struct {
 	url  string
 	file string
 
-	mu      sync.Mutex // guards the fields below
-	keys    []key      // the first signs, all are published
-	read    time.Time  // of the file when it was read
+	mu      sync.Mutex  // guards the fields below
+	keys    []key       // the first signs, all are published
+	read    files.Stamp // of the file when it was read
 	checked time.Time
 }
 
@@ -54,7 +55,7 @@ func (i *Issuer) load() error {
 	if err != nil {
 		return fmt.Errorf("OIDC_ISSUER_KEY_FILE: %w", err)
 	}
-	if i.checked = time.Now(); info.ModTime().Equal(i.read) {
+	if i.checked = time.Now(); files.StampOf(info) == i.read {
 		return nil
 	}
 	text, err := os.ReadFile(i.file)
@@ -65,7 +66,7 @@ func (i *Issuer) load() error {
 	if err != nil {
 		return fmt.Errorf("OIDC_ISSUER_KEY_FILE: %s: %w", i.file, err)
 	}
-	i.keys, i.read = keys, info.ModTime()
+	i.keys, i.read = keys, files.StampOf(info)
 	return nil
 }
 

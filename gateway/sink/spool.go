@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"portcullis/gateway/files"
 )
 
 // spool is the batches of one sink on disk, a file each: NUMBER.jsonl. Small ones are
@@ -37,8 +39,8 @@ func openSpool(dir string, limit int64) (*spool, []*batch, error) {
 		if err := os.MkdirAll(name, 0o700); err != nil {
 			return nil, nil, err
 		}
-		lock, err := lockFile(filepath.Join(name, "lock"))
-		if errors.Is(err, errLocked) {
+		lock, err := files.OpenLocked(filepath.Join(name, "lock"))
+		if errors.Is(err, files.ErrLocked) {
 			continue
 		}
 		if err != nil {

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"portcullis/gateway/files"
 )
 
 // fingerprint changes when the manifest or one of its files does.
 type fingerprint uint64
 
-// look reads sizes and times of the manifest and of the files that it names.
+// look reads the stamps of the manifest and of the files that it names.
 // Polling sees what notifications miss: bind mounts, network file systems and
 // directories that are swapped by a link.
 func (s *Set) look() fingerprint {
@@ -20,16 +22,16 @@ func (s *Set) look() fingerprint {
 	if s.manifest == "" {
 		return 0
 	}
-	files := []string{s.manifest}
+	names := []string{s.manifest}
 	if m, err := parse(s.manifest); err == nil {
 		for _, e := range m.Modules {
 			tests, _ := filepath.Glob(m.Path(e.Tests)) // a bad pattern is found by the load
-			files = append(append(files, m.Path(e.File)), tests...)
+			names = append(append(names, m.Path(e.File)), tests...)
 		}
 	}
-	for _, f := range files {
+	for _, f := range names {
 		if st, err := os.Stat(f); err == nil {
-			fmt.Fprintln(h, f, st.Size(), st.ModTime().UnixNano())
+			fmt.Fprintln(h, f, files.StampOf(st))
 		}
 	}
 	return fingerprint(h.Sum64())

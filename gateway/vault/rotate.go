@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/files"
 	"portcullis/gateway/retry"
 	"portcullis/gateway/vault/wire"
 )
@@ -45,11 +46,11 @@ func (c *Client) keepSecretID(ctx context.Context) {
 // again.
 func (c *Client) rotateWhenDue(ctx context.Context) (time.Duration, error) {
 	l := c.login
-	unlock, err := lockFile(l.SecretIDFile + ".lock")
+	lock, err := files.OpenLocked(l.SecretIDFile + ".lock")
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("another gateway may be replacing the secret id: %w", err)
 	}
-	defer unlock()
+	defer func() { _ = lock.Close() }()
 	facts, err := os.Stat(l.SecretIDFile)
 	if err != nil {
 		return 0, err

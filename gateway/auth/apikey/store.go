@@ -13,9 +13,9 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
-	"portcullis/gateway/auth/reload"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
+	"portcullis/gateway/files"
 )
 
 // MinLength is the shortest key that is accepted on a listener that others can
@@ -26,7 +26,7 @@ const MinLength = 24
 type Store struct {
 	fixed []*key
 	base  call.Path
-	file  *reload.File // nil when there is none
+	file  *files.File // nil when there is none
 	keys  atomic.Pointer[table]
 }
 
@@ -64,7 +64,7 @@ func Open(o Options) (*Store, []string, error) {
 		return nil, nil, err
 	}
 	if o.File != "" {
-		s.file = reload.New(o.File)
+		s.file = files.New(o.File)
 		if _, err := s.Reload(); err != nil {
 			return nil, nil, err
 		}

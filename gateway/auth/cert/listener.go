@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"portcullis/gateway/auth/reload"
+	"portcullis/gateway/files"
 )
 
 // Listener configures TLS of the gateway's own listener.
@@ -54,7 +54,7 @@ func (l Listener) check() error {
 // Server is a listener's certificates over time. It is safe for concurrent use.
 type Server struct {
 	l     Listener
-	files []*reload.File
+	files []*files.File
 
 	mu    sync.Mutex // one load at a time
 	state atomic.Pointer[state]
@@ -77,7 +77,7 @@ func NewServer(l Listener) (*Server, error) {
 	s := &Server{l: l}
 	for _, path := range []string{l.CertFile, l.KeyFile, l.ClientCAFile, l.CRLFile} {
 		if path != "" {
-			s.files = append(s.files, reload.New(path))
+			s.files = append(s.files, files.New(path))
 		}
 	}
 	if _, err := s.Reload(); err != nil {
@@ -116,7 +116,7 @@ func (s *Server) Reload() (bool, error) {
 // forget makes the next look read everything again; mu is held.
 func (s *Server) forget() {
 	for i, f := range s.files {
-		s.files[i] = reload.New(f.Path())
+		s.files[i] = files.New(f.Path())
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"portcullis/gateway/auth/reload"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
+	"portcullis/gateway/files"
 )
 
 // Fresh is how old the knowledge of the file may be. Looking at a file costs as
@@ -25,7 +25,7 @@ const Fresh = 2 * time.Millisecond
 
 // List is the deny list. It is safe for concurrent use.
 type List struct {
-	file *reload.File // nil when there is none
+	file *files.File  // nil when there is none
 	look atomic.Int64 // when the file is to be looked at again, in unix nanoseconds
 
 	mu    sync.Mutex // guards the lists below
@@ -53,7 +53,7 @@ func Open(path string) (*List, error) {
 	if path == "" {
 		return l, nil
 	}
-	l.file = reload.New(path)
+	l.file = files.New(path)
 	if _, err := l.Reload(); err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"portcullis/gateway/auth/jose"
-	"portcullis/gateway/auth/reload"
 	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/files"
 )
 
 // Bounds of fetching because of a key that is not known.
@@ -48,7 +48,7 @@ type Options struct {
 // Source is an issuer's keys over time. It is safe for concurrent use.
 type Source struct {
 	o     Options
-	file  *reload.File
+	file  *files.File
 	fetch func(context.Context) ([]byte, error)
 
 	set   atomic.Pointer[Set]
@@ -85,7 +85,7 @@ func New(o Options) (*Source, error) {
 	s.set.Store(s.empty)
 	switch {
 	case o.File != "":
-		s.file = reload.New(o.File)
+		s.file = files.New(o.File)
 		_, err := s.Reload()
 		return s, err
 	case o.URL != "":

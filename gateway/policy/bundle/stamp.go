@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"portcullis/gateway/files"
 )
 
 // Stamp identifies the files of a source by what the system says of them, and reads none:
@@ -22,9 +24,9 @@ func Stamp(path string) (stamp string, newest time.Time) {
 			fmt.Fprintf(sum, "%q %v\n", name, err)
 			return
 		}
-		changed := changedAt(info)
-		fmt.Fprintf(sum, "%q %v %d %d %s\n", name, info.Mode(), info.Size(), info.ModTime().UnixNano(), number(info))
-		for _, t := range []time.Time{changed, info.ModTime()} {
+		s := files.StampOf(info)
+		fmt.Fprintf(sum, "%q %v\n", name, s)
+		for _, t := range []time.Time{s.Changed, s.Modified} {
 			if t.After(newest) {
 				newest = t
 			}

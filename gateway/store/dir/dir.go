@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"portcullis/gateway/files"
 )
 
 // ErrLocked says that another process has the directory.
@@ -31,7 +33,10 @@ func (d *Dir) Lock() error {
 	if err := os.MkdirAll(d.path, 0o700); err != nil {
 		return fmt.Errorf("STATE_DIR: %w", err)
 	}
-	f, err := lockFile(filepath.Join(d.path, ".lock"))
+	f, err := files.OpenLocked(filepath.Join(d.path, ".lock"))
+	if errors.Is(err, files.ErrLocked) {
+		err = ErrLocked
+	}
 	if err != nil {
 		return fmt.Errorf("STATE_DIR %s: %w", d.path, err)
 	}

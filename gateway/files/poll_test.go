@@ -1,4 +1,4 @@
-package reload_test
+package files_test
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"portcullis/gateway/auth/reload"
+	"portcullis/gateway/files"
 )
 
 func write(t *testing.T, path, text string) {
@@ -21,7 +21,7 @@ func write(t *testing.T, path, text string) {
 
 func TestPollLoadsWhatHasChanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	f := reload.New(path)
+	f := files.New(path)
 	loads := 0
 	poll := func() (bool, error) { return f.Poll(func([]byte) error { loads++; return nil }) }
 	if _, err := poll(); !errors.Is(err, os.ErrNotExist) {
@@ -53,7 +53,7 @@ func TestARefusedContentIsTriedAgainLater(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	write(t, path, "bad")
 	synctest.Test(t, func(t *testing.T) {
-		f, loads := reload.New(path), 0
+		f, loads := files.New(path), 0
 		for range 100 {
 			if _, err := f.Poll(func([]byte) error { loads++; return errors.New("bad") }); err == nil {
 				t.Fatal("no error")
@@ -62,7 +62,7 @@ func TestARefusedContentIsTriedAgainLater(t *testing.T) {
 		if loads != 1 {
 			t.Errorf("got %d loads, want 1", loads)
 		}
-		<-time.After(reload.Retry)
+		<-time.After(files.Retry)
 		if changed, err := f.Poll(func([]byte) error { return nil }); !changed || err != nil {
 			t.Errorf("later: got %v, %v", changed, err)
 		}
@@ -74,7 +74,7 @@ func Example() {
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "motd")
 	_ = os.WriteFile(path, []byte("hello"), 0o600)
-	f := reload.New(path)
+	f := files.New(path)
 	show := func(b []byte) error { fmt.Println(string(b)); return nil }
 	fmt.Println(f.Poll(show))
 	fmt.Println(f.Poll(show))

@@ -1,6 +1,7 @@
-// Package reload reads files again when they have changed. What was loaded last
-// stays in force until a new content has been accepted as a whole.
-package reload
+// Package files has what the gateway does with files that others write too: look whether
+// one has changed, read it again, and lock one against a second process. What was loaded
+// last stays in force until a new content has been accepted as a whole.
+package files
 
 import (
 	"fmt"
@@ -21,21 +22,9 @@ type File struct {
 	path string
 
 	mu    sync.Mutex // guards the rest, and lets one load at a time happen
-	stamp stamp
+	stamp Stamp      // of the content that was loaded last, or refused
 	err   error
 	again time.Time // when a content that was not accepted is tried again
-}
-
-// stamp tells one state of a file from another. A rename changes the inode, so
-// that a replaced file of the same size and time is seen as well.
-type stamp struct {
-	info os.FileInfo
-	size int64
-	mod  time.Time
-}
-
-func (s stamp) same(o stamp) bool {
-	return s.info != nil && s.size == o.size && s.mod.Equal(o.mod) && os.SameFile(s.info, o.info)
 }
 
 // New watches a path. Nothing is read before the first Poll.
@@ -52,11 +41,11 @@ func (f *File) Poll(load func([]byte) error) (bool, error) {
 	defer f.mu.Unlock()
 	info, err := os.Stat(f.path)
 	if err != nil {
-		f.stamp, f.err = stamp{}, err
+		f.stamp, f.err = Stamp{}, err
 		return false, err
 	}
-	now := stamp{info, info.Size(), info.ModTime()}
-	if f.stamp.same(now) && (f.err == nil || time.Now().Before(f.again)) {
+	now := StampOf(info)
+	if f.stamp == now && (f.err == nil || time.Now().Before(f.again)) {
 		return false, f.err
 	}
 	f.stamp, f.again = now, time.Now().Add(Retry)
