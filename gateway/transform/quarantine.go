@@ -5,9 +5,19 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"portcullis/gateway/retry/breaker"
 )
 
 const (
+	// tripAfter failures within tripWithin put a module into quarantine.
+	tripAfter  = 5
+	tripWithin = 10 * time.Second
+	// The first quarantine lasts restFirst; each probe that fails doubles it.
+	restFirst   = time.Second
+	restLongest = time.Minute
 	// A module is kept from everybody when it failed for so many callers on so many
 	// different inputs within tripWithin: then it is the module that is broken.
 	// Below that it is kept from the callers alone for whom it fails.
@@ -20,11 +30,12 @@ const (
 
 // quarantine keeps a failing module away from calls: from one caller, or from all.
 type quarantine struct {
-	now func() time.Time
-	all *breaker // of the module, whoever calls
+	now   func() time.Time
+	trips *metrics.Counter
+	all   *breaker.Breaker // of the module, whoever calls
 
 	mu      sync.Mutex // guards the rest
-	callers map[string]*breaker
+	callers map[string]*breaker.Breaker
 	recent  []failed
 }
 
@@ -36,7 +47,15 @@ type failed struct {
 }
 
 func newQuarantine(name string, now func() time.Time) *quarantine {
-	return &quarantine{now: now, all: newBreaker(name, now), callers: map[string]*breaker{}}
+	trips := metrics.GetOrCreateCounter(fmt.Sprintf(`portcullis_transform_quarantines_total{module=%q}`, name))
+	return &quarantine{now: now, trips: trips, all: newBreaker(now, trips), callers: map[string]*breaker.Breaker{}}
+}
+
+func newBreaker(now func() time.Time, trips *metrics.Counter) *breaker.Breaker {
+	return &breaker.Breaker{
+		Failures: tripAfter, Within: tripWithin, Rest: restFirst, Longest: restLongest,
+		Now: now, Opened: trips.Inc,
+	}
 }
 
 // Unavailable is the refusal of a plan whose module is in quarantine for the caller.
@@ -54,63 +73,76 @@ func (*Unavailable) Is(err error) bool { return err == ErrQuarantined }
 
 // wait tells for how long a caller may not use the module; zero when it may. It
 // takes no probe.
-func (q *quarantine) wait(caller string) time.Duration {
-	return max(q.all.wait(), q.of(caller).wait())
+func (q *quarantine) wait(caller string) (longest time.Duration) {
+	for _, b := range q.of(caller) {
+		longest = max(longest, b.Wait())
+	}
+	return longest
 }
 
-// of is the caller's own breaker, nil for none.
-func (q *quarantine) of(caller string) *breaker {
+// quarantined tells whether the module is in quarantine for everybody.
+func (q *quarantine) quarantined() bool { return q.all.Open() }
+
+// of are the breakers that a call of a caller passes: his own, if there is one, and the
+// module's.
+func (q *quarantine) of(caller string) []*breaker.Breaker {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.callers[caller]
+	if own := q.callers[caller]; own != nil {
+		return []*breaker.Breaker{own, q.all}
+	}
+	return []*breaker.Breaker{q.all}
 }
 
 // allow tells whether a call may be made. Its outcome must be reported.
 func (q *quarantine) allow(caller string) bool {
-	own := q.of(caller)
-	if !own.allow() {
-		return false
-	}
-	if !q.all.allow() {
-		own.undecided()
+	all := q.of(caller)
+	for i, b := range all {
+		if b.Allow() {
+			continue
+		}
+		for _, before := range all[:i] {
+			before.Done(breaker.Nothing, q.now())
+		}
 		return false
 	}
 	return true
 }
 
-func (q *quarantine) success(caller string) {
-	q.all.success()
-	q.of(caller).success()
-}
+func (q *quarantine) success(caller string) { q.done(caller, breaker.OK) }
 
-func (q *quarantine) undecided(caller string) {
-	q.all.undecided()
-	q.of(caller).undecided()
+// undecided gives probes back: the call failed for a reason of its own.
+func (q *quarantine) undecided(caller string) { q.done(caller, breaker.Nothing) }
+
+func (q *quarantine) done(caller string, r breaker.Result) {
+	for _, b := range q.of(caller) {
+		b.Done(r, q.now())
+	}
 }
 
 // failure counts a failure against the caller, and against the module when it is not
 // this caller's alone. Log records have no caller: theirs count against the module.
 func (q *quarantine) failure(caller string, payload []byte) {
 	if caller == "" {
-		q.all.failure()
+		q.all.Done(breaker.Failed, q.now())
 		return
 	}
-	q.own(caller).failure()
+	q.own(caller).Done(breaker.Failed, q.now())
 	if q.spreads(caller, payload) {
-		q.all.tripNow()
+		q.all.Trip()
 		return
 	}
-	q.all.undecided()
+	q.all.Done(breaker.Nothing, q.now())
 }
 
 // own is the caller's breaker, made when there is none.
-func (q *quarantine) own(caller string) *breaker {
+func (q *quarantine) own(caller string) *breaker.Breaker {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	b := q.callers[caller]
 	if b == nil {
 		q.makeRoom()
-		b = &breaker{now: q.now, trips: q.all.trips}
+		b = newBreaker(q.now, q.trips)
 		q.callers[caller] = b
 	}
 	return b
@@ -122,7 +154,7 @@ func (q *quarantine) makeRoom() {
 		return
 	}
 	for c, b := range q.callers {
-		if !b.quarantined() {
+		if !b.Open() {
 			delete(q.callers, c)
 		}
 	}

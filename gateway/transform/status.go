@@ -40,7 +40,7 @@ func (g *Generation) Modules() []ModuleStatus {
 	for _, u := range g.modules {
 		out = append(out, ModuleStatus{
 			Name: u.Name, Digest: u.digest, Hooks: u.Hooks, Phase: u.phase(), Priority: u.Priority,
-			Mandatory: u.mandatory(), Quarantined: u.breaker.all.quarantined(),
+			Mandatory: u.mandatory(), Quarantined: u.breaker.quarantined(),
 		})
 	}
 	return out

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/vault/breaker"
+	"portcullis/gateway/retry/breaker"
 	"portcullis/gateway/vault/wire"
 )
 

@@ -18,7 +18,7 @@ import (
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/retry"
-	"portcullis/gateway/vault/breaker"
+	"portcullis/gateway/retry/breaker"
 	"portcullis/gateway/vault/callers"
 	"portcullis/gateway/vault/gate"
 	"portcullis/gateway/vault/leases"

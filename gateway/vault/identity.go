@@ -6,7 +6,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/retry"
-	"portcullis/gateway/vault/breaker"
+	"portcullis/gateway/retry/breaker"
 	"portcullis/gateway/vault/tokencache"
 	"portcullis/gateway/vault/wire"
 )

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/vault/breaker"
+	"portcullis/gateway/retry/breaker"
 	"portcullis/gateway/vault/tokencache"
 	"portcullis/gateway/vault/wire"
 )

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"portcullis/gateway/vault/breaker"
+	"portcullis/gateway/retry/breaker"
 )
 
 func fail(b *breaker.Breaker, n int) {
@@ -57,6 +57,45 @@ func TestBreaker(t *testing.T) {
 			})
 		})
 	}
+}
+
+// With Within failures are counted whatever succeeds between them, each try that fails
+// rests longer, and only the call that tries closes the breaker.
+func TestBreakerThatCountsInAWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened := 0
+		b := &breaker.Breaker{Failures: 3, Within: 10 * time.Second, Rest: time.Second, Longest: 4 * time.Second, Opened: func() { opened++ }}
+		old := time.Now()
+		fail(b, 2)
+		time.Sleep(11 * time.Second)
+		fail(b, 2)
+		b.Done(breaker.OK, old)
+		if b.Open() {
+			t.Fatal("failures of two windows were counted together")
+		}
+		fail(b, 1)
+		b.Done(breaker.OK, old)
+		if !b.Open() || opened != 1 {
+			t.Fatalf("open %v after three failures in a window, opened %d times", b.Open(), opened)
+		}
+		for _, rest := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 4 * time.Second} {
+			if w := b.Wait(); w < rest/2 || w > rest {
+				t.Errorf("rests %s, want %s to %s", w, rest/2, rest)
+			}
+			time.Sleep(b.Wait())
+			fail(b, 1)
+		}
+		time.Sleep(b.Wait())
+		b.Allow()
+		b.Done(breaker.OK, time.Now())
+		if b.Open() || b.Wait() != 0 {
+			t.Error("the try succeeded, and the breaker is open")
+		}
+		b.Trip()
+		if !b.Open() {
+			t.Error("a breaker that was tripped is closed")
+		}
+	})
 }
 
 // slowOne lets one operation time out again and again while others are answered.
