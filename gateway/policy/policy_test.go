@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -13,9 +14,14 @@ import (
 // at is when the tests' calls come in.
 func at() time.Time { return time.Unix(1_700_000_000, 0) }
 
+// shared is the catalogue of most tests; nothing changes one.
+var shared = sync.OnceValues(func() (*op.Catalogue, error) {
+	return ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+})
+
 func catalogue(t testing.TB) *op.Catalogue {
 	t.Helper()
-	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	c, err := shared()
 	if err != nil {
 		t.Fatal(err)
 	}

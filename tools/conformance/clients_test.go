@@ -164,6 +164,7 @@ func TestInspector(t *testing.T) {
 	}
 	for _, era := range []string{"legacy", "modern", "auto"} {
 		for _, endpoint := range []string{"/mcp", "/mcp/rpc"} {
+			every := era != "auto" && endpoint == "/mcp" // elsewhere one method is enough: each starts a program
 			t.Run(era+endpoint, func(t *testing.T) {
 				inspect := func(args ...string) string {
 					return string(node(t, append([]string{
@@ -171,13 +172,16 @@ func TestInspector(t *testing.T) {
 						"--header", "X-API-Key: dev-api-key", "--format", "json", "--quiet", "--method",
 					}, args...)...))
 				}
-				for _, c := range []struct{ want, method, args string }{
-					{`"kv_read"`, "tools/list", "--strict"},
+				for i, c := range []struct{ want, method, args string }{
 					{`"structuredContent":{"data":{"k":"v"}`, "tools/call", "--tool-name kv_read --tool-arg path=app"},
+					{`"kv_read"`, "tools/list", "--strict"},
 					{`kv://secret/mcp/agent_api/app`, "resources/list", ""},
 					{`\"k\":\"v\"`, "resources/read", "--uri kv://secret/mcp/agent_api/app"},
 					{`Rotate the secret at app`, "prompts/get", "--prompt-name rotate_secret --prompt-args path=app"},
 				} {
+					if i > 0 && !every {
+						break
+					}
 					if got := inspect(append([]string{c.method}, strings.Fields(c.args)...)...); !strings.Contains(got, c.want) {
 						t.Errorf("%s: got %s, want it to hold %s", c.method, got, c.want)
 					}

@@ -41,8 +41,8 @@ func noticed(t *testing.T, v *stack.Vault, a attack.Attack) []string {
 		}
 	}()
 	const rate = 40
-	base := g.Watch(t.Context(), nil, rate, 500*time.Millisecond)
-	n := g.Watch(t.Context(), &a, rate, 1500*time.Millisecond)
+	base := g.Watch(t.Context(), nil, rate, 300*time.Millisecond)
+	n := g.Watch(t.Context(), &a, rate, time.Second)
 	if n.Requests == 0 {
 		t.Error("the attack did not take place")
 	}
