@@ -43,7 +43,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 	}
 	defer sess.detach(rd)
 	st := newStream(w, s.Limits.WriteTimeout)
-	defer st.end()
+	defer st.End()
 	s.pumpSession(ctx, sess, rd, st)
 }
 
@@ -91,7 +91,7 @@ func (s *session) detach(rd *events.Reader) {
 // and no data (MCP 2025-11-25, transports).
 const primed = "2025-11-25"
 
-func (s *Server) pumpSession(ctx context.Context, sess *session, rd *events.Reader, st *stream) {
+func (s *Server) pumpSession(ctx context.Context, sess *session, rd *events.Reader, st stream) {
 	if s.greet(sess, rd, st) != nil {
 		return
 	}
@@ -116,10 +116,10 @@ func (s *Server) pumpSession(ctx context.Context, sess *session, rd *events.Read
 
 // greet begins the stream. When events have been lost, every subscribed resource
 // counts as changed.
-func (s *Server) greet(sess *session, rd *events.Reader, st *stream) error {
+func (s *Server) greet(sess *session, rd *events.Reader, st stream) error {
 	err := st.comment()
 	if sess.version >= primed {
-		err = st.write([]byte("retry: 3000\nid: " + rd.Position() + "\ndata:\n\n"))
+		_, err = st.Write([]byte("retry: 3000\nid: " + rd.Position() + "\ndata:\n\n"))
 	}
 	if err != nil || !rd.Missed() {
 		return err

@@ -179,9 +179,9 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	case f != nil:
 		body = protocol.EncodeFault(ex.msg.ID, f)
 	}
-	if st.started {
+	if st.Started() {
 		_ = st.message(body)
-		st.end()
+		st.End()
 		return
 	}
 	if f != nil {

@@ -183,7 +183,7 @@ func (s *Server) serveListen(w http.ResponseWriter, r *http.Request, ex *Exchang
 		return
 	}
 	st := newStream(w, s.Limits.WriteTimeout)
-	defer st.end()
+	defer st.End()
 	reply, f := ex.listen(r.Context(), st.message, st.comment)
 	if f != nil {
 		s.writeFault(w, ex.msg.ID, f)

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
 	"portcullis/gateway/events"
 )
 
@@ -29,8 +30,8 @@ func (s *Server) OldStream(w http.ResponseWriter, r *http.Request, c *call.Calle
 		return
 	}
 	defer rd.Close()
-	out := s.begin(w)
-	out.printf("%s", sign("hello"))
+	out := edge.NewEventStream(w, s.Write)
+	send(out, sign("hello"))
 	s.pump(r, rd, out, format{
 		event: func(s *Server, e events.Event, _ string) string { return "data: " + string(s.oldShape(e, c)) + "\n\n" },
 		idle:  func() string { return sign("keepalive") },

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
 	"portcullis/gateway/events"
 	"portcullis/gateway/op"
 )
@@ -66,10 +69,10 @@ func (s *Server) Events(w http.ResponseWriter, r *http.Request, c *call.Caller) 
 		return
 	}
 	defer rd.Close()
-	out := s.begin(w)
-	out.printf("retry: %d\nid: %s\n\n", s.Retry.Milliseconds(), rd.Position())
+	out := edge.NewEventStream(w, s.Write)
+	send(out, fmt.Sprintf("retry: %d\nid: %s\n\n", s.Retry.Milliseconds(), rd.Position()))
 	if rd.Missed() {
-		out.printf("event: reset\ndata: {\"type\":\"reset\"}\n\n")
+		send(out, "event: reset\ndata: {\"type\":\"reset\"}\n\n")
 	}
 	s.pump(r, rd, out, format{event: newShape, idle: func() string { return ": keep-alive\n\n" }})
 }
@@ -88,15 +91,18 @@ type format struct {
 	idle  func() string
 }
 
+// send writes text of whole events. A write that fails ends the stream in pump.
+func send(out *edge.EventStream, text string) { _, _ = io.WriteString(out, text) }
+
 // pump writes events until the stream or the client ends.
-func (s *Server) pump(r *http.Request, rd *events.Reader, out *writer, f format) {
-	for out.err == nil {
+func (s *Server) pump(r *http.Request, rd *events.Reader, out *edge.EventStream, f format) {
+	for out.Err() == nil {
 		e, id, err := rd.Next(r.Context(), s.KeepAlive)
 		switch {
 		case err == nil:
-			out.printf("%s", f.event(s, e, id))
+			send(out, f.event(s, e, id))
 		case errors.Is(err, events.ErrIdle):
-			out.printf("%s", f.idle())
+			send(out, f.idle())
 		default:
 			return
 		}
