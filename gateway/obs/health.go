@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/retry"
 )
 
 // Health answers the probes. Live means that the process runs; ready means that
@@ -21,7 +22,7 @@ type Health struct {
 	mu      sync.Mutex // guards the fields below
 	checked time.Time
 	vault   Part
-	looking chan struct{} // closed when the look at Vault that is under way has ended, nil when none is
+	looking *retry.Shared[Part] // closed when the look at Vault that is under way has ended, nil when none is
 }
 
 // Part is the state of one part, in public words.
@@ -83,18 +84,13 @@ func (h *Health) look(ctx context.Context) Part {
 		return h.vault
 	}
 	if h.looking == nil {
-		h.looking = make(chan struct{})
-		go h.check(context.WithoutCancel(ctx), h.looking)
+		h.looking = retry.Share(ctx, probeTimeout, h.check)
 	}
-	done := h.looking
+	looking := h.looking
 	h.mu.Unlock()
-	patience := time.NewTimer(probePatience)
-	defer patience.Stop()
-	select {
-	case <-done:
-	case <-patience.C:
-	case <-ctx.Done():
-	}
+	ctx, cancel := context.WithTimeout(ctx, probePatience)
+	defer cancel()
+	_, _ = looking.Wait(ctx) // what it found is kept
 	return h.last()
 }
 
@@ -109,9 +105,7 @@ func (h *Health) last() Part {
 }
 
 // check looks at Vault once.
-func (h *Health) check(ctx context.Context, done chan struct{}) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
+func (h *Health) check(ctx context.Context) (Part, error) {
 	p := Part{OK: true, Detail: "ready"}
 	if err := h.Vault(ctx); err != nil {
 		p = Part{Detail: call.AsError(err).Msg}
@@ -119,7 +113,7 @@ func (h *Health) check(ctx context.Context, done chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.vault, h.checked, h.looking = p, time.Now(), nil
-	close(done)
+	return p, nil
 }
 
 func now() string { return time.Now().UTC().Format(time.RFC3339) }

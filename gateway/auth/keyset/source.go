@@ -12,6 +12,7 @@ import (
 	"portcullis/gateway/auth/jose"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/files"
+	"portcullis/gateway/retry"
 )
 
 // Bounds of fetching because of a key that is not known.
@@ -26,8 +27,8 @@ const (
 	FrugalPause = 10 * time.Second
 	// maxAsks bounds the waits of one call.
 	maxAsks = 3
-	// retry lies between two fetches in the background while they go wrong.
-	retry = 5 * time.Second
+	// again lies between two fetches in the background while they go wrong.
+	again = 5 * time.Second
 )
 
 // Options say where keys come from: exactly one of File, URL and Issuer.
@@ -64,9 +65,8 @@ type Source struct {
 
 // flight is one fetch that any number of calls wait for.
 type flight struct {
-	asked   bool // an unknown key caused it
-	changed bool // it brought other keys; written before done is closed
-	done    chan struct{}
+	asked               bool // an unknown key caused it
+	*retry.Shared[bool]      // whether it brought other keys
 }
 
 // New makes a source. A file is read at once, and an error when it cannot be; a
@@ -133,14 +133,14 @@ const (
 func (s *Source) Verify(ctx context.Context, t *jose.Token, effort Effort) (*jose.Key, *Set, error) {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	again := s.fetch != nil
+	more := s.fetch != nil
 	for asked := 0; ; asked++ {
 		set := s.Current(s.o.Now())
 		k, err := set.Verify(t)
-		if err == nil || !again || asked == maxAsks || !unknown(err) {
+		if err == nil || !more || asked == maxAsks || !unknown(err) {
 			return k, set, s.explain(err)
 		}
-		again = s.ask(ctx, effort)
+		more = s.ask(ctx, effort)
 	}
 }
 
@@ -158,25 +158,16 @@ func (s *Source) explain(err error) error {
 // ask waits for a fetch and reports whether another may bring more: this one may
 // have begun before the issuer had the key. After one that an unknown key caused
 // and that brought nothing, more would be what a storm is made of.
-func (s *Source) ask(ctx context.Context, effort Effort) (again bool) {
+func (s *Source) ask(ctx context.Context, effort Effort) (more bool) {
 	f, wait := s.join(effort)
 	if effort == Frugal {
 		return false
 	}
 	if f == nil {
-		select {
-		case <-time.After(wait):
-			return true
-		case <-ctx.Done():
-			return false
-		}
+		return retry.Sleep(ctx, wait)
 	}
-	select {
-	case <-f.done:
-		return !f.asked || f.changed
-	case <-ctx.Done():
-		return false
-	}
+	changed, err := f.Wait(ctx)
+	return err == nil && (!f.asked || changed)
 }
 
 // join returns the fetch that is under way, or starts one, or says how long to
@@ -200,22 +191,18 @@ func (s *Source) join(effort Effort) (*flight, time.Duration) {
 
 // start begins a fetch; mu is held. It does not end with the call that caused it.
 func (s *Source) start(asked bool) *flight {
-	f := &flight{asked: asked, done: make(chan struct{})}
-	s.flight = f
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-		defer cancel()
+	s.flight = &flight{asked, retry.Share(context.Background(), fetchTimeout, func(ctx context.Context) (bool, error) {
 		changed, err := s.refresh(ctx)
 		s.mu.Lock()
-		s.flight, f.changed = nil, changed
+		s.flight = nil
 		if changed {
 			s.asked = time.Time{} // an issuer that rotates is no storm
 		}
 		s.mu.Unlock()
 		s.o.Report(changed, err)
-		close(f.done)
-	}()
-	return f
+		return changed, nil // why it failed is kept for those who miss a key
+	})}
+	return s.flight
 }
 
 // refresh fetches the keys. An error leaves those that are known.
@@ -275,10 +262,7 @@ func (s *Source) Refresh(ctx context.Context) {
 		f = s.start(false)
 	}
 	s.mu.Unlock()
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-	}
+	_, _ = f.Wait(ctx) // who waits looks at the keys
 }
 
 // Run keeps fetched keys fresh until ctx ends.
@@ -288,7 +272,7 @@ func (s *Source) Run(ctx context.Context) {
 		s.Refresh(ctx)
 		wait := s.o.CacheFor
 		if s.good.Load() == before {
-			wait = min(wait, retry)
+			wait = min(wait, again)
 		}
 		select {
 		case <-ctx.Done():

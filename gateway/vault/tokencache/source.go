@@ -50,17 +50,10 @@ type Source struct {
 
 	mu      sync.Mutex // guards the fields below
 	now     Token
-	ahead   time.Time // when to begin replacing it
-	running *fetch    // the Get that runs
+	ahead   time.Time            // when to begin replacing it
+	running *retry.Shared[Token] // the Get that runs
 	wait    backoff
 	closed  bool
-}
-
-// fetch is one Get that several callers wait for.
-type fetch struct {
-	done  chan struct{}
-	token Token
-	err   error
 }
 
 // Token returns the token that is held, and fetches one when there is none or it
@@ -89,50 +82,48 @@ func (s *Source) Token(ctx context.Context) (Token, error) {
 		f = s.startFetch(ctx)
 	}
 	s.mu.Unlock()
-	select {
-	case <-f.done:
-		return f.token, f.err
-	case <-ctx.Done():
-		return Token{}, ctx.Err()
-	}
+	return f.Wait(ctx)
 }
 
 // startFetch starts a Get. The caller holds mu.
-func (s *Source) startFetch(ctx context.Context) *fetch {
-	f := &fetch{done: make(chan struct{})}
-	s.running = f
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Timeout)
-	go func() {
-		defer cancel()
-		f.token, f.err = s.Get(ctx)
-		f.token.Born = time.Now()
-		s.finishFetch(f)
-	}()
-	return f
+func (s *Source) startFetch(ctx context.Context) *retry.Shared[Token] {
+	s.running = retry.Share(ctx, s.Timeout, func(ctx context.Context) (Token, error) {
+		t, err := s.Get(ctx)
+		if err != nil {
+			return Token{}, s.failed(err)
+		}
+		t.Born = time.Now()
+		return s.keep(t)
+	})
+	return s.running
 }
 
-// finishFetch keeps the result of a Get.
-func (s *Source) finishFetch(f *fetch) {
+// failed notes that a Get has failed, for as long as the next one waits.
+func (s *Source) failed(err error) error {
 	s.mu.Lock()
-	late := f.err == nil && s.closed
-	t := f.token
-	if late {
-		f.token, f.err = Token{}, ErrClosed
-	}
+	defer s.mu.Unlock()
 	s.running = nil
-	switch {
-	case f.err != nil:
-		s.wait.fail(f.err)
-	case !s.closed:
+	s.wait.fail(err)
+	return err
+}
+
+// keep holds the token of a Get, or discards it when the source was closed meanwhile.
+func (s *Source) keep(t Token) (Token, error) {
+	s.mu.Lock()
+	closed := s.closed
+	s.running = nil
+	if !closed {
 		s.wait = backoff{}
-		s.now = f.token
-		s.ahead = f.token.Born.Add(retry.Jitter(f.token.Life*3/4, 10))
+		s.now, s.ahead = t, t.Born.Add(retry.Jitter(t.Life*3/4, 10))
 	}
 	s.mu.Unlock()
-	if late && s.Discard != nil {
+	if !closed {
+		return t, nil
+	}
+	if s.Discard != nil {
 		s.Discard(t)
 	}
-	close(f.done)
+	return Token{}, ErrClosed
 }
 
 // Replace gets another token although there is one, and waits for it.
@@ -143,12 +134,8 @@ func (s *Source) Replace(ctx context.Context) error {
 		f = s.startFetch(ctx)
 	}
 	s.mu.Unlock()
-	select {
-	case <-f.done:
-		return f.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	_, err := f.Wait(ctx)
+	return err
 }
 
 // Peek returns the token that is there, the zero Token for none.

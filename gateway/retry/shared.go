@@ -1,0 +1,38 @@
+package retry
+
+import (
+	"context"
+	"time"
+)
+
+// Shared is a call that several wait for. It belongs to none of them: who gives up ends
+// its own wait and nothing else.
+type Shared[T any] struct {
+	done  chan struct{}
+	value T
+	err   error
+}
+
+// Share starts a call, which ends after the timeout at the latest and keeps the values of
+// ctx, not its end. What do does before it returns has happened for all who wait.
+func Share[T any](ctx context.Context, timeout time.Duration, do func(context.Context) (T, error)) *Shared[T] {
+	s := &Shared[T]{done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	go func() {
+		defer cancel()
+		defer close(s.done)
+		s.value, s.err = do(ctx)
+	}()
+	return s
+}
+
+// Wait returns what came of the call, or the error of ctx when that ends first.
+func (s *Shared[T]) Wait(ctx context.Context) (T, error) {
+	select {
+	case <-s.done:
+		return s.value, s.err
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}
