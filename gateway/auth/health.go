@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"portcullis/gateway/auth/deny"
 )
 
 // notice tells many that something has changed: the channel is closed and
@@ -98,14 +96,5 @@ func (ch *Authenticator) note(source string, look func() (bool, error)) {
 func (ch *Authenticator) ReplaceDenied(lines []byte) error {
 	err := ch.denied.Replace(lines)
 	ch.changed.tell()
-	return err
-}
-
-// Deny shuts out what an entry names, in this process and until it ends.
-func (ch *Authenticator) Deny(e deny.Entry) error {
-	err := ch.denied.Add(e)
-	if err == nil {
-		ch.changed.tell()
-	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"portcullis/gateway/auth/deny"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
 )
@@ -63,48 +62,6 @@ func (ch *Authenticator) ended(c *call.Caller, now time.Time) error {
 		return ch.tokens.Valid(c, now)
 	}
 	return nil
-}
-
-// While returns a context that ends with ctx, or when the caller's credential
-// ends or is revoked. Its cause is then an *call.Error with the code
-// Unauthenticated. A stream lives in such a context.
-func (ch *Authenticator) While(ctx context.Context, c *call.Caller) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	go func() { cancel(ch.wait(ctx, c)) }()
-	return ctx, func() { cancel(nil) }
-}
-
-func (ch *Authenticator) wait(ctx context.Context, c *call.Caller) error {
-	for {
-		changed := ch.Changed()
-		if err := ch.Valid(c); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-changed:
-		case <-ending(c):
-		}
-	}
-}
-
-// ending is told when a credential ends. It is asked again each time, because the
-// wall clock may have been set meanwhile.
-func ending(c *call.Caller) <-chan time.Time {
-	if c.Expires.IsZero() {
-		return nil
-	}
-	return time.After(max(time.Until(c.Expires), time.Millisecond))
-}
-
-// Revoke puts an entry on the deny list of this process and ends the streams of
-// whom it names. It is for a store that replicas share; the `revoke` command
-// writes the file instead.
-func (ch *Authenticator) Revoke(e deny.Entry) error {
-	err := ch.denied.Add(e)
-	ch.changed.tell()
-	return err
 }
 
 // Run does the background work until ctx ends: it looks at files, fetches keys

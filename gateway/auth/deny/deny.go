@@ -29,7 +29,6 @@ type List struct {
 	look atomic.Int64 // when the file is to be looked at again, in unix nanoseconds
 
 	mu    sync.Mutex // guards the lists below
-	held  []Entry    // revoked in this process
 	firm  []Entry    // revoked for all replicas
 	lines []Entry    // of the file, in force
 	good  []Entry    // of the file when it last had no mistake; nil before
@@ -104,19 +103,6 @@ func (l *List) Due(now time.Time) bool {
 	return now.UnixNano() >= due && l.look.CompareAndSwap(due, now.Add(Fresh).UnixNano())
 }
 
-// Add revokes in this process, until it ends: the way for a store that is shared
-// between replicas.
-func (l *List) Add(e Entry) error {
-	if err := e.check(); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held = append(l.held, e.mapped())
-	l.rebuild()
-	return nil
-}
-
 // Replace puts what is revoked for all replicas in the place of what was before. A bad line
 // is an error, and then what was before stays as well.
 func (l *List) Replace(lines []byte) error {
@@ -134,7 +120,7 @@ func (l *List) Replace(lines []byte) error {
 // rebuild makes the set anew; mu is held.
 func (l *List) rebuild() {
 	s := &set{map[name]time.Time{}}
-	for _, e := range slices.Concat(l.held, l.firm, l.lines) {
+	for _, e := range slices.Concat(l.firm, l.lines) {
 		for _, n := range e.names() {
 			if old, ok := s.entries[n]; ok && (old.IsZero() || !e.Until.IsZero() && old.After(e.Until)) {
 				continue // the longer denial wins

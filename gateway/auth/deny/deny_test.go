@@ -12,6 +12,8 @@ import (
 	"portcullis/gateway/auth/deny"
 	"portcullis/gateway/auth/rule"
 	"portcullis/gateway/call"
+
+	"github.com/go-json-experiment/json"
 )
 
 func open(t *testing.T, path string) *deny.List {
@@ -55,7 +57,7 @@ func TestAnEntryDeniesWhatItNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := open(t, "")
-			if err := l.Add(c.entry); err != nil {
+			if err := revoke(l, c.entry); err != nil {
 				t.Fatal(err)
 			}
 			if got := errors.Is(l.Check(&robot, now), rule.Denied); got != c.want {
@@ -170,7 +172,7 @@ func TestWhoeverRevokesMayNameASubjectAsItsIssuerDoes(t *testing.T) {
 		t.Error("by the command: not denied")
 	}
 	list := open(t, "")
-	if err := list.Add(deny.Entry{Subject: raw}); err != nil {
+	if err := revoke(list, deny.Entry{Subject: raw}); err != nil {
 		t.Fatal(err)
 	}
 	if err := list.Check(&call.Caller{Subject: mapped}, time.Now()); err == nil {
@@ -180,10 +182,16 @@ func TestWhoeverRevokesMayNameASubjectAsItsIssuerDoes(t *testing.T) {
 
 func Example() {
 	list, _ := deny.Open("")
-	_ = list.Add(deny.Entry{Subject: "robot", Reason: "key found in a public repository"})
+	_ = list.Replace([]byte(`{"subject":"robot","reason":"key found in a public repository"}`))
 	fmt.Println(list.Check(&call.Caller{Subject: "robot"}, time.Now()))
 	fmt.Println(list.Check(&call.Caller{Subject: "other"}, time.Now()))
 	// Output:
 	// credential.denied: subject
 	// <nil>
+}
+
+// revoke puts an entry in the place of what is denied for all replicas.
+func revoke(l *deny.List, e deny.Entry) error {
+	line, err := json.Marshal(e)
+	return errors.Join(err, l.Replace(line))
 }
