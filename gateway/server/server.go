@@ -107,44 +107,17 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	if g.logs, err = obs.NewLogs(g.logConfig()); err != nil {
 		return nil, err
 	}
-	var problems [8]error
-	problems[7] = g.openStore()
-	g.sinks, problems[5] = sink.New(g.sinkConfig())
-	problems[5] = errors.Join(problems[5], g.openAnchors())
-	g.audit = audit.Open(g.auditConfig())
-	m := g.find(Mounts(c))
-	m.Explain = g.explain
-	if g.ops, err = ops.New(m); err != nil {
+	if err := g.openCatalogue(); err != nil { // what all others ask for
 		return nil, err
 	}
-	if g.results, err = resultsOf(g.ops); err != nil {
-		return nil, err
-	}
-	g.tracer, problems[4] = obs.NewTracer(ctx, traceConfig(c, o.Version), g.logs.Server)
-	g.transforms, problems[3] = transform.Open(ctx, c.WASMManifest, transform.Options{CacheDir: c.WASMCacheDir, Known: Known(g.ops), BaseRedactor: g.baseRedactor, Log: g.logs.Server})
-	pc := PolicyConfig(c, g.ops, g.logs.Server)
-	pc.Transform, pc.Budgets = g.nameable, g.budgets
-	g.policy, problems[0] = policy.Open(pc)
-	g.auth, problems[1] = auth.New(g.sharing(authConfig(c, g.logs.Server)))
-	vc := vaultConfig(c, g.logs.Server)
-	vc.Budgets = g.budgets
-	vc.UseOf = g.ops.VaultUse
-	vc.Janitor.Allowed, vc.Janitor.Ended = g.mayHold, g.auth.Revoked
-	vc.Anchor, vc.Documents = vaultAnchor(c), vaultDocuments(c)
-	vc.Upkeep = func(u vault.Upkeep) { g.audit.Upkeep(audit.Upkeep(u)) }
-	vc.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(c))
-	if problems[6] = g.logIns(&vc); problems[6] == nil {
-		g.vault, problems[2] = vault.New(vc)
-	}
-	if err := errors.Join(problems[:]...); err != nil {
+	if err := errors.Join(
+		// Each of these may ask those before it.
+		g.openStore(), g.openEvidence(), g.openTracer(ctx), g.openTransforms(ctx), g.openPolicy(), g.openAuth(), g.openVault(),
+	); err != nil {
 		return nil, err
 	}
 	g.watchVault()
-	g.gaugeCertificates()
-	g.gaugeCheckpoints()
-	g.meter.Build(o.Version)
-	g.budgets.Gauges(g.meter.Gauge)
-	g.sinks.Gauges(g.meter.Gauge)
+	g.gauges()
 	g.boundConnections()
 	g.shortage = newShortage(c.AuditFile, c.AuditMinFree)
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets, Shared: g.sharedBuckets()})
@@ -155,6 +128,70 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 		return nil, err
 	}
 	return g, nil
+}
+
+func (g *Server) openCatalogue() (err error) {
+	m := g.find(Mounts(g.cfg))
+	m.Explain = g.explain
+	if g.ops, err = ops.New(m); err != nil {
+		return err
+	}
+	g.results, err = resultsOf(g.ops)
+	return err
+}
+
+func (g *Server) openEvidence() (err error) {
+	g.sinks, err = sink.New(g.sinkConfig())
+	g.audit = audit.Open(g.auditConfig()) // which offers its lines to the sinks
+	return errors.Join(err, g.openAnchors())
+}
+
+func (g *Server) openTracer(ctx context.Context) (err error) {
+	g.tracer, err = obs.NewTracer(ctx, traceConfig(g.cfg, g.options.Version), g.logs.Server)
+	return err
+}
+
+func (g *Server) openTransforms(ctx context.Context) (err error) {
+	g.transforms, err = transform.Open(ctx, g.cfg.WASMManifest, transform.Options{
+		CacheDir: g.cfg.WASMCacheDir, Known: Known(g.ops), BaseRedactor: g.baseRedactor, Log: g.logs.Server,
+	})
+	return err
+}
+
+func (g *Server) openPolicy() (err error) {
+	c := PolicyConfig(g.cfg, g.ops, g.logs.Server)
+	c.Transform, c.Budgets = g.nameable, g.budgets
+	g.policy, err = policy.Open(c)
+	return err
+}
+
+func (g *Server) openAuth() (err error) {
+	g.auth, err = auth.New(g.sharing(authConfig(g.cfg, g.logs.Server)))
+	return err
+}
+
+func (g *Server) openVault() (err error) {
+	c := vaultConfig(g.cfg, g.logs.Server)
+	c.Budgets = g.budgets
+	c.UseOf = g.ops.VaultUse
+	c.Janitor.Allowed, c.Janitor.Ended = g.mayHold, g.auth.Revoked
+	c.Anchor, c.Documents = vaultAnchor(g.cfg), vaultDocuments(g.cfg)
+	c.Upkeep = func(u vault.Upkeep) { g.audit.Upkeep(audit.Upkeep(u)) }
+	c.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(g.cfg))
+	if err := g.logIns(&c); err != nil {
+		return err
+	}
+	g.vault, err = vault.New(c)
+	return err
+}
+
+// gauges measure what is there while it is there.
+func (g *Server) gauges() {
+	g.gaugeCertificates()
+	g.gaugeCheckpoints()
+	g.meter.Build(g.options.Version)
+	g.budgets.Gauges(g.meter.Gauge)
+	g.sinks.Gauges(g.meter.Gauge)
 }
 
 // pipeline fills the order of a call with its parts.

@@ -231,7 +231,7 @@ func BenchmarkInstantiate(b *testing.B) {
 	}
 }
 
-// BenchmarkLine is a log record through the native floor and the module redact, on
+// BenchmarkLine is a log record through the base redactor and the module redact, on
 // one core.
 func BenchmarkLine(b *testing.B) {
 	set, err := transform.Open(b.Context(), "../../wasm/manifest.yaml", transform.Options{})
@@ -239,11 +239,12 @@ func BenchmarkLine(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(set.Close)
-	record := []byte(wasmcmd.Record(1024) + "\n")
-	var line []byte
+	record, base := []byte(wasmcmd.Record(1024)+"\n"), native.New()
+	var line, redacted []byte
 	for b.Loop() {
 		var keep bool
-		if line, keep = set.Line(line[:0], record); !keep {
+		redacted = base.Append(redacted[:0], record)
+		if line, keep = set.Log(line[:0], redacted); !keep {
 			b.Fatal("dropped")
 		}
 	}

@@ -7,29 +7,12 @@ import (
 	"portcullis/gateway/transform/guest"
 )
 
-// Line appends a record of somebody else's making to dst as it may be written, and
-// tells whether it may be: a module can drop a record. The base redactor has always
-// been over it; where a module fails, the record says so and stays as the base redactor left it.
-func (s *Set) Line(dst, line []byte) ([]byte, bool) { return s.log(dst, line, s.o.BaseRedactor.Append) }
-
-// Log is Line for a record whose values the base redactor has had one by one before
-// they were put together. Over a whole record the base redactor could take its structure for
-// a secret.
-func (s *Set) Log(dst, line []byte) ([]byte, bool) { return s.log(dst, line, asIs) }
-
-// Record is Log for evidence, which no module can drop.
-func (s *Set) Record(dst, line []byte) []byte {
-	out, err := s.line(dst, line, asIs)
-	if f := (*Failure)(nil); errors.As(err, &f) {
-		return append(dst, mark(out[len(dst):], f)...)
-	}
-	return out
-}
-
-func asIs(dst, text []byte) []byte { return append(dst, text...) }
-
-func (s *Set) log(dst, line []byte, under func(dst, text []byte) []byte) ([]byte, bool) {
-	out, err := s.line(dst, line, under)
+// Log appends a record to dst as it may be written, and tells whether it may be: a module
+// can drop a record. The base redactor has had its values one by one before they were put
+// together, because over a whole record it could take the structure for a secret. Where a
+// module fails, the record says so and stays as it came.
+func (s *Set) Log(dst, line []byte) ([]byte, bool) {
+	out, err := s.line(dst, line)
 	if f := (*Failure)(nil); errors.As(err, &f) {
 		if f.Code == guest.Refused {
 			return dst, false
@@ -39,10 +22,19 @@ func (s *Set) log(dst, line []byte, under func(dst, text []byte) []byte) ([]byte
 	return out, true
 }
 
-// line appends the record after the base redactor and, without an error, the modules.
-func (s *Set) line(dst, line []byte, under func(dst, text []byte) []byte) ([]byte, error) {
+// Record is Log for evidence, which no module can drop.
+func (s *Set) Record(dst, line []byte) []byte {
+	out, err := s.line(dst, line)
+	if f := (*Failure)(nil); errors.As(err, &f) {
+		return append(dst, mark(out[len(dst):], f)...)
+	}
+	return out
+}
+
+// line appends the record, without an error after the modules.
+func (s *Set) line(dst, line []byte) ([]byte, error) {
 	before := len(dst)
-	dst = under(dst, line)
+	dst = append(dst, line...)
 	g := s.Pin()
 	defer g.Release()
 	if len(g.logs) == 0 {
