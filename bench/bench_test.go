@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"portcullis/gateway/retry"
 )
 
 // one is a scenario of one request, which must be answered with the marker.
@@ -89,7 +91,7 @@ func TestOpenLoopCountsFromTheArrival(t *testing.T) {
 	var n atomic.Int64
 	to := targetAt(t, one(), func(w http.ResponseWriter, _ *http.Request) {
 		if n.Add(1) == 1 {
-			<-time.After(300 * time.Millisecond)
+			retry.Sleep(t.Context(), 300*time.Millisecond)
 		}
 		_, _ = io.WriteString(w, marker)
 	})

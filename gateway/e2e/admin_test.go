@@ -96,7 +96,7 @@ func TestAdministratorsChangeTheRunningGateway(t *testing.T) {
 	must("GET", "/sinks", "", "admin:evidence", `"sinks":[]`)
 	must("GET", "/metrics", "", "admin:metrics", "portcullis_calls_total")
 	must("GET", "/debug/pprof/goroutine?debug=1", "", "admin:pprof", "goroutine profile")
-	eventually(t, "a checkpoint", func() bool {
+	e2e.Eventually(t, "a checkpoint", func() bool {
 		status, raw := ask(t, g, "GET", "/checkpoint", "", "admin:evidence")
 		return status == 200 && strings.Contains(raw, "\n\n— ")
 	})

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
@@ -36,10 +35,12 @@ func TestVaultIsAWitnessOfTheEvidence(t *testing.T) {
 	g := e2e.StartGateway(t, v, "AUDIT_ANCHORS=vault:secret/portcullis/anchor", "AUDIT_ANCHOR_INTERVAL=1s")
 	e2e.Do(t, "PUT", g.URL+"/secrets/app", `{"data":{"k":"v"}}`)
 	var checkpoint, sum string
-	for version := 0; version < 2 && t.Context().Err() == nil; <-time.After(200 * time.Millisecond) {
+	e2e.Eventually(t, "two anchors", func() bool {
 		e2e.Do(t, "GET", g.URL+"/secrets/app", "")
+		var version int
 		checkpoint, sum, version = keptInVault(t, v)
-	}
+		return version >= 2
+	})
 	if resp, raw := e2e.Do(t, "GET", g.URL+"/kv/secret/portcullis/anchor", ""); resp.StatusCode < 400 || strings.Contains(string(raw), "checkpoint") {
 		t.Errorf("a caller reads the anchor: %d %s", resp.StatusCode, raw)
 	}
@@ -98,7 +99,7 @@ func TestOtherSystemsKeepTheCheckpoint(t *testing.T) {
 	var kept struct{ Type, Checkpoint, SHA256 string }
 	for name, form := range map[string]*regexp.Regexp{"https": regexp.MustCompile(`(?m)^(\{.*\})$`), "syslog": regexp.MustCompile(` checkpoint - (\{"checkpoint".*?\})(?:[0-9]+ <|$)`)} {
 		last := ""
-		eventually(t, "the last checkpoint over "+name, func() bool {
+		e2e.Eventually(t, "the last checkpoint over "+name, func() bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if r.text[name] == nil {

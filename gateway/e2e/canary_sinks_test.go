@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
 )
 
@@ -110,7 +111,7 @@ func lookIntoReceivers(t *testing.T, r *receivers, g *stack.Gateway) {
 	if !bytes.Equal(spooled, raw) {
 		t.Errorf("%d bytes wait for the sink that is down, want the %d of the file (%v)", len(spooled), len(raw), err)
 	}
-	eventually(t, "the last line at every sink", func() bool {
+	e2e.Eventually(t, "the last line at every sink", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		last := raw[bytes.LastIndexByte(raw[:len(raw)-1], '\n')+1 : len(raw)-1]

@@ -149,7 +149,7 @@ func presentBadly(t *testing.T, g *stack.Gateway) {
 		}
 		_ = resp.Body.Close()
 	}
-	eventually(t, "the first checkpoint", func() bool {
+	e2e.Eventually(t, "the first checkpoint", func() bool {
 		status, _ := ask(t, g, "GET", "/checkpoint", "", "admin:evidence")
 		return status == http.StatusOK
 	})

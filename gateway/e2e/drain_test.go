@@ -29,7 +29,7 @@ func TestStoppingServesUntilNobodyCalls(t *testing.T) {
 	if err := g.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "not ready", func() bool { return text(t, visit(t, g.URL+"/readyz")).status == http.StatusServiceUnavailable })
+	e2e.Eventually(t, "not ready", func() bool { return text(t, visit(t, g.URL+"/readyz")).status == http.StatusServiceUnavailable })
 	ready := text(t, visit(t, g.URL+"/readyz"))
 	if !strings.Contains(ready.body, `"serving":{"ok":false,"detail":"the gateway is stopping: send calls elsewhere"}`) {
 		t.Errorf("readyz: %s", ready.body)

@@ -17,6 +17,7 @@ import (
 
 	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
+	"portcullis/gateway/retry"
 )
 
 var (
@@ -133,7 +134,7 @@ func TestRotationLosesNothing(t *testing.T) {
 		defer close(rotated)
 		defer close(stop)
 		for n := range *rotations {
-			<-time.After(250 * time.Millisecond)
+			retry.Sleep(t.Context(), 250*time.Millisecond)
 			var err error
 			if n%2 == 0 {
 				err = os.Rename(g.AuditFile(), filepath.Join(g.LogDir, fmt.Sprintf("audit.moved%d.jsonl", n)))
@@ -207,7 +208,7 @@ func TestCopytruncate(t *testing.T) {
 				load(t, g, 8, stop)
 			}
 			e2e.Do(t, "GET", g.URL+"/secrets/app", "")
-			eventually(t, "a line behind the copy", func() bool {
+			e2e.Eventually(t, "a line behind the copy", func() bool {
 				e2e.Do(t, "GET", g.URL+"/secrets/app", "")
 				return len(e2e.CallLines(t, g.AuditFile())) > 2
 			})

@@ -15,6 +15,7 @@ import (
 
 	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
+	"portcullis/gateway/retry"
 	"portcullis/gateway/vault/vaulttest"
 )
 
@@ -112,7 +113,7 @@ func (l *ledger) send(t *testing.T, g *stack.Gateway, n int) {
 	l.of(id).answered = code
 	l.mu.Unlock()
 	if resp.StatusCode == http.StatusServiceUnavailable {
-		<-time.After(50 * time.Millisecond) // who is told to come back later does
+		retry.Sleep(t.Context(), 50*time.Millisecond) // who is told to come back later does
 	}
 }
 

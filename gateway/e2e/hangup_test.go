@@ -34,7 +34,7 @@ func TestHangupSaysWhatItDid(t *testing.T) {
 		if err := g.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, want, func() bool { return strings.Contains(g.Output(), want) })
+		e2e.Eventually(t, want, func() bool { return strings.Contains(g.Output(), want) })
 	}
 	hangup("log_level = \"debug\"\nread_cache_ttl = \"1s\"\n", `"settings_applied":"LOG_LEVEL","settings_that_need_a_restart":"READ_CACHE_TTL"`)
 	hangup("log_level = \"loud\"\n", "so the running one stays")

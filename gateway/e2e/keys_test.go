@@ -61,7 +61,7 @@ func TestKeysOfOneSubject(t *testing.T) {
 		t.Errorf("policies in Vault: %q", got)
 	}
 	write("keys.yaml", "keys:\n"+entry("plain", plain, ""))
-	eventually(t, "the policy of the key that is gone to go", func() bool { return len(agents()) == 1 })
+	e2e.Eventually(t, "the policy of the key that is gone to go", func() bool { return len(agents()) == 1 })
 	want(signer, "encrypt", encrypt, http.StatusUnauthorized)
 	want(plain, "encrypt", encrypt, http.StatusOK)
 }

@@ -122,7 +122,7 @@ func TestMakeRunKilled(t *testing.T) {
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end of both", func() bool { return !listens(t, gateway) && !listens(t, vault) })
+	e2e.Eventually(t, "the end of both", func() bool { return !listens(t, gateway) && !listens(t, vault) })
 }
 
 // readmeTargets are commands of the README that the tests do not run: they are what

@@ -30,7 +30,7 @@ func TestServerLogTellsTheStory(t *testing.T) {
 		"CHILD_TOKEN_ENABLED=true", "CHILD_TOKEN_ROLE=no-such-role", "VAULT_TIMEOUT=2s")
 	says := func(want ...string) {
 		t.Helper()
-		eventually(t, strings.Join(want, " and "), func() bool {
+		e2e.Eventually(t, strings.Join(want, " and "), func() bool {
 			text := logged(t, g, "server.log")
 			for _, w := range want {
 				if !strings.Contains(text, w) {
@@ -51,7 +51,7 @@ func TestServerLogTellsTheStory(t *testing.T) {
 	}
 	says(`"msg":"Vault is away: `)
 	p.Heal()
-	eventually(t, "Vault is back", func() bool {
+	e2e.Eventually(t, "Vault is back", func() bool {
 		e2e.Do(t, "GET", g.URL+"/secrets/x", "")
 		return strings.Contains(logged(t, g, "server.log"), `"msg":"Vault is back"`)
 	})

@@ -57,7 +57,7 @@ action(type="omfile" file=%q template="text")
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Stop() }) // a test has stopped it, or has failed
-	eventually(t, "rsyslog listens", func() bool {
+	e2e.Eventually(t, "rsyslog listens", func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			return false
@@ -153,7 +153,7 @@ func TestReceiversAreRestarted(t *testing.T) {
 	syslog = startRsyslog(t, dir, syslog.addr)
 	https.start(t, addr)
 	calls()
-	eventually(t, "every line at every receiver", func() bool {
+	e2e.Eventually(t, "every line at every receiver", func() bool {
 		raw, err := os.ReadFile(g.AuditFile())
 		return err == nil && bytes.Equal(once(syslog.lines(t)), raw) && bytes.Equal(https.of("/lines"), raw) &&
 			bytes.Count(https.of("/events"), []byte("\n")) == bytes.Count(raw, []byte("\n"))
@@ -165,7 +165,7 @@ func TestReceiversAreRestarted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the last line at rsyslog", func() bool { return bytes.Equal(once(syslog.lines(t)), raw) })
+	e2e.Eventually(t, "the last line at rsyslog", func() bool { return bytes.Equal(once(syslog.lines(t)), raw) })
 	if got := https.of("/lines"); !bytes.Equal(got, raw) {
 		t.Errorf("the HTTPS receiver has %d bytes, want %d", len(got), len(raw))
 	}

@@ -153,6 +153,7 @@ func TestForbiddenShown(t *testing.T) {
 		"gateway/x/c.go":      "func f() { fmt.Println(1) }",
 		"gateway/x/d.go":      "func f() { http.DefaultClient.Do(nil) }",
 		"gateway/x/e_test.go": "func f() { time.Sleep(1) }",
+		"gateway/x/j_test.go": "func f() { <-time.After(1) }",
 		"gateway/x/f_test.go": "func f(t *testing.T) { t.Skip() }",
 		"gateway/x/g.go":      "var Table = map[string]int{}",
 		"gateway/x/h.go":      "var table = map[string]int{}; func f() { table[`x`] = 1 }",
@@ -181,6 +182,9 @@ func forbidden(s source) (why []string) {
 		}
 	}
 	ast.Inspect(s.ast, func(n ast.Node) bool {
+		if sleeps(n) && !strings.Contains(s.text, `"testing/synctest"`) {
+			complain(n, "waits on the clock for nothing else: use retry.Sleep, or e2e.Eventually in a test")
+		}
 		name := selector(n)
 		for rule, may := range calls {
 			if name != "" && strings.Contains(" "+rule+" ", " "+name+" ") && !may(s) {
@@ -203,6 +207,35 @@ var calls = map[string]func(source) bool{
 	},
 	"time.Sleep":               func(s source) bool { return !s.test || strings.Contains(s.text, `"testing/synctest"`) },
 	"t.Skip t.Skipf t.SkipNow": func(s source) bool { return !s.test },
+}
+
+// sleeps reports a block with a statement <-time.After(d), which is time.Sleep under
+// another name; a case of a select is none.
+func sleeps(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.BlockStmt:
+		return slices.ContainsFunc(n.List, afterAlone)
+	case *ast.CommClause:
+		return slices.ContainsFunc(n.Body, afterAlone)
+	case *ast.CaseClause:
+		return slices.ContainsFunc(n.Body, afterAlone)
+	case *ast.ForStmt:
+		return n.Post != nil && afterAlone(n.Post)
+	}
+	return false
+}
+
+func afterAlone(n ast.Stmt) bool {
+	s, ok := n.(*ast.ExprStmt)
+	if !ok {
+		return false
+	}
+	receive, ok := s.X.(*ast.UnaryExpr)
+	if !ok || receive.Op != token.ARROW {
+		return false
+	}
+	c, ok := receive.X.(*ast.CallExpr)
+	return ok && selector(c.Fun) == "time.After"
 }
 
 // isCommand: main packages talk to people.

@@ -3,7 +3,6 @@ package mcp_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,9 +12,9 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/events"
 	"portcullis/gateway/mcp"
-	"portcullis/gateway/retry"
 )
 
 // TestAbuseSlowReader holds that a reader that does not read is cut off, and that
@@ -33,25 +32,13 @@ func TestAbuseSlowReader(t *testing.T) {
 		l.change(t, long)
 		data(t, quick)
 	}
-	eventually(t, "the slow reader is cut off", func() bool { return openStreams() <= before+1 })
+	e2e.Eventually(t, "the slow reader is cut off", func() bool { return openStreams() <= before+1 })
 	got, _ := io.ReadAll(slow.Body) // it ends, cleanly or not
 	if strings.Contains(string(got), `"resultType"`) {
 		t.Error("the slow reader's stream was ended as if all were well")
 	}
 	if n := bytes.Count(got, []byte("resources/updated")); n >= 20_000 {
 		t.Errorf("the slow reader was sent all %d events", n)
-	}
-}
-
-// eventually polls until ok, or fails the test after half a minute.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
-	defer stop()
-	for !ok() {
-		if !retry.Sleep(ctx, 10*time.Millisecond) {
-			t.Fatalf("%s: not within half a minute", what)
-		}
 	}
 }
 

@@ -23,8 +23,10 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
+	"portcullis/gateway/retry"
 	"portcullis/gateway/server"
 	"portcullis/gateway/vault/vaulttest"
 	"portcullis/gateway/vaultpolicy"
@@ -244,11 +246,7 @@ func TestTheIssuersKeyIsReplaced(t *testing.T) {
 		status, _ := k.send(t, "PUT", "/secrets/app", "key-of-0", `{"data":{"a":"b"}}`)
 		return status == 200
 	}
-	for deadline := time.Now().Add(time.Minute); !ready(); <-time.After(200 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the gateway does not get into Vault")
-		}
-	}
+	e2e.Eventually(t, "the gateway gets into Vault", ready)
 	work, done := make(chan int), make(chan bool)
 	var wg sync.WaitGroup
 	for range 4 {
@@ -275,7 +273,7 @@ func TestTheIssuersKeyIsReplaced(t *testing.T) {
 			replaced, last = replaced+1, time.Now()
 		}
 		work <- calls
-		<-time.After(25 * time.Millisecond)
+		retry.Sleep(t.Context(), 25*time.Millisecond) // load, at a rate
 	}
 	close(work)
 	<-done

@@ -20,6 +20,7 @@ import (
 	"github.com/coder/websocket"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vault/vaulttest"
@@ -78,7 +79,7 @@ func TestListen(t *testing.T) {
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	h, stop := listen(t, cl)
-	eventually(t, "a stream", func() bool { return e.Open() == 1 })
+	e2e.Eventually(t, "a stream", func() bool { return e.Open() == 1 })
 	good := vaulttest.Notification("team/", "secret/data/a/b", "data-write", 7)
 	for _, message := range []string{
 		good,
@@ -96,7 +97,7 @@ func TestListen(t *testing.T) {
 		e.Send(message)
 	}
 	want := "opened\ndata-write a/b 7\ndata-write a/b 0\nmetadata-delete a/c 0"
-	eventually(t, "the last change", func() bool { return strings.Contains(h.String(), "a/c") })
+	e2e.Eventually(t, "the last change", func() bool { return strings.Contains(h.String(), "a/c") })
 	if h.String() != want {
 		t.Errorf("heard %s", h)
 	}
@@ -106,9 +107,9 @@ func TestListen(t *testing.T) {
 	}
 
 	e.Drop()
-	eventually(t, "another stream", func() bool { return strings.HasSuffix(h.String(), "\nclosed\nopened") })
+	e2e.Eventually(t, "another stream", func() bool { return strings.HasSuffix(h.String(), "\nclosed\nopened") })
 	e.Send(strings.Repeat("x", 2<<20)) // too long: that ends the connection
-	eventually(t, "a third stream", func() bool { return strings.Count(h.String(), "opened") == 3 })
+	e2e.Eventually(t, "a third stream", func() bool { return strings.Count(h.String(), "opened") == 3 })
 	if err := stop(); err != nil || !strings.HasSuffix(h.String(), "\nclosed") {
 		t.Errorf("at the end: %v, heard %s", err, h)
 	}
@@ -140,7 +141,7 @@ func TestListenFollowsAStandby(t *testing.T) {
 	}))
 	defer standby.Close()
 	h, stop := listen(t, newClient(t, vault.Config{Addr: standby.URL, Nodes: []string{e.URL}, Login: vault.Login{Token: "own"}}))
-	eventually(t, "a stream", func() bool { return h.String() == "opened" })
+	e2e.Eventually(t, "a stream", func() bool { return h.String() == "opened" })
 	if err := stop(); err != nil || asked != 1 {
 		t.Errorf("got %v, asked %d times", err, asked)
 	}
@@ -175,11 +176,11 @@ func TestListenWithTheNewToken(t *testing.T) {
 	cl := newClient(t, vault.Config{Addr: e.URL, Login: vault.Login{TokenFile: file}})
 	run(t, cl)
 	h, _ := listen(t, cl)
-	eventually(t, "a stream", func() bool { return e.Open() == 1 })
+	e2e.Eventually(t, "a stream", func() bool { return e.Open() == 1 })
 	if err := os.WriteFile(file, []byte("second"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "another stream", func() bool { return h.String() == "opened\nclosed\nopened" })
+	e2e.Eventually(t, "another stream", func() bool { return h.String() == "opened\nclosed\nopened" })
 	if asked := e.Asked(); asked[len(asked)-1].Get("X-Vault-Token") != "second" {
 		t.Errorf("asked with %v", asked)
 	}
@@ -202,7 +203,7 @@ func TestListenWithADeadToken(t *testing.T) {
 	}))
 	t.Cleanup(refusing.Close)
 	h, stop := listen(t, newClient(t, vault.Config{Addr: refusing.URL, Login: vault.Login{TokenFile: file}}))
-	eventually(t, "a stream", func() bool { return h.String() == "opened" })
+	e2e.Eventually(t, "a stream", func() bool { return h.String() == "opened" })
 	_ = stop()
 }
 
@@ -215,13 +216,13 @@ func TestListenOverTLS(t *testing.T) {
 	t.Cleanup(srv.Close)
 	ca := writeFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
 	h, stop := listen(t, newClient(t, vault.Config{Addr: srv.URL, CACert: ca, Login: vault.Login{Token: "own"}}))
-	eventually(t, "a stream", func() bool { return h.String() == "opened" })
+	e2e.Eventually(t, "a stream", func() bool { return h.String() == "opened" })
 	_ = stop()
 
 	log := &heard{}
 	cl := newClient(t, vault.Config{Addr: srv.URL, Login: vault.Login{Token: "own"}, Log: slog.New(slog.NewTextHandler(log, nil))})
 	h, stop = listen(t, cl)
-	eventually(t, "a failure", func() bool { return strings.Contains(log.String(), "certificate") })
+	e2e.Eventually(t, "a failure", func() bool { return strings.Contains(log.String(), "certificate") })
 	if _ = stop(); h.String() != "" || len(e.Asked()) != 1 {
 		t.Errorf("a server that nobody vouches for: heard %s", h)
 	}
@@ -240,7 +241,7 @@ func TestListenToSilence(t *testing.T) {
 	})
 	t.Cleanup(func() { close(over) })
 	h, stop := listen(t, cl)
-	eventually(t, "another stream", func() bool { return h.String() == "opened\nclosed\nopened" })
+	e2e.Eventually(t, "another stream", func() bool { return h.String() == "opened\nclosed\nopened" })
 	_ = stop()
 }
 

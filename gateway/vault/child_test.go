@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/callers"
 	"portcullis/gateway/vault/leases"
@@ -146,7 +147,7 @@ func TestTokensAreReplaced(t *testing.T) {
 	ch.TTL = 2 * time.Second
 	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch})
 	c := caller("busy")
-	eventually(t, "four tokens", func() bool {
+	e2e.Eventually(t, "four tokens", func() bool {
 		if err := put(t, cl, c, "x"); err != nil {
 			t.Errorf("write: %v", err)
 		}
@@ -175,13 +176,13 @@ func TestPolicyIsMendedAndKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	narrow.Store(true)
-	eventually(t, "the narrower policy", func() bool { _, err := read(t, cl, c); return call.Is(err, call.Forbidden) })
+	e2e.Eventually(t, "the narrower policy", func() bool { _, err := read(t, cl, c); return call.Is(err, call.Forbidden) })
 	narrow.Store(false)
-	eventually(t, "the wider policy", func() bool { _, err := read(t, cl, c); return err == nil })
+	e2e.Eventually(t, "the wider policy", func() bool { _, err := read(t, cl, c); return err == nil })
 	if status := v.Do(vaulttest.Request{Method: http.MethodDelete, Path: "sys/policies/acl/mcp-agent-kept"}, nil); status >= 300 {
 		t.Fatal(status)
 	}
-	eventually(t, "the policy that somebody removed", func() bool { _, err := read(t, cl, c); return err == nil })
+	e2e.Eventually(t, "the policy that somebody removed", func() bool { _, err := read(t, cl, c); return err == nil })
 }
 
 func TestChildrenNeedPolicies(t *testing.T) {

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
+	"portcullis/gateway/retry"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/callers"
 	"portcullis/gateway/vault/leases"
@@ -136,9 +138,9 @@ func TestPolicyOfNothing(t *testing.T) {
 		t.Errorf("policies: %q, want the subject's and the credential's", got)
 	}
 	role.Store(false)
-	eventually(t, "the credential's policy to go", func() bool { return len(policiesOf(v, "mcp-agent-empty")) == 1 })
+	e2e.Eventually(t, "the credential's policy to go", func() bool { return len(policiesOf(v, "mcp-agent-empty")) == 1 })
 	nothing.Store(true)
-	eventually(t, "every policy to go", func() bool { return len(policiesOf(v, "mcp-agent-empty")) == 0 })
+	e2e.Eventually(t, "every policy to go", func() bool { return len(policiesOf(v, "mcp-agent-empty")) == 0 })
 	if err := put(t, cl, c, "x"); !call.Is(err, call.Forbidden) {
 		t.Errorf("write: got %v, want forbidden", err)
 	}
@@ -184,7 +186,7 @@ func leaseByCredential(t *testing.T, w world) {
 		if err := put(t, cl, plain, "x"); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(20 * time.Millisecond)
+		retry.Sleep(t.Context(), 20*time.Millisecond)
 	}
 	if !w.works(t, u) {
 		t.Fatal("the credentials ended because another credential of the subject may not have them")
@@ -210,7 +212,7 @@ func endAfterRestart(t *testing.T, w world) {
 		t.Fatal(err)
 	}
 	w.client(t, leases.Rules{Renew: true, Ended: func(c *call.Caller) bool { return c.Subject == "restarted" }})
-	eventually(t, "the credentials to end", func() bool { return !w.works(t, u) })
+	e2e.Eventually(t, "the credentials to end", func() bool { return !w.works(t, u) })
 }
 
 // killStray: a lease of which nobody knows, because Vault's answer was lost, ends with
@@ -236,7 +238,7 @@ func killStray(t *testing.T, w world) {
 	if err := cl.RevokeCaller(t.Context(), c.Key()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both users to end", func() bool {
+	e2e.Eventually(t, "both users to end", func() bool {
 		return !slices.ContainsFunc(w.users(t), func(n string) bool { return slices.Contains(made, n) })
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/vaulttest"
 )
@@ -126,8 +127,8 @@ func testAwayAndBack(t *testing.T) {
 			if err := s.undo(ctx); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "a read", func() bool { got, err := read(t, cl, c); return err == nil && got == "kept" })
-			eventually(t, "ready", func() bool { return cl.Ready(ctx) == nil })
+			e2e.Eventually(t, "a read", func() bool { got, err := read(t, cl, c); return err == nil && got == "kept" })
+			e2e.Eventually(t, "ready", func() bool { return cl.Ready(ctx) == nil })
 		})
 	}
 }
@@ -146,10 +147,10 @@ func TestReturnsAsAnother(t *testing.T) {
 	if err := errors.Join(v.Kill(), v.Restart(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "Vault to refuse the gateway", func() bool { _, err := read(t, cl, c); return call.Is(err, call.VaultAuth) })
+	e2e.Eventually(t, "Vault to refuse the gateway", func() bool { _, err := read(t, cl, c); return call.Is(err, call.VaultAuth) })
 	v.Write("auth/approle/role/gateway/role-id", map[string]string{"role_id": login.RoleID})
 	v.Write("auth/approle/role/gateway/custom-secret-id", map[string]string{"secret_id": login.SecretID.Reveal()})
-	eventually(t, "a write", func() bool { return put(t, cl, c, "new") == nil })
+	e2e.Eventually(t, "a write", func() bool { return put(t, cl, c, "new") == nil })
 	if got, err := read(t, cl, c); err != nil || got != "new" {
 		t.Errorf("read: got %q, %v", got, err)
 	}
@@ -236,7 +237,7 @@ func testBreakerOpensAndCloses(t *testing.T) {
 		t.Error("the breaker is closed")
 	}
 	away.Store(false)
-	eventually(t, "an answer", func() bool { _, err := read(t, cl, caller("b")); return err == nil })
+	e2e.Eventually(t, "an answer", func() bool { _, err := read(t, cl, caller("b")); return err == nil })
 	if _, _, open := cl.Load(); open {
 		t.Error("the breaker is open")
 	}
@@ -259,7 +260,7 @@ func TestOneCallerCannotTakeEveryPlace(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the slow caller to be at its limit", func() bool { return busy.Load() == 44 })
+	e2e.Eventually(t, "the slow caller to be at its limit", func() bool { return busy.Load() == 44 })
 	for range 20 {
 		if _, err := read(t, cl, caller("quick")); err != nil {
 			t.Errorf("the other caller: %v", err)

@@ -21,6 +21,7 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwt"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/vaulttest"
 )
@@ -171,7 +172,7 @@ func TestTokenIsRenewedAndGivenBack(t *testing.T) {
 	v.Write("auth/approle/role/gateway", map[string]any{"token_policies": "gateway", "token_ttl": "3s"})
 	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v)})
 	run(t, cl)
-	eventually(t, "two renewals", func() bool { return v.Count("auth/token/renew-self") >= 2 })
+	e2e.Eventually(t, "two renewals", func() bool { return v.Count("auth/token/renew-self") >= 2 })
 	if n := v.Count("auth/approle/login"); n != 1 {
 		t.Errorf("logged in %d times, want once", n)
 	}
@@ -191,7 +192,7 @@ func TestLongestLifeEndsInAnotherLogin(t *testing.T) {
 	v.Write("auth/approle/role/gateway", map[string]any{"token_policies": "gateway", "token_ttl": "2s", "token_max_ttl": "3s"})
 	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v)})
 	run(t, cl)
-	eventually(t, "three logins", func() bool {
+	e2e.Eventually(t, "three logins", func() bool {
 		if err := put(t, cl, caller("b"), "x"); err != nil {
 			t.Errorf("write: %v", err)
 		}
@@ -208,7 +209,7 @@ func TestReplacedTokenIsRevoked(t *testing.T) {
 	ch.TTL = time.Second
 	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch})
 	run(t, cl)
-	eventually(t, "a token to be given back", func() bool {
+	e2e.Eventually(t, "a token to be given back", func() bool {
 		if err := put(t, cl, caller("b"), "x"); err != nil {
 			t.Errorf("write: %v", err)
 		}
@@ -233,7 +234,7 @@ func TestSecretIDIsReadAgain(t *testing.T) {
 		t.Errorf("with a used secret id: got %v, want vault_auth", err)
 	}
 	rewrite(t, file, wrapped(t, v, path, once))
-	eventually(t, "a write with the new one", func() bool { return put(t, cl, c, "3") == nil })
+	e2e.Eventually(t, "a write with the new one", func() bool { return put(t, cl, c, "3") == nil })
 }
 
 func TestTokenFileIsReadAgain(t *testing.T) {

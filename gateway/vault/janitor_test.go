@@ -9,6 +9,7 @@ import (
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/leases"
@@ -129,7 +130,7 @@ func outliveTokens(t *testing.T, w world) {
 	u, err := issue(t, cl, c, 0)
 	must(t, u, err)
 	start := time.Now() // the token that the lease hangs on lives for four seconds unless it is renewed
-	eventually(t, "the end of the first tokens", func() bool { return time.Since(start) > 6*time.Second })
+	e2e.Eventually(t, "the end of the first tokens", func() bool { return time.Since(start) > 6*time.Second })
 	if !w.works(t, u) {
 		t.Error("the credentials died with a token")
 	}
@@ -150,7 +151,7 @@ func surviveRestart(t *testing.T, w world) {
 	}
 	after := w.client(t, leases.Rules{Renew: true})
 	renewals := w.Count("auth/token/renew-accessor")
-	eventually(t, "a renewal", func() bool { return w.Count("auth/token/renew-accessor") > renewals })
+	e2e.Eventually(t, "a renewal", func() bool { return w.Count("auth/token/renew-accessor") > renewals })
 	if !w.works(t, u) {
 		t.Error("the credentials died with the gateway")
 	}
@@ -212,7 +213,7 @@ func killLater(t *testing.T, w world) {
 	if err := w.Unseal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
+	e2e.Eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
 }
 
 func renewedToLimit(t *testing.T, w world) {
@@ -223,7 +224,7 @@ func renewedToLimit(t *testing.T, w world) {
 	must(t, long, err)
 	short, err := issue(t, cl, c, 4*time.Second)
 	must(t, short, err)
-	eventually(t, "the limited one to end", func() bool { return !w.works(t, short) })
+	e2e.Eventually(t, "the limited one to end", func() bool { return !w.works(t, short) })
 	if !w.works(t, long) {
 		t.Error("the unlimited one was not renewed")
 	}
@@ -233,8 +234,8 @@ func endWhenGone(t *testing.T, w world) {
 	cl := w.client(t, leases.Rules{Renew: true, Idle: 500 * time.Millisecond})
 	u, err := issue(t, cl, caller("gone"), 0)
 	must(t, u, err)
-	eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
-	eventually(t, "the policy to go", func() bool { return w.Do(vaulttest.Request{Path: "sys/policies/acl/mcp-agent-gone"}, nil) == 404 })
+	e2e.Eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
+	e2e.Eventually(t, "the policy to go", func() bool { return w.Do(vaulttest.Request{Path: "sys/policies/acl/mcp-agent-gone"}, nil) == 404 })
 }
 
 func endWhenForbidden(t *testing.T, w world) {
@@ -247,7 +248,7 @@ func endWhenForbidden(t *testing.T, w world) {
 	spared, err := issue(t, cl, caller("allowed"), 0)
 	must(t, spared, err)
 	banned.Store(true)
-	eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
+	e2e.Eventually(t, "the credential to end", func() bool { return !w.works(t, u) })
 	if !w.works(t, spared) {
 		t.Error("an allowed credential ended")
 	}

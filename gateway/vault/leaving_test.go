@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/vault"
 )
 
@@ -43,7 +44,7 @@ func testCallersThatLeave(t *testing.T) {
 			errs <- open(t, cl, grant(c, "kv.write")).Put(ctx, "data/"+c.Prefix.String()+"/app", body, nil)
 		})
 	}
-	eventually(t, "the changes to be sent", func() bool { return arrived.Load() == calls })
+	e2e.Eventually(t, "the changes to be sent", func() bool { return arrived.Load() == calls })
 	leave()
 	for range 50 {
 		if _, err := read(t, cl, caller("stays")); err != nil {

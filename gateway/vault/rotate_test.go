@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/vaulttest"
 )
@@ -75,12 +76,13 @@ func TestSecretIDIsReplaced(t *testing.T) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(2 * time.Minute); len(seen) < 5 && time.Now().Before(deadline); <-time.After(50 * time.Millisecond) {
+	e2e.Eventually(t, "five secret ids", func() bool {
 		if now, err := os.ReadFile(file); err == nil && len(now) > 0 && !seen[string(now)] {
 			seen[string(now)] = true
 			v.Write("sys/leases/revoke-prefix/auth/approle/login", nil) // every token: the next call logs in
 		}
-	}
+		return len(seen) >= 5
+	})
 	stop()
 	wg.Wait()
 	<-ran

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/vaulttest"
 )
@@ -33,7 +34,7 @@ func testStandby(t *testing.T) {
 	answers := map[call.Code]int{}
 	done := 1
 	takeOver := func() {
-		eventually(t, "ten writes in a row", func() bool {
+		e2e.Eventually(t, "ten writes in a row", func() bool {
 			for range 10 {
 				err := put(t, cl, c, "later")
 				answers[codeOf(err)]++

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vault/vaulttest"
 )
@@ -184,7 +185,7 @@ func testClientCertificate(t *testing.T) {
 		t.Error("read with an unknown certificate: got nil, want an error")
 	}
 	give(certFile, keyFile)
-	eventually(t, "a read with the right certificate", func() bool { got, err := read(t, cl, caller("tls")); return err == nil && got == "v" })
+	e2e.Eventually(t, "a read with the right certificate", func() bool { got, err := read(t, cl, caller("tls")); return err == nil && got == "v" })
 }
 
 func TestExpiredCertificate(t *testing.T) { overBoth(t, testExpiredCertificate) }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault"
@@ -97,21 +96,6 @@ func read(t testing.TB, cl *vault.Client, c *call.Caller) (string, error) {
 	var reply secret
 	err := open(t, cl, grant(c, "kv.read")).Get(t.Context(), "data/"+c.Prefix.String()+"/app", nil, &reply)
 	return reply.Data["value"], err
-}
-
-// eventually polls until ok, or fails the test after half a minute.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(30 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("not within half a minute: %s", what)
-		}
-	}
 }
 
 // run runs the client's background work until the test ends.

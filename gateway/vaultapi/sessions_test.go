@@ -10,6 +10,7 @@ import (
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/vaultapi"
 )
 
@@ -36,11 +37,7 @@ func TestRefusedLoginsAreOnRecord(t *testing.T) {
 
 func (w *world) waitFor(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !happened(); <-time.After(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("there is no %s", what)
-		}
-	}
+	e2e.Eventually(t, what, happened)
 }
 
 // sessions are those of a gateway on which everybody can log in as caller.

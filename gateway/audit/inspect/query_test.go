@@ -16,6 +16,7 @@ import (
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/audit/inspect"
+	"portcullis/gateway/retry"
 )
 
 // lines are an intent and an outcome at a time.
@@ -198,7 +199,7 @@ func TestTailKeepsNoEndlessLine(t *testing.T) {
 	defer stop()
 	out := &watched{want: `"seq":4`, seen: stop}
 	go func() {
-		<-time.After(time.Second) // the end that grows is read by then, or is read now
+		retry.Sleep(ctx, time.Second) // the end that grows is read by then, or is read now
 		f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
 		if err == nil {
 			_, err = f.WriteString(long + "\n" + lines(3, at, "bob", "kv.read", "secret/a", `"code":"ok"`))

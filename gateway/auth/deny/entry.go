@@ -2,6 +2,7 @@ package deny
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"portcullis/gateway/auth/principal"
 	"portcullis/gateway/call"
+	"portcullis/gateway/retry"
 )
 
 // Entry is one line of a deny list, a JSON object. What it names is denied; when
@@ -106,7 +108,7 @@ func Append(path string, e Entry) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	<-time.After(5 * Fresh)
+	retry.Sleep(context.Background(), 5*Fresh) // a revocation that was written is told of, whoever gives up
 	return nil
 }
 

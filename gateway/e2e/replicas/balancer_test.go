@@ -9,6 +9,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"portcullis/gateway/e2e"
+	"portcullis/gateway/retry"
 )
 
 // balancer sends requests to replicas that are ready, in turns.
@@ -31,11 +34,11 @@ func (w *world) balance() *balancer {
 		defer close(done)
 		for ctx.Err() == nil {
 			b.look(ctx, w)
-			<-time.After(100 * time.Millisecond)
+			retry.Sleep(ctx, 100*time.Millisecond)
 		}
 	}()
 	w.t.Cleanup(func() { stop(); <-done; s.CloseClientConnections(); s.Close() })
-	eventually(w.t, "a balancer with a replica", func() bool {
+	e2e.Eventually(w.t, "a balancer with a replica", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return len(b.ready) == len(w.replicas)

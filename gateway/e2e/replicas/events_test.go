@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"portcullis/gateway/e2e"
+	"portcullis/gateway/retry"
 )
 
 // reader reads GET /events, and connects again where it was cut off, as clients do.
@@ -32,7 +33,7 @@ type reader struct {
 func (r *reader) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		r.connect(ctx)
-		<-time.After(50 * time.Millisecond)
+		retry.Sleep(ctx, 50*time.Millisecond)
 	}
 }
 
@@ -129,7 +130,7 @@ func (w *world) read(at func() string) *reader {
 
 func (r *reader) isOpen(t *testing.T, times int) {
 	t.Helper()
-	eventually(t, "an open stream with an id", func() bool {
+	e2e.Eventually(t, "an open stream with an id", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return r.opened >= times
@@ -150,13 +151,13 @@ func TestAStreamGoesOnAtAnotherReplica(t *testing.T) {
 		}
 	}
 	write(0, 20)
-	eventually(t, "told of 20 events of another replica", func() bool { n, _ := r.count(); return n == 20 })
+	e2e.Eventually(t, "told of 20 events of another replica", func() bool { n, _ := r.count(); return n == 20 })
 	at.Store(2)
 	if err := w.replicas[0].Kill(); err != nil {
 		t.Fatal(err)
 	}
 	write(20, 60)
-	eventually(t, "told of all", func() bool { n, _ := r.count(); return n == 60 })
+	e2e.Eventually(t, "told of all", func() bool { n, _ := r.count(); return n == 60 })
 	if _, twice := r.count(); twice > 0 || r.missed > 0 {
 		t.Errorf("%d events were told of twice, and %d times some are said to be missed", twice, r.missed)
 	}
@@ -179,7 +180,7 @@ func TestRollingRestart(t *testing.T) {
 				path := fmt.Sprintf("/secrets/w%d/%d", i, n)
 				w.must(b, "PUT", path, `{"data":{"v":"1"}}`, &written)
 				w.must(b, "GET", path, "", &read)
-				<-time.After(10 * time.Millisecond)
+				retry.Sleep(ctx, 10*time.Millisecond)
 			}
 		})
 	}
@@ -189,14 +190,14 @@ func TestRollingRestart(t *testing.T) {
 				t.Error(err)
 			}
 			one.start()
-			eventually(t, "ready again", func() bool { return ask(t, "GET", one.URL+"/readyz", "").status == http.StatusOK })
-			<-time.After(300 * time.Millisecond) // the balancer sees it
+			e2e.Eventually(t, "ready again", func() bool { return ask(t, "GET", one.URL+"/readyz", "").status == http.StatusOK })
+			retry.Sleep(ctx, 300*time.Millisecond) // the balancer sees it
 		}
 	}
 	stop()
 	wg.Wait()
 	t.Logf("%d writes and %d reads", written.Load(), read.Load())
-	eventually(t, "told of every write", func() bool { n, _ := r.count(); return int64(n) >= written.Load() })
+	e2e.Eventually(t, "told of every write", func() bool { n, _ := r.count(); return int64(n) >= written.Load() })
 	if n, twice := r.count(); int64(n) != written.Load() || twice > 0 || r.missed > 0 {
 		t.Errorf("%d of %d events came, %d twice, and %d times some are said to be missed", n, written.Load(), twice, r.missed)
 	}

@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"portcullis/gateway/e2e"
+	"portcullis/gateway/retry"
 )
 
 // TestAChangePastTheGatewayIsToldOnce: readers at every replica hear of it once, because one
@@ -19,9 +22,9 @@ func TestAChangePastTheGatewayIsToldOnce(t *testing.T) {
 	}
 	w.replicas[0].write("a/ready", "1")
 	for _, r := range readers {
-		eventually(t, "told of a write", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.got["mcp/agent_api/a/ready"] > 0 })
+		e2e.Eventually(t, "told of a write", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.got["mcp/agent_api/a/ready"] > 0 })
 	}
-	<-time.After(12 * time.Second) // two rounds of looks: each replica knows the state
+	retry.Sleep(t.Context(), 12*time.Second) // two rounds of looks: each replica knows the state
 	before := make([]int, len(readers))
 	for i, r := range readers {
 		r.note(func() { before[i] = r.got["mcp/agent_api/a/watched"] })
@@ -31,13 +34,13 @@ func TestAChangePastTheGatewayIsToldOnce(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	for i, r := range readers {
-		eventually(t, "told of the change", func() bool {
+		e2e.Eventually(t, "told of the change", func() bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			return r.got["mcp/agent_api/a/watched"] > before[i]
 		})
 	}
-	<-time.After(15 * time.Second) // three more rounds
+	retry.Sleep(t.Context(), 15*time.Second) // three more rounds
 	for i, r := range readers {
 		r.note(func() {
 			if n := r.got["mcp/agent_api/a/watched"] - before[i]; n != 1 {

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"portcullis/gateway/e2e"
 )
 
 // TestATierIsOneForAllReplicas: whichever replica is called, rate and burst together pass,
@@ -25,7 +27,7 @@ func TestATierIsOneForAllReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range w.replicas {
-		eventually(t, "served by the replica's own bucket", func() bool { return ask(t, "GET", r.URL+"/whoami", "").status == http.StatusOK })
+		e2e.Eventually(t, "served by the replica's own bucket", func() bool { return ask(t, "GET", r.URL+"/whoami", "").status == http.StatusOK })
 		ready := ask(t, "GET", r.URL+"/readyz", "")
 		if ready.status != http.StatusOK || !strings.Contains(ready.body, "degraded: the shared store (REDIS_URL) cannot be reached") {
 			t.Errorf("readyz without Redis: %d %s", ready.status, ready.body)
@@ -35,7 +37,7 @@ func TestATierIsOneForAllReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range w.replicas {
-		eventually(t, "ready with Redis", func() bool {
+		e2e.Eventually(t, "ready with Redis", func() bool {
 			return !strings.Contains(ask(t, "GET", r.URL+"/readyz", "").body, "degraded: the shared store")
 		})
 	}

@@ -65,7 +65,7 @@ func TestARevocationReachesEveryReplica(t *testing.T) {
 func (w *world) everywhere(what string, status int) {
 	w.t.Helper()
 	for _, r := range w.replicas {
-		eventually(w.t, what, func() bool { return ask(w.t, "GET", r.URL+"/whoami", "").status == status })
+		e2e.Eventually(w.t, what, func() bool { return ask(w.t, "GET", r.URL+"/whoami", "").status == status })
 	}
 }
 

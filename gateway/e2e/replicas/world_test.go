@@ -10,14 +10,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
 )
-
-// patience is how long a test waits for what will come.
-const patience = time.Minute
 
 // world is three replicas of one gateway.
 type world struct {
@@ -119,16 +115,6 @@ func try(ctx context.Context, method, url, body string, headers ...string) (answ
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
 	return answer{resp.StatusCode, resp.Header, string(raw)}, err
-}
-
-// eventually waits until something holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); <-time.After(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after %v: still not %s", patience, what)
-		}
-	}
 }
 
 // write writes a secret through a replica.

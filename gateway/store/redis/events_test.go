@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
 	"portcullis/gateway/events"
 )
@@ -185,9 +186,9 @@ func TestEventsWaitForRedis(t *testing.T) {
 	if err := r.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "told of the loss", func() bool { _, _, err := rd.Next(t.Context(), time.Second); return errors.Is(err, events.ErrSlow) })
+	e2e.Eventually(t, "told of the loss", func() bool { _, _, err := rd.Next(t.Context(), time.Second); return errors.Is(err, events.ErrSlow) })
 	var recent []events.Event
-	eventually(t, "told of what had waited", func() bool {
+	e2e.Eventually(t, "told of what had waited", func() bool {
 		recent = b.log.Recent(t.Context(), agent(), events.Filter{Topics: []events.Topic{{Mount: "secret", Below: true}}}, 100)
 		return len(recent) >= 5
 	})

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/limit"
+	"portcullis/gateway/retry"
 	"portcullis/gateway/store/redis"
 )
 
@@ -65,7 +67,7 @@ func TestTokensComeBack(t *testing.T) {
 			spend(t, s, k, c)
 			l := spend(t, s, k, c)
 			for l.Retry > 0 {
-				<-time.After(l.Retry)
+				retry.Sleep(t.Context(), l.Retry)
 				l = spend(t, s, k, c)
 			}
 			if l.Full > c.Interval {
@@ -125,7 +127,7 @@ func TestRedisAway(t *testing.T) {
 	if err := r.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "back", func() bool { return take() == nil && s.Health() == nil })
+	e2e.Eventually(t, "back", func() bool { return take() == nil && s.Health() == nil })
 }
 
 // TestAnEmptyAddressIsAway: nobody listens from the beginning.

@@ -11,6 +11,7 @@ import (
 
 	"portcullis/gateway/auth/authtest"
 	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
 	"portcullis/gateway/limit"
 	"portcullis/gateway/store/redis"
 )
@@ -102,7 +103,7 @@ func TestCluster(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	s := open(t, "redis+cluster://"+r.Addr)
-	eventually(t, "a cluster that takes charges", func() bool {
+	e2e.Eventually(t, "a cluster that takes charges", func() bool {
 		_, err := s.Spend(limit.Key{Caller: "a"}, limit.Charge{Cost: 1, Burst: 1000, Interval: time.Second}, time.Time{})
 		return err == nil
 	})

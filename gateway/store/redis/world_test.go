@@ -43,13 +43,3 @@ func run(t testing.TB, f func(context.Context)) {
 	go func() { defer close(done); f(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
 }
-
-// eventually waits until something holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(wait); !holds(); <-time.After(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after %v: still not %s", wait, what)
-		}
-	}
-}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"portcullis/gateway/retry"
 	"portcullis/gateway/vault/http1"
 )
 
@@ -199,7 +200,7 @@ func TestSlowAnswersEndWithTheirContext(t *testing.T) {
 				if _, err := io.WriteString(c, "x"); err != nil {
 					return
 				}
-				<-time.After(5 * time.Millisecond)
+				retry.Sleep(t.Context(), 5*time.Millisecond)
 			}
 		}
 	}

@@ -2,12 +2,15 @@ package vaulttest
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"portcullis/gateway/retry"
 )
 
 // Proxy is a TCP proxy in front of a server that can break replies.
@@ -152,7 +155,7 @@ func (p *Proxy) down(client, server net.Conn, struck *atomic.Pointer[Fault]) {
 	for {
 		n, err := server.Read(buf)
 		if f := struck.Swap(nil); f != nil {
-			<-time.After(f.Delay)
+			retry.Sleep(context.Background(), f.Delay)
 			if f.Cut {
 				_, _ = client.Write(buf[:min(f.Bytes, n)])
 				return
