@@ -88,7 +88,7 @@ func (g *Server) edgeConfig(loopback bool) edge.Config {
 		Refused: g.refused, Missed: g.missed,
 		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
 		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
-		Source:    g.auth.SourceIP, Scheme: g.auth.Scheme, Budgets: g.budgets, Short: g.shortage.check,
+		Source:    g.auth.SourceIP, Scheme: g.auth.Scheme, Budgets: g.budgets, Work: g.work, Short: g.shortage.check,
 		MaxBody: g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
 		Loopback: loopback, AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins, PublicURL: g.cfg.PublicURL,
 		Log: g.logs.Requests, LogAll: g.cfg.LogRequests == "all", Server: g.logs.Server, Meter: g.meter,

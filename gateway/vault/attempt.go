@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
 	"portcullis/gateway/retry/breaker"
 	"portcullis/gateway/vault/wire"
@@ -200,6 +201,9 @@ func (t *attempt) decode(resp *api.Response) error {
 		return mapError(failure{err: err, req: t.request, sent: true, gone: t.callerGone()})
 	}
 	defer done()
+	if len(raw) >= smallReply {
+		_ = gate.Of(t.caller).Enter(t.caller) // what is there is not refused
+	}
 	if t.answer == nil {
 		t.answer = &wire.Answer{}
 	}

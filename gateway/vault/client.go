@@ -16,11 +16,11 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"portcullis/gateway/budget"
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
 	"portcullis/gateway/retry"
 	"portcullis/gateway/retry/breaker"
 	"portcullis/gateway/vault/callers"
-	"portcullis/gateway/vault/gate"
 	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vault/readcache"
 	"portcullis/gateway/vault/tokencache"

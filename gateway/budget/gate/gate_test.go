@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"portcullis/gateway/vault/gate"
+	"portcullis/gateway/budget/gate"
 )
 
 func enter(t *testing.T, g *gate.Gate, key string, n int) {
