@@ -14,6 +14,7 @@ import (
 type Gate struct {
 	Total int           // at once, of all callers
 	Each  int           // at once, of one caller; less than Total, so that no caller holds every place
+	Start int           // of one caller before anything of it was small, see LeaveLarge; 0 is Each
 	Queue int           // waiting, of one caller
 	Wait  time.Duration // the longest wait
 
@@ -26,6 +27,7 @@ type Gate struct {
 // line is one caller's.
 type line struct {
 	inside  int
+	most    int // at once, from Start to Each
 	waiting []chan struct{}
 }
 
@@ -64,10 +66,10 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	}
 	l := g.callers[key]
 	if l == nil {
-		l = &line{}
+		l = &line{most: g.start()}
 		g.callers[key] = l
 	}
-	if g.inside < g.Total && l.inside < g.Each && len(l.waiting) == 0 {
+	if g.inside < g.Total && l.inside < l.most && len(l.waiting) == 0 {
 		g.inside++
 		l.inside++
 		return nil, nil
@@ -84,11 +86,29 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	return place, nil
 }
 
-// Leave gives a place back.
-func (g *Gate) Leave(key string) {
+// start is how many a caller may have inside at first.
+func (g *Gate) start() int {
+	if g.Start <= 0 {
+		return g.Each
+	}
+	return min(g.Start, g.Each)
+}
+
+// Leave gives a place back. From then on its caller may have one more inside, up to Each:
+// what is small opens the way for more, as a sender's window does (RFC 5681, slow start).
+func (g *Gate) Leave(key string) { g.leave(key, false) }
+
+// LeaveLarge gives the place of something back that was dear. Its caller begins anew with
+// Start.
+func (g *Gate) LeaveLarge(key string) { g.leave(key, true) }
+
+func (g *Gate) leave(key string, large bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.callers[key]
+	if l.most = min(l.most+1, g.Each); large {
+		l.most = g.start()
+	}
 	g.inside--
 	l.inside--
 	g.admit()
@@ -99,7 +119,7 @@ func (g *Gate) Leave(key string) {
 func (g *Gate) admit() {
 	for i := 0; i < len(g.turns) && g.inside < g.Total; {
 		l := g.turns[i]
-		if l.inside >= g.Each {
+		if l.inside >= l.most {
 			i++
 			continue
 		}

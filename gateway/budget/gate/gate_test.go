@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +88,43 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		g.Leave("a")
 		enter(t, g, "a", 1)
+	})
+}
+
+// TestSmallOnesOpenTheWay: a caller begins with few at once, each that was small lets one
+// more in, and one that was large begins anew.
+func TestSmallOnesOpenTheWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate.Gate{Total: 100, Each: 8, Start: 2, Queue: 100, Wait: time.Hour}
+		var inside atomic.Int64
+		for range 40 {
+			go func() {
+				if g.Enter(t.Context(), "a") == nil {
+					inside.Add(1)
+				}
+			}()
+		}
+		leave := func(how func(string), want int64) {
+			t.Helper()
+			how("a")
+			inside.Add(-1)
+			if synctest.Wait(); inside.Load() != want {
+				t.Errorf("%d inside, want %d", inside.Load(), want)
+			}
+		}
+		if synctest.Wait(); inside.Load() != 2 {
+			t.Errorf("%d inside at first, want 2", inside.Load())
+		}
+		for _, want := range []int64{3, 4, 5, 6, 7, 8, 8, 8} {
+			leave(g.Leave, want)
+		}
+		leave(g.LeaveLarge, 7) // those that are there may stay
+		leave(g.LeaveLarge, 6)
+		enter(t, g, "b", 2)
+		for _, want := range []int64{5, 4, 3, 2, 2, 2} {
+			leave(g.LeaveLarge, want)
+		}
+		leave(g.Leave, 3)
 	})
 }
 
