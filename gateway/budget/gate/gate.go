@@ -14,7 +14,7 @@ import (
 type Gate struct {
 	Total int           // at once, of all callers
 	Each  int           // at once, of one caller; less than Total, so that no caller holds every place
-	Start int           // of one caller before anything of it was small, see LeaveLarge; 0 is Each
+	Start int           // of one caller before anything of it was small; 0 is Each, and LeaveLarge is Leave
 	Queue int           // waiting, of one caller
 	Wait  time.Duration // the longest wait
 
@@ -22,6 +22,13 @@ type Gate struct {
 	inside  int
 	callers map[string]*line
 	turns   []*line // callers with somebody waiting, the next one first
+	latest  [2]seen // callers that came, the last one first
+}
+
+// seen is when a caller came the last time.
+type seen struct {
+	key string
+	at  time.Time
 }
 
 // line is one caller's.
@@ -64,6 +71,7 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	if g.callers == nil {
 		g.callers = map[string]*line{}
 	}
+	g.see(key)
 	l := g.callers[key]
 	if l == nil {
 		l = &line{most: g.start()}
@@ -86,6 +94,26 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	return place, nil
 }
 
+// lately is how long a caller counts as somebody to leave room for.
+const lately = time.Second
+
+// see notes that a caller has come. The caller holds mu.
+func (g *Gate) see(key string) {
+	if g.latest[0].key != key {
+		g.latest[1] = g.latest[0]
+	}
+	g.latest[0] = seen{key, time.Now()}
+}
+
+// alone reports whether nobody but a caller has come lately. The caller holds mu.
+func (g *Gate) alone(key string) bool {
+	other := g.latest[0]
+	if other.key == key {
+		other = g.latest[1]
+	}
+	return time.Since(other.at) > lately
+}
+
 // start is how many a caller may have inside at first.
 func (g *Gate) start() int {
 	if g.Start <= 0 {
@@ -98,16 +126,21 @@ func (g *Gate) start() int {
 // what is small opens the way for more, as a sender's window does (RFC 5681, slow start).
 func (g *Gate) Leave(key string) { g.leave(key, false) }
 
-// LeaveLarge gives the place of something back that was dear. Its caller begins anew with
-// Start.
+// LeaveLarge gives the place of something back that was dear. Its caller begins anew: with
+// Start when there is nobody else, and one at a time when there is.
 func (g *Gate) LeaveLarge(key string) { g.leave(key, true) }
 
 func (g *Gate) leave(key string, large bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.callers[key]
-	if l.most = min(l.most+1, g.Each); large {
+	switch {
+	case !large || g.Start <= 0:
+		l.most = min(l.most+1, g.Each)
+	case g.alone(key):
 		l.most = g.start()
+	default:
+		l.most = 1
 	}
 	g.inside--
 	l.inside--

@@ -120,11 +120,18 @@ func TestSmallOnesOpenTheWay(t *testing.T) {
 		}
 		leave(g.LeaveLarge, 7) // those that are there may stay
 		leave(g.LeaveLarge, 6)
-		enter(t, g, "b", 2)
 		for _, want := range []int64{5, 4, 3, 2, 2, 2} {
 			leave(g.LeaveLarge, want)
 		}
-		leave(g.Leave, 3)
+		enter(t, g, "b", 1)
+		for _, want := range []int64{1, 1} { // one at a time, while there is somebody else
+			leave(g.LeaveLarge, want)
+		}
+		leave(g.Leave, 2)
+		time.Sleep(2 * time.Second)
+		for _, want := range []int64{2, 2} {
+			leave(g.LeaveLarge, want)
+		}
 	})
 }
 
