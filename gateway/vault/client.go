@@ -200,13 +200,13 @@ func (c *Client) Reserved(r call.Resource) bool {
 	return c.registry.Contains(r) || c.anchor.holds(r) || c.documents.holds(r)
 }
 
-// startAtVault is how many requests of one caller Vault gets at once as long as what they
-// send or get is large: each keeps one of its processors for tens of milliseconds, and
-// others' small ones wait behind them.
-const startAtVault = 2
+// largeAtVault is how many requests of one caller Vault gets at once when what they send
+// or get is large: each keeps one of its processors for tens of milliseconds, and others'
+// small ones wait behind them.
+const largeAtVault = 2
 
 func (l Load) gate() *gate.Gate {
-	g := &gate.Gate{Total: l.Total, Each: l.Each, Start: startAtVault, Queue: l.Queue, Wait: l.Wait}
+	g := &gate.Gate{Total: l.Total, Each: l.Each, Large: largeAtVault, Queue: l.Queue, Wait: l.Wait}
 	if g.Total <= 0 {
 		g.Total = 256
 	}

@@ -14,7 +14,7 @@ import (
 type Gate struct {
 	Total int           // at once, of all callers
 	Each  int           // at once, of one caller; less than Total, so that no caller holds every place
-	Start int           // of one caller before anything of it was small; 0 is Each, and LeaveLarge is Leave
+	Large int           // at once, of one caller after something large, see LeaveLarge; 0 is Each
 	Queue int           // waiting, of one caller
 	Wait  time.Duration // the longest wait
 
@@ -23,6 +23,13 @@ type Gate struct {
 	callers map[string]*line
 	turns   []*line // callers with somebody waiting, the next one first
 	latest  [2]seen // callers that came, the last one first
+	narrow  map[string]*window
+}
+
+// window is how many a caller may have inside that has had something large.
+type window struct {
+	most int
+	at   time.Time // of the large one
 }
 
 // seen is when a caller came the last time.
@@ -33,8 +40,8 @@ type seen struct {
 
 // line is one caller's.
 type line struct {
+	key     string
 	inside  int
-	most    int // at once, from Start to Each
 	waiting []chan struct{}
 }
 
@@ -74,10 +81,10 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	g.see(key)
 	l := g.callers[key]
 	if l == nil {
-		l = &line{most: g.start()}
+		l = &line{key: key}
 		g.callers[key] = l
 	}
-	if g.inside < g.Total && l.inside < l.most && len(l.waiting) == 0 {
+	if g.inside < g.Total && l.inside < g.most(key) && len(l.waiting) == 0 {
 		g.inside++
 		l.inside++
 		return nil, nil
@@ -114,34 +121,69 @@ func (g *Gate) alone(key string) bool {
 	return time.Since(other.at) > lately
 }
 
-// start is how many a caller may have inside at first.
-func (g *Gate) start() int {
-	if g.Start <= 0 {
+// What is remembered of callers with something large.
+const (
+	narrowed = 10 * time.Second
+	narrows  = 1024 // callers
+)
+
+// most is how many a caller may have inside. The caller holds mu.
+func (g *Gate) most(key string) int {
+	w := g.narrow[key]
+	if w == nil {
 		return g.Each
 	}
-	return min(g.Start, g.Each)
+	if time.Since(w.at) > narrowed {
+		delete(g.narrow, key)
+		return g.Each
+	}
+	return w.most
 }
 
-// Leave gives a place back. From then on its caller may have one more inside, up to Each:
-// what is small opens the way for more, as a sender's window does (RFC 5681, slow start).
-func (g *Gate) Leave(key string) { g.leave(key, false) }
+// small lets a caller that has had something large have one more inside, as a sender's
+// window grows (RFC 5681, slow start). The caller holds mu.
+func (g *Gate) small(key string) {
+	if w := g.narrow[key]; w != nil {
+		if w.most++; w.most >= g.Each {
+			delete(g.narrow, key)
+		}
+	}
+}
 
-// LeaveLarge gives the place of something back that was dear. Its caller begins anew: with
-// Start when there is nobody else, and one at a time when there is.
-func (g *Gate) LeaveLarge(key string) { g.leave(key, true) }
+// large lets a caller have few inside: Large when there is nobody else, and one when
+// there is. The caller holds mu.
+func (g *Gate) large(key string) {
+	if g.Large <= 0 {
+		return
+	}
+	if g.narrow == nil {
+		g.narrow = map[string]*window{}
+	}
+	if _, there := g.narrow[key]; !there && len(g.narrow) >= narrows {
+		for other := range g.narrow { // any
+			delete(g.narrow, other)
+			break
+		}
+	}
+	most := 1
+	if g.alone(key) {
+		most = min(g.Large, g.Each)
+	}
+	g.narrow[key] = &window{most, time.Now()}
+}
 
-func (g *Gate) leave(key string, large bool) {
+// Leave gives a place back.
+func (g *Gate) Leave(key string) { g.leave(key, g.small) }
+
+// LeaveLarge gives the place of something back that was dear to do. For a while its
+// caller has few at once; each that is small lets one more in.
+func (g *Gate) LeaveLarge(key string) { g.leave(key, g.large) }
+
+func (g *Gate) leave(key string, learn func(key string)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	learn(key)
 	l := g.callers[key]
-	switch {
-	case !large || g.Start <= 0:
-		l.most = min(l.most+1, g.Each)
-	case g.alone(key):
-		l.most = g.start()
-	default:
-		l.most = 1
-	}
 	g.inside--
 	l.inside--
 	g.admit()
@@ -152,7 +194,7 @@ func (g *Gate) leave(key string, large bool) {
 func (g *Gate) admit() {
 	for i := 0; i < len(g.turns) && g.inside < g.Total; {
 		l := g.turns[i]
-		if l.inside >= l.most {
+		if l.inside >= g.most(l.key) {
 			i++
 			continue
 		}
