@@ -76,12 +76,12 @@ func (s stdioCmd) remote(ctx context.Context) error {
 // waits for Vault.
 const answerTimeout = 2 * time.Minute
 
-// endpoint is where the gateway answers MCP; who names that itself is right as well.
+// endpoint is where the gateway answers MCP; a URL that names the path already is taken as it is.
 func endpoint(u string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(u, "/"), "/mcp") + "/mcp"
 }
 
-// report tells whoever reads stderr why messages are not carried, each reason once
+// report writes to stderr why messages are not carried, each reason once
 // in a row.
 type report struct {
 	mu   sync.Mutex // guards what follows

@@ -60,7 +60,7 @@ func (a *archive) rescue(f *os.File, name string) {
 	})
 }
 
-// run does work beside the writing. Its error is told when the log is closed and
+// run does work beside the writing. Its error is reported when the log is closed and
 // counted at once.
 func (a *archive) run(f func() error) {
 	a.work.Go(func() {

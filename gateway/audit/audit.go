@@ -64,16 +64,16 @@ type Config struct {
 	// ed25519 key (PKCS 8 in PEM), NAME.key when it is empty; one is made where none is.
 	Sign    bool
 	SignKey string
-	// Signed hears of every new checkpoint, a signed note. It must not wait. Optional.
+	// Signed is called with every new checkpoint, a signed note. It must not wait. Optional.
 	Signed func(checkpoint []byte)
-	// Unsigned hears why a checkpoint could not be signed. Optional.
+	// Unsigned is called with the reason when a checkpoint could not be signed. Optional.
 	Unsigned func(error)
 	// Spend takes the bytes of a caller's record from its share of a second. Its error
 	// refuses the call; a refusal that does not fit is counted instead of written. What
 	// is done has its outcome written in any case, for which the intent has paid.
 	// Optional.
 	Spend func(c *call.Caller, bytes int) error
-	// Ended hears of refusals that were counted, when their window has ended. Optional.
+	// Ended is called with refusals that were counted, when their window has ended. Optional.
 	Ended func(Refusals)
 	// Written is offered each line that is in the file, in order and without its newline.
 	// The file waits for it, so it must return at once; it must not keep the line. Optional.

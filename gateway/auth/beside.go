@@ -31,7 +31,7 @@ func (ch *Authenticator) behalf(r *http.Request, c *call.Caller) (*call.Caller, 
 // Behalf is a caller with the second credential that it presents, "Bearer TOKEN". The
 // token is verified as that of a caller: issuer, audience, signature, times, deny list.
 // The caller is one no longer when either credential has ended. A token that needs a
-// proof or a certificate of its holder is refused, since who presents it is another; so
+// proof or a certificate of its holder is refused, since somebody else presents it; so
 // is one that says itself who acts, and the caller's own. Errors are those of
 // Authenticate.
 func (ch *Authenticator) Behalf(ctx context.Context, c *call.Caller, value string) (*call.Caller, error) {

@@ -92,7 +92,7 @@ func (ch *Authenticator) note(source string, look func() (bool, error)) {
 }
 
 // ReplaceDenied shuts out what the lines name, which are for all replicas, and lets those in
-// again who were shut out by such lines before. Bad lines are an error.
+// again who were denied by such lines before. Bad lines are an error.
 func (ch *Authenticator) ReplaceDenied(lines []byte) error {
 	err := ch.denied.Replace(lines)
 	ch.changed.tell()

@@ -21,7 +21,7 @@ const (
 // maxOwned bounds the names that are remembered of one source, at about 20 bytes each.
 const maxOwned = 1 << 18
 
-// owners keep a name to the one who vouches for it. Whoever names subjects at one
+// owners keep a name to the source that vouches for it. Whoever names subjects at one
 // issuer would else name the callers of another, and of the API keys. The names of
 // API keys are known, so they belong to the keys alone. The names of the others are
 // not known in advance: the source that uses one first has it until the gateway

@@ -22,8 +22,8 @@ func (b *Budgets) Gauges(register func(name string, f func() float64)) {
 	}
 }
 
-// told is how long a budget is told of as exhausted after somebody was refused for it.
-const told = 10 * time.Second
+// shown is how long a budget is reported as exhausted after somebody was refused for it.
+const shown = 10 * time.Second
 
 // Exhausted names the budgets of which everybody's share is used up, or was when
 // somebody asked for more within the last ten seconds.
@@ -44,7 +44,7 @@ func (b *Budgets) Exhausted() []string {
 func (p *pool) isExhausted(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.limit.All > 0 && p.all >= p.limit.All || !p.turned.IsZero() && now.Sub(p.turned) < told
+	return p.limit.All > 0 && p.all >= p.limit.All || !p.turned.IsZero() && now.Sub(p.turned) < shown
 }
 
 // Describe says in one sentence whether a budget is exhausted, for the health page.

@@ -51,7 +51,7 @@ const fallbackFactor = 12
 
 // SetFallback says whether another source reports changes at once. While it does, rounds
 // are rare, because that source may lose reports; the first round after each call is not,
-// because it finds what was changed before.
+// because it finds changes made before it began.
 func (p *Poller) SetFallback(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

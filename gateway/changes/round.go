@@ -40,7 +40,7 @@ type arrival struct {
 const maxArrivals = 4096
 
 // subscribed notes a subscription, so that its first look is made at once: what is changed
-// from then on is told of.
+// from then on is reported.
 func (p *Poller) subscribed(c *call.Caller, ts []events.Topic) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -215,7 +215,7 @@ func (c *Config) checkPolicyURL(p *problems) {
 	p.unless(c.PolicyKeyID != "", "POLICY_URL: needs POLICY_KEY_ID and POLICY_KEY_FILE, because only signed archives are taken from a service")
 	u, err := url.Parse(c.PolicyURL)
 	if err != nil {
-		return // told of above
+		return // reported above
 	}
 	p.unless(u.User == nil, "POLICY_URL: holds a user name or password; put a token into POLICY_URL_TOKEN_FILE")
 	ip, _ := netip.ParseAddr(u.Hostname())

@@ -68,10 +68,10 @@ type Config struct {
 	VaultAddr      string `cfg:"VAULT_ADDR"`
 	VaultNamespace string `cfg:"VAULT_NAMESPACE"`
 	// Where Vault's audit records come from, so that changes made past the gateway
-	// are told of at once: file:PATH, unix:PATH or tcp:LOOPBACK:PORT. Empty: the
+	// are reported at once: file:PATH, unix:PATH or tcp:LOOPBACK:PORT. Empty: the
 	// metadata of subscribed secrets is looked at every few seconds instead.
 	VaultAuditTap string `cfg:"VAULT_AUDIT_TAP"`
-	// Such changes are told of by the event stream of Vault Enterprise instead. Where
+	// Such changes are reported by the event stream of Vault Enterprise instead. Where
 	// Vault has none, the metadata is looked at as before.
 	VaultEvents bool `cfg:"VAULT_EVENTS"`
 

@@ -26,7 +26,7 @@ type Config struct {
 	Authenticate func(*http.Request) (*call.Caller, error)
 	// Challenge returns the value of WWW-Authenticate for a refusal, empty for none.
 	Challenge func(r *http.Request, err *call.Error) string
-	// Refused hears of each request that is refused because its sender is not known.
+	// Refused is called with each request that is refused because its sender is not known.
 	Refused func(r *http.Request, err *call.Error, requestID string)
 	// Missed puts a caller's request on record that leads to no route, and returns what
 	// it is answered with. Optional.
@@ -35,7 +35,7 @@ type Config struct {
 	// was presented.
 	Anonymous func(error) bool
 	ClientIP  func(*http.Request) string
-	// Source is where a request comes from, for the budget of who is not known. Optional.
+	// Source is where a request comes from, for the budget of callers that are not known. Optional.
 	Source func(*http.Request) netip.Addr
 	// Scheme is the scheme that the client used, which a trusted proxy may know; nil
 	// goes by the connection.
@@ -77,7 +77,7 @@ func New(c Config) *Edge {
 	return &Edge{Config: c, router: httprouter.New(), probes: map[string]bool{}}
 }
 
-// Probe adds a route that says how the gateway is. It answers whoever asks, whatever
+// Probe adds a route that says how the gateway is. It answers everybody, whatever
 // the Host, and whatever anybody has used up: a balancer's probe names an address of
 // the replica, not the name that callers know.
 func (e *Edge) Probe(pattern string, h http.HandlerFunc) {
@@ -164,7 +164,7 @@ func (e *Edge) Either(method, pattern string, open func(r *http.Request, path st
 	})
 }
 
-// Optional adds a route for everybody: c is nil for who presents no credential. A
+// Optional adds a route for everybody: c is nil for a request without a credential. A
 // credential that is presented must be good.
 func (e *Edge) Optional(method, pattern string, h Handler) {
 	e.router.Handle(method, pattern, func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
@@ -207,7 +207,7 @@ func setPath(w http.ResponseWriter, r *http.Request, pattern string) error {
 
 // refuse answers a request whose caller is not known.
 func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
-	if e.stranger(w, r) {
+	if e.reserveAnonymous(w, r) {
 		e.Refuse(w, r, err)
 	}
 }
@@ -249,14 +249,14 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	endChunked(h, r)
 	if err := e.admit(w, r); err != nil {
-		if !e.stranger(w, r) {
+		if !e.reserveAnonymous(w, r) {
 			return
 		}
 		WriteError(w, err, "") // of another Host or Origin, so its credential is none of ours
 		return
 	}
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-		if e.stranger(w, r) {
+		if e.reserveAnonymous(w, r) {
 			e.preflight(w)
 		}
 		return

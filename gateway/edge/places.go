@@ -38,18 +38,18 @@ func (e *Edge) seat(w http.ResponseWriter, r *http.Request, c *call.Caller) erro
 	return nil
 }
 
-// anonymous serves whom nobody knows, within what such requests may hold.
+// anonymous serves requests of unknown callers, within what such requests may hold.
 func (e *Edge) anonymous(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if e.stranger(w, r) {
+		if e.reserveAnonymous(w, r) {
 			h(w, r)
 		}
 	}
 }
 
-// stranger takes the place of a request whose caller is not known, until the answer
+// reserveAnonymous takes a place for a request whose caller is not known, until the answer
 // has left. Without one it answers, and reports false.
-func (e *Edge) stranger(w http.ResponseWriter, r *http.Request) bool {
+func (e *Edge) reserveAnonymous(w http.ResponseWriter, r *http.Request) bool {
 	err := e.short()
 	if err == nil {
 		var release func()
@@ -62,7 +62,7 @@ func (e *Edge) stranger(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// from is who a request comes from as long as it has proved nothing.
+// from is the source of a request until its caller is authenticated.
 func (e *Edge) from(r *http.Request) budget.Who {
 	if e.Source == nil {
 		return budget.Who{}

@@ -114,7 +114,7 @@ func (e *Edge) route(w *writer, r *http.Request) {
 			return
 		}
 	}
-	if !e.stranger(w, r) {
+	if !e.reserveAnonymous(w, r) {
 		return
 	}
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // Kind is what happened.
 type Kind string
 
-// The kinds. ToolCompleted concerns the caller alone who made the call.
+// The kinds. ToolCompleted is only for the caller that made the call.
 const (
 	ResourceChanged Kind = "resource.changed"
 	ToolCompleted   Kind = "tool.completed"

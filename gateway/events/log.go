@@ -68,8 +68,8 @@ type Log struct {
 	exact    map[topicKey]map[*Reader]struct{}
 	below    map[topicKey]map[*Reader]struct{}
 	owned    map[string]map[*Reader]struct{} // readers by caller that want what concerns the caller alone
-	watchers []func(Event)                   // told of each published event
-	arrived  func(*call.Caller, []Topic)     // told of each subscription
+	watchers []func(Event)                   // called with each published event
+	arrived  func(*call.Caller, []Topic)     // called with each subscription
 	closed   bool
 }
 

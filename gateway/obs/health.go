@@ -16,7 +16,7 @@ import (
 type Health struct {
 	Vault func(context.Context) error
 	// Parts report further parts by name; a part that is not ok makes the gateway not
-	// ready, one that is degraded is only told.
+	// ready, one that is degraded is only reported.
 	Parts map[string]func() Part
 
 	mu      sync.Mutex // guards the fields below

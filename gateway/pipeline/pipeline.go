@@ -56,7 +56,7 @@ type Pipeline struct {
 type Finish struct {
 	// Apply turns an operation's encoded result into what is delivered.
 	Apply func(rec *op.Record, body []byte) ([]byte, error)
-	// Close lets go what was pinned; it is called whether Apply was or not.
+	// Close releases what was pinned; it is called whether Apply was or not.
 	Close func()
 
 	release func() // the caller's place among the running calls
@@ -249,7 +249,7 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 		return body, nil
 	}
 	if p.Undo != nil {
-		// The caller may be gone, what was minted is not.
+		// The caller may be gone, but the credential exists.
 		if uerr := p.Undo(context.WithoutCancel(ctx), s, rec.Bound, out); uerr != nil {
 			rec.UndoFailed = true
 		}

@@ -135,7 +135,7 @@ func (h hiding) all(v any) (any, []string) {
 	return masked, names
 }
 
-// value replaces a scalar. Equal values have equal HMACs, and nothing else is told.
+// value replaces a scalar. Equal values have equal HMACs, and nothing else is revealed.
 func (h hiding) value(v any) (any, bool) {
 	if v == nil {
 		return v, false

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Shared is a call that several wait for. It belongs to none of them: who gives up ends
-// its own wait and nothing else.
+// Shared is a call whose result several goroutines wait for. None of them owns it: one
+// that gives up ends its own wait and nothing else.
 type Shared[T any] struct {
 	done  chan struct{}
 	value T
@@ -14,7 +14,7 @@ type Shared[T any] struct {
 }
 
 // Share starts a call, which ends after the timeout at the latest and keeps the values of
-// ctx, not its end. What do does before it returns has happened for all who wait.
+// ctx, not its cancellation. What do has done before it returns is visible to all waiters.
 func Share[T any](ctx context.Context, timeout time.Duration, do func(context.Context) (T, error)) *Shared[T] {
 	s := &Shared[T]{done: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)

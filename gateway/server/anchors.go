@@ -62,7 +62,7 @@ func (g *Server) openAnchors() (err error) {
 	return nil
 }
 
-// signed hears of a new checkpoint. It keeps the newest one alone.
+// signed is called with each new checkpoint. It keeps the newest one alone.
 func (g *Server) signed(checkpoint []byte) { g.anchors.newest.Store(&checkpoint) }
 
 // keepAnchored anchors the newest checkpoint now and then, until ctx ends.

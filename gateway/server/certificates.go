@@ -70,7 +70,7 @@ func firstEnd(file string) (ends time.Time, err error) {
 	return ends, nil
 }
 
-// How long before its end a certificate is told of, and when that becomes an error.
+// How long before its expiry a certificate is logged as a warning, and as an error.
 const (
 	expiryWarning = 30 * 24 * time.Hour
 	expiryError   = 7 * 24 * time.Hour
@@ -97,7 +97,7 @@ func TellExpiry(ctx context.Context, c config.Config, log *slog.Logger) {
 	for _, c := range Certificates(c) {
 		left := time.Until(c.Ends)
 		if c.Err != nil || left > expiryWarning {
-			continue // a file that cannot be read is told of by the part that needs it
+			continue // a file that cannot be read is reported by the part that needs it
 		}
 		level, what := slog.LevelWarn, "a certificate ends soon: renew it"
 		if left < expiryError {

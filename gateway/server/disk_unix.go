@@ -4,7 +4,7 @@ package server
 
 import "golang.org/x/sys/unix"
 
-// diskFree is what is left on the disk of a directory for who is not root, and its
+// diskFree is what is left on the disk of a directory for users other than root, and its
 // size, in bytes.
 func diskFree(dir string) (free, total int64, ok bool) {
 	var s unix.Statfs_t

@@ -81,7 +81,7 @@ func number(s metrics.Sample) uint64 {
 type memorySaver struct {
 	usage      func() usage
 	setPercent func(int) // nil leaves the collector alone
-	free       func()    // collects, and gives back what is not used
+	free       func()    // runs a collection and returns unused memory to the system
 
 	percent int
 	seen    uint64    // collections when they were read last

@@ -93,7 +93,7 @@ func (g *Server) keepRevocations(ctx context.Context) {
 	}
 	for retry.Sleep(ctx, retry.Jitter(newsEvery, 4)) {
 		if g.revocationsDue(ctx) {
-			_ = g.readRevocations(ctx) // is logged and told of
+			_ = g.readRevocations(ctx) // is logged and shown by /readyz
 		}
 	}
 }

@@ -41,7 +41,7 @@ type Config struct {
 	// TokenFile holds a bearer token for the https sink, HMACFile the key with which its
 	// requests are signed. Both are read at every request.
 	TokenFile, HMACFile string
-	// Log hears of sinks that fail and recover.
+	// Log gets a record when a sink fails and when it recovers.
 	Log *slog.Logger
 	// Backoff is the first wait after a failure, default 250 ms; it doubles up to 30 s.
 	Backoff time.Duration

@@ -20,7 +20,7 @@ const (
 	restLongest = time.Minute
 	// A module is kept from everybody when it failed for so many callers on so many
 	// different inputs within tripWithin: then it is the module that is broken.
-	// Below that it is kept from the callers alone for whom it fails.
+	// Below that it is kept only from the callers for which it fails.
 	tripCallers = 3
 	tripInputs  = 3
 	// maxQuarantines bounds the callers for whom a module has a breaker of their own,

@@ -20,11 +20,11 @@ type Change struct {
 	Version   int       // the current one after it, 0 when Vault does not say
 }
 
-// Listener hears of the changes below a KV mount. Its functions are called one after
+// Listener receives the changes below a KV mount. Its functions are called one after
 // the other.
 type Listener struct {
 	Mount   string
-	Opened  func() // from now on changes are told of, as well as Vault can
+	Opened  func() // from now on changes are reported, as well as Vault can
 	Closed  func() // from now on they are not
 	Changed func(Change)
 }

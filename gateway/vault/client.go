@@ -68,7 +68,7 @@ type Config struct {
 	Anchor    Anchor    // where checkpoints of the evidence are kept
 	Documents Documents // where the gateway keeps documents of its own
 
-	// Upkeep hears of what the gateway asks of Vault for itself; it must not wait for
+	// Upkeep is called with each request that the gateway sends to Vault for itself; it must not wait for
 	// Vault. Optional.
 	Upkeep func(Upkeep)
 

@@ -129,7 +129,7 @@ type NotFoundError struct{ Body []byte }
 
 func (*NotFoundError) Error() string { return "vault answered 404" }
 
-// Unwrap makes it a call.Error for everybody who does not look closer.
+// Unwrap makes it a call.Error for code that does not ask for its type.
 func (*NotFoundError) Unwrap() error { return call.Errorf(call.NotFound, "not found") }
 
 // RefusedError is Vault's 400 or 500 to a batch of which every item is bad. Body is the
@@ -141,7 +141,7 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string { return e.err.Error() }
 
-// Unwrap makes it a call.Error for everybody who does not look closer.
+// Unwrap makes it a call.Error for code that does not ask for its type.
 func (e *RefusedError) Unwrap() error { return e.err }
 
 // body returns the data of an error reply, nil when it has none, and whether the reply

@@ -33,7 +33,7 @@ var (
 	errSilent     = errors.New("vault does not answer on its event stream")
 )
 
-// listen opens the stream and hears of changes until it ends; err says why it did.
+// listen opens the stream and receives changes until it ends; err says why it did.
 func (c *Client) listen(ctx context.Context, l Listener) (opened bool, err error) {
 	s := &stream{Listener: l, client: c, namespace: strings.Trim(c.base.Namespace(), "/")}
 	if err := s.open(ctx); err != nil {

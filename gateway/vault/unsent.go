@@ -15,7 +15,7 @@ const fragment = 5
 
 type gram [fragment]byte
 
-// unsent is a text of Vault's without anything of what was sent: Vault quotes arguments
+// unsent is a text of Vault's without any part of the request: Vault quotes arguments
 // in its errors. Every run of characters that is also in a value of one of the bodies,
 // JSON texts, is replaced. It takes time in proportion to both lengths.
 func unsent(text string, bodies ...[]byte) string {

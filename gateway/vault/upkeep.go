@@ -13,7 +13,7 @@ import (
 type Traffic = wire.Traffic
 
 // Upkeep is a request that the gateway sends to Vault for itself: a login, a token or a
-// policy of a caller's, an entry about a lease, a look-up. Config.Upkeep hears of each
+// policy of a caller's, an entry about a lease, a look-up. Config.Upkeep is called with each
 // twice: before it is sent, and when it has ended.
 type Upkeep struct {
 	ID     string // of this request alone: its X-Correlation-Id, which Vault writes into its audit log

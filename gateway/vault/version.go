@@ -8,7 +8,7 @@ import (
 )
 
 // askAgain is how soon Vault is asked again for the version of a KV engine when it has
-// not told it, whoever wants to know.
+// not told it.
 const askAgain = time.Second
 
 // asked is when Vault was asked last for the version of each KV engine.

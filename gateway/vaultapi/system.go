@@ -200,7 +200,7 @@ func (a *API) preflight(q *request) (*reply, error) {
 	return data(a.known()[m.Path]), nil
 }
 
-// version is what clients are told of Vault: one that they all can read. It is the
+// version is the version of Vault that clients are shown: one that they all can read. It is the
 // version whose API this is.
 const version = "1.21.1"
 

@@ -123,7 +123,7 @@ func batched(fields ...string) func(*request, result) *reply {
 	}
 }
 
-// publicKey is what can be told of a key.
+// publicKey is the public part of a key.
 func publicKey(_ *request, r result) *reply {
 	var versions map[string]string
 	_ = json.Unmarshal(r.fields["versions"], &versions)

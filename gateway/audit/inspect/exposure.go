@@ -90,7 +90,7 @@ func Exposure(f Files, path string, now time.Time) (Exposed, error) {
 }
 
 // versioned cuts @VERSION off a path. A name may have an @ in it itself: what lies at
-// such a name is told of as well, so that nobody can hide a secret behind another one.
+// such a name is reported as well, so that nobody can hide a secret behind another one.
 func versioned(path string) (string, int) {
 	i := strings.LastIndexByte(path, '@')
 	if i < 0 {

@@ -17,8 +17,8 @@ type Files struct {
 	Names    []string
 	Since    time.Time                    // files that end before are passed over; zero for none
 	Until    time.Time                    // files that begin later are; zero for none
-	Progress func(lines int, bytes int64) // hears now and then. Optional
-	Skipped  func(file string, line int)  // hears of lines that are no records. Optional
+	Progress func(lines int, bytes int64) // is called now and then. Optional
+	Skipped  func(file string, line int)  // is called with lines that are no records. Optional
 }
 
 // slack is how far the times of neighbouring lines may be out of order: they are taken

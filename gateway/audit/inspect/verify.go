@@ -35,9 +35,9 @@ func (b *Bad) Error() string { return fmt.Sprintf("first bad line: %s:%d\n%s", b
 // than two lines.
 type Verifier struct {
 	Verified
-	// Each hears of every line that was found good. Optional.
+	// Each is called with every line that was found good. Optional.
 	Each func(l Line) error
-	// Progress hears how many lines and bytes are done, now and then. Optional.
+	// Progress is called now and then with how many lines and bytes are done. Optional.
 	Progress func(lines int, bytes int64)
 
 	started bool

@@ -21,7 +21,7 @@ type Config struct {
 	Everybody    bool     // requests of other identities than the gateway's count as well
 	Since, Until time.Time
 	Progress     func(lines int, bytes int64) // optional
-	Skipped      func(file string, line int)  // hears of lines of evidence that are no records. Optional
+	Skipped      func(file string, line int)  // is called with lines of evidence that are no records. Optional
 }
 
 // Difference is one thing that the two sides do not agree about.
@@ -107,7 +107,7 @@ func (s *sides) learn(c *Config) error {
 		if made := e.made(); made != nil {
 			all = append(all, making{append(e.names(), made.Entity), made.names()})
 		}
-	}, func(Difference) {}) // told of when the requests are compared
+	}, func(Difference) {}) // reported when the requests are compared
 	for grew := true; grew; {
 		grew = false
 		for _, m := range all {

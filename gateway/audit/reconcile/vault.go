@@ -125,7 +125,7 @@ func (c *Config) requests(each func(e *entry), unread func(Difference)) error {
 // becomes an HMAC of 76 bytes.
 const maxVaultLine = 128 << 20
 
-// readVault passes on the lines of a file. One that says nothing is told of, because a
+// readVault passes on the lines of a file. One that says nothing is reported, because a
 // request may be hidden in it: only the end of a file can be half a line.
 func (c *Config) readVault(name string, unread func(Difference), each func(e *entry)) error {
 	f, err := audit.OpenSegment(name)

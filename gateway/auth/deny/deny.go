@@ -93,8 +93,8 @@ func (l *List) untouched() bool {
 	return l.lines == nil
 }
 
-// Due reports that the file has to be looked at, at most once per Fresh: whoever
-// is told so calls Reload.
+// Due reports that the file has to be looked at, at most once per Fresh: a
+// caller that gets true calls Reload.
 func (l *List) Due(now time.Time) bool {
 	if l.file == nil {
 		return false

@@ -108,7 +108,7 @@ func Append(path string, e Entry) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	retry.Sleep(context.Background(), 5*Fresh) // a revocation that was written is told of, whoever gives up
+	retry.Sleep(context.Background(), 5*Fresh) // not cut short: the entry is written, and its caller must know from when on it holds
 	return nil
 }
 

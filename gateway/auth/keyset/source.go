@@ -200,7 +200,7 @@ func (s *Source) start(asked bool) *flight {
 		}
 		s.mu.Unlock()
 		s.o.Report(changed, err)
-		return changed, nil // why it failed is kept for those who miss a key
+		return changed, nil // the error is kept for calls that miss a key
 	})}
 	return s.flight
 }
@@ -262,7 +262,7 @@ func (s *Source) Refresh(ctx context.Context) {
 		f = s.start(false)
 	}
 	s.mu.Unlock()
-	_, _ = f.Wait(ctx) // who waits looks at the keys
+	_, _ = f.Wait(ctx) // the caller looks at the keys next
 }
 
 // Run keeps fetched keys fresh until ctx ends.

@@ -30,7 +30,7 @@ type Options struct {
 	// transform.Nameable; nil for whoever does not know.
 	Transform func(op, name string, args map[string]any) error
 	Manifest  bool               // Transform knows the operator's modules
-	Progress  func(done, of int) // is told how many inputs of the suite have been tried; nil for nobody
+	Progress  func(done, of int) // is called with how many inputs of the suite have been tried. Optional
 }
 
 // activation is how many inputs of the corpus are tried before a policy becomes

@@ -8,7 +8,7 @@ import (
 
 // Fault is something in a file that keeps the bundle from being read.
 type Fault struct {
-	Name string // of the file, with its place once it is told of
+	Name string // of the file, with its place once it is reported
 	Line int
 	Msg  string
 	Cure string

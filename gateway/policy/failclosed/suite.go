@@ -26,7 +26,7 @@ type Suite struct {
 	Pairs   bool        // spoil two fields at once as well
 	Limit   int         // how many inputs of the corpus are tried, evenly spread; 0 for all
 
-	Progress func(done, of int) // is told how many inputs have been tried; nil for nobody
+	Progress func(done, of int) // is called with how many inputs have been tried. Optional
 }
 
 // Report is what came of it.

@@ -74,12 +74,12 @@ func Find(log io.Reader, id string) ([]byte, error) {
 	return found, err
 }
 
-// maxProblems bounds how many unreadable lines are told of.
+// maxProblems bounds how many unreadable lines are reported.
 const maxProblems = 10
 
 // records calls f for every decision of a log, in order. Other lines, as those of
 // a shadow, are left out. What cannot be read, as a line that a crash cut off, is
-// told of when the others have been seen.
+// reported when the others have been seen.
 func records(log io.Reader, f func(line []byte, r policy.Record) error) error {
 	s := bufio.NewScanner(log)
 	s.Buffer(make([]byte, 64<<10), maxLine)

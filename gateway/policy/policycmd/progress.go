@@ -11,7 +11,7 @@ const (
 	often    = time.Second
 )
 
-// progress makes a function that is told how much of something has been done. It
+// progress makes a function that is called with how much of something has been done. It
 // writes nothing before patience is over.
 func (p Policy) progress(what string) func(done, of int) {
 	next := time.Now().Add(patience)

@@ -15,8 +15,8 @@ import (
 const (
 	maxTries  = 20_000
 	maxSearch = 10 * time.Second
-	perField  = 4  // remedies that are told of one field, or of one pair of fields
-	maxFound  = 40 // remedies that are told
+	perField  = 4  // remedies that are shown for one field, or for one pair of fields
+	maxFound  = 40 // remedies that are shown
 )
 
 // remedy is a change of one thing, of the call or of the data.

@@ -20,7 +20,7 @@ type Change struct {
 }
 
 // Diff compares the data of two policies. What cannot be shown to be as tight as
-// before is told as wider.
+// before is reported as wider.
 func Diff(before, after map[string]any, ops []*op.Op) (widens, narrows []Change) {
 	d := &differ{}
 	d.entries(Bound(before, ops, 0), Bound(after, ops, 0))

@@ -1,4 +1,4 @@
-// Package breaker stops asking somebody who does not answer, or who fails: after some
+// Package breaker stops calls to a service that does not answer, or that fails: after some
 // failures calls fail at once, and one call at a time tries whether it got better.
 package breaker
 
@@ -16,11 +16,11 @@ type Breaker struct {
 	Within   time.Duration // counts failures of such a time, whatever succeeded between them; zero counts those in a row
 	Rest     time.Duration // how long it stays open before one call tries
 	Longest  time.Duration // each try that fails doubles the rest, at most to this; zero keeps it
-	// Alive asks whether somebody is there. It is called before calls that got no answer
+	// Alive asks whether the service is there. It is called before calls that got no answer
 	// open the breaker: they may have asked for something that takes long. Optional.
 	Alive func() bool
 	Now   func() time.Time // the clock; nil is time.Now
-	// Opened is told that the breaker has opened, or stays open after a try; it must not
+	// Opened is called when the breaker has opened, or stays open after a try; it must not
 	// call the breaker. Optional.
 	Opened func()
 
@@ -71,7 +71,7 @@ func (b *Breaker) Allow() bool {
 }
 
 // Done tells what came of an allowed call that began at start. An answer closes the
-// breaker: somebody is there. For the same reason a failure does not count when another
+// breaker: the service is there. For the same reason a failure does not count when another
 // call, made later, was answered: one slow operation must not stop all others. With
 // Within answers to others say nothing, and only the call that tries closes it.
 func (b *Breaker) Done(r Result, start time.Time) {
@@ -125,7 +125,7 @@ func (b *Breaker) open() {
 }
 
 // countSilent is what an unanswered call that began at start comes to: a failure, unless it
-// would open the breaker and somebody is there. The caller holds asking.
+// would open the breaker and the service is there. The caller holds asking.
 func (b *Breaker) countSilent(start time.Time) Result {
 	if b.Alive != nil && b.opens(start) && b.Alive() {
 		return OK

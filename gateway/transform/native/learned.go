@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What a half holds. Each owner has a share, and whoever learns more forgets its own
+// What a half holds. Each owner has a share, and one that learns more forgets its own
 // oldest, never those of others.
 const (
 	perHalf = 2048 // values
