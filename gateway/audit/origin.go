@@ -12,7 +12,7 @@ import (
 // origin appends which program and which session a call comes from, and the trace that
 // it belongs to. All of it is what the caller says, so it goes through the redactor.
 func (l *line) origin(r *op.Request, redact op.Redact) {
-	l.optional("jti", r.Caller.TokenID)
+	l.Opt("jti", r.Caller.TokenID)
 	if r.Transport == op.MCP || r.Transport == op.Stdio {
 		l.stated("client_name", r.Client.Name, redact)
 		l.stated("client_version", r.Client.Version, redact)
@@ -24,40 +24,39 @@ func (l *line) origin(r *op.Request, redact op.Redact) {
 	if session != "" {
 		l.hashed("session", session)
 	}
-	l.optional("trace_id", r.Trace.TraceID())
+	l.Opt("trace_id", r.Trace.TraceID())
 }
 
 // sent appends the X-Correlation-Id that Vault is sent with the call, where it is sent
 // anything.
 func (l *line) sent(kind string, r *op.Record) {
 	if kind != "refusal" && r.Bound.Resource.Mount != "" {
-		l.optional("correlation_id", r.Decision.ID)
+		l.Opt("correlation_id", r.Decision.ID)
 	}
 }
 
 // shown appends what of the result is shown, where that is not all of it.
 func (l *line) shown(o *op.Obligations) {
 	if o.Masked {
-		l.key("masked")
-		l.b = append(l.b, "true"...)
+		l.Bool("masked", true)
 	}
 	if o.Fields != nil {
-		l.list("fields", o.Fields)
+		l.List("fields", o.Fields)
 	}
 }
 
 // issued appends what is known of a result: which version it was, which credential.
 func (l *line) issued(o *op.Outcome) {
 	if o.Version > 0 {
-		l.num("version", int64(o.Version))
+		l.Int("version", int64(o.Version))
 	}
-	l.optional("lease_id_suffix", o.LeaseID)
-	l.optional("lease_id_sha256", o.LeaseSum)
-	l.optional("serial", o.Serial)
-	l.optional("serial_decimal", o.Decimal)
-	l.optional("user", o.User)
+	l.Opt("lease_id_suffix", o.LeaseID)
+	l.Opt("lease_id_sha256", o.LeaseSum)
+	l.Opt("serial", o.Serial)
+	l.Opt("serial_decimal", o.Decimal)
+	l.Opt("user", o.User)
 	if !o.Expires.IsZero() {
-		l.str("expires", o.Expires.UTC().Format(time.RFC3339))
+		l.Str("expires", o.Expires.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -71,13 +70,7 @@ func (l *line) traffic(t op.Traffic) {
 
 func (l *line) nonzero(k string, n int) {
 	if n > 0 {
-		l.num(k, int64(n))
-	}
-}
-
-func (l *line) optional(k, v string) {
-	if v != "" {
-		l.str(k, v)
+		l.Int(k, int64(n))
 	}
 }
 
@@ -89,17 +82,17 @@ func (l *line) stated(k, v string, redact op.Redact) {
 	if redact != nil {
 		v = string(redact(nil, k, []byte(v)))
 	}
-	l.str(k, v)
+	l.Str(k, v)
 }
 
 // hashed appends the first half of the SHA-256 of a text, in hex: equal texts can be
 // found, and nobody can use it as the text.
 func (l *line) hashed(k, v string) {
 	sum := sha256.Sum256([]byte(v))
-	l.key(k)
-	l.b = append(l.b, '"')
-	l.b = hex.AppendEncode(l.b, sum[:sha256.Size/2])
-	l.b = append(l.b, '"')
+	l.Key(k)
+	l.B = append(l.B, '"')
+	l.B = hex.AppendEncode(l.B, sum[:sha256.Size/2])
+	l.B = append(l.B, '"')
 }
 
 // SessionHash is how a record names a session.
@@ -124,17 +117,17 @@ type Upkeep struct {
 // full disk too, and Vault's own audit log has it; `audit reconcile` shows it then.
 func (l *Log) Upkeep(u Upkeep) {
 	_ = l.put(nil, "upkeep", func(b []byte) ([]byte, error) { // put has counted the failure
-		n := line{b: append(b, '{')}
-		n.now()
-		n.str("type", "upkeep")
-		n.str("correlation_id", u.ID)
-		n.str("method", strings.ToLower(u.Method))
-		n.str("path", u.Path)
-		n.optional("caller", u.Caller)
+		n := begin(b)
+		n.Time("time", time.Now().UTC())
+		n.Str("type", "upkeep")
+		n.Str("correlation_id", u.ID)
+		n.Str("method", strings.ToLower(u.Method))
+		n.Str("path", u.Path)
+		n.Opt("caller", u.Caller)
 		if u.Code != "" {
-			n.str("code", u.Code)
+			n.Str("code", u.Code)
 			n.traffic(u.Sent)
 		}
-		return append(n.b, '}'), n.err
+		return n.End(), n.err
 	})
 }

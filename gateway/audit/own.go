@@ -3,34 +3,35 @@ package audit
 import (
 	"encoding/hex"
 	"strconv"
+	"time"
 )
 
 // ownRecord is a record of the log itself: what became of its file.
 type ownRecord struct{ line }
 
 func record(kind string) *ownRecord {
-	r := &ownRecord{line{b: []byte{'{'}}}
-	r.line.now()
-	r.line.str("type", kind)
+	r := &ownRecord{begin(nil)}
+	r.line.Time("time", time.Now().UTC())
+	r.line.Str("type", kind)
 	return r
 }
 
 func (r *ownRecord) str(k, v string) *ownRecord {
-	r.line.str(k, v)
+	r.line.Str(k, v)
 	return r
 }
 
 func (r *ownRecord) num(k string, v int64) *ownRecord {
-	r.line.num(k, v)
+	r.line.Int(k, v)
 	return r
 }
 
 // place names a line: its number and its hash.
 func (r *ownRecord) place(k link) *ownRecord {
-	r.line.key("after_seq")
-	r.b = strconv.AppendUint(r.b, k.seq, 10)
-	r.line.str("after", hex.EncodeToString(k.sum[:]))
+	r.line.Key("after_seq")
+	r.B = strconv.AppendUint(r.B, k.seq, 10)
+	r.line.Str("after", hex.EncodeToString(k.sum[:]))
 	return r
 }
 
-func (r *ownRecord) body() []byte { return append(r.b, '}') }
+func (r *ownRecord) body() []byte { return r.End() }

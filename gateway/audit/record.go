@@ -2,29 +2,27 @@ package audit
 
 import (
 	"bytes"
-	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
+	"portcullis/gateway/op/jsonline"
 )
 
 // appendRecord appends one record. The fields of an intent and of its outcome are
 // the same but for what came of it.
 func (l *Log) appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) {
-	n := line{b: append(b, '{')}
-	n.now()
-	n.str("type", kind)
-	n.str("request_id", r.Request.ID)
-	n.str("decision_id", r.Decision.ID)
-	n.str("transport", string(r.Request.Transport))
+	n := begin(b)
+	n.Time("time", time.Now().UTC())
+	n.Str("type", kind)
+	n.Str("request_id", r.Request.ID)
+	n.Str("decision_id", r.Decision.ID)
+	n.Str("transport", string(r.Request.Transport))
 	n.caller(r.Request.Caller)
 	n.origin(r.Request, l.cfg.Redact)
-	n.str("op", opOf(r))
+	n.Str("op", opOf(r))
 	if r.Bound != nil {
 		n.bound(r.Bound, l.args)
 		n.sent(kind, r)
@@ -33,7 +31,7 @@ func (l *Log) appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) 
 	if kind != "intent" {
 		n.outcome(r)
 	}
-	return append(n.b, '}'), n.err
+	return n.End(), n.err
 }
 
 // opOf names the operation. A name that is none is the caller's text, and not kept.
@@ -51,148 +49,90 @@ func opOf(r *op.Record) string {
 // kept.
 const maxOp = 64
 
-// line appends members to a JSON object; the first error stays.
+// line is a record that is being written; the first error stays.
 type line struct {
-	b   []byte
+	jsonline.Object
 	err error
 }
 
-func (l *line) key(k string) {
-	if l.b[len(l.b)-1] != '{' {
-		l.b = append(l.b, ',')
-	}
-	l.b = append(l.b, '"')
-	l.b = append(l.b, k...)
-	l.b = append(l.b, '"', ':')
-}
-
-func (l *line) str(k, v string) {
-	l.key(k)
-	l.quote(v)
-}
-
-func (l *line) quote(v string) {
-	b, err := jsontext.AppendQuote(l.b, v)
-	if err != nil { // not UTF-8, which JSON cannot hold
-		b, err = jsontext.AppendQuote(l.b, strconv.QuoteToASCII(v))
-	}
-	if err != nil {
-		l.err = err
-		return
-	}
-	l.b = b
-}
-
-// address appends an address. Its zone can be any text.
-func (l *line) address(k string, a netip.Addr) {
-	if a.Zone() != "" {
-		l.str(k, a.String())
-		return
-	}
-	l.key(k)
-	l.b = append(a.AppendTo(append(l.b, '"')), '"')
-}
-
-// now appends the time.
-func (l *line) now() {
-	l.key("time")
-	l.b = append(time.Now().UTC().AppendFormat(append(l.b, '"'), time.RFC3339Nano), '"')
-}
-
-func (l *line) num(k string, v int64) {
-	l.key(k)
-	l.b = strconv.AppendInt(l.b, v, 10)
-}
-
-func (l *line) list(k string, vs []string) {
-	l.key(k)
-	l.b = append(l.b, '[')
-	for i, v := range vs {
-		if i > 0 {
-			l.b = append(l.b, ',')
-		}
-		l.quote(v)
-	}
-	l.b = append(l.b, ']')
-}
+func begin(b []byte) line { return line{Object: jsonline.Begin(b)} }
 
 func (l *line) caller(c *call.Caller) {
-	l.str("subject", c.Subject)
-	l.str("tenant", c.Tenant)
-	l.str("auth", string(c.Method))
-	l.str("key_id", c.KeyID)
+	l.Str("subject", c.Subject)
+	l.Str("tenant", c.Tenant)
+	l.Str("auth", string(c.Method))
+	l.Str("key_id", c.KeyID)
 	if c.SourceIP.IsValid() {
-		l.address("source_ip", c.SourceIP)
+		l.Address("source_ip", c.SourceIP)
 	}
 	if c.OnBehalfOf != nil {
-		l.str("on_behalf_of", c.OnBehalfOf.Subject)
+		l.Str("on_behalf_of", c.OnBehalfOf.Subject)
 	}
 	if b := c.Behalf; b != nil {
-		l.str("on_behalf_of", b.Subject)
-		l.str("on_behalf_of_tenant", b.Tenant)
-		l.str("on_behalf_of_issuer", b.Issuer)
-		l.str("on_behalf_of_jti", b.TokenID)
+		l.Str("on_behalf_of", b.Subject)
+		l.Str("on_behalf_of_tenant", b.Tenant)
+		l.Str("on_behalf_of_issuer", b.Issuer)
+		l.Str("on_behalf_of_jti", b.TokenID)
 	}
 }
 
 func (l *line) bound(b *op.Bound, args *op.ArgumentRecorder) {
-	l.str("effect", string(b.Op.Effect))
-	l.str("mount", b.Resource.Mount)
-	l.str("path", b.Resource.Path.String())
-	l.key("args")
+	l.Str("effect", string(b.Op.Effect))
+	l.Str("mount", b.Resource.Mount)
+	l.Str("path", b.Resource.Path.String())
+	l.Key("args")
 	var err error
-	if l.b, err = args.Append(l.b, b); err != nil {
+	if l.B, err = args.Append(l.B, b); err != nil {
 		l.err = err
 	}
 }
 
 func (l *line) decision(d *op.Decision) {
-	l.key("allow")
-	l.b = strconv.AppendBool(l.b, d.Allow)
-	l.str("tier", d.Tier)
-	l.str("revision", d.Revision)
-	l.str("deliver", string(d.Obligations.Deliver))
+	l.Bool("allow", d.Allow)
+	l.Str("tier", d.Tier)
+	l.Str("revision", d.Revision)
+	l.Str("deliver", string(d.Obligations.Deliver))
 	l.shown(&d.Obligations)
 	if len(d.Reasons) > 0 {
 		codes := make([]string, len(d.Reasons))
 		for i, r := range d.Reasons {
 			codes[i] = r.Code
 		}
-		l.list("reasons", codes)
+		l.List("reasons", codes)
 	}
 }
 
 func (l *line) outcome(r *op.Record) {
-	l.str("code", r.Code())
+	l.Str("code", r.Code())
 	l.issued(&r.Outcome)
 	l.traffic(r.Vault)
 	if r.Cache.Hit {
-		l.str("cache", "hit")
+		l.Str("cache", "hit")
 	}
 	if len(r.Steps) > 0 {
 		l.steps(r.Steps)
 	}
 	if r.UndoFailed {
-		l.str("undo", "failed")
+		l.Str("undo", "failed")
 	}
-	l.num("duration_us", time.Since(r.Start).Microseconds())
+	l.Int("duration_us", time.Since(r.Start).Microseconds())
 }
 
 func (l *line) steps(steps []op.Step) {
-	l.key("transforms")
-	l.b = append(l.b, '[')
+	l.Key("transforms")
+	l.B = append(l.B, '[')
 	for i, s := range steps {
 		if i > 0 {
-			l.b = append(l.b, ',')
+			l.B = append(l.B, ',')
 		}
-		l.b = append(l.b, '{')
-		l.str("name", s.Name)
-		l.str("args", s.Args)
-		l.num("fuel", s.Fuel)
-		l.str("result", s.Result)
-		l.b = append(l.b, '}')
+		l.B = append(l.B, '{')
+		l.Str("name", s.Name)
+		l.Str("args", s.Args)
+		l.Int("fuel", s.Fuel)
+		l.Str("result", s.Result)
+		l.B = append(l.B, '}')
 	}
-	l.b = append(l.b, ']')
+	l.B = append(l.B, ']')
 }
 
 // sameNames tells whether a filter has left everything alone that says who did what:

@@ -32,31 +32,31 @@ func (l *Log) flush(now time.Time, all bool) {
 
 // appendWindow appends what was counted.
 func (l *Log) appendWindow(b []byte, w *window, now time.Time) ([]byte, error) {
-	r := line{b: append(b, '{')}
-	r.now()
-	r.str("type", "refusals")
+	r := begin(b)
+	r.Time("time", time.Now().UTC())
+	r.Str("type", "refusals")
 	if w.who.caller != nil {
 		r.caller(w.who.caller)
 	} else {
-		r.str("source_ip", w.who.addr)
+		r.Str("source_ip", w.who.addr)
 	}
-	r.num("count", int64(w.counted))
-	r.str("from", w.began.UTC().Format(time.RFC3339Nano))
-	r.str("to", now.UTC().Format(time.RFC3339Nano))
+	r.Int("count", int64(w.counted))
+	r.Str("from", w.began.UTC().Format(time.RFC3339Nano))
+	r.Str("to", now.UTC().Format(time.RFC3339Nano))
 	r.counts("codes", w.codes)
 	r.counts("ops", w.ops)
 	r.counts("rules", w.rules)
-	return append(r.b, '}'), r.err
+	return r.End(), r.err
 }
 
 func (l *line) counts(k string, m map[string]int) {
 	if len(m) == 0 {
 		return
 	}
-	l.key(k)
-	l.b = append(l.b, '{')
+	l.Key(k)
+	l.B = append(l.B, '{')
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		l.num(name, int64(m[name]))
+		l.Int(name, int64(m[name]))
 	}
-	l.b = append(l.b, '}')
+	l.B = append(l.B, '}')
 }

@@ -27,6 +27,8 @@ type journal struct {
 	places *shares
 
 	lines chan any
+	spare sync.Pool // of *record, for those that wait to be written
+	text  []byte    // of the line that is written last
 	done  chan struct{}
 	file  *archive.Archive
 	once  sync.Once
@@ -69,7 +71,12 @@ func (j *journal) add(r *record) {
 		logDropped.Inc() // one caller's decisions leave room for those of others
 		return
 	}
-	j.send(r.clone())
+	kept, ok := j.spare.Get().(*record)
+	if !ok {
+		kept = new(record)
+	}
+	*kept = *r // which lives as long as its decision takes
+	j.send(kept)
 }
 
 // lineBytes is about how long a line of the log is.
@@ -164,18 +171,24 @@ func (j *journal) write() {
 }
 
 // writeLine writes a record, or another line that JSON can hold.
-func (j *journal) writeLine(line any) error {
-	var raw []byte
-	var err error
+func (j *journal) writeLine(line any) (err error) {
 	if r, ok := line.(*record); ok {
-		raw, err = r.text(j.key)
+		j.text, err = r.append(j.text[:0], j.key)
+		*r = record{} // it must not keep a policy alive
+		j.spare.Put(r)
 	} else {
+		var raw []byte
 		raw, err = json.Marshal(line)
+		j.text = append(j.text[:0], raw...)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		j.text = append(j.text, '\n')
+		err = j.file.Write(j.text)
 	}
-	return j.file.Write(append(raw, '\n'))
+	if cap(j.text) > 1<<20 {
+		j.text = nil
+	}
+	return err
 }
 
 func (j *journal) note(err error) {

@@ -8,6 +8,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
+	"portcullis/gateway/op/jsonline"
 	"portcullis/gateway/policy/document"
 )
 
@@ -87,21 +88,82 @@ func (r *record) head() Record {
 	}
 }
 
-// text is the line for the log. Where nothing of the input is to be hidden, it is not
-// taken apart for that.
-func (r *record) text(key []byte) ([]byte, error) {
+// append appends the line for the log. Where nothing of the input is to be hidden, it is
+// not taken apart for that.
+func (r *record) append(b, key []byte) ([]byte, error) {
 	if len(r.snapshot.fields) > 0 || r.values != nil {
-		return json.Marshal(r.line(key), legacy())
+		raw, err := json.Marshal(r.line(key), jsonv1.OmitEmptyWithLegacySemantics(true)) // as encoding/json has it
+		return append(b, raw...), err
 	}
+	o := jsonline.Begin(b)
+	r.appendHead(&o)
 	in := r.input()
-	return json.Marshal(struct {
-		Record
-		Input document.Recorded `json:"input"`
-	}{r.head(), in.Recorded()}, legacy())
+	in.AppendTo(&o, "input")
+	return o.End(), nil
 }
 
-// legacy lets the line be what encoding/json makes of it.
-func legacy() json.Options { return jsonv1.OmitEmptyWithLegacySemantics(true) }
+// appendHead appends what head has, member by member: a line is written for every
+// decision.
+func (r *record) appendHead(o *jsonline.Object) {
+	d := &r.decision
+	o.Int("v", 1)
+	o.Str("id", d.ID)
+	o.Time("time", r.facts.Time)
+	o.Str("revision", d.Revision)
+	o.Str("caller", r.facts.Caller.Key())
+	o.Bool("allow", d.Allow)
+	o.Opt("code", string(d.Code))
+	optional(o, "reasons", d.Reasons)
+	texts(o, "required_scopes", d.RequiredScopes)
+	o.Opt("path_prefix", d.PathPrefix)
+	o.Str("tier", d.Tier)
+	o.Int("cost", int64(d.Cost))
+	r.appendObligations(o)
+	texts(o, "dry_run", r.tried)
+	o.Bool("cached", d.Cached)
+	o.Int("eval_us", r.took.Microseconds())
+}
+
+func (r *record) appendObligations(o *jsonline.Object) {
+	if all := &r.decision.Obligations; len(all.Transforms) > 0 || all.Fields != nil {
+		value(o, "obligations", obligationsOf(*all))
+		return
+	}
+	all := obligationsOf(r.decision.Obligations)
+	o.Open("obligations")
+	o.List("transforms", nil)
+	o.Str("deliver", all.Deliver)
+	o.Int("wrap_ttl_s", int64(all.WrapTTLS))
+	o.Int("max_ttl_s", int64(all.MaxTTLS))
+	o.Null("approval")
+	if all.Masked {
+		o.Bool("masked", true)
+	}
+	o.Close()
+}
+
+// optional appends a list that is not empty, texts one of texts, and value anything that
+// JSON can hold.
+func optional[T any](o *jsonline.Object, k string, vs []T) {
+	if len(vs) > 0 {
+		value(o, k, vs)
+	}
+}
+
+func texts(o *jsonline.Object, k string, vs []string) {
+	if len(vs) > 0 {
+		o.List(k, vs)
+	}
+}
+
+func value(o *jsonline.Object, k string, v any) {
+	raw, err := json.Marshal(v, json.Deterministic(true), jsonv1.OmitEmptyWithLegacySemantics(true))
+	if err != nil {
+		raw = []byte("null") // what is decoded from JSON can be written as JSON
+	}
+	o.Key(k)
+	o.B = append(o.B, raw...)
+}
 
 // input is the whole input that was decided on.
 func (r *record) input() document.Input {

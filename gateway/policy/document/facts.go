@@ -84,7 +84,12 @@ func (in *Input) relative() {
 		return
 	}
 	rest = strings.TrimPrefix(rest, "/")
-	in.Resource.Relative, in.Resource.RelativeSegments = &rest, segments(rest)
+	in.Resource.Relative = &rest
+	if all := in.Resource.Segments; rest != "" && len(all) > 0 {
+		in.Resource.RelativeSegments = all[len(all)-1-strings.Count(rest, "/"):]
+		return
+	}
+	in.Resource.RelativeSegments = segments(rest)
 }
 
 func segments(path string) []string {

@@ -108,20 +108,6 @@ type Args struct {
 	Items  int            `json:"items"`  // how many items a batch has, 0 for what is none
 }
 
-// Recorded is an input as it is recorded without the values of arguments.
-type Recorded struct {
-	Input
-	Args recordedArgs `json:"args"`
-}
-
-type recordedArgs struct {
-	Args
-	Values struct{} `json:"values,omitzero"`
-}
-
-// Recorded is the input without the values of arguments.
-func (in Input) Recorded() Recorded { return Recorded{Input: in, Args: recordedArgs{Args: in.Args}} }
-
 // Context is what the call does not say itself.
 type Context struct {
 	Time     Time           `json:"time"`
