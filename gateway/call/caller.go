@@ -49,6 +49,8 @@ type Caller struct {
 	Created    time.Time  // when the API key was made, zero when unknown
 	Expires    time.Time  // end of the credential, zero for never
 	SourceIP   netip.Addr // the peer, or the hop that a trusted proxy vouches for
+
+	key string // see KeepKey
 }
 
 // Actor is one link of a delegation chain (RFC 8693 section 4.1). The first link
@@ -66,4 +68,13 @@ func (c *Caller) HasScope(s string) bool { return slices.Contains(c.Scopes, s) }
 
 // Key identifies the caller among all callers: two callers with the same key
 // are the same principal. Its parts cannot contain the separator.
-func (c *Caller) Key() string { return c.Tenant + "/" + c.Subject }
+func (c *Caller) Key() string {
+	if n := len(c.Tenant); len(c.key) == n+1+len(c.Subject) && c.key[:n] == c.Tenant && c.key[n] == '/' && c.key[n+1:] == c.Subject {
+		return c.key
+	}
+	return c.Tenant + "/" + c.Subject
+}
+
+// KeepKey keeps the key, which is asked for many times in a call. It is called when the
+// caller is made; of a copy with another name, Key tells the other key.
+func (c *Caller) KeepKey() { c.key = c.Tenant + "/" + c.Subject }

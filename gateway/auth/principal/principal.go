@@ -48,6 +48,7 @@ func Check(c *call.Caller, base call.Path) error {
 	if !ValidKind(c.Kind) {
 		return rule.BadKind
 	}
+	c.KeepKey()
 	if c.Prefix.IsZero() {
 		return setPrefix(c, base)
 	}
