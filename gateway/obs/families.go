@@ -71,8 +71,6 @@ func families() map[string]family {
 		"portcullis_vault_away":                              {"gauge", "1 while the circuit breaker holds calls away from Vault."},
 		"portcullis_vault_notifications_total":               {"counter", "Notifications of Vault's event stream."},
 		"portcullis_vault_notifications_malformed_total":     {"counter", "Notifications of Vault's event stream that could not be read."},
-		"portcullis_turns_taken":                             {"gauge", "Large requests and answers that are worked on."},
-		"portcullis_turns_waiting":                           {"gauge", "Large requests and answers that wait for their caller's turn."},
 		"portcullis_transform_reloads_total":                 {"counter", "Loads of the WASM manifest by result."},
 		"portcullis_transform_calls_total":                   {"counter", "Calls of transforms by module, hook and result."},
 		"portcullis_transform_fuel_total":                    {"counter", "Fuel that transforms have used, by module."},

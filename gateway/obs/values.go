@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"portcullis/gateway/call"
 )
@@ -48,15 +49,20 @@ func (a about) String() string { return fmt.Sprint(a.value) }
 type redactor struct {
 	ours   map[string]bool
 	redact func(about string, dst, text []byte) []byte
-	about  string // key of a caller
+	about  string     // key of a caller
+	work   *sync.Pool // of *redaction
 }
 
-func (c LogConfig) redactor() redactor { return redactor{ours: ours(), redact: c.Redact} }
+func (c LogConfig) redactor() redactor {
+	return redactor{ours: ours(), redact: c.Redact, work: new(sync.Pool)}
+}
 
 func (r redactor) attr(a slog.Attr) slog.Attr {
 	if r.redact == nil || r.ours[a.Key] {
-		if v, ok := a.Value.Any().(about); ok {
-			a.Value = slog.AnyValue(v.value)
+		if a.Value.Kind() == slog.KindAny { // of all others, Any allocates
+			if v, ok := a.Value.Any().(about); ok {
+				a.Value = slog.AnyValue(v.value)
+			}
 		}
 		return a
 	}
@@ -71,9 +77,25 @@ func (r redactor) attr(a slog.Attr) slog.Attr {
 	return a
 }
 
+// text is what is shown of a text: most of them as they are.
 func (r redactor) text(s string) slog.Value {
-	return slog.StringValue(string(r.redact(r.about, make([]byte, 0, len(s)), []byte(s))))
+	w, ok := r.work.Get().(*redaction)
+	if !ok {
+		w = new(redaction)
+	}
+	w.in = append(w.in[:0], s...)
+	w.out = r.redact(r.about, w.out[:0], w.in)
+	if string(w.out) != s {
+		s = string(w.out)
+	}
+	if cap(w.in)+cap(w.out) <= bufferSize {
+		r.work.Put(w)
+	}
+	return slog.StringValue(s)
 }
+
+// redaction is the room that redacting one text takes.
+type redaction struct{ in, out []byte }
 
 // any handles what is no text yet. What prints as a list keeps its form.
 func (r redactor) any(v any) slog.Value {
