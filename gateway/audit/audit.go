@@ -111,6 +111,10 @@ func (l *Log) Reopen() error {
 	return l.chain.reopen()
 }
 
+// Checkpoint signs what has been written up to now, for whoever keeps the newest
+// checkpoint elsewhere.
+func (l *Log) Checkpoint() error { return l.checkpoint(time.Now(), true) }
+
 // Close writes what was only counted and closes the file; the next record opens it
 // again.
 func (l *Log) Close() error {

@@ -50,12 +50,12 @@ type normaliser struct{ op *Op }
 // object normalises an object whose members a schema names. at is its place, empty for
 // the arguments themselves.
 func (n normaliser) object(raw jsontext.Value, s *jsonschema.Schema, at string) (jsontext.Value, []string, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	dec := jsontext.NewDecoder(bytes.NewReader(raw))
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, nil, badJSON(raw, err)
 	}
 	var keys []string
-	out := append(make([]byte, 0, len(raw)), '{')
+	out := []byte{'{'}
 	for dec.PeekKind() == '"' {
 		tok, err := dec.ReadToken()
 		if err != nil {

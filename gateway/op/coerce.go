@@ -1,7 +1,6 @@
 package op
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,12 +77,9 @@ func text(val jsontext.Value, l Limit) (jsontext.Value, bool) {
 		}
 		return quoted(string(whole)), true
 	}
-	if val.Kind() != '"' || len(l.Enum) == 0 {
-		return val, val.Kind() == '"'
-	}
 	s, ok := unquoted(val)
-	if !ok {
-		return val, false
+	if !ok || len(l.Enum) == 0 {
+		return val, ok
 	}
 	if other := l.Aliases[strings.ToLower(s)]; other != "" {
 		return quoted(other), true
@@ -157,7 +153,7 @@ func (d decimal) integer() (string, bool) {
 // 2^53, too many digits or too large an exponent come back as another number, or make
 // the secret unreadable. Errors are InvalidRequest and name the place.
 func CheckNumbers(argument string, raw []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	dec := jsontext.NewDecoder(strings.NewReader(string(raw)))
 	for {
 		tok, err := dec.ReadToken()
 		if err != nil {

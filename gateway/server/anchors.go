@@ -16,6 +16,7 @@ import (
 	"portcullis/gateway/audit/tree"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
+	"portcullis/gateway/obs"
 	"portcullis/gateway/sink"
 	"portcullis/gateway/vault"
 )
@@ -25,10 +26,11 @@ import (
 type anchors struct {
 	newest  atomic.Pointer[[]byte] // a signed checkpoint, nil before the first one
 	vault   bool
-	version int                    // of Vault's secret, as far as it is known
-	known   bool                   // it is
-	done    []byte                 // the checkpoint that was anchored last
-	kept    atomic.Pointer[[]byte] // the same, for the metrics
+	version int                       // of Vault's secret, as far as it is known
+	known   bool                      // it is
+	done    []byte                    // the checkpoint that was anchored last
+	kept    atomic.Pointer[[]byte]    // the same, for the metrics
+	failing atomic.Pointer[time.Time] // since when Vault has not taken the newest one, nil while it does
 	sinks   *sink.Sinks
 }
 
@@ -95,7 +97,9 @@ func (g *Server) anchorNow(ctx context.Context) error {
 		return nil
 	}
 	if a.vault {
-		if err := g.anchorInVault(ctx, *newest); err != nil {
+		err := g.anchorInVault(ctx, *newest)
+		a.took(err, time.Now())
+		if err != nil {
 			return err
 		}
 	}
@@ -105,6 +109,43 @@ func (g *Server) anchorNow(ctx context.Context) error {
 	a.done = *newest
 	a.kept.Store(newest)
 	return nil
+}
+
+// took notes whether Vault has taken a checkpoint.
+func (a *anchors) took(err error, now time.Time) {
+	if err == nil {
+		a.failing.Store(nil)
+	} else {
+		a.failing.CompareAndSwap(nil, &now)
+	}
+}
+
+// anchorLast anchors what the calls have left on record, while Vault can still be
+// reached: what comes behind it is the gateway's own leaving. A Vault that is away does
+// not hold the end up.
+func (g *Server) anchorLast(ctx context.Context) {
+	if len(g.cfg.AuditAnchors) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, sinksTimeout)
+	defer cancel()
+	if err := errors.Join(g.audit.Checkpoint(), g.anchorNow(ctx)); err != nil {
+		g.logs.Server.Error("the last checkpoint of the evidence is not anchored: keep a copy of it elsewhere", "cause", err)
+	}
+}
+
+// anchorsPart reports the anchors, as sinksPart does the sinks: calls are served
+// without a witness, and an operator should know.
+func (g *Server) anchorsPart() obs.Part {
+	var parts []string
+	if a := &g.anchors; a.vault {
+		text := "vault: ready"
+		if since := a.failing.Load(); since != nil {
+			text = "vault: degraded: takes no checkpoint since " + since.UTC().Format(time.RFC3339)
+		}
+		parts = append(parts, text)
+	}
+	return obs.Part{OK: true, Detail: strings.Join(append(parts, statusOf(g.anchors.sinks)...), "; ")}
 }
 
 // gaugeCheckpoints adds when the newest checkpoint was signed, and the one that was

@@ -40,6 +40,9 @@ func (g *Server) parts() map[string]func() obs.Part {
 	if g.sinks.Len() > 0 {
 		parts["audit_sinks"] = g.sinksPart
 	}
+	if len(g.cfg.AuditAnchors) > 0 {
+		parts["audit_anchors"] = g.anchorsPart
+	}
 	return parts
 }
 

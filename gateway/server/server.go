@@ -15,7 +15,6 @@ import (
 	"portcullis/gateway/audit"
 	"portcullis/gateway/auth"
 	"portcullis/gateway/budget"
-	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/edge"
@@ -81,7 +80,6 @@ type Server struct {
 	auth         *auth.Authenticator
 	policy       *policy.Engine
 	budgets      *budget.Budgets
-	work         *gate.Gate // of requests and answers that are large
 	shortage     *shortage
 	conns        *conns // of the callers' listener
 	limit        *limit.Limiter
@@ -121,7 +119,6 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.watchVault()
 	g.gauges()
 	g.boundConnections()
-	g.takeTurns()
 	g.shortage = newShortage(c.AuditFile, c.AuditMinFree)
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets, Shared: g.sharedBuckets()})
 	g.openStreams()
@@ -269,6 +266,7 @@ func (g *Server) EndStreams() { g.events.Close() }
 
 // Close lets everything go that is held.
 func (g *Server) Close(ctx context.Context) error {
+	g.anchorLast(ctx)
 	if err := g.vault.Close(ctx); err != nil {
 		g.logs.Server.Warn("the gateway's Vault token was not given back; it ends by itself", "cause", err)
 	}

@@ -53,8 +53,11 @@ func (g *Server) closeSinks(ctx context.Context) {
 // know where evidence goes. A sink that is down makes nothing unready, because the file
 // has every line.
 func (g *Server) sinksPart() obs.Part {
-	var parts []string
-	for i, s := range g.sinks.Status() {
+	return obs.Part{OK: true, Detail: strings.Join(statusOf(g.sinks), "; ")}
+}
+
+func statusOf(sinks *sink.Sinks) (parts []string) {
+	for i, s := range sinks.Status() {
 		text := fmt.Sprintf("%d (%s): ready", i+1, s.Kind)
 		if !s.Up {
 			text = fmt.Sprintf("%d (%s): degraded: down since %s, %d lines wait", i+1, s.Kind, s.Since.UTC().Format(time.RFC3339), s.Waiting)
@@ -64,5 +67,5 @@ func (g *Server) sinksPart() obs.Part {
 		}
 		parts = append(parts, text)
 	}
-	return obs.Part{OK: true, Detail: strings.Join(parts, "; ")}
+	return parts
 }

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"container/heap"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -17,44 +16,15 @@ import (
 // before a restart, has given out is opened with Vault itself.
 type wrappings struct {
 	mu   sync.Mutex // guards the fields below
-	all  map[[sha256.Size]byte]*delivered
+	all  map[[sha256.Size]byte]delivered
 	each map[string]int // by the caller's key
-	next byEnd          // all, by when they end
 }
 
 type delivered struct {
-	sum  [sha256.Size]byte // of the token
 	key  string
 	path string // where it was made
 	made time.Time
 	ends time.Time
-	at   int // its place in wrappings.next
-}
-
-// byEnd is a heap (container/heap) of what ends next.
-type byEnd []*delivered
-
-func (b byEnd) Len() int           { return len(b) }
-func (b byEnd) Less(i, j int) bool { return b[i].ends.Before(b[j].ends) }
-func (b byEnd) Swap(i, j int) {
-	b[i], b[j] = b[j], b[i]
-	b[i].at, b[j].at = i, j
-}
-
-// Push implements heap.Interface.
-func (b *byEnd) Push(x any) {
-	one, _ := x.(*delivered) // there is nothing else
-	one.at = len(*b)
-	*b = append(*b, one)
-}
-
-// Pop implements heap.Interface.
-func (b *byEnd) Pop() any {
-	last := len(*b) - 1
-	one := (*b)[last]
-	(*b)[last] = nil
-	*b = (*b)[:last]
-	return one
 }
 
 // Bounds of what is remembered; beyond them an answer can only be opened with Vault.
@@ -68,27 +38,32 @@ func (w *wrappings) add(key string, i wire.WrapInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
-		w.all, w.each = map[[sha256.Size]byte]*delivered{}, map[string]int{}
+		w.all, w.each = map[[sha256.Size]byte]delivered{}, map[string]int{}
 	}
-	now := time.Now()
-	for len(w.next) > 0 && now.After(w.next[0].ends) { // each is walked over once
-		w.drop(w.next[0])
+	if w.each[key] >= wrappingsEach || len(w.all) >= wrappingsAll {
+		w.sweep(time.Now())
 	}
-	one := &delivered{sum: sha256.Sum256([]byte(i.Token.Reveal())), key: key, path: i.CreationPath, made: now, ends: now.Add(time.Duration(i.TTL) * time.Second)}
-	if w.each[key] >= wrappingsEach || len(w.all) >= wrappingsAll || w.all[one.sum] != nil {
+	if w.each[key] >= wrappingsEach || len(w.all) >= wrappingsAll {
 		return
 	}
-	w.all[one.sum] = one
+	w.all[sha256.Sum256([]byte(i.Token.Reveal()))] = delivered{key, i.CreationPath, time.Now(), time.Now().Add(time.Duration(i.TTL) * time.Second)}
 	w.each[key]++
-	heap.Push(&w.next, one)
+}
+
+// sweep forgets what has ended. The caller holds mu.
+func (w *wrappings) sweep(now time.Time) {
+	for sum, one := range w.all {
+		if now.After(one.ends) {
+			w.drop(sum, one.key)
+		}
+	}
 }
 
 // drop forgets one. The caller holds mu.
-func (w *wrappings) drop(one *delivered) {
-	delete(w.all, one.sum)
-	heap.Remove(&w.next, one.at)
-	if w.each[one.key]--; w.each[one.key] <= 0 {
-		delete(w.each, one.key)
+func (w *wrappings) drop(sum [sha256.Size]byte, key string) {
+	delete(w.all, sum)
+	if w.each[key]--; w.each[key] <= 0 {
+		delete(w.each, key)
 	}
 }
 
@@ -101,7 +76,7 @@ func (w *wrappings) take(key string, token call.Secret) bool {
 	if !there || one.key != key || time.Now().After(one.ends) {
 		return false
 	}
-	w.drop(one)
+	w.drop(sum, key)
 	return true
 }
 
