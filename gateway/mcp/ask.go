@@ -2,8 +2,9 @@ package mcp
 
 import (
 	"context"
+	"crypto/rand"
 	"slices"
-	"strconv"
+	"strings"
 
 	"portcullis/gateway/mcp/protocol"
 
@@ -40,11 +41,15 @@ func (ex *Exchange) Ask(ctx context.Context, method string, params any) (jsontex
 	}
 }
 
+// askMark begins the id of each request of ours, which is no other replica's.
+const askMark = `"ask-`
+
+func isAsk(id jsontext.Value) bool { return strings.HasPrefix(string(id), askMark) }
+
 func (s *session) ask() (id string, answer chan *protocol.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastAsk++
-	id = `"ask-` + strconv.Itoa(s.lastAsk) + `"`
+	id = askMark + rand.Text() + `"`
 	answer = make(chan *protocol.Message, 1)
 	s.asked[id] = answer
 	return id, answer

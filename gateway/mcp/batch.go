@@ -56,11 +56,11 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 func (ex *Exchange) inBatch(ctx context.Context) jsontext.Value {
 	switch {
 	case ex.msg.IsResponse():
-		ex.session.deliver(ex.msg)
+		ex.server.sessions.deliver(ctx, ex.session, ex.msg)
 		return nil
 	case ex.msg.IsNotification():
 		if ex.msg.Method == "notifications/cancelled" {
-			ex.session.cancel(ex.msg.Params)
+			ex.server.sessions.cancel(ctx, ex.session, ex.msg.Params)
 		}
 		return nil
 	}

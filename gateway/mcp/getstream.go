@@ -36,6 +36,8 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	s.sessions.streaming(ctx, sess)
+	defer s.sessions.streamed(context.WithoutCancel(ctx), sess)
 	rd, f := sess.attach(s.Events, c, r.Header.Get("Last-Event-Id"), cancel)
 	if f != nil {
 		s.writeFault(w, nil, f)
@@ -97,6 +99,7 @@ func (s *Server) pumpSession(ctx context.Context, sess *session, rd *events.Read
 	}
 	for {
 		e, id, err := rd.Next(ctx, s.KeepAlive)
+		s.sessions.refresh(ctx, sess)
 		switch {
 		case err == nil:
 			if method, params := sess.noticeOf(&e); method != "" {

@@ -131,7 +131,7 @@ func (s *Server) admitPOST(w http.ResponseWriter, r *http.Request, ex *Exchange)
 func (s *Server) respond(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	switch {
 	case ex.msg.IsResponse():
-		ex.session.deliver(ex.msg)
+		s.sessions.deliver(r.Context(), ex.session, ex.msg)
 		w.WriteHeader(http.StatusAccepted)
 	case ex.msg.IsNotification():
 		s.notified(w, ex)
@@ -150,7 +150,7 @@ func (s *Server) notified(w http.ResponseWriter, ex *Exchange) {
 		return
 	}
 	if ex.session != nil && ex.msg.Method == "notifications/cancelled" {
-		ex.session.cancel(ex.msg.Params)
+		s.sessions.cancel(ex.http.Context(), ex.session, ex.msg.Params)
 	}
 	w.WriteHeader(http.StatusAccepted)
 }

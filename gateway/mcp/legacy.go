@@ -33,7 +33,10 @@ func (s *Server) sessionOf(r *http.Request, c *call.Caller) (*session, *protocol
 	if len(ids) != 1 {
 		return nil, protocol.BadRequest(protocol.CodeInvalidRequest, "the header Mcp-Session-Id is missing: begin with initialize, or use /mcp/rpc")
 	}
-	sess := s.sessions.get(ids[0], c)
+	sess, err := s.sessions.find(r.Context(), ids[0], c)
+	if err != nil {
+		return nil, streamFault(call.AsError(err))
+	}
 	if sess == nil {
 		return nil, sessionFault()
 	}
@@ -62,6 +65,7 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchang
 	if s.Events != nil {
 		sess.cursor = s.Events.Now(ex.Caller, sess.id)
 	}
+	s.sessions.save(r.Context(), sess)
 	ex.join(sess)
 	w.Header().Set(protocol.HeaderSession, sess.id)
 	return nil
@@ -133,7 +137,10 @@ func readLevel(r *protocol.Reader) string {
 }
 
 // setLevel sets the level from which log messages are sent in this session.
-func (ex *Exchange) setLevel(_ context.Context, level string) (result, error) {
+func (ex *Exchange) setLevel(ctx context.Context, level string) (result, error) {
+	if err := ex.server.sessions.change(ctx, ex.session, func(r *record) { r.Level = level }); err != nil {
+		return result{}, err
+	}
 	ex.session.mu.Lock()
 	defer ex.session.mu.Unlock()
 	ex.session.logLevel = level
@@ -148,10 +155,14 @@ func logLevels() []string {
 // endSession answers DELETE.
 func (s *Server) endSession(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	sess, f := s.sessionOf(r, c)
+	if f == nil {
+		if err := s.sessions.over(r.Context(), sess); err != nil {
+			f = streamFault(call.AsError(err))
+		}
+	}
 	if f != nil {
 		s.refuse(w, r, s.exchange(w, r, c), f)
 		return
 	}
-	s.sessions.end(sess)
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -3,6 +3,7 @@ package mcp
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"net/http"
 	"slices"
 	"time"
@@ -56,6 +57,7 @@ type Config struct {
 	Events    *events.Log     // changes to tell of; nil for none
 	KeepAlive time.Duration   // between two signs of life on a stream, default 15 s
 	Providers []Provider      // of more tools, resources and prompts; none in the gateway itself
+	Shared    *Shared         // where sessions are every replica's; nil for those of this process
 }
 
 // Limits bound what callers can hold. A zero field takes its default.
@@ -109,6 +111,7 @@ func New(c Config) *Server {
 	}
 	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*Tool{}, states: newStates()}
 	s.sessions.limits, s.sessions.revision, s.sessions.keeper = c.Limits, c.Revision, keeper{c.Budgets}
+	s.sessions.shared, s.sessions.self = c.Shared, rand.Text()
 	s.info = protocol.MustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})
 	s.toolsets = Toolsets(c.Catalogue)
 	s.provide(append([]Provider{operations(s)}, c.Providers...))

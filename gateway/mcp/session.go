@@ -35,13 +35,18 @@ type session struct {
 	logLevel   string
 	running    map[string]context.CancelFunc     // requests in flight by id
 	asked      map[string]chan *protocol.Message // our requests that wait for a response
-	lastAsk    int
 	topics     topics
 	reader     *events.Reader     // of the open stream, nil when there is none
 	cursor     string             // where the last stream ended
 	stopStream context.CancelFunc // ends the open stream
 	kept       func()             // gives back what the session holds of its caller's share
 	holds      map[string]func()  // the same of each subscription
+
+	at        sealed                 // its place in Shared; never changes
+	shared    []byte                 // as Shared has it, nil when it does not
+	streams   string                 // replica that has the open stream
+	refreshed time.Time              // when Shared was told last that it is used
+	waits     map[string]chan string // words that wait for wordDone
 }
 
 // sessions are the open sessions of all callers.
@@ -49,9 +54,12 @@ type sessions struct {
 	limits   Limits
 	revision func() string // of the policy in force
 	keeper   keeper
+	shared   *Shared // nil for sessions of this process
+	self     string  // this replica's name, of this run
 
 	mu      sync.Mutex // guards what follows
 	byID    map[string]*session
+	byName  map[string]*session // the same by their names in Shared
 	byOwner map[string]map[*session]bool
 	swept   time.Time
 
@@ -61,26 +69,36 @@ type sessions struct {
 // open starts a session. A caller at its cap loses its least recently used one;
 // when all places are taken, nobody gets a new one.
 func (ss *sessions) open(s *session, now time.Time) bool {
-	s.id, s.used, s.revision = rand.Text()+rand.Text(), now, ss.revision()
-	s.running, s.asked = map[string]context.CancelFunc{}, map[string]chan *protocol.Message{}
+	s.id, s.revision = rand.Text()+rand.Text(), ss.revision()
+	return ss.enter(s, now) != nil
+}
+
+// enter adds a session to those of this replica and returns it, or the one that is there
+// under its id; nil when there is no place.
+func (ss *sessions) enter(s *session, now time.Time) *session {
+	s.used, s.running, s.asked = now, map[string]context.CancelFunc{}, map[string]chan *protocol.Message{}
+	s.at, s.refreshed = sealedBy(s.id), now
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.sweep(now)
+	if there := ss.byID[s.id]; there != nil {
+		return there
+	}
 	if own := ss.byOwner[s.owner]; len(own) >= ss.limits.SessionsPerCaller {
 		ss.remove(oldest(own))
 	}
 	if len(ss.byID) >= ss.limits.Sessions || !ss.makeRoom(s) {
-		return false
+		return nil
 	}
 	if ss.byID == nil {
-		ss.byID, ss.byOwner = map[string]*session{}, map[string]map[*session]bool{}
+		ss.byID, ss.byName, ss.byOwner = map[string]*session{}, map[string]*session{}, map[string]map[*session]bool{}
 	}
 	if ss.byOwner[s.owner] == nil {
 		ss.byOwner[s.owner] = map[*session]bool{}
 	}
-	ss.byID[s.id], ss.byOwner[s.owner][s] = s, true
+	ss.byID[s.id], ss.byName[s.at.name], ss.byOwner[s.owner][s] = s, s, true
 	openSessions.Inc()
-	return true
+	return s
 }
 
 // makeRoom takes from the caller's share what a session holds. The caller's own least
@@ -167,6 +185,7 @@ func (ss *sessions) drop(s *session) {
 	s.release()
 	s.mu.Unlock()
 	delete(ss.byID, s.id)
+	delete(ss.byName, s.at.name)
 	openSessions.Dec()
 	delete(ss.byOwner[s.owner], s)
 	if len(ss.byOwner[s.owner]) == 0 {
@@ -243,28 +262,45 @@ func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func
 	}, nil
 }
 
-// cancel stops a running request (notifications/cancelled).
-func (s *session) cancel(params protocol.Object) {
+// cancel stops a running request (notifications/cancelled), wherever it runs.
+func (ss *sessions) cancel(ctx context.Context, s *session, params protocol.Object) {
 	r := protocol.Reader{O: params}
-	id := r.Value("requestId")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if stop := s.running[string(id)]; stop != nil {
-		stop()
+	if id := r.Value("requestId"); id != nil && !s.stop(id) {
+		ss.say(ctx, s, &word{Kind: wordCancel, ID: id})
 	}
 }
 
-// deliver hands a client's response to the exchange that asked for it.
-func (s *session) deliver(m *protocol.Message) {
-	if s == nil {
-		return
-	}
+// stop stops a request that runs here, and reports whether one does.
+func (s *session) stop(id jsontext.Value) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ch := s.asked[string(m.ID)]; ch != nil {
-		delete(s.asked, string(m.ID))
-		ch <- m // has room for the one response
+	stop := s.running[string(id)]
+	if stop != nil {
+		stop()
 	}
+	return stop != nil
+}
+
+// deliver hands a client's response to the exchange that asked for it, here or at another
+// replica.
+func (ss *sessions) deliver(ctx context.Context, s *session, m *protocol.Message) {
+	if s == nil || s.take(m) || !isAsk(m.ID) {
+		return
+	}
+	ss.say(ctx, s, &word{Kind: wordAnswer, ID: m.ID, Result: m.Result, Fault: m.Fault})
+}
+
+// take hands a response to the exchange that asked here, and reports whether one did.
+func (s *session) take(m *protocol.Message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.asked[string(m.ID)]
+	if ch == nil {
+		return false
+	}
+	delete(s.asked, string(m.ID))
+	ch <- m // has room for the one response
+	return true
 }
 
 // sessionFault is the answer to a session id that cannot be used.

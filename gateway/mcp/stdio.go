@@ -92,11 +92,11 @@ func (st *Stdio) message(ctx context.Context, text []byte) error {
 	}
 	switch {
 	case m.IsResponse():
-		st.session.deliver(&m)
+		st.Server.sessions.deliver(ctx, st.session, &m)
 		return nil
 	case m.IsNotification():
 		if m.Method == "notifications/cancelled" {
-			st.session.cancel(m.Params)
+			st.Server.sessions.cancel(ctx, st.session, m.Params)
 		}
 		return nil
 	case m.Method == "initialize":

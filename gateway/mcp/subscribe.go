@@ -115,11 +115,19 @@ func (ex *Exchange) subscribe(ctx context.Context, uri string) (result, error) {
 	if f := ex.server.sessions.watch(ex.session, uri, t, ex.server.Events.Topics); f != nil {
 		return result{}, f
 	}
+	err := ex.server.sessions.changeTopics(ctx, ex.session, func(r *record) { r.add(uri, t) })
+	if err != nil {
+		ex.session.unwatch(uri)
+		return result{}, err
+	}
 	return result{body: jsontext.Value("{}")}, nil
 }
 
 // unsubscribe takes it away again (resources/unsubscribe).
-func (ex *Exchange) unsubscribe(_ context.Context, uri string) (result, error) {
+func (ex *Exchange) unsubscribe(ctx context.Context, uri string) (result, error) {
+	if err := ex.server.sessions.changeTopics(ctx, ex.session, func(r *record) { r.remove(uri) }); err != nil {
+		return result{}, err
+	}
 	ex.session.unwatch(uri)
 	return result{body: jsontext.Value("{}")}, nil
 }
@@ -141,15 +149,24 @@ func (ss *sessions) watch(s *session, uri string, t events.Topic, most int) *pro
 	if err != nil {
 		return tooManySubscriptions()
 	}
+	if !s.hear(uri, t, release) {
+		return tooManySubscriptions()
+	}
+	return nil
+}
+
+// hear adds a subscription for which room has been taken, or gives it back and reports
+// false. The lock is held.
+func (s *session) hear(uri string, t events.Topic, release func()) bool {
 	if s.reader != nil && !s.reader.Add(t) {
 		release()
-		return tooManySubscriptions()
+		return false
 	}
 	if s.topics == nil {
 		s.topics = topics{}
 	}
 	s.topics[uri], s.holds[uri] = t, release
-	return nil
+	return true
 }
 
 func tooManySubscriptions() *protocol.Fault {
@@ -159,8 +176,15 @@ func tooManySubscriptions() *protocol.Fault {
 func (s *session) unwatch(uri string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.ended {
+		s.leave(uri)
+	}
+}
+
+// leave takes a subscription away. The lock is held.
+func (s *session) leave(uri string) {
 	t, ok := s.topics[uri]
-	if !ok || s.ended {
+	if !ok {
 		return
 	}
 	s.holds[uri]()

@@ -34,6 +34,7 @@ func (g *Server) mountMCP() error {
 		Granted: g.grantedPaths, Version: g.options.Version, ToolNames: g.cfg.MCPToolNames, View: view,
 		Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.challenge,
 		Behalf: g.auth.Behalf, Budgets: g.budgets, Events: g.events, Providers: more, KeepAlive: g.keepAlive(), Revision: g.policy.InForce,
+		Shared: g.sharedSessions(),
 		Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
 	})
 	for _, path := range []string{"/mcp", "/mcp/"} {

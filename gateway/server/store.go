@@ -7,6 +7,7 @@ import (
 
 	"portcullis/gateway/auth"
 	"portcullis/gateway/limit"
+	"portcullis/gateway/mcp"
 	"portcullis/gateway/obs"
 	"portcullis/gateway/store/redis"
 )
@@ -29,6 +30,7 @@ func (g *Server) runStore(ctx context.Context) {
 		var wg sync.WaitGroup
 		wg.Go(func() { g.store.Run(ctx) })
 		wg.Go(func() { g.shared.Run(ctx, g.events) })
+		wg.Go(func() { g.words.Run(ctx, func(m []byte) { g.mcp.Hear(ctx, m) }) })
 		wg.Wait()
 		_ = g.store.Close() // nothing is under way
 	}
@@ -40,6 +42,17 @@ func (g *Server) sharedBuckets() limit.Spend {
 		return nil
 	}
 	return g.store.Spend
+}
+
+// sharedSessions are nil for those of this process.
+func (g *Server) sharedSessions() *mcp.Shared {
+	if g.store == nil {
+		return nil
+	}
+	most, size, idle := mcp.SharedBounds()
+	kept := g.store.NewKept("mcp", redis.Bound{Most: most, Bytes: size, Idle: idle})
+	g.words = g.store.NewWords("mcp")
+	return &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Say: g.words.Say}
 }
 
 // sharing lets replicas know each other's DPoP proofs and bad credentials.

@@ -1,0 +1,253 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"portcullis/gateway/budget"
+	"portcullis/gateway/call"
+	"portcullis/gateway/events"
+)
+
+// This file keeps the sessions of this replica the same as those of the others.
+
+// attempts bounds how often a change begins anew because another replica was faster.
+const attempts = 8
+
+// isShared reports whether other replicas know the session: one on stdio is nobody's.
+func (ss *sessions) isShared(s *session) bool { return ss.shared != nil && s.id != "" }
+
+// find returns the caller's session, which another replica may have begun, nil for none.
+// While Shared is away a session is as this replica knows it; the error is about one that
+// only others may know.
+func (ss *sessions) find(ctx context.Context, id string, c *call.Caller) (*session, error) {
+	s := ss.get(id, c)
+	if ss.shared == nil {
+		return s, nil
+	}
+	data, err := ss.shared.Use(ctx, c.Key(), sealedBy(id).name)
+	switch {
+	case err != nil && s == nil:
+		return nil, storeAway(err)
+	case err != nil:
+		return s, nil
+	case data != nil:
+		return ss.adopt(s, id, c.Key(), data), nil
+	case s != nil && s.known() == nil:
+		ss.save(ctx, s) // it was begun while Shared was away
+		return s, nil
+	case s != nil:
+		ss.end(s)
+	}
+	return nil, nil
+}
+
+func storeAway(err error) *call.Error {
+	return &call.Error{Code: call.Overloaded, Msg: "the session cannot be reached now; try again later", RetryAfter: 2 * time.Second, Err: err}
+}
+
+// adopt makes the session of this replica, nil for none, what data say, and returns it. Of
+// another policy there is none.
+func (ss *sessions) adopt(s *session, id, owner string, data []byte) *session {
+	if s != nil && bytes.Equal(s.known(), data) {
+		return s
+	}
+	var r record
+	if !sealedBy(id).open(data, &r) || r.Revision != ss.revision() {
+		return nil
+	}
+	if s == nil {
+		if s = ss.enter(r.session(id, owner), time.Now()); s == nil {
+			return nil
+		}
+	}
+	ss.follow(s, &r, data)
+	return s
+}
+
+// known are the data that the session was last seen in, nil when Shared never had them.
+func (s *session) known() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shared
+}
+
+// follow makes a session what a record says.
+func (ss *sessions) follow(s *session, r *record, data []byte) {
+	want := r.topics()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.shared, s.logLevel, s.streams = data, r.Level, r.Stream
+	if s.reader == nil && r.Cursor != "" {
+		s.cursor = r.Cursor
+	}
+	for uri := range s.topics {
+		if _, stays := want[uri]; !stays {
+			s.leave(uri)
+		}
+	}
+	for uri, t := range want {
+		if _, has := s.topics[uri]; has {
+			continue
+		}
+		// What does not fit into the caller's share here is not heard of here.
+		if release, err := ss.keeper.keep(s.owner, subscription(uri), budget.Subscriptions); err == nil {
+			s.hear(uri, t, release)
+		}
+	}
+}
+
+// save tells Shared of a session that it does not have. When that fails, the next request
+// tries again.
+func (ss *sessions) save(ctx context.Context, s *session) {
+	if !ss.isShared(s) {
+		return
+	}
+	s.mu.Lock()
+	data := s.at.seal(s.record())
+	s.mu.Unlock()
+	if ok, err := ss.shared.Swap(ctx, s.owner, s.at.name, nil, data); err != nil || !ok {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shared = data
+}
+
+// change changes a session for all replicas. Its error is *call.Error.
+func (ss *sessions) change(ctx context.Context, s *session, f func(*record)) error {
+	if !ss.isShared(s) {
+		return nil
+	}
+	for range attempts {
+		data, err := ss.shared.Use(ctx, s.owner, s.at.name)
+		if err != nil {
+			return storeAway(err)
+		}
+		var r record
+		if data == nil && s.known() == nil {
+			ss.save(ctx, s)
+			continue
+		}
+		if !s.at.open(data, &r) {
+			return storeAway(nil) // it has ended meanwhile; the next request hears of it
+		}
+		f(&r)
+		next := s.at.seal(r)
+		ok, err := ss.shared.Swap(ctx, s.owner, s.at.name, data, next)
+		if err != nil {
+			return storeAway(err)
+		}
+		if ok {
+			ss.follow(s, &r, next)
+			return nil
+		}
+	}
+	return storeAway(nil)
+}
+
+// over ends a session at every replica.
+func (ss *sessions) over(ctx context.Context, s *session) error {
+	if ss.isShared(s) {
+		if err := ss.shared.Drop(ctx, s.owner, s.at.name); err != nil {
+			return storeAway(err)
+		}
+		ss.say(ctx, s, &word{Kind: wordEnded})
+	}
+	ss.end(s)
+	return nil
+}
+
+// streaming notes that this replica has the session's stream, and ends that of another. A
+// stream without an id goes on where that one has ended.
+func (ss *sessions) streaming(ctx context.Context, s *session) {
+	if !ss.isShared(s) {
+		return
+	}
+	before := ""
+	err := ss.change(ctx, s, func(r *record) { before, r.Stream = r.Stream, ss.self })
+	if err != nil || before == "" || before == ss.self {
+		return
+	}
+	if at := ss.ask(ctx, s, &word{Kind: wordStream, To: before}); at != "" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.cursor = at
+	}
+}
+
+// streamed notes where the stream of this replica has ended.
+func (ss *sessions) streamed(ctx context.Context, s *session) {
+	if !ss.isShared(s) {
+		return
+	}
+	s.mu.Lock()
+	at, open := s.cursor, s.reader != nil
+	s.mu.Unlock()
+	if open {
+		return // another one has taken its place here
+	}
+	_ = ss.change(ctx, s, func(r *record) { // without it the next stream begins earlier
+		if r.Stream == ss.self {
+			r.Stream, r.Cursor = "", at
+		}
+	})
+}
+
+// refreshEvery is how often a session with an open stream is looked after: it is used,
+// whatever else happens in it.
+const refreshEvery = time.Minute
+
+// refresh notes that a session is used, and learns what this replica has missed of it.
+func (ss *sessions) refresh(ctx context.Context, s *session) {
+	if !ss.isShared(s) || !s.due(time.Now()) {
+		return
+	}
+	data, err := ss.shared.Use(ctx, s.owner, s.at.name)
+	switch {
+	case err != nil:
+	case data == nil && s.known() != nil:
+		ss.end(s)
+	default:
+		ss.adopt(s, s.id, s.owner, data)
+	}
+}
+
+func (s *session) due(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.refreshed) < refreshEvery {
+		return false
+	}
+	s.refreshed = now
+	return true
+}
+
+// changeTopics changes the subscriptions of a session, and waits until the replica that has
+// its stream knows: what happens after the answer is told of.
+func (ss *sessions) changeTopics(ctx context.Context, s *session, f func(*record)) error {
+	if err := ss.change(ctx, s, f); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	at := s.streams
+	s.mu.Unlock()
+	if at != "" && at != ss.self {
+		ss.ask(ctx, s, &word{Kind: wordChanged, To: at})
+	}
+	return nil
+}
+
+func (r *record) add(uri string, t events.Topic) {
+	r.remove(uri)
+	r.Topics = append(r.Topics, sharedTopic{uri, t.Mount, t.Path.String(), t.Below})
+}
+
+func (r *record) remove(uri string) {
+	r.Topics = slices.DeleteFunc(r.Topics, func(t sharedTopic) bool { return t.URI == uri })
+}

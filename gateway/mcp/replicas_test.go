@@ -1,0 +1,288 @@
+package mcp_test
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/e2e"
+	"portcullis/gateway/e2e/stack"
+	"portcullis/gateway/events"
+	"portcullis/gateway/mcp"
+	"portcullis/gateway/op"
+	"portcullis/gateway/store/redis"
+)
+
+// twins are replicas of one server with one Redis.
+type twins struct {
+	redis *stack.Redis
+	all   [2]*live
+}
+
+func newTwins(t *testing.T, change func(*world)) *twins {
+	t.Helper()
+	tw := &twins{}
+	var err error
+	if tw.redis, err = stack.StartRedis(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tw.redis.Close() })
+	for i := range tw.all {
+		tw.all[i] = tw.replica(t, change)
+	}
+	tw.all[0].change(t, "mcp/agent/first")
+	ours := events.Filter{Kinds: []events.Kind{events.ResourceChanged}, Topics: []events.Topic{{Mount: "secret", Path: agent(t).Prefix, Below: true}}}
+	for _, l := range tw.all {
+		e2e.Eventually(t, "the shared log", func() bool {
+			return len(l.log.Recent(t.Context(), agent(t), ours, 1)) > 0
+		})
+	}
+	return tw
+}
+
+func (tw *twins) replica(t *testing.T, change func(*world)) *live {
+	t.Helper()
+	store, err := redis.Open(redis.Config{URL: call.Secret(tw.redis.URL()), Prefix: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &live{world: newWorld(t)}
+	change(l.world)
+	kept, words, shared := store.NewKept("mcp", redis.Bound{Most: 64, Bytes: 1 << 20, Idle: time.Hour}), store.NewWords("mcp"), store.NewEvents()
+	l.world.Shared = &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Say: words.Say}
+	l.log = events.New(events.Config{
+		Send: shared.Send, PerCaller: 10,
+		Allow: func(_ context.Context, c *call.Caller, e events.Event) bool { return e.Path.Within(c.Prefix) },
+	})
+	l.world.Events = l.log
+	s := mcp.New(l.world.Config)
+	l.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := agent(t)
+		if sub := r.Header.Get("X-Subject"); sub != "" {
+			c.Subject = sub
+		}
+		s.ServeMCP(w, r, c)
+	}))
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan struct{}, 3)
+	for _, f := range []func(){
+		func() { store.Run(ctx) }, func() { shared.Run(ctx, l.log) }, func() { words.Run(ctx, func(m []byte) { s.Hear(ctx, m) }) },
+	} {
+		go func() { f(); ended <- struct{}{} }()
+	}
+	t.Cleanup(func() {
+		l.log.Close()
+		l.Close()
+		stop()
+		for range cap(ended) {
+			<-ended
+		}
+		_ = store.Close()
+	})
+	return l
+}
+
+// sessions are the keys and entries of sessions in Redis.
+func (tw *twins) sessions(t *testing.T, each func(c *goredis.Client, key, name, entry string)) {
+	t.Helper()
+	c := goredis.NewClient(&goredis.Options{Addr: tw.redis.Addr})
+	defer func() { _ = c.Close() }()
+	keys, err := c.Keys(t.Context(), "*:mcp:*:entries").Result()
+	if err != nil || len(keys) == 0 {
+		t.Fatal(keys, err)
+	}
+	for _, key := range keys {
+		for name, entry := range c.HGetAll(t.Context(), key).Val() {
+			each(c, key, name, entry)
+		}
+	}
+}
+
+// ask makes a request in a session and returns its status and body.
+func (l *live) ask(t *testing.T, session, body string, headers ...string) (int, string) {
+	t.Helper()
+	resp := l.send(t, http.MethodPost, `{"jsonrpc":"2.0",`+body+`}`, append(headers, "Mcp-Session-Id", session, "Accept", "application/json, text/event-stream")...)
+	var b strings.Builder
+	_, _ = bufio.NewReader(resp.Body).WriteTo(&b)
+	return resp.StatusCode, b.String()
+}
+
+// TestAnyReplicaServesASession: what one replica agreed on with a client holds at the
+// other, for its caller alone, until either is told that it is over.
+func TestAnyReplicaServesASession(t *testing.T) {
+	tw := newTwins(t, func(*world) {})
+	a, b := tw.all[0], tw.all[1]
+	id := a.open(t)
+	if code, body := b.ask(t, id, `"id":1,"method":"tools/list"`); code != 200 || !strings.Contains(body, "kv_read") {
+		t.Errorf("at the other replica: %d %s", code, body)
+	}
+	if code, body := b.ask(t, id, `"id":1,"method":"tools/list"`, "X-Subject", "other"); code != 404 {
+		t.Errorf("somebody else's: %d %s", code, body)
+	}
+	if code, body := b.ask(t, id+"x", `"id":1,"method":"tools/list"`); code != 404 {
+		t.Errorf("an unknown one: %d %s", code, body)
+	}
+	if code, body := b.ask(t, id, `"id":2,"method":"logging/setLevel","params":{"level":"debug"}`); code != 200 {
+		t.Errorf("%d %s", code, body)
+	}
+	denied := `"id":3,"method":"tools/call","params":{"name":"kv_write","arguments":{"path":"app","data":{"a":"b"}}}`
+	if _, body := a.ask(t, id, denied); !strings.Contains(body, "notifications/message") {
+		t.Errorf("the level that was set at the other replica does not hold: %s", body)
+	}
+	if resp := b.send(t, http.MethodDelete, "", "Mcp-Session-Id", id); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("DELETE: %d", resp.StatusCode)
+	}
+	for i, l := range tw.all {
+		if code, _ := l.ask(t, id, `"id":4,"method":"tools/list"`); code != 404 {
+			t.Errorf("replica %d serves a session that is over: %d", i, code)
+		}
+	}
+}
+
+// TestAStreamHearsOfSubscriptionsElsewhere: a subscription that any replica has answered is
+// heard of on the session's stream, and the stream moves without a gap or an event twice.
+func TestAStreamHearsOfSubscriptionsElsewhere(t *testing.T) {
+	tw := newTwins(t, func(*world) {})
+	a, b := tw.all[0], tw.all[1]
+	id := a.open(t)
+	subscribe := func(l *live, path string) {
+		t.Helper()
+		if code, body := l.ask(t, id, `"id":1,"method":"resources/subscribe","params":{"uri":"kv://secret/mcp/agent/`+path+`"}`); code != 200 || !strings.Contains(body, "{}") {
+			t.Fatalf("%d %s", code, body)
+		}
+	}
+	stream := func(l *live) *bufio.Reader {
+		resp := l.send(t, http.MethodGet, "", "Mcp-Session-Id", id, "Accept", "text/event-stream")
+		if resp.StatusCode != 200 {
+			t.Fatalf("stream: %d", resp.StatusCode)
+		}
+		r := bufio.NewReader(resp.Body)
+		if _, err := r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	hears := func(r *bufio.Reader, path string) {
+		t.Helper()
+		if got := data(t, r); !strings.Contains(got, "kv://secret/mcp/agent/"+path) {
+			t.Errorf("got %s, want %s", got, path)
+		}
+	}
+	subscribe(b, "one")
+	first := stream(a)
+	for i := range 10 {
+		path := "two" + strings.Repeat("o", i)
+		subscribe(b, path)
+		b.change(t, "mcp/agent/"+path)
+		hears(first, path)
+	}
+	b.change(t, "mcp/agent/one")
+	hears(first, "one")
+	second := stream(b)
+	if rest, err := first.ReadString(0); err == nil || strings.Contains(rest, "kv://") {
+		t.Errorf("the stream that has been replaced goes on: %q, %v", rest, err)
+	}
+	a.change(t, "mcp/agent/two")
+	hears(second, "two")
+	if code, _ := a.ask(t, id, `"id":1,"method":"resources/unsubscribe","params":{"uri":"kv://secret/mcp/agent/two"}`); code != 200 {
+		t.Errorf("unsubscribe: %d", code)
+	}
+	a.change(t, "mcp/agent/two")
+	a.change(t, "mcp/agent/one")
+	hears(second, "one")
+}
+
+// TestARequestIsCancelledWhereverItRuns.
+func TestARequestIsCancelledWhereverItRuns(t *testing.T) {
+	started, cancelled := make(chan struct{}, 1), make(chan struct{}, 1)
+	tw := newTwins(t, func(w *world) {
+		w.Do = func(ctx context.Context, _ *op.Request) (*op.Result, error) {
+			started <- struct{}{}
+			<-ctx.Done()
+			cancelled <- struct{}{}
+			return &op.Result{}, ctx.Err()
+		}
+	})
+	a, b := tw.all[0], tw.all[1]
+	id := a.open(t)
+	go func() {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.URL, strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"kv_read","arguments":{"path":"app"}}}`))
+		if err != nil {
+			return
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Mcp-Session-Id", id)
+		if resp, err := a.Client().Do(r); err == nil {
+			_ = resp.Body.Close()
+		}
+	}()
+	<-started
+	if code, body := b.ask(t, id, `"method":"notifications/cancelled","params":{"requestId":7}`); code != http.StatusAccepted {
+		t.Fatalf("%d %s", code, body)
+	}
+	<-cancelled
+}
+
+// TestSessionsWithoutTheStore: a session goes on where it is known, others are told to try
+// again, and what was begun meanwhile is every replica's afterwards.
+func TestSessionsWithoutTheStore(t *testing.T) {
+	tw := newTwins(t, func(*world) {})
+	a, b := tw.all[0], tw.all[1]
+	id := a.open(t)
+	if err := tw.redis.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	list := `"id":1,"method":"tools/list"`
+	if code, body := a.ask(t, id, list); code != 200 {
+		t.Errorf("where it is known: %d %s", code, body)
+	}
+	if code, body := b.ask(t, id, list); code != 503 {
+		t.Errorf("where it is not: %d %s", code, body)
+	}
+	if code, body := a.ask(t, id, `"id":1,"method":"resources/subscribe","params":{"uri":"kv://secret/mcp/agent/x"}`); !strings.Contains(body, "try again") {
+		t.Errorf("a subscription: %d %s", code, body)
+	}
+	begun := b.open(t)
+	if err := tw.redis.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e2e.Eventually(t, "shared again", func() bool {
+		_, _ = b.ask(t, begun, list)
+		code, _ := a.ask(t, begun, list)
+		return code == 200
+	})
+	if code, _ := a.ask(t, id, list); code != 404 {
+		t.Errorf("one that Redis has forgotten: %d, want a new beginning", code)
+	}
+}
+
+// TestASessionIsUnreadableInTheStore: whoever reads Redis learns nothing of a session, and
+// whatever stands there instead of one is none.
+func TestASessionIsUnreadableInTheStore(t *testing.T) {
+	tw := newTwins(t, func(*world) {})
+	a, b := tw.all[0], tw.all[1]
+	id := a.open(t)
+	if code, body := a.ask(t, id, `"id":1,"method":"resources/subscribe","params":{"uri":"kv://secret/mcp/agent/canary"}`); code != 200 {
+		t.Fatalf("%d %s", code, body)
+	}
+	dump := ""
+	tw.sessions(t, func(_ *goredis.Client, key, name, entry string) { dump += key + name + entry })
+	for _, word := range []string{id, "canary", "agent", "2025-11-25"} {
+		if strings.Contains(dump, word) {
+			t.Errorf("%q stands in Redis: %s", word, dump)
+		}
+	}
+	tw.sessions(t, func(c *goredis.Client, key, name, _ string) {
+		c.HSet(t.Context(), key, name, `{"version":"2025-11-25"}`)
+	})
+	if code, body := b.ask(t, id, `"id":1,"method":"tools/list"`); code != 404 {
+		t.Errorf("garbage in the place of a session: %d %s", code, body)
+	}
+}

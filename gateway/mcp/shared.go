@@ -1,0 +1,118 @@
+package mcp
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"portcullis/gateway/call"
+	"portcullis/gateway/events"
+	"portcullis/gateway/mcp/protocol"
+	"portcullis/gateway/op"
+)
+
+// Shared is where replicas find each other's sessions. Its errors say that it cannot be
+// reached. What it keeps is sealed with a key that is made of the session's id, which it
+// does not learn: whoever reads it learns nothing, and whoever writes it can end sessions
+// and not change them.
+type Shared struct {
+	// Use reads the entry of a name, nil for none, and notes that it is used. Entries
+	// belong to an owner, who has a bounded number, and end when they are not used.
+	Use func(ctx context.Context, owner, name string) ([]byte, error)
+	// Swap replaces an entry that is as was, nil for one that is not there, and reports
+	// whether it did.
+	Swap func(ctx context.Context, owner, name string, was, data []byte) (bool, error)
+	// Drop forgets an entry.
+	Drop func(ctx context.Context, owner, name string) error
+	// Say sends a message to all replicas that are there; they get it by Server.Hear.
+	Say func(ctx context.Context, message []byte) error
+}
+
+// SharedBounds are those of the entries of one caller: sessions, bytes of all of them, and
+// how long one is kept unused. They are the defaults of Limits.
+func SharedBounds() (most, size int, idle time.Duration) {
+	l := Limits{}.orDefault()
+	return l.SessionsPerCaller, 1 << 20, l.SessionIdle
+}
+
+// record is a session as replicas hand it to each other: everything of it but what runs.
+type record struct {
+	Revision     string        `json:"revision"`
+	Version      string        `json:"version"`
+	Capabilities []string      `json:"capabilities,omitempty"`
+	Client       op.Client     `json:"client"`
+	Level        string        `json:"level,omitempty"`
+	Cursor       string        `json:"cursor,omitempty"`
+	Stream       string        `json:"stream,omitempty"` // replica that has the open one
+	Topics       []sharedTopic `json:"topics,omitempty"`
+}
+
+// sharedTopic is a subscription: as the client wrote it, and what it means.
+type sharedTopic struct {
+	URI   string `json:"uri"`
+	Mount string `json:"mount,omitempty"`
+	Path  string `json:"path,omitempty"`
+	Below bool   `json:"below,omitempty"`
+}
+
+// record is what others have to know of the session. The lock is held.
+func (s *session) record() record {
+	r := record{Revision: s.revision, Version: s.version, Client: s.client, Level: s.logLevel, Cursor: s.cursor}
+	for name := range s.capabilities {
+		r.Capabilities = append(r.Capabilities, name)
+	}
+	for uri, t := range s.topics {
+		r.Topics = append(r.Topics, sharedTopic{uri, t.Mount, t.Path.String(), t.Below})
+	}
+	return r
+}
+
+// topics reads the subscriptions back. What cannot be read is none.
+func (r *record) topics() topics {
+	ts := topics{}
+	for _, t := range r.Topics {
+		p, err := call.ParsePath(t.Path)
+		if err == nil || t.Path == "" {
+			ts[t.URI] = events.Topic{Mount: t.Mount, Path: p, Below: t.Below}
+		}
+	}
+	return ts
+}
+
+// session makes a session of a record.
+func (r *record) session(id, owner string) *session {
+	s := &session{id: id, owner: owner, revision: r.Revision, version: r.Version, client: r.Client, cursor: r.Cursor, logLevel: r.Level}
+	s.capabilities = protocol.Capabilities{}
+	for _, name := range r.Capabilities {
+		s.capabilities[name] = true
+	}
+	return s
+}
+
+// sealed names a session to Shared, and closes what belongs to it.
+type sealed struct {
+	name string
+	box  cipher.AEAD
+}
+
+func sealedBy(id string) sealed {
+	name, key := sha256.Sum256([]byte("name of session\x00"+id)), sha256.Sum256([]byte("key of session\x00"+id))
+	block, _ := aes.NewCipher(key[:])             // 32 bytes
+	box, _ := cipher.NewGCMWithRandomNonce(block) // a block of AES
+	return sealed{base64.RawURLEncoding.EncodeToString(name[:16]), box}
+}
+
+func (s sealed) seal(v any) []byte {
+	raw, _ := json.Marshal(v) // texts, lists of them and JSON
+	return s.box.Seal(nil, nil, raw, nil)
+}
+
+// open reports whether data are what seal has made of a v.
+func (s sealed) open(data []byte, v any) bool {
+	raw, err := s.box.Open(nil, nil, data, nil)
+	return err == nil && json.Unmarshal(raw, v) == nil
+}
