@@ -65,6 +65,9 @@ func VaultSetup(c config.Config, rules func(*call.Caller) vaultpolicy.Rules, sub
 			return s, err
 		}
 	}
+	if mount, path := c.FirmPlace(); mount != "" {
+		s.Firm = mount + "/" + path
+	}
 	var granted [][]string
 	for tenant, names := range subjects {
 		for _, name := range names {

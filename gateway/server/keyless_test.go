@@ -97,6 +97,13 @@ func (k *keyless) setUp(t *testing.T, c config.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	firm := c
+	firm.FirmStore = "vault:portcullis/state"
+	if f, err := server.VaultSetup(firm, vaultpolicy.Of(catalogue, e), e.Subjects()); err != nil {
+		t.Error(err)
+	} else if text, _ := f.Print("hcl"); !strings.Contains(text, `"portcullis/data/state/*"`) || !strings.Contains(text, `"portcullis/metadata/state/*"`) {
+		t.Errorf("the gateway's policy lacks FIRM_STORE: %s", text)
+	}
 	for _, form := range []string{"hcl", "cli", "terraform"} {
 		if text, err := s.Print(form); err != nil || !strings.Contains(text, "portcullis-caller") || strings.Contains(text, "PRIVATE") {
 			t.Errorf("%s: got %v, %s", form, err, text)

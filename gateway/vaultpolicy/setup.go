@@ -26,6 +26,7 @@ type Setup struct {
 
 	Audience string
 	Registry string // path of the registry of leases, mount first: secret/mcp/.leases
+	Firm     string // the same of FIRM_STORE, empty for a file: portcullis/state
 	Rules    Rules  // of callers, with OwnPrefix in the place of their prefix
 }
 
@@ -80,12 +81,15 @@ func (s Setup) role(name string, more map[string]any) map[string]any {
 }
 
 // gatewayRules are what the gateway needs for itself: to look after leases and tokens, to
-// wrap answers, and the registry. No secret is among them.
+// wrap answers, the registry, and what must not be lost. No secret is among them.
 func (s Setup) gatewayRules() Rules {
 	r := Rules{}
-	mount, path, _ := strings.Cut(s.Registry, "/") // a mount has no slash here
-	for _, verb := range []string{"data", "metadata"} {
-		r.allow(mount+"/"+verb+"/"+path+"/*", []string{"create", "read", "update", "delete", "list"})
+	for _, place := range []string{s.Registry, s.Firm} {
+		if mount, path, ok := strings.Cut(place, "/"); ok { // a mount has no slash here
+			for _, verb := range []string{"data", "metadata"} {
+				r.allow(mount+"/"+verb+"/"+path+"/*", []string{"create", "read", "update", "delete", "list"})
+			}
+		}
 	}
 	for _, p := range []string{
 		"sys/leases/renew", "sys/leases/revoke", "sys/wrapping/wrap", "auth/token/renew-self", "auth/token/revoke-self",

@@ -26,6 +26,7 @@ const deploy = "../deploy"
 
 // everything turns every part of the chart on.
 const everything = `
+config: {VAULT_ADDR: "https://v", REDIS_URL: "rediss://redis:6379", FIRM_STORE: "vault:portcullis/state"}
 image: {digest: "sha256:0000000000000000000000000000000000000000000000000000000000000000"}
 secretEnv: [portcullis-secrets]
 policyConfigMap: rules
@@ -69,6 +70,7 @@ func TestChart(t *testing.T) {
 func TestChartRefusesMistakes(t *testing.T) {
 	for name, values := range map[string]string{
 		"a secret in a ConfigMap": `config: {VAULT_ADDR: "https://v", VAULT_TOKEN: root}`,
+		"a password of Redis":     `config: {VAULT_ADDR: "https://v", REDIS_URL: "rediss://u:p@redis"}`,
 		"a misspelt value":        `replica: 3`,
 		"no replicas":             `replicas: 0`,
 		"a setting in small":      `config: {VAULT_ADDR: "https://v", log_level: debug}`,
@@ -127,6 +129,11 @@ func TestCompose(t *testing.T) {
 		s := p.Services[name]
 		if !s.ReadOnly || len(s.CapDrop) != 1 || len(s.SecurityOpt) != 1 {
 			t.Errorf("%s: %+v", name, s)
+		}
+		for _, setting := range []string{"REDIS_URL", "FIRM_STORE", "STATE_DIR"} {
+			if s.Environment[setting] == nil {
+				t.Errorf("%s does not set %s", name, setting)
+			}
 		}
 	}
 }
