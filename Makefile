@@ -18,7 +18,7 @@ export GOFLAGS += -buildvcs=false -trimpath
 scenarios := --scenario kv-read,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench bench-quick benchmarks abuse generated replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
+.PHONY: help build run test check race fmt vet bench bench-quick benchmarks abuse generated properties replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -65,6 +65,10 @@ abuse: build ## Make honest calls beside every attack, and fail when one is noti
 
 generated: ## Make calls up and hold each line of their evidence to them (CALLS=1000000)
 	@GENERATED_CALLS=$(or $(CALLS),1000000) go test -count=1 -timeout 2h -run '^TestWhoCallsCannotShapeTheEvidence$$' ./gateway/audit
+
+properties: ## Hold what is said of every policy over random ones (COUNT=10000 SEED=1)
+	@go test -count=1 -timeout 6h -v -run 'Show|Kept|Listed|CanBeCalled' ./gateway/policy -policies=$(or $(COUNT),10000) -seed=$(or $(SEED),1)
+	@go test -count=1 -timeout 6h -v -run 'OutOfReach|AnswerRecorded' ./gateway/policy/policycmd -policies=$(or $(COUNT),10000) -seed=$(or $(SEED),1)
 
 replicas: build ## Restart three gateways under load, several times (ROUNDS=10)
 	@REPLICAS_ROUNDS=$(or $(ROUNDS),10) go test -count=1 -timeout 1h -v -run '^TestRollingRestart$$' ./gateway/e2e/replicas

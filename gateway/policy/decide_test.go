@@ -331,7 +331,7 @@ func TestOldPoliciesAreLetGo(t *testing.T) {
 	var ids []string
 	for i := range 4 {
 		raw := map[string]any{"grants": map[string]any{"subjects": map[string]any{fmt.Sprintf("s%d", i): map[string]any{}}}}
-		if err := e.Take(t.Context(), &bundle.Bundle{Place: "dir", Data: raw}); err != nil {
+		if err := policy.Take(t.Context(), &bundle.Bundle{Place: "dir", Data: raw}, e); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, e.Decide(t.Context(), bind(t, agent(t), "kv.list", `{}`)).ID)

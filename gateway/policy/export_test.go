@@ -16,13 +16,16 @@ func Looker(e *Engine) func(ctx context.Context) {
 	return func(ctx context.Context) { e.turn(ctx, &active, &candidate) }
 }
 
-// Take makes a policy the active one without the checks that a policy stands before:
-// the properties of decisions hold for every policy that compiles.
-func (e *Engine) Take(ctx context.Context, team *bundle.Bundle) error {
-	p, err := program.Compile(ctx, e.core, team)
+// Take makes a policy the active one of engines, without the checks that a policy stands
+// before: the properties of decisions hold for every policy that compiles. It is compiled
+// once for all of them.
+func Take(ctx context.Context, team *bundle.Bundle, engines ...*Engine) error {
+	p, err := program.Compile(ctx, engines[0].core, team)
 	if err != nil {
 		return err
 	}
-	e.activate(e.snapshot(p, team), "")
+	for _, e := range engines {
+		e.activate(e.snapshot(p, team), "")
+	}
 	return nil
 }

@@ -16,14 +16,17 @@ import (
 	"portcullis/gateway/policy/bundle"
 )
 
-// policies is how many random policies each property is tried with; the long form takes
-// 10,000.
-var policies = flag.Int("policies", 40, "random policies of each property")
+// policies is how many random policies each property is tried with, and seed makes others
+// of them; `make properties` is the long form.
+var (
+	policies = flag.Int("policies", 40, "random policies of each property")
+	seed     = flag.Uint64("seed", 1, "what random policies come of")
+)
 
-// taken are engines with a policy, whatever checks it would stand.
-func (p prover) taken(t testing.TB, e *policy.Engine, b *bundle.Bundle) {
+// taken gives a policy to engines, whatever checks it would stand.
+func (p prover) taken(t testing.TB, b *bundle.Bundle, engines ...*policy.Engine) {
 	t.Helper()
-	if err := e.Take(t.Context(), b); err != nil {
+	if err := policy.Take(t.Context(), b, engines...); err != nil {
 		t.Fatalf("%v\n%s", err, show(b))
 	}
 }
@@ -42,13 +45,13 @@ type prover struct {
 	cat *op.Catalogue
 }
 
-func newProver(t testing.TB, seed uint64) prover {
+func newProver(t testing.TB, property uint64) prover {
 	t.Helper()
 	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return prover{random{Rand: rand.New(rand.NewPCG(seed, 1))}, cat}
+	return prover{random{Rand: rand.New(rand.NewPCG(property, *seed))}, cat}
 }
 
 func (p prover) bind(t testing.TB, q *op.Request) *op.Bound {
@@ -114,37 +117,55 @@ func TestMoreRulesNeverShowMore(t *testing.T) {
 	p := newProver(t, 11)
 	p.deep, p.wish = true, true
 	before, after := open(t, policy.Config{}), open(t, policy.Config{})
-	allowed, tightened := 0, 0
-	for range *policies {
-		base := p.policy(3)
-		more := &bundle.Bundle{Place: "dir", Data: base.Data, Rules: append(slices.Clone(base.Rules), p.rule(3+p.IntN(2)))}
-		if p.chance(3) {
-			more = through(more)
-			duties := more.Data["obligations"].(map[string]any)
-			if o := p.one("kv.read", "db.issue_creds", "kv.list"); duties[o] == nil {
-				duties[o] = p.duty()
-				more = through(more)
-			}
+	var base *bundle.Bundle
+	tried := tally{}
+	for i := range *policies {
+		if base == nil || p.chance(3) {
+			base = p.policy(3)
+			p.taken(t, base, before)
 		}
-		p.taken(t, before, base)
-		p.taken(t, after, more)
+		more := p.more(base, 10+i)
+		p.taken(t, more, after)
 		for _, q := range p.calls(t, 40) {
 			b := p.bind(t, q)
 			x, y := after.Decide(t.Context(), b), before.Decide(t.Context(), b)
 			if why := looser(x, y); why != "" {
 				t.Fatalf("%s of %s on %s: with more rules %s\n%+v\n%+v\n%s", q.Op, q.Caller.Subject, q.Args, why, x, y, show(more))
 			}
-			if y.Allow {
-				allowed++
-			}
-			if looser(y, x) != "" {
-				tightened++
-			}
+			tried.count(y.Allow, looser(y, x) != "")
 		}
+		base, before, after = more, after, before // what is added next comes on top
 	}
-	if allowed < *policies || tightened < *policies/20 {
-		t.Errorf("%d calls allowed, %d tightened: the property was hardly tried", allowed, tightened)
+	if tried.allowed < *policies || tried.tightened < *policies/20 {
+		t.Errorf("%+v: the property was hardly tried", tried)
 	}
+}
+
+// tally counts the calls that a property says something about.
+type tally struct{ allowed, tightened int }
+
+func (n *tally) count(allowed, tightened bool) {
+	if allowed {
+		n.allowed++
+	}
+	if tightened {
+		n.tightened++
+	}
+}
+
+// more is a policy with one rule more, the nth, and at times a duty that it had not.
+func (p prover) more(base *bundle.Bundle, n int) *bundle.Bundle {
+	more := &bundle.Bundle{Place: "dir", Data: base.Data, Rules: append(slices.Clone(base.Rules), p.rule(n))}
+	if !p.chance(3) {
+		return more
+	}
+	more = through(more)
+	duties := more.Data["obligations"].(map[string]any)
+	if o := p.one("kv.read", "db.issue_creds", "kv.list"); duties[o] == nil {
+		duties[o] = p.duty()
+		more = through(more)
+	}
+	return more
 }
 
 // Whatever a caller wishes, it is not shown more than without a wish.
@@ -154,7 +175,7 @@ func TestAWishNeverShowsMore(t *testing.T) {
 	allowed := 0
 	for range *policies {
 		b := p.policy(3)
-		p.taken(t, e, b)
+		p.taken(t, b, e)
 		for _, q := range p.calls(t, 20) {
 			plain := *q
 			plain.Deliver, plain.WrapTTL = "", 0
@@ -188,8 +209,7 @@ func TestKeptDecisionsAreThoseThatWouldBeMade(t *testing.T) {
 	kept := 0
 	for range *policies {
 		b := p.policy(4)
-		p.taken(t, keeps, b)
-		p.taken(t, asks, b)
+		p.taken(t, b, keeps, asks)
 		calls := p.calls(t, 25)
 		for range 60 {
 			q := *calls[p.IntN(len(calls))]

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"portcullis/gateway/op"
@@ -80,8 +81,13 @@ test_two if count(data.policy.deny.u.deny) == 1 with input as {"action": {"op": 
 `
 )
 
+// shared is made once: to make its schemas costs more than most tests do.
+var shared = sync.OnceValues(func() (*op.Catalogue, error) {
+	return ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+})
+
 func catalogue() []*op.Op {
-	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	c, err := shared()
 	if err != nil {
 		panic(err)
 	}

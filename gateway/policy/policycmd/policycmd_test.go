@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,9 +22,14 @@ import (
 
 const fixtures = "../../../fixtures/"
 
+// shared is made once: to make its schemas costs more than most tests do.
+var shared = sync.OnceValues(func() (*op.Catalogue, error) {
+	return ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+})
+
 func catalogue(t testing.TB) *op.Catalogue {
 	t.Helper()
-	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	c, err := shared()
 	if err != nil {
 		t.Fatal(err)
 	}

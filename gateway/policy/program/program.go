@@ -1,10 +1,12 @@
 package program
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -126,7 +128,7 @@ func parse(bundles []*bundle.Bundle, v ast.RegoVersion) (map[string]*ast.Module,
 	var found Findings
 	for _, b := range bundles {
 		for _, f := range b.Rules {
-			m, err := ParseFile(b.Title(f.Name), f.Text, v)
+			m, err := parsed(b.Title(f.Name), f.Text, v)
 			if err != nil {
 				found = append(found, placed(CompileFindings(err), b.Title(f.Name))...)
 				continue
@@ -145,6 +147,37 @@ func placed(found Findings, title string) Findings {
 		}
 	}
 	return found
+}
+
+// parsed is the module of a file: of one that every program embeds, that which was parsed
+// once for all of them.
+func parsed(title string, text []byte, v ast.RegoVersion) (*ast.Module, error) {
+	if e, ok := embedded()[title]; ok && v == ast.RegoV1 && bytes.Equal(e.text, text) {
+		return e.module, nil
+	}
+	return ParseFile(title, text, v)
+}
+
+// embedded are the rules of the embedded bundle, by title. The compiler works on copies of
+// modules, so programs can share them.
+var embedded = sync.OnceValue(func() map[string]file {
+	out := map[string]file{}
+	core, err := bundle.Core()
+	if err != nil {
+		return out // whoever compiles it is told
+	}
+	for _, f := range core.Rules {
+		if m, err := ParseFile(core.Title(f.Name), f.Text, ast.RegoV1); err == nil {
+			out[core.Title(f.Name)] = file{f.Text, m}
+		}
+	}
+	return out
+})
+
+// file is a file of rules and what it says.
+type file struct {
+	text   []byte
+	module *ast.Module
 }
 
 // ParseFile parses one file as a policy's. A file without an import of a version
