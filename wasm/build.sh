@@ -12,7 +12,7 @@
 # finds. Another rustc in PATH is not used.
 set -eu
 cd "$(dirname "$0")"
-modules="redact mask encode pii example"
+modules="redact mask encode pii tally example"
 out=.
 if [ "${1:-}" = check ]; then
 	out=$(mktemp -d)

@@ -15,6 +15,23 @@ type family struct{ kind, help string }
 // sources: a metric that is not in it has no help and no type that can be trusted,
 // because the library counts what goes up and down with counters too.
 func families() map[string]family {
+	all := ofCalls()
+	maps.Copy(all, ofTransforms())
+	return all
+}
+
+func ofTransforms() map[string]family {
+	return map[string]family{
+		"portcullis_transform_reloads_total":     {"counter", "Loads of the WASM manifest by result."},
+		"portcullis_transform_calls_total":       {"counter", "Calls of transforms by module, hook and result."},
+		"portcullis_transform_counted_total":     {"counter", "What modules have counted, by module and counter of the manifest."},
+		"portcullis_transform_lines_total":       {"counter", "Lines that modules wanted to be logged, and counts under names that are none of theirs, by module and result."},
+		"portcullis_transform_fuel_total":        {"counter", "Fuel that transforms have used, by module."},
+		"portcullis_transform_quarantines_total": {"counter", "Quarantines of transforms, for one caller or for all, by module."},
+	}
+}
+
+func ofCalls() map[string]family {
 	return map[string]family{
 		"http_requests_total":                                {"counter", "HTTP requests by method, route pattern and status."},
 		"http_request_duration_seconds":                      {"histogram", "Time to the end of the answer, by method, route pattern and status."},
@@ -71,10 +88,6 @@ func families() map[string]family {
 		"portcullis_vault_away":                              {"gauge", "1 while the circuit breaker holds calls away from Vault."},
 		"portcullis_vault_notifications_total":               {"counter", "Notifications of Vault's event stream."},
 		"portcullis_vault_notifications_malformed_total":     {"counter", "Notifications of Vault's event stream that could not be read."},
-		"portcullis_transform_reloads_total":                 {"counter", "Loads of the WASM manifest by result."},
-		"portcullis_transform_calls_total":                   {"counter", "Calls of transforms by module, hook and result."},
-		"portcullis_transform_fuel_total":                    {"counter", "Fuel that transforms have used, by module."},
-		"portcullis_transform_quarantines_total":             {"counter", "Quarantines of transforms, for one caller or for all, by module."},
 		"portcullis_event_streams":                           {"gauge", "Event streams that are open."},
 		"portcullis_event_streams_cut_off_total":             {"counter", "Event streams that were ended because their reader did not read."},
 		"portcullis_events_total":                            {"counter", "Change events by kind."},

@@ -56,7 +56,7 @@ func build(ctx context.Context, m *Manifest, o Options) (*Generation, error) {
 }
 
 func (g *Generation) load(m *Manifest, o Options) error {
-	l := &loader{m: m, engine: g.engine, now: o.Now}
+	l := &loader{m: m, engine: g.engine, o: o}
 	if err := l.signers(); err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (e *Entry) GuestConfig() (guest.Config, error) {
 	if err != nil {
 		return guest.Config{}, fmt.Errorf("config: %w", err)
 	}
-	return guest.Config{Stub: e.WASI == "stub", Pages: e.pages(), Isolation: guest.Isolation(e.Isolation), Init: conf}, nil
+	return guest.Config{Stub: e.WASI == "stub", Pages: e.pages(), Isolation: guest.Isolation(e.Isolation), Logs: e.Logs, Counters: e.Counters, Init: conf}, nil
 }
 
 // pages is the memory: small for logs, where every instance is kept per

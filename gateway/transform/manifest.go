@@ -63,6 +63,10 @@ type Entry struct {
 	// the operation and the mount: subject, roles and tenant. It is told no more than it
 	// needs, and nothing by default.
 	Meta []string `yaml:"meta,omitempty"`
+	// Logs lets a module log a few lines a call, without anything of its document.
+	Logs bool `yaml:"logs,omitempty"`
+	// Counters are the names under which a module may count.
+	Counters []string `yaml:"counters,omitempty"`
 	// Tests is a pattern of files with test vectors, run before the module serves.
 	Tests string `yaml:"tests,omitempty"`
 }
@@ -191,7 +195,7 @@ func (e *Entry) validate() error {
 	default:
 		check(false, "isolation is not reset, pooled or fresh")
 	}
-	return errors.Join(append(errs, e.validateApply())...)
+	return errors.Join(append(errs, e.validateApply(), e.validateVoice())...)
 }
 
 // validateApply keeps decisions to results: logs and arguments have no decision

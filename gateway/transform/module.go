@@ -27,6 +27,7 @@ type loadedModule struct {
 	args    *jsonschema.Resolved
 	run     func(dst []byte, s *step, in guest.In) ([]byte, guest.Out, error)
 	breaker *quarantine
+	voice   *voice // nil for a module that says nothing
 	metrics *moduleMetrics
 }
 
@@ -34,7 +35,7 @@ type loadedModule struct {
 type loader struct {
 	m      *Manifest
 	engine *guest.Engine
-	now    func() time.Time
+	o      Options
 	// keys are the decoded signers of the manifest.
 	keys []ed25519.PublicKey
 }
@@ -60,7 +61,7 @@ func (l *loader) load(e *Entry) (*loadedModule, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := newModule(e, l.now)
+	u, err := newModule(e, l.o.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,11 @@ func (l *loader) load(e *Entry) (*loadedModule, error) {
 		return nil, err
 	}
 	u.run = func(dst []byte, _ *step, in guest.In) ([]byte, guest.Out, error) { return mod.Append(dst, in) }
-	return u, l.test(u)
+	if err := l.test(u); err != nil {
+		return nil, err
+	}
+	u.voice = newVoice(e, l.o) // its tests say nothing
+	return u, nil
 }
 
 // read returns the file if it is the one that was pinned.

@@ -76,7 +76,7 @@ func (l *loader) test(u *loadedModule) error {
 
 // RunVectors loads a module of a manifest and runs its test vectors.
 func RunVectors(engine *guest.Engine, m *Manifest, e *Entry) error {
-	_, err := (&loader{m: m, engine: engine, now: time.Now}).load(e)
+	_, err := (&loader{m: m, engine: engine, o: Options{Now: time.Now}}).load(e)
 	return err
 }
 

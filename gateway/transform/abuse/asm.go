@@ -12,12 +12,17 @@ type Guest struct {
 	Memory []byte
 	// Globals is the number of mutable i32 globals.
 	Globals int
+	// Imports come before Funcs in the numbers of functions.
+	Imports []Import
 	Funcs   []Func
 	// Start is the index of the start function plus one.
 	Start int
 	// Extra is appended behind the code section.
 	Extra []byte
 }
+
+// Import is one imported function that returns nothing.
+type Import struct{ Module, Name, Params string }
 
 // Func is one function; the types are strings of value type bytes.
 type Func struct {
@@ -114,7 +119,13 @@ func (g Guest) Assemble() []byte {
 	out := []byte("\x00asm\x01\x00\x00\x00")
 	var types, funcs, exports, bodies, globals []byte
 	n := 0
+	var imports []byte
+	for i, im := range g.Imports {
+		types = append(append(append(types, 0x60), vec(im.Params)...), 0)
+		imports = binary.AppendUvarint(append(append(append(imports, vec(im.Module)...), vec(im.Name)...), 0), uint64(i))
+	}
 	for i, f := range g.Funcs {
+		i += len(g.Imports)
 		types = append(append(append(types, 0x60), vec(f.Params)...), vec(f.Results)...)
 		funcs = binary.AppendUvarint(funcs, uint64(i))
 		if f.Export != "" {
@@ -126,7 +137,10 @@ func (g Guest) Assemble() []byte {
 	for range g.Globals {
 		globals = append(globals, 0x7f, 1, i32Const, 0, opEnd)
 	}
-	out = append(out, section(1, len(g.Funcs), types)...)
+	out = append(out, section(1, len(g.Imports)+len(g.Funcs), types)...)
+	if len(g.Imports) > 0 {
+		out = append(out, section(2, len(g.Imports), imports)...)
+	}
 	out = append(out, section(3, len(g.Funcs), funcs)...)
 	if g.Memory != nil {
 		n++

@@ -27,6 +27,9 @@ type Engine struct {
 	// system guards the creation of the stub system interface.
 	system sync.Once
 	sysErr error
+	// voice guards the creation of what guests may say something with.
+	voice    sync.Once
+	voiceErr error
 }
 
 // NewEngine starts an engine. Compiled code is kept in cacheDir, if it is not
@@ -101,8 +104,9 @@ func (e *Engine) Inspect(bin []byte, stub bool) (*wasmbin.Module, error) {
 
 func decode(bin []byte, stub bool) (*wasmbin.Module, error) {
 	lim := wasmbin.Plain()
+	lim.Import = spoken
 	if stub {
-		lim = wasmbin.Stub(stubbed)
+		lim = wasmbin.Stub(func(module, name string) bool { return stubbed(module, name) || spoken(module, name) })
 	}
 	m, err := wasmbin.Decode(bin, lim)
 	if err != nil {

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -30,10 +31,15 @@ type instance struct {
 	globals []api.MutableGlobal
 	// in and out are the buffers of the call that runs.
 	in, out [2]uint32
+	ctx     context.Context // of every call
+	said    *Said           // in the call that runs
 }
 
 func (m *Module) newInstance() (*instance, error) {
-	in := &instance{m: m}
+	in := &instance{m: m, ctx: m.engine.calls}
+	if m.speaks {
+		in.ctx = speaking{m.engine.calls, in}
+	}
 	ctx := experimental.WithMemoryAllocator(m.engine.ctx, experimental.MemoryAllocatorFunc(func(_, limit uint64) experimental.LinearMemory {
 		in.linear = allocate(limit)
 		return in.linear
@@ -154,7 +160,7 @@ func (in *instance) wipe(buf [2]uint32) {
 
 // run calls fn with n parameters from the stack and tells fuel from other traps.
 func (in *instance) run(fn api.Function, n int) error {
-	if err := fn.CallWithStack(in.m.engine.calls, in.stack[:max(n, 1)]); err != nil {
+	if err := fn.CallWithStack(in.ctx, in.stack[:max(n, 1)]); err != nil {
 		if int64(in.fuel.Get()) < 0 {
 			return &Fault{Code: Fuel}
 		}

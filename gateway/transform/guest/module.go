@@ -36,6 +36,10 @@ type Config struct {
 	// Pages caps the memory, at most 128, or 256 with Stub.
 	Pages     uint32
 	Isolation Isolation
+	// Logs lets the guest log lines, and Counters are the names under which it may count;
+	// nil for a guest that may not.
+	Logs     bool
+	Counters []string
 	// Init is given to the guest's init, once per instance.
 	Init []byte
 	// Pool is the number of instances, by default one per processor. More would
@@ -51,6 +55,7 @@ type Module struct {
 	compiled wazero.CompiledModule
 	cfg      Config
 	globals  []string
+	speaks   bool // it imports of the gateway
 	pool     *pool
 	// start is the most memory in bytes that an instance may have before its
 	// first call, and after one if it is to be used again.
@@ -68,6 +73,10 @@ func (e *Engine) Load(bin []byte, cfg Config) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
+	speaks, err := cfg.permits(decoded)
+	if err != nil {
+		return nil, err
+	}
 	metered, err := decoded.Meter(cfg.Pages, kept()...)
 	if err != nil {
 		return nil, err
@@ -77,8 +86,13 @@ func (e *Engine) Load(bin []byte, cfg Config) (*Module, error) {
 			return nil, fmt.Errorf("system interface: %w", err)
 		}
 	}
+	if speaks {
+		if err := e.listen(); err != nil {
+			return nil, fmt.Errorf("interface of the gateway: %w", err)
+		}
+	}
 	m := &Module{
-		engine: e, cfg: cfg, globals: decoded.MutableNames(), pool: newPool(cfg.Pool, cfg.Wait),
+		engine: e, cfg: cfg, speaks: speaks, globals: decoded.MutableNames(), pool: newPool(cfg.Pool, cfg.Wait),
 		start: max(decoded.Memory.Min, decoded.Near) << 16,
 	}
 	if m.compiled, err = compile(e.ctx, e.rt, metered); err != nil {

@@ -22,6 +22,9 @@ type Limits struct {
 	// SignedCalls accepts call targets written as signed integers, which is what
 	// Go's linker does.
 	SignedCalls bool
+	// TableImports says that table entries may be imported functions, as Go's linker has them. A call through a
+	// table does not pay for the way into the host.
+	TableImports bool
 	// Import says which functions may be imported; nil means none.
 	Import func(module, name string) bool
 }
@@ -40,6 +43,6 @@ func Stub(allowed func(module, name string) bool) Limits {
 	return Limits{
 		Size: 8 << 20, Types: 2000, Funcs: 20000, Globals: 200, Exports: 1000, Segments: 100_000,
 		Body: 512 << 10, Locals: 5000, Depth: 5000, Table: 20000, Pages: 256, Weight: 200_000_000, Near: 256, Slot: 0,
-		Start: true, SignedCalls: true, Import: allowed,
+		Start: true, SignedCalls: true, TableImports: true, Import: allowed,
 	}
 }

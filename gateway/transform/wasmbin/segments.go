@@ -70,7 +70,9 @@ func (d *decoder) elements(r *reader) {
 			r.fail(errors.New("element segment ends outside the table"))
 		}
 		for ; k > 0 && r.err == nil; k-- {
-			d.funcIndex(r)
+			if f := d.funcIndex(r); r.err == nil && int(f) < len(d.m.Imports) && !d.lim.TableImports {
+				r.fail(errors.New("a table holds an imported function"))
+			}
 		}
 	}
 }

@@ -48,6 +48,11 @@ func describe(w io.Writer, m *wasmbin.Module, stub bool) {
 	if stub {
 		fmt.Fprintln(w, "system    needs wasi: stub in the manifest")
 	}
+	for _, im := range m.Imports {
+		if im.Module == guest.HostModule {
+			fmt.Fprintf(w, "says      needs %s in the manifest\n", map[string]string{"log": "logs: true", "count": "counters"}[im.Name])
+		}
+	}
 	if metered, err := m.Meter(m.Memory.Min + 1); err == nil {
 		fmt.Fprintf(w, "metered   %d bytes\n", len(metered))
 	}

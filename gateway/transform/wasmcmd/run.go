@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -45,7 +46,7 @@ func run(ctx context.Context, in io.Reader, file, hook string) ([]byte, error) {
 	}
 	defer func() { _ = engine.Close() }()
 	e := entry(bin)
-	mod, err := engine.Load(bin, guest.Config{Stub: e.WASI != "", Isolation: guest.Fresh, Pool: 1})
+	mod, err := engine.Load(bin, guest.Config{Stub: e.WASI != "", Isolation: guest.Fresh, Pool: 1, Logs: true, Counters: []string{}})
 	if err != nil {
 		return nil, err
 	}
@@ -85,11 +86,11 @@ func call(mod *guest.Module, e *transform.Entry, h guest.Hook, payload []byte) (
 }
 
 // entry stands for a module without a manifest. It gets the system interface if
-// it imports anything.
+// it imports anything of a system.
 func entry(bin []byte) *transform.Entry {
 	e := new(transform.Entry)
 	m, err := wasmbin.Decode(bin, wasmbin.Stub(func(string, string) bool { return true }))
-	if err == nil && len(m.Imports) > 0 {
+	if err == nil && slices.ContainsFunc(m.Imports, func(i wasmbin.Import) bool { return i.Module != guest.HostModule }) {
 		e.WASI = "stub"
 	}
 	return e
