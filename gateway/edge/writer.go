@@ -247,3 +247,12 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	}
 	return raw, nil
 }
+
+// Streaming gives the place of a request back that takes its connection: what comes of it
+// has a place of its own.
+func Streaming(w http.ResponseWriter) {
+	if ew, ok := w.(*writer); ok {
+		ew.stream = true
+		ew.release()
+	}
+}

@@ -32,7 +32,7 @@ var allowed = map[string]string{
 	"obs":       "op call retry",
 	"edge":      "obs budget call retry",
 	"rest":      "pipeline edge op call",
-	"vaultapi":  "edge op budget call",
+	"vaultapi":  "edge events op budget call",
 	"oidc":      "call files",
 	"mcp":       "pipeline edge events op budget call retry",
 	"sse":       "pipeline edge events op budget call",
@@ -48,7 +48,7 @@ var only = map[string]string{
 	"github.com/open-policy-agent/opa":    "policy",
 	"github.com/tetratelabs/wazero":       "transform",
 	"github.com/hashicorp/vault/api":      "vault vaultpolicy", // the latter with an operator's own token
-	"github.com/coder/websocket":          "vault",
+	"github.com/coder/websocket":          "vault vaultapi", // events, as a client and as a server
 	"github.com/knadh/koanf":              "config",
 	"github.com/julienschmidt/httprouter": "edge",
 	"github.com/lestrrat-go/jwx":          "auth",

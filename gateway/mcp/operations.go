@@ -22,6 +22,9 @@ func operations(s *Server) Provider {
 		Read: readSecret, Topic: secretTopic, Complete: completeNames,
 	}
 	for _, o := range s.Catalogue.All() {
+		if o.VaultAPI {
+			continue
+		}
 		t := &operation{Op: o, alias: underscored(o.Name), entries: newEntries()}
 		p.Tools = append(p.Tools, Tool{Name: o.Name, Alias: t.alias, Offer: t.offer, Call: t.call, byCall: true})
 	}
@@ -53,7 +56,7 @@ func (o *operation) offer(ctx context.Context, ex *Exchange) jsontext.Value {
 // mayCall reports whether some call of an operation could be allowed, and the client
 // wants to see it.
 func (ex *Exchange) mayCall(ctx context.Context, o *op.Op) bool {
-	return ex.sees(o) && ex.server.Callable(ctx, ex.Caller, o)
+	return !o.VaultAPI && ex.sees(o) && ex.server.Callable(ctx, ex.Caller, o)
 }
 
 // names are the keys or roles that the caller may use with an operation, nil when

@@ -35,6 +35,7 @@ type Spec struct {
 	Replaces    bool   // changes or removes what was there, as MCP's destructiveHint has it
 	Idempotent  bool   // a second call with the same arguments changes nothing more
 	Method      string // HTTP method of the REST route
+	VaultAPI    bool   // only Vault's own API has it: it is no tool, and has no route
 	Path        string // httprouter pattern; a verb suffix follows a catch-all: "/secrets/*path:undelete"
 	FullPath    string // the same for a full path, mount first: "/kv/*path:undelete"; empty for none
 	Tagged      bool   // the version of the result is its entity tag over REST

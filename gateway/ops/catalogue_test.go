@@ -13,7 +13,7 @@ import (
 	"portcullis/gateway/ops"
 )
 
-var dottedRE = regexp.MustCompile(`^(kv|transit|db|ssh|self)\.[a-z_]+$`)
+var dottedRE = regexp.MustCompile(`^(kv|transit|db|ssh|pki|totp|creds|self)\.[a-z_]+$`)
 
 // Every declaration is complete: what is generated from it has no holes.
 func TestCatalogue(t *testing.T) {
@@ -29,14 +29,16 @@ func TestCatalogue(t *testing.T) {
 			if (o.Mount == "") != (o.Engine == "self") {
 				t.Errorf("mount is %q", o.Mount)
 			}
-			if ours := o.Engine == "self" || o.Name == "db.leases" || o.Of != ""; (len(o.Needs) == 0) != ours {
+			if ours := o.Engine == "self" || o.Name == "db.leases" || o.Name == "pki.list" || o.Name == "ssh.lease" || o.Name == "ssh.revoke" || o.Of != ""; (len(o.Needs) == 0) != ours {
 				t.Errorf("needs %v of Vault", o.Needs)
 			}
 			route := o.Method + " " + o.Path
-			if other := routes[route]; other != "" {
+			if other := routes[route]; other != "" && !o.VaultAPI {
 				t.Errorf("%s is the route of %s as well", route, other)
 			}
-			routes[route] = o.Name
+			if routes[route] = o.Name; (o.Path == "") != o.VaultAPI {
+				t.Errorf("route %q, of Vault's API alone: %v", route, o.VaultAPI)
+			}
 			effects := []op.Effect{op.Read, op.List, op.Write, op.Delete, op.Issue}
 			if !slices.Contains(effects, o.Effect) || (o.ReadOnly() && o.Replaces) || (o.Destructive && !o.Replaces) {
 				t.Errorf("effect %q, replaces %v, destructive %v", o.Effect, o.Replaces, o.Destructive)

@@ -260,11 +260,15 @@ type leasesOut struct {
 	Leases []held `json:"leases" jsonschema:"the leases that you hold"`
 }
 
+func heldOf(l vault.Held) held {
+	return held{l.ID, l.Role, l.Issued.Format(time.RFC3339), l.Expires.Format(time.RFC3339)}
+}
+
 func listLeases(ctx context.Context, s *vault.Session, _ nothing) (leasesOut, error) {
 	list, err := s.Leases(ctx)
 	out := leasesOut{Leases: make([]held, 0, len(list))}
 	for _, l := range list {
-		out.Leases = append(out.Leases, held{l.ID, l.Role, l.Issued.Format(time.RFC3339), l.Expires.Format(time.RFC3339)})
+		out.Leases = append(out.Leases, heldOf(l))
 	}
 	return out, err
 }

@@ -24,9 +24,9 @@ func login(t *testing.T, p *stack.Postgres, creds map[string]any) error {
 }
 
 // addStaticRole makes the user that Vault rotates.
-func addStaticRole(t *testing.T, r *rig) {
+func addStaticRole(t *testing.T, r *rig, p *stack.Postgres) {
 	t.Helper()
-	for _, request := range opstest.Static() {
+	for _, request := range opstest.Static(p.DSN()) {
 		r.ask(t, request[0], request[1], request[2])
 	}
 }
@@ -56,7 +56,7 @@ func TestDatabase(t *testing.T) {
 		}
 	})
 	t.Run("static credentials work", func(t *testing.T) {
-		addStaticRole(t, r)
+		addStaticRole(t, r, postgres)
 		if err := login(t, postgres, r.must(t, "db.static_creds", `{"role":"rotated"}`)); err != nil {
 			t.Error(err)
 		}

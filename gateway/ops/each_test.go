@@ -13,8 +13,8 @@ import (
 // Every operation works on the real thing, and its result is what its own schema
 // says.
 func TestEach(t *testing.T) {
-	r, _ := newDatabaseRig(t)
-	addStaticRole(t, r)
+	r, postgres := newDatabaseRig(t)
+	addStaticRole(t, r, postgres)
 	saved := map[string]string{"decision_id": "known"}
 	for _, e := range opstest.Calls("app") {
 		ok := t.Run(e.Op, func(t *testing.T) {
@@ -25,6 +25,9 @@ func TestEach(t *testing.T) {
 			}
 			if err := schema.Validate(out); err != nil {
 				t.Errorf("the result does not follow its schema: %v\n%v", err, out)
+			}
+			if w := fmt.Sprint(out["warnings"]); strings.Contains(w, "unrecognized") {
+				t.Errorf("Vault does not know what was sent: %s", w)
 			}
 			if !strings.Contains(fmt.Sprint(out), e.Want) {
 				t.Errorf("got %v, want %s in it", out, e.Want)

@@ -75,7 +75,7 @@ func (r *rig) connectTo(t *testing.T, mount string) {
 
 func catalogue(t *testing.T) *op.Catalogue {
 	t.Helper()
-	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh", Explain: known})
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh", PKI: "pki", TOTP: "totp", Creds: "brokers", Explain: known})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -41,7 +42,9 @@ func pki(at place) []*op.Op {
 	crl := spec("crl", op.Read, "GET", "/pki/crl")
 	crl.Title, crl.Doc = "Read the revocation list", "Read the list of revoked certificates."
 	crl.Needs, crl.Idempotent = need("cert/crl", "read"), true
-	return []*op.Op{op.New(issue, pkiIssue), op.New(sign, pkiSign), op.New(revoke, pkiRevoke), op.New(ca, pkiCA), op.New(crl, pkiCRL)}
+	list := spec("list", op.List, "GET", "/pki/certificates")
+	list.Title, list.Doc, list.Idempotent = "List certificates", "List the certificates that were issued to you and have not ended.", true
+	return []*op.Op{op.New(issue, pkiIssue), op.New(sign, pkiSign), op.New(revoke, pkiRevoke), op.New(ca, pkiCA), op.New(crl, pkiCRL), op.New(list, pkiList)}
 }
 
 // certNames are the names that a certificate is to have, and for how long.
@@ -149,6 +152,7 @@ func (in *certNames) certificateOf(ctx context.Context, s *vault.Session, path s
 			return certOut{}, err
 		}
 		if limit <= 0 || !reply.outlives(limit) {
+			s.NoteCertificate(ctx, reply.SerialNumber, string(in.Role), time.Unix(reply.Expiration, 0))
 			return reply.result(), nil
 		}
 	}
@@ -197,14 +201,30 @@ type pkiRevokeIn struct {
 	nothing
 	Certificate string      `json:"certificate" jsonschema:"the certificate, PEM"`
 	PrivateKey  call.Secret `json:"private_key" jsonschema:"its private key, PEM"`
+	serial      string
 }
 
 // Target implements op.Target.
 func (in *pkiRevokeIn) Target(at op.At) (call.Resource, error) {
-	if _, err := x509.ParseCertificate(public(&in.Certificate, "CERTIFICATE")); err != nil {
+	cert, err := x509.ParseCertificate(public(&in.Certificate, "CERTIFICATE"))
+	if err != nil {
 		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument certificate: wanted is one certificate in PEM, and nothing beside it")
 	}
+	in.serial = serialNumber(cert)
 	return in.nothing.Target(at)
+}
+
+// serialNumber is a certificate's in the form that Vault has for it: bytes in hex with
+// colons between them.
+func serialNumber(c *x509.Certificate) string {
+	var b strings.Builder
+	for i, one := range c.SerialNumber.Bytes() {
+		if i > 0 {
+			b.WriteByte(':')
+		}
+		fmt.Fprintf(&b, "%02x", one)
+	}
+	return b.String()
 }
 
 type revokedOut struct {
@@ -222,8 +242,39 @@ func (r *revokedReply) Complete() bool { return r.Time > 0 }
 func pkiRevoke(ctx context.Context, s *vault.Session, in pkiRevokeIn) (revokedOut, error) {
 	var reply revokedReply
 	err := s.Put(ctx, "revoke-with-key", map[string]any{"certificate": in.Certificate, "private_key": in.PrivateKey.Reveal()}, &reply)
+	if err == nil {
+		s.NoteRevoked(ctx, in.serial)
+	}
 	return revokedOut{err == nil, time.Unix(reply.Time, 0).UTC().Format(time.RFC3339)}, err
 }
+
+type listed struct {
+	SerialNumber string `json:"serial_number" jsonschema:"its serial number in hex"`
+	Role         string `json:"role" jsonschema:"the role that it was issued for"`
+	Issued       string `json:"issued" jsonschema:"when it was issued, RFC 3339"`
+	Expires      string `json:"expires" jsonschema:"when it ends, RFC 3339"`
+	Revoked      string `json:"revoked,omitzero" jsonschema:"when it was revoked, RFC 3339, absent for not"`
+}
+
+type certificatesOut struct {
+	Certificates []listed `json:"certificates" jsonschema:"the certificates, oldest first"`
+}
+
+func pkiList(ctx context.Context, s *vault.Session, _ nothing) (certificatesOut, error) {
+	all, err := s.Certificates(ctx)
+	out := certificatesOut{Certificates: make([]listed, 0, len(all))}
+	for _, c := range all {
+		one := listed{SerialNumber: c.Serial, Role: c.Role, Issued: rfc3339(c.Issued), Expires: rfc3339(c.Expires)}
+		if c.Revoked > 0 {
+			one.Revoked = rfc3339(c.Revoked)
+		}
+		out.Certificates = append(out.Certificates, one)
+	}
+	return out, err
+}
+
+// rfc3339 is a time in Unix seconds as text.
+func rfc3339(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.RFC3339) }
 
 type caOut struct {
 	Certificate string   `json:"certificate" jsonschema:"the certificate of the issuing CA, PEM"`

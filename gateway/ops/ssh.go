@@ -45,6 +45,21 @@ func ssh(at place) []*op.Op {
 			Title: "Read the CA's public key", Doc: "Read the public key that signs certificates, for TrustedUserCAKeys and known_hosts.",
 			Needs: need("public_key", "read"),
 		}, sshPublicKey),
+		op.New(op.Spec{
+			Name: "ssh.lookup", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.List, Idempotent: true, VaultAPI: true,
+			Title: "Find roles of a host", Doc: "List the roles that make passwords for a host, of which the Vault API shows those of the caller.",
+			Needs: need("lookup", "update"), Limits: limits{"ip": {MaxBytes: 64}},
+		}, sshLookup),
+		op.New(op.Spec{
+			Name: "ssh.lease", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.List, Idempotent: true, VaultAPI: true,
+			Title: "Look up a password's lease", Doc: "Say when a one-time password of your own ends.",
+			Limits: limits{"lease_id": {MaxBytes: call.MaxPath}},
+		}, sshLease),
+		op.New(op.Spec{
+			Name: "ssh.revoke", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.Write, Replaces: true, VaultAPI: true,
+			Title: "Revoke a password's lease", Doc: "End a one-time password of your own.",
+			Limits: limits{"lease_id": {MaxBytes: call.MaxPath}},
+		}, sshRevoke),
 	}
 }
 
@@ -88,18 +103,16 @@ func (l *logins) UnmarshalText(b []byte) error {
 
 type otpIn struct {
 	role
-	IP       string `json:"ip" jsonschema:"address of the host"`
-	Username login  `json:"username,omitzero" jsonschema:"user to log in as, absent for the role's own"`
-	Port     int    `json:"port,omitzero" jsonschema:"port of the host's SSH server, returned as it is"`
+	host
+	Username login `json:"username,omitzero" jsonschema:"user to log in as, absent for the role's own"`
+	Port     int   `json:"port,omitzero" jsonschema:"port of the host's SSH server, returned as it is"`
 }
 
 // Target implements op.Target.
 func (in *otpIn) Target(at op.At) (call.Resource, error) {
-	ip, err := netip.ParseAddr(in.IP)
-	if err != nil || ip.Zone() != "" {
-		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument ip: not an IP address")
+	if _, err := in.host.Target(at); err != nil {
+		return call.Resource{}, err
 	}
-	in.IP = ip.String()
 	return in.role.Target(at)
 }
 
@@ -135,8 +148,9 @@ type otpReply struct {
 // Complete implements vault.Reply.
 func (r *otpReply) Complete() bool { return r.Key != "" && r.Username != "" && r.IP != "" }
 
-// sshOTP makes a password that works once. Its lease is not noted, so it is neither
-// listed nor renewed nor revoked by its id: it hangs on the caller's token of leases.
+// sshOTP makes a password that works once. Its lease is noted in memory alone, so that its
+// caller can end it before its time; it is neither listed nor renewed, and hangs on the
+// caller's token of leases.
 // It gives back a password whose lease outlives what the policy allows: such a
 // lease cannot be shortened, only the mount's lease time can.
 func sshOTP(ctx context.Context, s *vault.Session, in otpIn) (otpOut, error) {
@@ -155,6 +169,7 @@ func sshOTP(ctx context.Context, s *vault.Session, in otpIn) (otpOut, error) {
 	if in.Port == 0 {
 		in.Port = reply.Port
 	}
+	s.NoteOnce(reply.Lease, string(in.Role))
 	return otpOut{reply.IP, reply.Username, in.Port, call.Secret(reply.Key), reply.ID, reply.Duration}, nil
 }
 
@@ -297,6 +312,47 @@ func (in *signKeyIn) body() map[string]any {
 		body["extensions"] = in.Extensions
 	}
 	return body
+}
+
+// host is the address of one.
+type host struct {
+	IP string `json:"ip" jsonschema:"address of the host"`
+}
+
+// Target implements op.Target.
+func (in *host) Target(op.At) (call.Resource, error) {
+	ip, err := netip.ParseAddr(in.IP)
+	if err != nil || ip.Zone() != "" {
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument ip: not an IP address")
+	}
+	in.IP = ip.String()
+	return call.Resource{}, nil
+}
+
+type rolesOut struct {
+	Roles []string `json:"roles" jsonschema:"the roles"`
+}
+
+// Complete implements vault.Reply: of a host without roles there is a list of none.
+func (*rolesOut) Complete() bool { return true }
+
+func sshLookup(ctx context.Context, s *vault.Session, in host) (rolesOut, error) {
+	out := rolesOut{Roles: []string{}}
+	err := s.Put(ctx, "lookup", map[string]string{"ip": in.IP}, &out)
+	return out, err
+}
+
+func sshLease(_ context.Context, s *vault.Session, in lease) (leasesOut, error) {
+	l, err := s.Once(in.LeaseID.Reveal())
+	if err != nil {
+		return leasesOut{Leases: []held{}}, err
+	}
+	return leasesOut{[]held{heldOf(l)}}, nil
+}
+
+func sshRevoke(ctx context.Context, s *vault.Session, in lease) (revokeOut, error) {
+	err := s.RevokeOnce(ctx, in.LeaseID.Reveal())
+	return revokeOut{err == nil, sum(in.LeaseID.Reveal())}, err
 }
 
 type publicKeyOut struct {

@@ -44,7 +44,10 @@ func (g *Server) routes() error {
 		g.edge.Public(http.MethodGet, "/oidc/jwks", g.issuer.ServeJWKS)
 	}
 	if g.cfg.ExposeVaultAPI {
-		api := vaultapi.API{Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, May: g.may, Wrapped: g.vault.Wrapping, Ready: g.vault.Ready, Sessions: g.sessions}
+		api := vaultapi.API{
+			Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, May: g.may, Wrapped: g.vault.Wrapping, Ready: g.vault.Ready, Sessions: g.sessions,
+			Events: g.events, Topics: g.topics, KeepAlive: g.keepAlive(),
+		}
 		api.Mount(g.edge)
 	}
 	if !g.cfg.ExposeREST {

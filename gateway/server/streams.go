@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"portcullis/gateway/budget"
@@ -65,6 +66,28 @@ func (g *Server) openStreams() {
 }
 
 func (g *Server) keepAlive() time.Duration { return time.Duration(g.cfg.SSEKeepAlive) * time.Second }
+
+// topics are what a caller may hear of without naming it: its own secrets in each KV
+// mount, and what it is granted by name. Each event is decided on once more.
+func (g *Server) topics(c *call.Caller) (list []events.Topic) {
+	o := g.ops.Get("kv.read")
+	add := func(mount string, p call.Path) {
+		t := events.Topic{Mount: mount, Path: p, Below: true}
+		if !p.IsZero() && !slices.Contains(list, t) && len(list) < g.events.Topics {
+			list = append(list, t)
+		}
+	}
+	for _, m := range o.Mounts() {
+		add(m.Path, m.Own(c))
+	}
+	for _, granted := range g.policy.Granted(c, time.Now()) {
+		m, name := o.Named(granted.Name)
+		if p, err := call.ParsePath(name); granted.Engine == "kv" && err == nil && g.mayHear(context.Background(), c, events.Event{Op: "kv.list", Mount: m.Path, Path: p}) {
+			add(m.Path, p)
+		}
+	}
+	return list
+}
 
 // mountStreams mounts the event routes, those of the old service included.
 func (g *Server) mountStreams() {

@@ -108,7 +108,8 @@ type Client struct {
 	anchor    Anchor
 	documents Documents
 
-	wrappings wrappings // given to callers
+	wrappings owned // given to callers
+	passwords owned // leases of one-time passwords, likewise
 
 	callers  *callers.Registry
 	registry *leases.Registry

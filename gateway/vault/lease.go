@@ -14,6 +14,9 @@ import (
 // Lease is a credential's life, as Vault reports it.
 type Lease = wire.Lease
 
+// Held is a lease that a caller holds.
+type Held = leases.Held
+
 // Adopt makes a lease that was just issued the caller's: it is shortened to what the
 // grant allows and registered. When either is impossible the lease is revoked, so that
 // no lease lives without an owner.
@@ -138,4 +141,27 @@ func (s *Session) isOfMount(id string) bool {
 	p, err := call.ParsePath(id)
 	mount, merr := call.ParsePath(s.grant.Terms().Resource.Mount)
 	return err == nil && merr == nil && p.Within(mount)
+}
+
+// NoteOnce remembers that a lease that is not registered is the caller's.
+func (s *Session) NoteOnce(l Lease, role string) {
+	s.client.passwords.add(s.Caller().Key(), call.Secret(l.ID), role, time.Duration(l.Duration)*time.Second)
+}
+
+// Once tells of a lease of the caller's that is not registered, and RevokeOnce ends it.
+// Their error is NotFound for one that is another caller's, or not known any more.
+func (s *Session) Once(id string) (leases.Held, error) {
+	one, ok := s.client.passwords.look(s.Caller().Key(), call.Secret(id))
+	if !ok {
+		return leases.Held{}, call.Errorf(call.NotFound, "not found")
+	}
+	return leases.Held{ID: id, Role: one.path, Issued: one.made.UTC(), Expires: one.ends.UTC()}, nil
+}
+
+// RevokeOnce is said at Once.
+func (s *Session) RevokeOnce(ctx context.Context, id string) error {
+	if !s.client.passwords.take(s.Caller().Key(), call.Secret(id)) {
+		return call.Errorf(call.NotFound, "not found")
+	}
+	return s.Discard(ctx, id)
 }

@@ -11,10 +11,11 @@ import (
 	"portcullis/gateway/vault/wire"
 )
 
-// wrappings are the wrapped answers that callers were given, so that each opens only its
-// own: a wrapping token says nothing of whose it is. What another replica, or this one
-// before a restart, has given out is opened with Vault itself.
-type wrappings struct {
+// owned are the wrapped answers, or the one-time passwords, that callers were given, by the
+// token or the lease, so that each opens or ends only its own: neither says whose it is.
+// What another replica, or this one before a restart, has given out is opened and ended
+// with Vault itself.
+type owned struct {
 	mu   sync.Mutex // guards the fields below
 	all  map[[sha256.Size]byte]delivered
 	each map[string]int // by the caller's key
@@ -22,36 +23,41 @@ type wrappings struct {
 
 type delivered struct {
 	key  string
-	path string // where it was made
+	path string // where it was made, or the role
 	made time.Time
 	ends time.Time
 }
 
-// Bounds of what is remembered; beyond them an answer can only be opened with Vault.
+// Bounds of what is remembered; beyond them it takes Vault to open or end a thing.
 const (
-	wrappingsEach = 256
-	wrappingsAll  = 64 << 10
+	ownedEach = 256
+	ownedAll  = 64 << 10
 )
 
-// add remembers whose a wrapped answer is.
-func (w *wrappings) add(key string, i wire.WrapInfo) {
+// wrapped remembers whose a wrapped answer is.
+func (w *owned) wrapped(key string, i wire.WrapInfo) {
+	w.add(key, i.Token, i.CreationPath, time.Duration(i.TTL)*time.Second)
+}
+
+// add remembers whose a thing is.
+func (w *owned) add(key string, token call.Secret, path string, life time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
 		w.all, w.each = map[[sha256.Size]byte]delivered{}, map[string]int{}
 	}
-	if w.each[key] >= wrappingsEach || len(w.all) >= wrappingsAll {
+	if w.each[key] >= ownedEach || len(w.all) >= ownedAll {
 		w.sweep(time.Now())
 	}
-	if w.each[key] >= wrappingsEach || len(w.all) >= wrappingsAll {
+	if w.each[key] >= ownedEach || len(w.all) >= ownedAll {
 		return
 	}
-	w.all[sha256.Sum256([]byte(i.Token.Reveal()))] = delivered{key, i.CreationPath, time.Now(), time.Now().Add(time.Duration(i.TTL) * time.Second)}
+	w.all[sha256.Sum256([]byte(token.Reveal()))] = delivered{key, path, time.Now(), time.Now().Add(life)}
 	w.each[key]++
 }
 
 // sweep forgets what has ended. The caller holds mu.
-func (w *wrappings) sweep(now time.Time) {
+func (w *owned) sweep(now time.Time) {
 	for sum, one := range w.all {
 		if now.After(one.ends) {
 			w.drop(sum, one.key)
@@ -60,37 +66,45 @@ func (w *wrappings) sweep(now time.Time) {
 }
 
 // drop forgets one. The caller holds mu.
-func (w *wrappings) drop(sum [sha256.Size]byte, key string) {
+func (w *owned) drop(sum [sha256.Size]byte, key string) {
 	delete(w.all, sum)
 	if w.each[key]--; w.each[key] <= 0 {
 		delete(w.each, key)
 	}
 }
 
-// take forgets an answer of a caller's, and reports whether there was one.
-func (w *wrappings) take(key string, token call.Secret) bool {
+// take forgets what is a caller's, and reports whether there was something.
+func (w *owned) take(key string, token call.Secret) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	sum := sha256.Sum256([]byte(token.Reveal()))
-	one, there := w.all[sum]
-	if !there || one.key != key || time.Now().After(one.ends) {
-		return false
+	_, there := w.find(key, token)
+	if there {
+		w.drop(sha256.Sum256([]byte(token.Reveal())), key)
 	}
-	w.drop(sum, key)
-	return true
+	return there
+}
+
+// look is what is known of what is a caller's.
+func (w *owned) look(key string, token call.Secret) (delivered, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.find(key, token)
+}
+
+// find is look for who holds mu.
+func (w *owned) find(key string, token call.Secret) (delivered, bool) {
+	one, there := w.all[sha256.Sum256([]byte(token.Reveal()))]
+	return one, there && one.key == key && !time.Now().After(one.ends)
 }
 
 // Wrapping says of an answer that was wrapped for a caller at which path and when that was
 // and for how long; ok is false for one that is another caller's, was used or has ended.
 func (c *Client) Wrapping(of *call.Caller, token call.Secret) (path string, at time.Time, ttl time.Duration, ok bool) {
-	w := &c.wrappings
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	one, there := w.all[sha256.Sum256([]byte(token.Reveal()))]
-	if !there || one.key != of.Key() || time.Now().After(one.ends) {
+	one, ok := c.wrappings.look(of.Key(), token)
+	if !ok {
 		return "", time.Time{}, 0, false
 	}
-	return one.path, one.made, one.ends.Sub(one.made), true
+	return one.path, one.made, one.ends.Sub(one.made), ok
 }
 
 // unwrappedData is what was wrapped.
@@ -119,4 +133,30 @@ func (s *Session) Unwrap(ctx context.Context, token call.Secret) ([]byte, error)
 		err = call.Wrap(call.NotFound, "not found: the token was used, or has ended", err)
 	}
 	return u.data, err
+}
+
+// Rewrap puts a wrapped answer of the caller's behind another token, which lives as long
+// as the first one was made for. A wrapping token may not do that itself, so the gateway's
+// does (sys/wrapping/rewrap, Vault API). Its errors are those of Unwrap.
+func (s *Session) Rewrap(ctx context.Context, token call.Secret) (*Wrapped, error) {
+	key := s.Caller().Key()
+	if !s.client.wrappings.take(key, token) {
+		return nil, call.Errorf(call.NotFound, "not found: the token is none of yours that the gateway knows, or was used, or has ended")
+	}
+	raw, err := json.Marshal(map[string]string{"token": token.Reveal()})
+	if err != nil {
+		return nil, err
+	}
+	r := wire.Request{Method: wire.Put, Path: "sys/wrapping/rewrap", Body: raw, Caller: key}
+	s.stamp(&r)
+	a := wire.WantWrapped()
+	err = s.client.asGateway(ctx, r, a)
+	if call.Is(err, call.InvalidRequest) {
+		err = call.Wrap(call.NotFound, "not found: the token was used, or has ended", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.client.wrappings.wrapped(key, *a.WrapInfo)
+	return &Wrapped{*a.WrapInfo}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
+	"portcullis/gateway/events"
 	"portcullis/gateway/op"
 )
 
@@ -34,6 +35,10 @@ type API struct {
 	Ready    func(context.Context) error
 	Sessions *Sessions
 
+	Events    *events.Log                       // nil for none
+	Topics    func(*call.Caller) []events.Topic // that a caller may hear of
+	KeepAlive time.Duration                     // between two signs of life of a subscription
+
 	// refused answers a request whose credential is not good, as everywhere else.
 	refused func(http.ResponseWriter, *http.Request, *call.Error)
 	samples []jsontext.Value // of bodies, see capabilities
@@ -43,7 +48,7 @@ type API struct {
 
 // Mount adds the routes.
 func (a *API) Mount(e *edge.Edge) {
-	a.table, a.system, a.refused, a.samples = routes(), a.questions(), e.Refuse, samples()
+	a.table, a.system, a.refused, a.samples = a.routes(), a.questions(), e.Refuse, samples()
 	for method := range methods() {
 		e.Either(method, Prefix+"*path", a.public, a.serve)
 	}

@@ -17,6 +17,7 @@ func TestVaultsOwnClient(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *world, *api.Client){
 		"kv version 2": clientKV2, "kv version 1": clientKV1, "transit": clientTransit, "database and leases": clientLeases,
 		"ssh": clientSSH, "tokens": clientTokens, "logins": clientLogins, "wrapping": clientWrapping, "system": clientSystem, "any credentials": clientCreds, "certificates": clientPKI, "certificate requests": clientCSR, "one-time codes": clientTOTP,
+		"rewrapping": clientRewrapping, "lookups": clientLookups, "listed certificates": clientCertificates, "batches": clientBatches, "events": clientEvents,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w, w.client(t, agentKey)) })
 	}

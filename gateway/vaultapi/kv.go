@@ -156,7 +156,12 @@ func plainData(_ *request, r result) *reply {
 // keys is the answer to a list. To one of nothing Vault says that it is not there.
 func keys(_ *request, r result) *reply {
 	var names []string
-	if _ = json.Unmarshal(r.fields["keys"], &names); len(names) == 0 {
+	_ = json.Unmarshal(r.fields["keys"], &names) // what the gateway has made is a list
+	return listOf(names)
+}
+
+func listOf(names []string) *reply {
+	if len(names) == 0 {
 		return &reply{status: http.StatusNotFound, bare: true, Data: map[string]any{"errors": []string{}}}
 	}
 	return data(map[string]any{"keys": names})

@@ -1,9 +1,10 @@
 package vaultapi
 
 import (
-	"time"
+	"github.com/go-json-experiment/json"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
 )
 
 // databaseRoutes are the database engine (Vault API, secret/databases).
@@ -18,16 +19,42 @@ func databaseRoutes() []route {
 }
 
 // sshRoutes are the SSH engine (Vault API, secret/ssh).
-func sshRoutes() []route {
+func (a *API) sshRoutes() []route {
 	row := func(pattern, op string, args func(*request) (map[string]any, error), answer func(*request, result) *reply, v ...verb) route {
 		return route{engine: "ssh", pattern: pattern, op: op, args: args, reply: answer, verbs: v}
 	}
 	return []route{
 		row("creds/:role", "ssh.otp", otpArgs, otp, write),
 		row("sign/:role", "ssh.sign", signArgs, signedKey, write),
+		row("lookup", "ssh.lookup", roleless(same("ip")), a.usable, write),
 		row("public_key", "ssh.public_key", nothing, caText, read),
 		row("config/ca", "ssh.public_key", nothing, caKey, read),
 	}
+}
+
+// maxRoles bounds the roles of a host that are decided on.
+const maxRoles = 100
+
+// usable are the roles of a host that the caller may have a password of.
+func (a *API) usable(q *request, r result) *reply {
+	var all, own []string
+	_ = json.Unmarshal(r.fields["roles"], &all) // what the gateway has made is a list
+	for _, name := range all[:min(len(all), maxRoles)] {
+		args, err := json.Marshal(map[string]string{"role": name, "ip": q.text("ip")})
+		if err != nil {
+			continue
+		}
+		may, err := a.May(q.http.Context(), &op.Request{
+			ID: q.id, Transport: op.VaultAPI, Phase: op.PhaseList, Op: "ssh.otp", Caller: q.caller, Mount: q.mount.Path, Absolute: true, Args: args,
+		})
+		if err == nil && may {
+			own = append(own, name)
+		}
+	}
+	if own == nil {
+		return data(map[string]any{"roles": nil}) // as Vault says that there are none
+	}
+	return data(map[string]any{"roles": own})
 }
 
 func nothing(*request) (map[string]any, error) { return map[string]any{}, nil }
@@ -86,6 +113,7 @@ func pkiRoutes() []route {
 		row("issue/:role", "pki.issue", roleWith(names), allFields, write),
 		row("sign/:role", "pki.sign", roleWith(withCSR), allFields, write),
 		row("revoke-with-key", "pki.revoke", roleless(same("certificate", "private_key")), allFields, write),
+		row("certs", "pki.list", nothing, serials, list),
 		row("cert/ca", "pki.ca", nothing, pemAs("certificate"), read),
 		row("cert/crl", "pki.crl", nothing, pemAs("crl"), read),
 		row("ca/pem", "pki.ca", nothing, textAs("certificate"), read),
@@ -124,6 +152,19 @@ func roleless(names map[string]string) func(*request) (map[string]any, error) {
 	}
 }
 
+// serials are the serial numbers of certificates, as a list.
+func serials(q *request, r result) *reply {
+	var issued []struct {
+		Serial string `json:"serial_number"`
+	}
+	_ = json.Unmarshal(r.fields["certificates"], &issued) // what the gateway has made is one
+	names := make([]string, 0, len(issued))
+	for _, c := range issued {
+		names = append(names, c.Serial)
+	}
+	return listOf(names)
+}
+
 func pemAs(field string) func(*request, result) *reply {
 	return func(_ *request, r result) *reply {
 		return data(map[string]any{"certificate": r.fields[field]})
@@ -139,25 +180,6 @@ func anyLeased(q *request, r result) *reply {
 	a := leased(q, r)
 	a.Data = creds
 	return a
-}
-
-// unwrapRoute opens a wrapped answer of the caller's.
-func unwrapRoute() *route {
-	return &route{op: "sys.unwrap", args: roleless(same("token")), reply: func(_ *request, r result) *reply { return data(r.fields["data"]) }}
-}
-
-// lookupWrapping tells of a wrapped answer of the caller's, and opens nothing (Vault API,
-// sys/wrapping/lookup).
-func (a *API) lookupWrapping(q *request) (*reply, error) {
-	path, at, ttl, ok := a.Wrapped(q.caller, call.Secret(q.text("token")))
-	if !ok {
-		return nil, noWrapping()
-	}
-	return data(map[string]any{"creation_path": path, "creation_time": at.UTC().Format(time.RFC3339Nano), "creation_ttl": int(ttl.Seconds())}), nil
-}
-
-func noWrapping() error {
-	return call.Errorf(call.InvalidRequest, "wrapping token is not valid or does not exist")
 }
 
 // leaseRoute is the row of what is asked about a lease: its mount is part of its id.
@@ -189,7 +211,7 @@ func renewed(q *request, r result) *reply {
 // asVault makes a lease or a wrapped answer that is not there, or is another caller's,
 // what Vault answers: to some clients 404 means that an older path may do.
 func asVault(q *request, operation string, err error) error {
-	if call.Is(err, call.NotFound) && operation == "sys.unwrap" {
+	if call.Is(err, call.NotFound) && (operation == "sys.unwrap" || operation == "sys.rewrap") {
 		return noWrapping()
 	}
 	if call.Is(err, call.NotFound) && leaseID(q) != "" {

@@ -21,8 +21,8 @@ type route struct {
 }
 
 // routes is the table of operations. The first row that fits holds.
-func routes() []route {
-	return slices.Concat(kv2Routes(), kv1Routes(), transitRoutes(), databaseRoutes(), sshRoutes(), pkiRoutes(), totpRoutes(), credsRoutes())
+func (a *API) routes() []route {
+	return slices.Concat(kv2Routes(), kv1Routes(), transitRoutes(), databaseRoutes(), a.sshRoutes(), pkiRoutes(), totpRoutes(), credsRoutes())
 }
 
 func verbs(v ...verb) []verb { return v }

@@ -58,11 +58,13 @@ func (s *Sessions) Authenticate(r *http.Request) (*call.Caller, error) {
 	if !strings.HasPrefix(r.URL.Path, Prefix) {
 		return s.Login(r)
 	}
+	r = without(r)
 	token, others := presented(r)
-	if !strings.HasPrefix(token, mark) || others > 0 {
-		return s.Login(bearing(r, r.Header["X-Vault-Token"]...))
+	if strings.HasPrefix(token, mark) && others == 0 {
+		return s.find(r, token)
 	}
-	return s.find(r, token)
+	c, err := s.Login(bearing(r, r.Header["X-Vault-Token"]...))
+	return c, explained(r, err)
 }
 
 // presented is the token of a request, and how many other credentials it has.

@@ -21,7 +21,12 @@ type question struct {
 	public  bool   // nobody has to say who it is
 	name    string // in evidence; empty for what is only charged
 	answer  func(*request) (*reply, error)
-	route   *route // in the place of answer: an operation whose mount is that of a lease
+	route   *route // in the place of answer: an operation
+	// ofLease are the operations by the engine of the lease that the request names, in the
+	// place of the route's. One that an engine does not have is refused.
+	ofLease map[string]string
+	// stream, in the place of answer, is one that takes the connection.
+	stream func(http.ResponseWriter, *request, *question)
 	// credential, in the place of answer, makes a request that presents what a login has
 	// in its body.
 	credential func(*request) (*http.Request, error)
@@ -38,6 +43,7 @@ func (a *API) questions() []question {
 		{pattern: "sys/seal-status", verbs: verbs(read), public: true, answer: a.sealStatus},
 		{pattern: "sys/leader", verbs: verbs(read), public: true, answer: a.leader},
 		{pattern: "sys/capabilities-self", verbs: posted, answer: a.capabilities},
+		{pattern: eventsPath + "*type", verbs: verbs(read), stream: a.subscribe},
 		{pattern: "sys/wrapping/lookup", verbs: posted, answer: a.lookupWrapping},
 		{pattern: "auth/token/lookup-self", verbs: verbs(read), answer: a.lookupSelf},
 		{pattern: "auth/token/renew-self", verbs: posted, name: "vault.renew_self", answer: a.renewSelf},
@@ -63,13 +69,40 @@ func leaseQuestions() []question {
 	for _, pattern := range []string{"sys/leases/", "sys/"} {
 		for _, id := range []string{"", "/*lease"} {
 			out = append(out,
-				question{pattern: pattern + "renew" + id, verbs: verbs(write), route: leaseRoute("db.renew")},
-				question{pattern: pattern + "revoke" + id, verbs: verbs(write), route: leaseRoute("db.revoke")})
+				question{pattern: pattern + "renew" + id, verbs: verbs(write), route: leaseRoute("db.renew"), ofLease: map[string]string{"db": "db.renew", "creds": "creds.renew"}},
+				question{pattern: pattern + "revoke" + id, verbs: verbs(write), route: leaseRoute("db.revoke"), ofLease: map[string]string{"db": "db.revoke", "creds": "creds.revoke", "ssh": "ssh.revoke"}})
 		}
 	}
 	return append(out,
-		question{pattern: "sys/leases/lookup", verbs: verbs(write), route: lookupRoute()},
-		question{pattern: "sys/wrapping/unwrap", verbs: verbs(write), route: unwrapRoute()})
+		question{pattern: "sys/leases/lookup", verbs: verbs(write), route: lookupRoute(), ofLease: map[string]string{"db": "db.leases", "creds": "db.leases", "ssh": "ssh.lease"}},
+		question{pattern: "sys/wrapping/unwrap", verbs: verbs(write), route: unwrapRoute()},
+		question{pattern: "cubbyhole/response", verbs: verbs(read), route: responseRoute()},
+		question{pattern: "sys/wrapping/rewrap", verbs: verbs(write), route: rewrapRoute()})
+}
+
+// ofLease is the row for a question about a lease, whose id begins with its mount. The
+// leases of databases and other credentials are on one list, whatever their mounts. What
+// an engine does not have is why the request is bad.
+func (a *API) ofLease(q *request, s *question, bad error) (route, error) {
+	row := *s.route
+	engine, m, _, ok := locate(a.Catalogue, leaseID(q))
+	if !ok || leaseID(q) == "" {
+		return row, bad
+	}
+	name := s.ofLease[engine]
+	switch {
+	case name != "":
+		row.op = name
+	case bad == nil:
+		bad = call.Errorf(call.InvalidRequest, "lease is not renewable, or is none")
+	}
+	if row.op == "ssh.lease" {
+		row.args = leaseArgs
+	}
+	if o := a.Catalogue.Get(row.op); o != nil && o.Engine == engine {
+		q.mount = m
+	}
+	return row, bad
 }
 
 // ask finds the row of a question; known says that its path is one of another verb.
@@ -92,14 +125,15 @@ func (a *API) ask(q *request) (_ *question, known bool) {
 // answer answers a question. bad is why the request cannot be read.
 func (a *API) answer(w http.ResponseWriter, q *request, s *question, bad error) {
 	if s.route != nil {
-		row := *s.route
-		if engine, m, _, ok := locate(a.Catalogue, leaseID(q)); ok && leaseID(q) != "" {
-			q.mount = m
-			if engine == "creds" {
-				row.op = strings.Replace(row.op, "db.", "creds.", 1)
-			}
+		row := *s.route // nothing of the table changes
+		if s.ofLease != nil {
+			row, bad = a.ofLease(q, s, bad)
 		}
 		a.do(w, q, &row, bad)
+		return
+	}
+	if s.stream != nil && bad == nil {
+		s.stream(w, q, s)
 		return
 	}
 	if q.caller != nil {
@@ -242,7 +276,7 @@ func Errors(r *http.Request) edge.ErrorWriter {
 
 // lookupRoute tells of one of the caller's own leases.
 func lookupRoute() *route {
-	return &route{op: "db.leases", args: nothing, reply: oneLease}
+	return &route{op: "db.leases", reply: oneLease, args: nothing}
 }
 
 func oneLease(q *request, r result) *reply {

@@ -92,7 +92,7 @@ func (s Setup) gatewayRules() Rules {
 		}
 	}
 	for _, p := range []string{
-		"sys/leases/renew", "sys/leases/revoke", "sys/wrapping/wrap", "auth/token/renew-self", "auth/token/revoke-self",
+		"sys/leases/renew", "sys/leases/revoke", "sys/wrapping/wrap", "sys/wrapping/rewrap", "auth/token/renew-self", "auth/token/revoke-self",
 		"auth/token/lookup-accessor", "auth/token/renew-accessor", "auth/token/revoke-accessor",
 	} {
 		r.allow(p, []string{"update"})

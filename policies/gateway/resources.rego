@@ -24,7 +24,7 @@ granted if input.action.engine in {"self", "sys"}
 # custom:
 #   id: gateway.granted.unnamed
 granted if {
-	input.action.op in {"transit.random", "transit.hash", "db.leases", "ssh.public_key", "pki.ca", "pki.crl", "pki.revoke"}
+	input.action.op in {"transit.random", "transit.hash", "db.leases", "ssh.public_key", "ssh.lookup", "pki.ca", "pki.crl", "pki.list", "pki.revoke"}
 	input.action.engine in {"transit", "db", "ssh", "pki"}
 	input.resource.path == ""
 }

@@ -42,6 +42,9 @@ path "sys/leases/renew" {
 path "sys/leases/revoke" {
   capabilities = ["update"]
 }
+path "sys/wrapping/rewrap" {
+  capabilities = ["update"]
+}
 path "sys/leases/lookup" {
   capabilities = ["update"]
 }

@@ -43,6 +43,9 @@ func scope(o *op.Op) string {
 
 // route is the operation's route as people write it.
 func route(o *op.Op) string {
+	if o.VaultAPI {
+		return "/v1/"
+	}
 	path, _ := openapi.Template(o.Path)
 	return o.Method + " " + path
 }
@@ -68,7 +71,7 @@ func inOrder(c *op.Catalogue) []*op.Op {
 
 const preface = `# Operations
 
-Each is a REST route and, under its own name, an MCP tool. Arguments of the path are
+Each is a REST route and, under its own name, an MCP tool; one of ` + "`/v1/`" + ` is only there over Vault's own API. Arguments of the path are
 in braces; those of GET and DELETE are query parameters, all others members of the
 JSON body. A tool takes all of them as one object. Errors are described in
 [openapi.json](../openapi/openapi.json).

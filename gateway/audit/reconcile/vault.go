@@ -170,7 +170,7 @@ func cause(err error, s *audit.Scanner) string {
 // its mount, or what the gateway does about its result.
 func ownPath(op, mount, path, at string) bool {
 	at = strings.TrimSuffix(at, "/")
-	if strings.HasPrefix(at, "sys/leases/") || at == "sys/wrapping/wrap" || strings.Contains(at, "/.leases/") {
+	if strings.HasPrefix(at, "sys/leases/") || at == "sys/wrapping/wrap" || at == "sys/wrapping/rewrap" || strings.Contains(at, "/.leases/") {
 		return true
 	}
 	below, ok := strings.CutPrefix(at, mount+"/")

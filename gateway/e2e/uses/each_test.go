@@ -35,8 +35,9 @@ type world struct {
 // the calls need, and stranger, who is granted nothing.
 func newWorld(t *testing.T, env ...string) world {
 	t.Helper()
-	v := e2e.StartVault(t, "--postgres", e2e.StartPostgres(t).DSN())
-	for _, r := range opstest.Static() {
+	dsn := e2e.StartPostgres(t).DSN()
+	v := e2e.StartVault(t, "--postgres", dsn)
+	for _, r := range opstest.Static(dsn) {
 		if status, err := v.Send(t.Context(), r[0], r[1], r[2]); err != nil || status >= 300 {
 			t.Fatalf("%s: %d %v", r[1], status, err)
 		}
@@ -47,7 +48,7 @@ func newWorld(t *testing.T, env ...string) world {
 		})
 	}
 	g := e2e.StartGateway(t, v, append([]string{
-		"RATE_LIMIT_ENABLED=false", "POLICY_DIR=" + policyDir(t),
+		"RATE_LIMIT_ENABLED=false", "PKI_MOUNTS=pki", "TOTP_MOUNTS=totp", "CREDS_MOUNTS=brokers", "POLICY_DIR=" + policyDir(t),
 		`API_KEYS_JSON={"dev-api-key":"agent_api","stranger-key":"stranger","twin-key":"twin"}`,
 	}, env...)...)
 	return world{v, g, e2e.Key}
@@ -143,7 +144,7 @@ func overMCP(t *testing.T, w world, o *op.Op, args string) (map[string]any, stri
 
 func catalogue(t *testing.T) *op.Catalogue {
 	t.Helper()
-	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh", PKI: "pki", TOTP: "totp", Creds: "brokers"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ func policyDir(t *testing.T) string {
 	const granted = `{
 		"transit": {"mcp": {}, "signing": {}},
 		"db": {"readonly": {}, "rotated": {}},
+		"pki": {"web": {}}, "totp": {"login": {}}, "creds": {"readonly": {}},
 		"ssh": {"otp": {}, "ca": {}}}`
 	dir := t.TempDir()
 	data := `{"grants": {"subjects": {"agent_api": ` + granted + `, "twin": ` + granted + `}}}`

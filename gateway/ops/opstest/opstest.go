@@ -3,9 +3,11 @@
 package opstest
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 )
 
 // Marker is in every secret that the calls send, so that it can be looked for
@@ -15,11 +17,14 @@ const Marker = "s3cr3t-marker"
 // PublicKey is a public key whose private half nobody has.
 const PublicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGXvXBeJ0fPzJYVvW4VvgHnGZrKp8nGZDcQ7jPjA4QxZ"
 
+// CSR is a certificate request, as it stands in a JSON text, whose private key nobody has.
+const CSR = `-----BEGIN CERTIFICATE REQUEST-----\nMIHVMH0CAQAwGzEZMBcGA1UEAwwQYXBwLmV4YW1wbGUudGVzdDBZMBMGByqGSM49\nAgEGCCqGSM49AwEHA0IABJnN9mN8meETsfxko2wOFK29Re8TtF8QlJrpJF0hfgoX\nDAVKescO/5EDY5FNU3hbMIipc56rf7SN8DaQS4NpqGKgADAKBggqhkjOPQQDAgNI\nADBFAiEA9tS6K4b1LjOJaMsE3kRfHA3yyVhMS1JqdzxdZuwQz0oCIDMW60pXkfyZ\n6pzALGxVnq0gf8ML0yxtjDCFpjSKj+M9\n-----END CERTIFICATE REQUEST-----\n`
+
 // Call is a call of an operation.
 type Call struct {
 	Op   string
 	Args string // JSON; ${NAME} stands for what an earlier call has saved
-	Save string // the field of the result that is saved under its own name, empty for none
+	Save string // the fields of the result that are saved under their own names, with blanks between them
 	Want string // a part of the result as Go prints it, empty for any
 }
 
@@ -30,14 +35,16 @@ func (c Call) Arguments(saved map[string]string) string {
 
 // Keep saves what later calls need.
 func (c Call) Keep(saved map[string]string, out map[string]any) {
-	if c.Save != "" {
-		saved[c.Save] = fmt.Sprint(out[c.Save])
+	for name := range strings.FieldsSeq(c.Save) {
+		quoted, _ := json.Marshal(fmt.Sprint(out[name])) // texts cannot fail
+		saved[name] = strings.Trim(string(quoted), `"`)
 	}
 }
 
-// Calls are in an order in which they work, on a development Vault with a
-// PostgreSQL and the static role "rotated". path is that of the secret. The one of
-// self.explain needs a decision_id that the caller of Calls has saved.
+// Calls are in an order in which they work, on a development Vault with a PostgreSQL and
+// what Static adds. path is that of the secret. The one of self.explain needs a
+// decision_id that the caller of Calls has saved. What opens wrapped answers is not among
+// them.
 func Calls(path string) []Call {
 	return []Call{
 		{Op: "self.whoami", Args: `{}`},
@@ -72,13 +79,27 @@ func Calls(path string) []Call {
 		{Op: "ssh.otp", Args: `{"role":"otp","ip":"127.0.0.1","username":"dev"}`, Want: "otp:"},
 		{Op: "ssh.sign", Args: `{"role":"ca","public_key":"` + PublicKey + `","valid_principals":"dev"}`, Want: "ssh-ed25519-cert-v01@openssh.com"},
 		{Op: "ssh.public_key", Args: `{}`, Want: "ssh-ed25519 "},
+		{Op: "pki.issue", Args: `{"role":"web","common_name":"app.example.test","ttl":"10m"}`, Save: "certificate private_key", Want: "BEGIN CERTIFICATE"},
+		{Op: "pki.sign", Args: `{"role":"web","common_name":"app.example.test","csr":"` + CSR + `"}`, Want: "BEGIN CERTIFICATE"},
+		{Op: "pki.revoke", Args: `{"certificate":"${certificate}","private_key":"${private_key}"}`, Want: "ok:true"},
+		{Op: "pki.list", Args: `{}`, Want: "revoked:"},
+		{Op: "pki.ca", Args: `{}`, Want: "BEGIN CERTIFICATE"},
+		{Op: "pki.crl", Args: `{}`, Want: "BEGIN X509 CRL"},
+		{Op: "totp.code", Args: `{"key":"login"}`, Save: "code", Want: "code:"},
+		{Op: "totp.verify", Args: `{"key":"login","code":"${code}"}`, Want: "valid:"},
+		{Op: "creds.issue", Args: `{"role":"readonly"}`, Save: "lease_id", Want: "password:"},
+		{Op: "creds.renew", Args: `{"lease_id":"${lease_id}","increment":120}`, Want: "lease_duration:120"},
+		{Op: "creds.revoke", Args: `{"lease_id":"${lease_id}"}`, Want: "ok:true"},
 	}
 }
 
 // Static are the requests to Vault, as method, path and body, that make the static
-// role "rotated".
-func Static() [][3]string {
+// role "rotated" and a second database engine "brokers" of a PostgreSQL.
+func Static(dsn string) [][3]string {
 	return [][3]string{
+		{"POST", "sys/mounts/brokers", `{"type":"database"}`},
+		{"PUT", "brokers/config/postgres", `{"plugin_name":"postgresql-database-plugin","allowed_roles":"*","connection_url":"` + dsn + `"}`},
+		{"PUT", "brokers/roles/readonly", `{"db_name":"postgres","default_ttl":"1h","creation_statements":["CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}'"]}`},
 		{"PUT", "database/roles/maker", `{"db_name":"postgres","creation_statements":["CREATE ROLE rotated WITH LOGIN; CREATE ROLE \"{{name}}\" PASSWORD '{{password}}';"]}`},
 		{"GET", "database/creds/maker", ""},
 		{"PUT", "database/static-roles/rotated", `{"db_name":"postgres","username":"rotated","rotation_period":"1h"}`},
@@ -117,6 +138,15 @@ func Fields() []Field {
 		{Op: "db.static_creds", Name: "role", Args: `{"role":?}`},
 		{Op: "db.renew", Name: "lease_id", Args: `{"lease_id":?}`, Path: true},
 		{Op: "db.revoke", Name: "lease_id", Args: `{"lease_id":?}`, Path: true},
+		{Op: "creds.renew", Name: "lease_id", Args: `{"lease_id":?}`, Path: true},
+		{Op: "creds.revoke", Name: "lease_id", Args: `{"lease_id":?}`, Path: true},
+		{Op: "creds.issue", Name: "role", Args: `{"role":?}`},
+		{Op: "pki.issue", Name: "role", Args: `{"role":?,"common_name":"a"}`},
+		{Op: "pki.issue", Name: "common_name", Args: `{"role":"web","common_name":?}`},
+		{Op: "pki.sign", Name: "role", Args: `{"role":?,"common_name":"a","csr":"` + CSR + `"}`},
+		{Op: "pki.sign", Name: "common_name", Args: `{"role":"web","common_name":?,"csr":"` + CSR + `"}`},
+		{Op: "totp.code", Name: "key", Args: `{"key":?}`},
+		{Op: "totp.verify", Name: "key", Args: `{"key":?,"code":"123456"}`},
 		{Op: "ssh.otp", Name: "role", Args: `{"role":?,"ip":"127.0.0.1"}`},
 		{Op: "ssh.otp", Name: "ip", Args: `{"role":"otp","ip":?}`},
 		{Op: "ssh.otp", Name: "username", Args: `{"role":"otp","ip":"127.0.0.1","username":?}`},

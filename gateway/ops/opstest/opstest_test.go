@@ -13,7 +13,7 @@ import (
 // Every operation is called once, every argument of a call exists, and every
 // argument that is a name is among the fields.
 func TestComplete(t *testing.T) {
-	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	c, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh", PKI: "pki", TOTP: "totp", Creds: "brokers"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,6 +25,9 @@ func TestComplete(t *testing.T) {
 		fields[f.Op+" "+f.Name] = true
 	}
 	for _, o := range c.All() {
+		if o.VaultAPI {
+			continue // the tests of that API call it
+		}
 		if called[o.Name] != 1 {
 			t.Errorf("%s is called %d times, want once", o.Name, called[o.Name])
 		}

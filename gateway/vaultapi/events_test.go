@@ -1,0 +1,86 @@
+package vaultapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/hashicorp/vault/api"
+)
+
+// A subscription tells of the caller's own changes and of those that a grant covers, in
+// Vault's form, and of nothing else; it ends with its session.
+func clientEvents(t *testing.T, w *world, cl *api.Client) {
+	session := must[*api.Secret](t)(cl.Auth().Token().Create(&api.TokenCreateRequest{})).Auth.ClientToken
+	conn, resp, err := w.subscribe(t, "kv*?json=true", session)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("got %v, %+v", err, resp)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	ctx := t.Context()
+	must[*api.KVSecret](t)(w.client(t, otherKey).KVv2("secret").Put(ctx, "mcp/other/x", map[string]any{"a": "1"}))
+	must[*api.KVSecret](t)(cl.KVv2("secret").Put(ctx, "mcp/agent/heard", map[string]any{"a": "s3cret"}))
+	must[*api.KVSecret](t)(cl.KVv2("team-kv").Put(ctx, "shared/heard", map[string]any{"a": "s3cret"}))
+	if err := cl.KVv1("legacy").Put(ctx, "mcp/agent/heard", map[string]any{"a": "s3cret"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"kv-v2/data-write secret/data/mcp/agent/heard 1", "kv-v2/data-write team-kv/data/shared/heard 1", "kv-v1/write legacy/mcp/agent/heard <nil>",
+	} {
+		if got := notified(t, conn); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if err := w.client(t, session).Auth().Token().RevokeSelf(""); err != nil {
+		t.Fatal(err)
+	}
+	must[*api.KVSecret](t)(cl.KVv2("secret").Put(ctx, "mcp/agent/heard", map[string]any{"a": "2"}))
+	if _, raw, err := conn.Read(ctx); err == nil {
+		t.Errorf("after its session has ended: got %s", raw)
+	}
+	for name, path := range map[string]string{"protocol buffers": "kv*", "a filter": "kv*?json=true&filter=x", "many stars": "k*v*x*?json=true"} {
+		if _, resp, err := w.subscribe(t, path, agentKey); err == nil || resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: got %v, %+v", name, err, resp)
+		}
+	}
+	if _, resp, err := w.subscribe(t, "kv*?json=true", "no such key"); err == nil || resp.StatusCode != http.StatusForbidden {
+		t.Errorf("a wrong token: got %v, %+v", err, resp)
+	}
+	if a := w.send(t, "GET", "sys/events/subscribe/kv*?json=true", agentKey, ""); a.status != 400 {
+		t.Errorf("no websocket: got %+v", a)
+	}
+}
+
+// subscribe opens a stream of events of a type.
+func (w *world) subscribe(t *testing.T, what, token string) (*websocket.Conn, *http.Response, error) {
+	t.Helper()
+	url := strings.Replace(w.url, "http", "ws", 1) + "/v1/sys/events/subscribe/" + what
+	return websocket.Dial(t.Context(), url, &websocket.DialOptions{HTTPHeader: http.Header{"X-Vault-Token": {token}}})
+}
+
+// notified is the next event of a stream.
+func notified(t *testing.T, conn *websocket.Conn) string {
+	t.Helper()
+	ctx, done := context.WithTimeout(t.Context(), patience)
+	defer done()
+	_, raw, err := conn.Read(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n struct {
+		Data struct {
+			Type  string `json:"event_type"`
+			Event struct {
+				Metadata map[string]any `json:"metadata"`
+			} `json:"event"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(raw, &n); err != nil || strings.Contains(string(raw), "s3cret") {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	return fmt.Sprint(n.Data.Type, " ", n.Data.Event.Metadata["data_path"], " ", n.Data.Event.Metadata["current_version"])
+}
