@@ -106,14 +106,14 @@ func deletions(t *testing.T, kv *api.KVv2, path string) {
 }
 
 func clientKV1(t *testing.T, w *world, cl *api.Client) {
-	kv, path := cl.KVv1("legacy"), "mcp/agent/one"
+	kv, path := cl.KVv1("legacy"), "mcp/agent/first/one"
 	if err := kv.Put(t.Context(), path, map[string]any{"a": "1"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := must[*api.KVSecret](t)(kv.Get(t.Context(), path)); fmt.Sprint(got.Data) != "map[a:1]" {
 		t.Errorf("got %v", got.Data)
 	}
-	if list := must[*api.Secret](t)(cl.Logical().List("legacy/mcp/agent")); fmt.Sprint(list.Data["keys"]) != "[one]" {
+	if list := must[*api.Secret](t)(cl.Logical().List("legacy/mcp/agent/first")); fmt.Sprint(list.Data["keys"]) != "[one]" {
 		t.Errorf("list: got %v", list.Data)
 	}
 	if err := kv.Delete(t.Context(), path); err != nil {

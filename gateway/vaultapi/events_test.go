@@ -25,11 +25,11 @@ func clientEvents(t *testing.T, w *world, cl *api.Client) {
 	must[*api.KVSecret](t)(w.client(t, otherKey).KVv2("secret").Put(ctx, "mcp/other/x", map[string]any{"a": "1"}))
 	must[*api.KVSecret](t)(cl.KVv2("secret").Put(ctx, "mcp/agent/heard", map[string]any{"a": "s3cret"}))
 	must[*api.KVSecret](t)(cl.KVv2("team-kv").Put(ctx, "shared/heard", map[string]any{"a": "s3cret"}))
-	if err := cl.KVv1("legacy").Put(ctx, "mcp/agent/heard", map[string]any{"a": "s3cret"}); err != nil {
+	if err := cl.KVv1("legacy").Put(ctx, "mcp/agent/events/heard", map[string]any{"a": "s3cret"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"kv-v2/data-write secret/data/mcp/agent/heard 1", "kv-v2/data-write team-kv/data/shared/heard 1", "kv-v1/write legacy/mcp/agent/heard <nil>",
+		"kv-v2/data-write secret/data/mcp/agent/heard 1", "kv-v2/data-write team-kv/data/shared/heard 1", "kv-v1/write legacy/mcp/agent/events/heard <nil>",
 	} {
 		if got := notified(t, conn); got != want {
 			t.Errorf("got %s, want %s", got, want)
