@@ -110,6 +110,9 @@ func TestComplete(t *testing.T) {
 		}
 	}
 	for _, o := range catalogue(t).All() {
+		if o.VaultAPI {
+			continue
+		}
 		want := len(o.In.Properties)
 		if o.Headers != "" {
 			want-- // the gateway fills it

@@ -82,6 +82,7 @@ func allowed() []attempt {
 		{"ssh.otp", `{"role":"otp","ip":"127.0.0.1"}`},
 		{"ssh.sign", `{"role":"ca","public_key":"` + key + `"}`},
 		{"ssh.public_key", `{}`},
+		{"ssh.lookup", `{"ip":"127.0.0.1"}`},
 	}
 }
 
@@ -121,7 +122,7 @@ func refused() []attempt {
 // An operation that is in neither table, or has nothing to refuse, fails.
 func TestTablesAreComplete(t *testing.T) {
 	raw := []string{"db.issue_creds", "db.renew", "db.revoke"} // see TestLeases
-	unnamed := []string{"transit.random", "transit.hash", "ssh.public_key", "db.renew", "db.revoke"}
+	unnamed := []string{"transit.random", "transit.hash", "ssh.public_key", "ssh.lookup", "db.renew", "db.revoke"}
 	has := func(list []attempt, name string) bool {
 		return slices.ContainsFunc(list, func(a attempt) bool { return a.op == name })
 	}
