@@ -48,7 +48,7 @@ var only = map[string]string{
 	"github.com/open-policy-agent/opa":    "policy",
 	"github.com/tetratelabs/wazero":       "transform",
 	"github.com/hashicorp/vault/api":      "vault vaultpolicy", // the latter with an operator's own token
-	"github.com/coder/websocket":          "vault vaultapi", // events, as a client and as a server
+	"github.com/coder/websocket":          "vault vaultapi",    // events, as a client and as a server
 	"github.com/knadh/koanf":              "config",
 	"github.com/julienschmidt/httprouter": "edge",
 	"github.com/lestrrat-go/jwx":          "auth",
