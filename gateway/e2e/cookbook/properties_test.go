@@ -156,10 +156,14 @@ func (e *estate) rules() map[string]string {
 			entry = e.one(`"deliver": "masked"`, `"deliver": "wrapped", "wrap_ttl_s": 60`, `"fields": ["user"]`)
 		}
 		name := fmt.Sprintf("p%d", i)
+		condition, input := fmt.Sprintf("%q in input.resource.ancestors", place), fmt.Sprintf(`"resource": {"ancestors": [%q]}`, place)
+		if e.IntN(2) == 0 { // the path as an argument says the same, however the secret was named
+			condition, input = "input.action.op == \"kv.read\"\n\tinput.args.values.path == \"a\"", `"action": {"op": "kv.read"}, "args": {"values": {"path": "a"}}`
+		}
 		files[name+".rego"] = fmt.Sprintf("package policy.%s.%s\n\nimport rego.v2\n\n# METADATA\n# title: a rule\n# custom:\n#   id: %[2]s.r\n"+
-			"%[3]s contains {%[4]s, \"rule\": \"%[2]s.r\"} if {\n\tinput.principal.id == %[5]q\n\t%[6]q in input.resource.ancestors\n}\n", kind, name, member, entry, who, place)
+			"%[3]s contains {%[4]s, \"rule\": \"%[2]s.r\"} if {\n\tinput.principal.id == %[5]q\n\t%[6]s\n}\n", kind, name, member, entry, who, condition)
 		files[name+"_test.rego"] = fmt.Sprintf("package policy.%s.%s_test\n\nimport rego.v2\n\ntest_r if count(data.policy.%[1]s.%[2]s.%[3]s) == 1"+
-			" with input as {\"principal\": {\"id\": %[4]q}, \"resource\": {\"ancestors\": [%[5]q]}}\n", kind, name, member, who, place)
+			" with input as {\"principal\": {\"id\": %[4]q}, %[5]s}\n", kind, name, member, who, input)
 	}
 	return files
 }
@@ -237,9 +241,14 @@ func (e *estate) everyWay(t *testing.T, who, path string) *view {
 	t.Helper()
 	st := step{who: who, op: "kv.read", args: fmt.Sprintf(`{"path":"kv://secret/%s"}`, path)}
 	first := e.seen(t, e.rest(t, st))
-	for name, v := range map[string]*view{
+	ways := map[string]*view{
 		"again": e.seen(t, e.rest(t, st)), "as a tool": e.seen(t, e.tool(t, st)), "as a resource": e.seen(t, e.resource(t, who, path)),
-	} {
+	}
+	if own, ok := strings.CutPrefix(path, "mcp/"+who+"/"); ok {
+		short := step{who: who, op: "kv.read", args: fmt.Sprintf(`{"path":%q}`, own)}
+		ways["by its short name"], ways["as a tool, by its short name"] = e.seen(t, e.rest(t, short)), e.seen(t, e.tool(t, short))
+	}
+	for name, v := range ways {
 		if a, b := v.more(first), first.more(v); a+b != "" {
 			t.Errorf("%s reads %s %s: there %s, first %s\n%s", who, path, name, a, b, e.policy(t))
 		}

@@ -244,3 +244,31 @@ func ExampleCheck() {
 	fmt.Println(len(r.Findings), len(r.Rules), len(r.Tests.Results), err)
 	// Output: 0 1 1 <nil>
 }
+
+// A rule in a file of tests is refused, whatever the file is called: its own tests would hold
+// and nothing would enforce it. Tests may have sets of their own.
+func TestRulesInFilesOfTests(t *testing.T) {
+	deny := "\n\nimport rego.v2\n\n%s contains {\"code\": \"c\", \"msg\": \"m\", \"rule\": \"r\"} if input.principal.kind == \"agent\"\n"
+	for text, refused := range map[string]bool{
+		"package policy.deny.more" + fmt.Sprintf(deny, "deny"):                true,
+		"package policy.deny.more.deep" + fmt.Sprintf(deny, "deny"):           true,
+		"package policy.obligations.more" + fmt.Sprintf(deny, "obligation"):   true,
+		"package policy.deny.more" + fmt.Sprintf(deny, "Deny"):                true,
+		"package policy.deny.more_test" + fmt.Sprintf(deny, "deny"):           false,
+		"package policy.lib.more_test" + fmt.Sprintf(deny, "deny"):            false,
+		"package policy.deny.more" + fmt.Sprintf(deny, "test_cases"):          false,
+		"package policy.deny.more\n\nimport rego.v2\n\ntest_deny if 1 == 1\n": false,
+	} {
+		b := &bundle.Bundle{Place: "dir", Data: map[string]any{}, Tests: []bundle.File{{Name: "more_test.rego", Text: []byte(text)}}}
+		r, err := run(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := slices.ContainsFunc(r.Findings, func(f program.Finding) bool {
+			return f.Check == "unread" && !f.Warning && f.File == "dir/more_test.rego"
+		})
+		if told != refused {
+			t.Errorf("refused %v, want %v: %v\n%s", told, refused, r.Findings, text)
+		}
+	}
+}
