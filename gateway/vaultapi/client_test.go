@@ -208,6 +208,9 @@ func clientTokens(t *testing.T, w *world, cl *api.Client) {
 		t.Errorf("an API key is renewed: %v", err)
 	}
 	child := must[*api.Secret](t)(cl.Auth().Token().Create(&api.TokenCreateRequest{TTL: "20m"}))
+	if asked := must[*api.Secret](t)(cl.Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"root"}})); len(asked.Warnings) != 1 || fmt.Sprint(asked.Auth.Policies) != "[default]" {
+		t.Errorf("policies: got %v, %+v", asked.Warnings, asked.Auth)
+	}
 	session := w.client(t, child.Auth.ClientToken)
 	if me := must[*api.Secret](t)(session.Auth().Token().LookupSelf()); me.Data["display_name"] != "agent" || me.Data["renewable"] != true {
 		t.Errorf("got %v", me.Data)
@@ -349,7 +352,7 @@ func (w *world) errors(t *testing.T) {
 		"behind an allowed":  {"PUT", "auth/token/create/root", agentKey, "{}", nil, 404, ""},
 		"Vault's own":        {"GET", "sys/policies/acl/root", agentKey, "", nil, 404, ""},
 		"Vault's raw":        {"GET", "sys/raw/core", agentKey, "", nil, 404, ""},
-		"another's lease id": {"PUT", "sys/leases/revoke-prefix/database", agentKey, "", nil, 404, ""},
+		"another's lease id": {"PUT", "sys/leases/revoke-prefix/database", agentKey, "", nil, 404, "needs Vault itself"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := w.send(t, tt.method, tt.path, tt.token, tt.body, tt.headers...)

@@ -19,7 +19,7 @@ var (
 	own        = regexp.MustCompile(`^(secret/(data|metadata|delete|undelete|destroy|subkeys)/mcp/agent(/.*)?|legacy/mcp/agent(/.*)?` +
 		`|team-kv/(data|metadata|delete|undelete|destroy|subkeys)/(shared|mcp/agent)(/.*)?` +
 		`|transit/(keys|encrypt|decrypt|rewrap|sign|verify|hmac|datakey/\w+)/(mcp|signing)(/[\w-]+)?|transit/(random|hash)(/.*)?` +
-		`|(database|brokers)/creds/readonly|(pki/(issue|sign)/web|pki/(cert/(ca_chain|crl)|revoke-with-key)|totp/code/login)|sys/wrapping/unwrap|ssh/(creds/otp|sign/ca|public_key)|sys/leases/(renew|revoke))$`)
+		`|(database|brokers)/creds/readonly|(pki/(issue|sign)/web|pki/(cert/(ca_chain|crl)|revoke-with-key)|totp/code/login)|sys/wrapping/(unwrap|rewrap)|ssh/(lookup|creds/otp|sign/ca|public_key)|sys/leases/(renew|revoke))$`)
 )
 
 // Whatever is asked for over Vault's API, Vault hears only of what the caller was allowed.
@@ -50,7 +50,7 @@ func TestOutsideTheTable(t *testing.T) {
 	before := len(w.vault.Audit())
 	for _, path := range []string{
 		"sys/policies/acl/x", "sys/mounts/new", "sys/raw/x", "sys/seal", "sys/audit", "sys/auth", "sys/remount", "sys/tools/random", "sys/storage/raft/snapshot",
-		"sys/wrapping/wrap", "sys/leases/revoke-prefix/database", "sys/leases/revoke-force/database", "sys/host-info", "sys/config/cors", "sys/generate-root/attempt",
+		"sys/wrapping/wrap", "cubbyhole/wrapinfo", "sys/events/subscriptions", "pki/certs/revoked", "pki/cert/raw", "ssh/verify", "ssh/config/zeroaddress", "sys/leases/revoke-prefix/database", "sys/leases/revoke-force/database", "sys/host-info", "sys/config/cors", "sys/generate-root/attempt",
 		"identity/entity", "cubbyhole/x", "auth/token/create-orphan", "auth/token/roles/x", "auth/token/lookup", "auth/token/accessors", "auth/approle/role/x", "auth/userpass/login/x",
 		"secret/config", "secret/data", "transit/keys", "transit/keys/mcp/config", "transit/keys/mcp/rotate", "transit/export/encryption-key/mcp", "transit/backup/mcp", "transit/cache-config",
 		"database/config/postgres", "database/roles/readonly", "database/rotate-root/postgres", "ssh/roles/ca", "ssh/issue/ca", "nowhere/x", "secretx/data/mcp/agent/x", "v1/secret/data/mcp/agent/x",
@@ -74,7 +74,7 @@ func madeUp(r *rand.Rand) (method, path, body string, headers []string) {
 	pieces := []string{
 		"secret", "team-kv", "legacy", "transit", "database", "ssh", "sys", "auth", "identity", "cubbyhole", "data", "metadata", "delete", "undelete", "destroy", "subkeys", "config",
 		"mcp", "agent", "other", "shared", ".leases", "x", "creds", "readonly", "encrypt", "decrypt", "keys", "export", "sign", "ca", "otp", "random", "16", "hash", "token", "create", "lookup-self",
-		"leases", "renew", "revoke", "policies", "acl", "mounts", "internal", "ui", "raw", "%2e%2e", "..", ".", "", "%2F", "a%2Fb", "%00", "%25", "a:b", "team-kv:shared", "+", "*", "%3F", "{subject}",
+		"leases", "renew", "revoke", "policies", "acl", "mounts", "wrapping", "unwrap", "rewrap", "response", "lookup", "pki", "certs", "events", "subscribe", "kv*", "internal", "ui", "raw", "%2e%2e", "..", ".", "", "%2F", "a%2Fb", "%00", "%25", "a:b", "team-kv:shared", "+", "*", "%3F", "{subject}",
 	}
 	n := 1 + r.IntN(6)
 	parts := make([]string, n)
@@ -82,7 +82,7 @@ func madeUp(r *rand.Rand) (method, path, body string, headers []string) {
 		parts[i] = one(pieces...)
 	}
 	path = strings.Join(parts, "/") + one("", "", "", "/", "?list=true", "?version=1", "?version=-1", "?list=true&list=false", "?%zz")
-	body = one("", "{}", `{"data":{"a":"b"}}`, `{"versions":[1]}`, `{"plaintext":"aGk="}`, `{"lease_id":"database/creds/readonly/x"}`, `{"lease_id":"../../sys/seal"}`,
+	body = one("", "{}", `{"data":{"a":"b"}}`, `{"versions":[1]}`, `{"plaintext":"aGk="}`, `{"lease_id":"database/creds/readonly/x"}`, `{"lease_id":"../../sys/seal"}`, `{"token":"s.made-up"}`, `{"lease_id":"ssh/creds/otp/x"}`,
 		`{"paths":["x"]}`, `[1]`, `{"data":1}`, `{"mount":"secret","data":{}}`, `{"ip":"127.0.0.1"}`, `{"custom_metadata":{"a":"b"}}`)
 	for range r.IntN(3) {
 		headers = append(headers, one("X-Vault-Request: true", "X-Vault-Wrap-TTL: 60", "X-Vault-Wrap-TTL: -1", "X-Vault-Namespace: root", "X-Vault-Policy-Override: true",

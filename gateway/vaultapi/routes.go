@@ -65,6 +65,9 @@ func locate(c *op.Catalogue, path string) (engine string, m op.Mount, rest strin
 // find finds the row for a request.
 func (a *API) find(q *request) (*route, error) {
 	engine, m, rest, ok := locate(a.Catalogue, q.path)
+	if !ok && (strings.HasPrefix(q.path, "sys/") || strings.HasPrefix(q.path, "auth/")) {
+		return nil, call.Errorf(call.UnknownOperation, "unsupported path: the gateway has no such part of Vault's API; what is set up in Vault, and for many at once, needs Vault itself")
+	}
 	if !ok {
 		return nil, call.Errorf(call.UnknownOperation, "no handler for this route: the gateway knows no such mount")
 	}

@@ -93,7 +93,11 @@ func (a *API) child(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.session(q.caller, ttl)
+	out, err := a.session(q.caller, ttl)
+	if _, asked := q.body["policies"]; asked && err == nil {
+		out.Warnings = []string{"policies of Vault's have no part in a session: it may do what its caller may, as the gateway's policy says"}
+	}
+	return out, err
 }
 
 // duration is the first of some members that is a duration, 0 for none.
