@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,6 +22,15 @@ func TestDoctorSaysWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	sound := append(stack.DevEnv(e2e.Root(t), v), "VAULT_TOKEN=", "VAULT_ROLE_ID="+v.RoleID, "VAULT_SECRET_ID="+v.SecretID, "LOG_DIR="+dir, "PORT=1")
+	r, err := stack.StartRedis(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	narrow := exec.CommandContext(t.Context(), "redis-cli", "-u", r.URL(), "ACL", "SETUSER", "gate", "on", ">canary", "~portcullis:*", "resetchannels", "+@all")
+	if out, err := narrow.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	with := func(more ...string) []string { return append(append([]string{}, sound...), more...) }
 	for name, c := range map[string]struct {
 		env  []string
@@ -31,6 +41,10 @@ func TestDoctorSaysWhatToDo(t *testing.T) {
 		"a token role missing": {with("CHILD_TOKEN_ENABLED=true", "CHILD_TOKEN_ROLE=none", "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN="+v.Token), 1, []string{`"token role none","state":"failed"`, `vault write auth/token/roles/none`}},
 		"a refused credential": {with("VAULT_SECRET_ID=wrong"), 1, []string{`"vault identity","state":"failed"`}},
 		"no Vault":             {with("VAULT_ADDR=http://127.0.0.1:1"), 1, []string{`"vault","state":"failed"`, "VAULT_ADDR"}},
+		"shared":               {with("REDIS_URL="+r.URL(), "FIRM_STORE=vault:secret/portcullis/state", "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN="+v.Token), 0, []string{`"shared store","state":"ok"`, `"firm store","state":"ok"`}},
+		"no Redis":             {with("REDIS_URL=redis://gate:canary@127.0.0.1:1"), 1, []string{`"shared store","state":"failed"`, "REDIS_URL"}},
+		"a narrow Redis":       {with("REDIS_URL=redis://gate:canary@" + r.Addr), 1, []string{`"shared store","state":"failed"`, "~portcullis:* "}},
+		"no place in Vault":    {with("FIRM_STORE=vault:nothing-here/state", "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN="+v.Token), 1, []string{`"firm store","state":"failed"`, "vault secrets enable -path=nothing-here"}},
 		"an open file":         {with("AUDIT_SINK_TOKEN_FILE="+open, "AUDIT_SINKS=https://127.0.0.1:1/canary"), 1, []string{`"file AUDIT_SINK_TOKEN_FILE","state":"warning"`, "chmod 600", `"sink https://127.0.0.1:1","state":"failed"`}},
 		"a wrong setting":      {with("AUDIT_SYNC=never"), 1, []string{`"configuration","state":"failed"`, "AUDIT_SYNC"}},
 	} {

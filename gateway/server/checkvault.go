@@ -19,7 +19,7 @@ func CheckVault(ctx context.Context, c config.Config) (warnings []string, err er
 	if c.VaultSecretIDWrapped {
 		return []string{"what Vault has was not checked: the wrapped secret id opens only once"}, nil
 	}
-	cl, err := lookingAtVault(c)
+	cl, err := lookingAtVault(c, vault.Documents{})
 	if err != nil {
 		return nil, err
 	}
@@ -34,10 +34,11 @@ func CheckVault(ctx context.Context, c config.Config) (warnings []string, err er
 	return cl.Engines(), errors.New(e.Msg)
 }
 
-// lookingAtVault is a client for questions with the gateway's own identity. It makes
-// nothing for callers.
-func lookingAtVault(c config.Config) (*vault.Client, error) {
+// lookingAtVault is a client for questions with the gateway's own identity, about its own
+// documents as well. It makes nothing for callers.
+func lookingAtVault(c config.Config, d vault.Documents) (*vault.Client, error) {
 	vc := vaultConfig(c, slog.New(slog.DiscardHandler))
+	vc.Documents = d
 	vc.Children.PolicyFor = func(*call.Caller) (callers.Policies, error) {
 		return callers.Policies{}, errors.New("no caller is served here")
 	}

@@ -17,6 +17,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
+	"portcullis/gateway/vault"
 )
 
 // Finding is what one check of an installation has found.
@@ -41,7 +42,7 @@ const checkTimeout = 10 * time.Second
 // changes nothing; the order is that in which things depend on each other.
 func Doctor(ctx context.Context, c config.Config) (out []Finding) {
 	for _, check := range []func(context.Context, config.Config) []Finding{
-		vaultServer, vaultIdentity, tokenRoles, certificateFiles, privateFiles, directories, sinkReceivers, running,
+		vaultServer, vaultIdentity, tokenRoles, firmPlace, sharedStore, certificateFiles, privateFiles, directories, sinkReceivers, running,
 	} {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		out = append(out, check(ctx, c)...)
@@ -126,7 +127,7 @@ func tokenRoles(ctx context.Context, c config.Config) (out []Finding) {
 	if !c.ChildTokenEnabled || c.VaultSecretIDWrapped {
 		return nil
 	}
-	cl, err := lookingAtVault(c)
+	cl, err := lookingAtVault(c, vault.Documents{})
 	if err != nil {
 		return []Finding{{"token roles", failed, err.Error(), "correct the settings of Vault"}}
 	}
@@ -184,6 +185,7 @@ func privateFiles(_ context.Context, c config.Config) (out []Finding) {
 		{"AUDIT_SINK_HMAC_FILE", c.AuditSinkHMAC},
 		{"AUDIT_SINK_KEY", c.AuditSinkKey},
 		{"AUDIT_SIGN_KEY_FILE", c.AuditSignKey},
+		{"REDIS_KEY", c.RedisKey},
 	} {
 		if f.file == "" {
 			continue

@@ -52,8 +52,7 @@ func (g *Server) openFirmStore(ctx context.Context) error {
 	if place := vaultDocuments(g.cfg); place.Mount != "" {
 		g.firm = firm.Vault{Client: g.vault}
 		if _, _, err := firm.Update(ctx, g.firm, "started", startedNow); err != nil {
-			return fmt.Errorf("FIRM_STORE: %s cannot be used (%s): Vault must be reachable, %s a KV version 2 mount (vault secrets enable -path=%s -version=2 kv), and the gateway's policy must have create, read and update on %s/data/%s/*",
-				g.cfg.FirmStore, call.AsError(err).Msg, place.Mount, place.Mount, place.Mount, place.Path)
+			return fmt.Errorf("FIRM_STORE: %s cannot be used (%s): %s", g.cfg.FirmStore, call.AsError(err).Msg, firmRemedy(place))
 		}
 	}
 	return g.readRevocations(ctx)

@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
 	"portcullis/gateway/auth"
+	"portcullis/gateway/config"
 	"portcullis/gateway/limit"
 	"portcullis/gateway/mcp"
 	"portcullis/gateway/obs"
@@ -19,10 +21,12 @@ func (g *Server) openStore() (err error) {
 	if c.RedisURL == "" {
 		return nil
 	}
-	g.store, err = redis.Open(redis.Config{
-		URL: c.RedisURL, Prefix: c.RedisPrefix, CA: c.RedisCA, Cert: c.RedisCert, Key: c.RedisKey, Log: g.logs.Server,
-	})
+	g.store, err = redis.Open(redisConfig(c, g.logs.Server))
 	return err
+}
+
+func redisConfig(c config.Config, log *slog.Logger) redis.Config {
+	return redis.Config{URL: c.RedisURL, Prefix: c.RedisPrefix, CA: c.RedisCA, Cert: c.RedisCert, Key: c.RedisKey, Log: log}
 }
 
 func (g *Server) runStore(ctx context.Context) {

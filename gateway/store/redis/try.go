@@ -1,0 +1,41 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+)
+
+// Try does once each thing that the gateway has to do, with keys and a channel of its own
+// that end at once. Its error is what Redis says against it.
+func (s *Store) Try(ctx context.Context) error {
+	name := "try " + rand.Text()
+	k := s.NewKept("try", Bound{Most: 1, Bytes: 64, Idle: time.Second})
+	for _, step := range []func() error{
+		func() error { return s.client.Ping(ctx).Err() },
+		func() error { _, err := s.Count(ctx, "tries", 1); return err },
+		func() error { _, err := s.Seen(name, time.Now().Add(time.Second)); return err },
+		func() error { _, err := k.Swap(ctx, name, name, nil, []byte("x")); return err },
+		func() error { return k.Drop(ctx, name, name) },
+		func() error { return s.NewWords("try").Say(ctx, nil) },
+		func() error { return s.hears(ctx) },
+	} {
+		if err := step(); err != nil {
+			if a := s.away.Load(); a != nil {
+				err = a.cause
+			}
+			return errors.New(err.Error()) // what it says is for the operator
+		}
+	}
+	return nil
+}
+
+// hears reports whether a channel can be listened to.
+func (s *Store) hears(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	sub := s.client.Subscribe(within, s.NewWords("try").channel)
+	_, err := sub.Receive(within)
+	return errors.Join(err, sub.Close())
+}
