@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -151,7 +150,8 @@ func (b *Buffer) String() string {
 	return b.b.String()
 }
 
-// firstLine sends the first line to a channel and everything behind it to rest.
+// firstLine sends the first line to a channel and everything else to rest. Evidence that a
+// gateway copies to stdout may come before its ready line.
 type firstLine struct {
 	rest io.Writer
 	line chan<- []byte
@@ -164,13 +164,23 @@ func (f *firstLine) Write(p []byte) (int, error) {
 		return f.rest.Write(p)
 	}
 	f.buf = append(f.buf, p...)
-	advance, line, _ := bufio.ScanLines(f.buf, false)
-	if advance == 0 {
-		return len(p), nil
+	for !f.sent {
+		end := bytes.IndexByte(f.buf, '\n')
+		if end < 0 {
+			return len(p), nil
+		}
+		line := f.buf[:end+1]
+		f.buf = f.buf[end+1:]
+		if bytes.HasPrefix(line, []byte(`{"seq":`)) {
+			if _, err := f.rest.Write(line); err != nil {
+				return len(p), err
+			}
+			continue
+		}
+		f.sent = true
+		f.line <- bytes.TrimRight(line, "\r\n")
 	}
-	f.sent = true
-	f.line <- bytes.Clone(line)
-	_, err := f.rest.Write(f.buf[advance:])
+	_, err := f.rest.Write(f.buf)
 	return len(p), err
 }
 

@@ -15,7 +15,7 @@ import (
 func TestReadyLineAndRest(t *testing.T) {
 	var ready struct{ N int }
 	p, err := stack.Start(t.Context(), stack.Command{
-		Path: "/bin/sh", Args: []string{"-c", `printf '{"n":'; echo '7}'; echo more; exec sleep 60`}, Ready: true,
+		Path: "/bin/sh", Args: []string{"-c", `echo '{"seq":1}'; printf '{"n":'; echo '7}'; echo more; exec sleep 60`}, Ready: true,
 	}, &ready)
 	if err != nil {
 		t.Fatal(err)
