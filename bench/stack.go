@@ -54,6 +54,8 @@ var stages = map[string][]string{
 	"traces":      {"OTEL_EXPORTER_OTLP_ENDPOINT="},
 	"child-token": {"CHILD_TOKEN_ENABLED=false"},
 	"evidence":    {"AUDIT_FILE=/dev/null"},
+	// Everything that an operator, an auditor or a collector reads.
+	"all-evidence": {"AUDIT_FILE=/dev/null", "DECISION_LOG=off", "LOG_LEVEL=error", "OTEL_EXPORTER_OTLP_ENDPOINT="},
 }
 
 func stageNames() []string { return slices.Sorted(maps.Keys(stages)) }
@@ -111,7 +113,7 @@ func (s *set) gateway(ctx context.Context, stage string) (err error) {
 
 func (s *set) stop() {
 	for _, g := range s.gateways {
-		if g != nil {
+		if g != nil && g.Process != nil { // one that has not started has none
 			_ = g.Stop() // the figures are there
 		}
 	}
