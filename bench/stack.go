@@ -54,8 +54,6 @@ var stages = map[string][]string{
 	"traces":      {"OTEL_EXPORTER_OTLP_ENDPOINT="},
 	"child-token": {"CHILD_TOKEN_ENABLED=false"},
 	"evidence":    {"AUDIT_FILE=/dev/null"},
-	// Everything that an operator, an auditor or a collector reads.
-	"all-evidence": {"AUDIT_FILE=/dev/null", "DECISION_LOG=off", "LOG_LEVEL=error", "OTEL_EXPORTER_OTLP_ENDPOINT="},
 }
 
 func stageNames() []string { return slices.Sorted(maps.Keys(stages)) }
