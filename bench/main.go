@@ -33,6 +33,7 @@ Examples:
   bench --scenario large-secret --connections 3
   bench --scenario kv-read --rate 500               half of the peak of a small machine
   bench --scenario kv-read --without logs,limits    what single stages cost
+  bench --without evidence+logs+decisions+traces    what all evidence costs together
   bench --scenario read-heavy,ci-burst --write bench/RESULTS.md
   bench --target https://gw.example --credential "X-API-Key: $KEY" --scenario kv-read --rate 50
   bench --scenario my-mix.yaml --json new.json && bench compare old.json new.json
@@ -97,7 +98,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.target, "target", "", "`URL` of a gateway that runs already")
 	fs.StringVar(&o.credential, "credential", "", "`header` with the credential of --target, such as \"X-API-Key: KEY\"")
 	fs.BoolVar(&o.insecure, "insecure", false, "do not verify the certificate of --target")
-	fs.StringVar(&without, "without", "", "`stages` each of which is off in one gateway more: "+strings.Join(stageNames(), " "))
+	fs.StringVar(&without, "without", "", "`stages` each of which is off in one gateway more, several with a plus between: "+strings.Join(stageNames(), " "))
 	fs.StringVar(&o.write, "write", "", "`file` for the tables, in Markdown")
 	fs.StringVar(&o.json, "json", "", "`file` for the results, which compare reads")
 	fs.StringVar(&o.plot, "svg", "", "`file` for a picture")
@@ -131,7 +132,7 @@ func (o options) check(rest []string) error {
 	case o.target == "" && o.credential != "", o.target != "" && len(o.without) > 0:
 		return errors.New("--credential is for a --target, and --without for a gateway that bench starts")
 	}
-	for _, s := range o.without {
+	for _, s := range strings.FieldsFunc(strings.Join(o.without, "+"), func(r rune) bool { return r == '+' }) {
 		if stages[s] == nil {
 			return fmt.Errorf("--without: no stage %q; there are %s", s, strings.Join(stageNames(), " "))
 		}

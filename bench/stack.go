@@ -93,7 +93,7 @@ func start(ctx context.Context, dir string, without []string) (s *set, err error
 	return s, nil
 }
 
-// gateway starts a gateway with everything on but one stage: tokens signed with RS256, a
+// gateway starts a gateway with everything on but one stage, or several with a plus between: tokens signed with RS256, a
 // thousand grants, limits, chained evidence, redaction, both logs, callers' own tokens, and
 // one trace in a hundred.
 func (s *set) gateway(ctx context.Context, stage string) (err error) {
@@ -105,7 +105,10 @@ func (s *set) gateway(ctx context.Context, stage string) (err error) {
 		"API_KEYS_JSON=", "POLICY_DIR="+filepath.Join(s.dir, "policy"), "POLICY_TIMEOUT=2s", // everything shares the cores here, so a decision may have to wait for its turn
 		"JWT_JWKS_FILE="+filepath.Join(s.dir, "jwks.json"), "JWT_ISSUER=https://bench.test", "JWT_AUDIENCE=bench",
 		"CHILD_TOKEN_ENABLED=true", "OTEL_EXPORTER_OTLP_ENDPOINT="+s.collector.URL, "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01")
-	s.gateways[stage], err = stack.StartGateway(ctx, stack.GatewayOptions{Root: s.root, Dir: dir, Env: append(env, stages[stage]...)})
+	for name := range strings.SplitSeq(stage, "+") {
+		env = append(env, stages[name]...)
+	}
+	s.gateways[stage], err = stack.StartGateway(ctx, stack.GatewayOptions{Root: s.root, Dir: dir, Env: env})
 	return err
 }
 

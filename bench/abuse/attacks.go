@@ -21,8 +21,9 @@ func attacks(ctx context.Context, o options, root, dir string, v *stack.Vault) e
 		list = []attack.Attack{attack.Everything()}
 		o.turn = o.together
 	}
-	fmt.Printf("%d honest calls a second beside each attack, %v a line, GOMAXPROCS=2\n", o.rate, o.turn)
-	fmt.Printf("%-58s %8s %7s %6s %8s %8s %7s %6s %6s %8s %6s\n", "attack", "sent", "honest", "failed", "p99 ms", "without", "probes", "failed", "MiB", "evid. KB", "files")
+	fmt.Printf("%d honest calls a second beside each attack, %v a line, GOMAXPROCS=2; cores: CPU seconds a second\n", o.rate, o.turn)
+	fmt.Printf("%-58s %8s %7s %6s %8s %8s %6s %7s %6s %6s %8s %6s %7s %6s %6s\n", "attack", "sent", "honest", "failed", "p99 ms", "without", "ratio",
+		"probes", "failed", "MiB", "evid. KB", "files", "gateway", "Vault", "enemy")
 	var found []error
 	for i, a := range list {
 		if !strings.Contains(a.Name, o.only) {
@@ -50,10 +51,16 @@ func beside(ctx context.Context, o options, opts stack.GatewayOptions, v *stack.
 		return err
 	}
 	defer func() { _ = g.Stop() }()
-	base := g.Watch(ctx, nil, o.rate, min(o.turn, 3*time.Second))
+	g.Watch(ctx, nil, o.rate, time.Second) // warms up
+	base := g.Watch(ctx, nil, o.rate, min(o.turn, 5*time.Second))
+	e := enemy{attack: a}
+	a.Run = e.run
+	start, gateway, vault := time.Now(), used(g.PID()), used(v.PID())
 	n := g.Watch(ctx, &a, o.rate, o.turn)
-	fmt.Printf("%-58.58s %8d %7d %6d %8.1f %8.1f %7d %6d %+6d %8d %6d\n", a.Name, n.Requests, n.Calls, len(n.Failed), ms(n.P99), ms(base.P99),
-		n.Probes, len(n.ProbesFailed), (n.Resident-base.Resident)>>20, (n.EvidenceBytes-base.EvidenceBytes)>>10, n.FilesAfter)
+	cores := func(cpu time.Duration) float64 { return cpu.Seconds() / time.Since(start).Seconds() }
+	fmt.Printf("%-58.58s %8d %7d %6d %8.1f %8.1f %6.1f %7d %6d %+6d %8d %6d %7.2f %6.2f %6.2f\n", a.Name, n.Requests, n.Calls, len(n.Failed), ms(n.P99), ms(base.P99),
+		ms(n.P99)/ms(base.P99), n.Probes, len(n.ProbesFailed), (n.Resident-base.Resident)>>20, (n.EvidenceBytes-base.EvidenceBytes)>>10, n.FilesAfter,
+		cores(used(g.PID())-gateway), cores(used(v.PID())-vault), cores(e.cpu))
 	if bad := n.Bad(base); len(bad) > 0 {
 		return errors.New(strings.Join(bad, "\n"))
 	}

@@ -43,6 +43,7 @@ type options struct {
 	modules  bool
 	rate     int
 	callers  int
+	as, at   string // what the attacker's own process is started with
 }
 
 func main() {
@@ -55,6 +56,8 @@ func main() {
 	fs.BoolVar(&o.modules, "modules", false, "hostile WASM modules instead")
 	fs.IntVar(&o.rate, "rate", 100, "honest calls a second")
 	fs.IntVar(&o.callers, "callers", 1, "how many call the module at once, at most 64")
+	fs.StringVar(&o.as, "as", "", "be the attacker of that name, for --at (the command starts itself like this)")
+	fs.StringVar(&o.at, "at", "", "the address of the gateway that --as attacks")
 	err := fs.Parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		fs.SetOutput(os.Stdout)
@@ -68,6 +71,13 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "abuse:", err)
 		os.Exit(2)
+	}
+	if o.as != "" {
+		if err := be(o.as, o.at); err != nil {
+			fmt.Fprintln(os.Stderr, "abuse:", err)
+			os.Exit(2)
+		}
+		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err = run(ctx, o)

@@ -6,7 +6,6 @@ package edge
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"portcullis/gateway/budget"
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
 	"portcullis/gateway/obs"
 )
@@ -44,6 +44,7 @@ type Config struct {
 	// gateway runs out of memory or of disk. Probes do not ask. Optional.
 	Short        func() error
 	Budgets      *budget.Budgets // of requests and of the bytes of their bodies; nil bounds nothing
+	Work         *gate.Gate      // of requests with a large body, which are worked on in turns by caller; nil bounds nothing
 	MaxBody      int64
 	BodyTimeout  time.Duration // for the whole body of a request
 	WriteTimeout time.Duration // in which a client takes 64 KiB of an answer that is no stream, default 20 s
@@ -153,7 +154,11 @@ func (e *Edge) Either(method, pattern string, open func(r *http.Request, path st
 				WriteError(w, err, "")
 				return
 			}
-			r.Body = newBody(w, r, e.MaxBody, e.BodyTimeout)
+			b := newBody(w, r, e.MaxBody, e.BodyTimeout)
+			if ew, ok := w.(*writer); ok {
+				ew.turn.Key = ew.who.Addr.String()
+			}
+			r.Body = b
 			h(w, r, nil)
 		})(w, r)
 	})
@@ -226,15 +231,16 @@ func (e *Edge) Refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
 func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := newWriter(rw, r, e.WriteTimeout)
 	w.who = e.from(r)
+	w.turn.Gate = e.Work
 	if e.Errors != nil {
 		w.errors = e.Errors(r)
 	}
 	e.Meter.InFlight.Inc()
+	ctx := gate.With(r.Context(), &w.turn)
 	if !e.LogAll {
-		var ctx context.Context
-		ctx, w.exchange = obs.WithExchange(r.Context())
-		r = r.WithContext(ctx)
+		ctx, w.exchange = obs.WithExchange(ctx)
 	}
+	r = r.WithContext(ctx)
 	e.identify(w, r)
 	defer e.finish(w, r)
 	awaitBody(w, r, e.BodyTimeout)

@@ -27,7 +27,7 @@ func (e *Edge) seat(w http.ResponseWriter, r *http.Request, c *call.Caller) erro
 		return err
 	}
 	if ew, ok := w.(*writer); ok {
-		ew.reserve, ew.who = reserve, who
+		ew.reserve, ew.who, ew.turn.Key = reserve, who, who.Caller
 	}
 	b := newBody(w, r, e.MaxBody, e.BodyTimeout)
 	r.Body = b

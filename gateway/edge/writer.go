@@ -1,15 +1,18 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"portcullis/gateway/budget"
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
 	"portcullis/gateway/obs"
 )
@@ -33,6 +36,7 @@ type writer struct {
 	reserve  func(n int64) error // takes bytes of the caller's share, until the answer has left
 	taken    atomic.Int64        // bytes that were taken for the answer
 	exchange *obs.Exchange       // nil where every request is logged
+	turn     gate.Turn           // among those with much to work on
 
 	mu     sync.Mutex // guards places
 	places []func()   // what the request holds, given back when it has been answered
@@ -51,6 +55,7 @@ func newWriter(rw http.ResponseWriter, r *http.Request, timeout time.Duration) *
 // WriteHeader implements http.ResponseWriter. A stream gives the place of its request
 // back: streams have places of their own.
 func (w *writer) WriteHeader(status int) {
+	w.turn.Leave() // what is left to do is the client's
 	if w.status == 0 && status >= 200 {
 		w.status = status
 		if w.stream = strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"); w.stream {
@@ -68,6 +73,7 @@ func (w *writer) Write(b []byte) (n int, err error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	w.body = true
+	w.turn.Leave()
 	if w.stream {
 		return w.ResponseWriter.Write(b)
 	}
@@ -145,6 +151,7 @@ func hold(w http.ResponseWriter, release func()) {
 }
 
 func (w *writer) release() {
+	w.turn.End()
 	w.mu.Lock()
 	places := w.places
 	w.places = nil
@@ -177,8 +184,9 @@ type body struct {
 	rc      *http.ResponseController
 	timeout time.Duration
 	started bool
+	ctx     context.Context     //nolint:containedctx // of the request whose body it is
 	reserve func(n int64) error // takes room for n more bytes of a body of unknown length
-	got     int64               // bytes read of it
+	got     int64               // bytes read
 	room    int64               // bytes that there is room for
 }
 
@@ -194,7 +202,7 @@ func awaitBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) {
 }
 
 func newBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) *body {
-	return &body{ReadCloser: http.MaxBytesReader(w, r.Body, limit), rc: http.NewResponseController(w), timeout: timeout}
+	return &body{ReadCloser: http.MaxBytesReader(w, r.Body, limit), rc: http.NewResponseController(w), timeout: timeout, ctx: r.Context()}
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -210,8 +218,27 @@ func (b *body) Read(p []byte) (int, error) {
 	b.got += int64(n)
 	if errors.Is(err, io.EOF) { // after any other error the server drains the rest, which must end as well
 		_ = b.rc.SetReadDeadline(time.Time{})
+		if b.got > dear {
+			if late := gate.Of(b.ctx).Enter(b.ctx); late != nil {
+				return n, busy(late)
+			}
+		}
 	}
 	return n, err
+}
+
+// dear is the length in bytes of a body from which on it is worked on in turns: to parse
+// it, to check it and to record it takes as long as many other calls do as a whole.
+const dear = 16 << 10
+
+// busy is what a request is answered with whose turn does not come.
+func busy(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return call.Wrap(call.Canceled, "the caller has gone away", err)
+	}
+	e := call.Wrap(call.Overloaded, "too many large requests at once; send fewer of them at a time", err)
+	e.RetryAfter = time.Second
+	return e
 }
 
 // within cuts p to what there is room for, of which it takes a piece more when all is
@@ -229,13 +256,37 @@ func (b *body) within(p []byte) ([]byte, error) {
 	return p[:min(int64(len(p)), b.room-b.got)], nil
 }
 
+// ReadAll is io.ReadAll of a request's body, which makes room for as much as the request
+// has announced once the first piece of that has come: growing costs several times as
+// much, and nothing is allocated for what is only announced.
+func ReadAll(r *http.Request) ([]byte, error) {
+	announced := int(min(r.ContentLength, maxAnnounced))
+	raw := make([]byte, 0, max(512, min(announced+1, piece))) // one more, to see the end
+	for {
+		if len(raw) == cap(raw) {
+			raw = slices.Grow(raw, max(512, announced+1-len(raw)))
+		}
+		n, err := r.Body.Read(raw[len(raw):cap(raw)])
+		raw = raw[:len(raw)+n]
+		if errors.Is(err, io.EOF) {
+			return raw, nil
+		}
+		if err != nil {
+			return raw, err
+		}
+	}
+}
+
+// maxAnnounced bounds what is allocated for a body at once, in bytes.
+const maxAnnounced = 4 << 20
+
 // ReadBody reads the whole body of a request that Handle has bounded. Errors are
 // BodyTooLarge, InvalidRequest, and those of a budget that has no room for it.
 func ReadBody(r *http.Request) ([]byte, error) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, call.Errorf(call.UnsupportedMediaType, "an encoded body is not accepted")
 	}
-	raw, err := io.ReadAll(r.Body)
+	raw, err := ReadAll(r)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, call.Errorf(call.BodyTooLarge, "the body is too large")
 	}

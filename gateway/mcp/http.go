@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -202,7 +201,7 @@ func readBody(r *http.Request) ([]byte, *protocol.Fault) {
 	if !accepts(r, "application/json") && !accepts(r, "text/event-stream") {
 		return nil, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "accept application/json and text/event-stream", Status: http.StatusNotAcceptable}
 	}
-	raw, err := io.ReadAll(r.Body)
+	raw, err := edge.ReadAll(r)
 	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 		return nil, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "the body is too large", Status: http.StatusRequestEntityTooLarge}
 	}

@@ -88,6 +88,8 @@ func ofCalls() map[string]family {
 		"portcullis_vault_away":                              {"gauge", "1 while the circuit breaker holds calls away from Vault."},
 		"portcullis_vault_notifications_total":               {"counter", "Notifications of Vault's event stream."},
 		"portcullis_vault_notifications_malformed_total":     {"counter", "Notifications of Vault's event stream that could not be read."},
+		"portcullis_turns_taken":                             {"gauge", "Large requests and answers that are worked on."},
+		"portcullis_turns_waiting":                           {"gauge", "Large requests and answers that wait for their caller's turn."},
 		"portcullis_event_streams":                           {"gauge", "Event streams that are open."},
 		"portcullis_event_streams_cut_off_total":             {"counter", "Event streams that were ended because their reader did not read."},
 		"portcullis_events_total":                            {"counter", "Change events by kind."},

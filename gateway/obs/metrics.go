@@ -29,6 +29,8 @@ type Meter struct {
 	requests sync.Map                       // requestKey -> requestMeters
 	counts   sync.Map                       // labelled -> *metrics.Counter
 
+	whole, public sharedPage
+
 	InFlight   *metrics.Counter
 	Correlated *metrics.Counter
 }
@@ -151,11 +153,15 @@ func (m *Meter) Request(method, route string, status int, d time.Duration) {
 func (m *Meter) Gauge(name string, f func() float64) { m.set.NewGauge(name, f) }
 
 // WritePrometheus writes the page in Prometheus' text format.
-func (m *Meter) WritePrometheus(w io.Writer) { m.write(w, func(string) bool { return false }) }
+func (m *Meter) WritePrometheus(w io.Writer) {
+	m.whole.write(w, func(w io.Writer) { m.write(w, func(string) bool { return false }) })
+}
 
 // WritePublic writes the page without what names callers, for a listener that anybody
 // reaches.
-func (m *Meter) WritePublic(w io.Writer) { m.write(w, namesCallers) }
+func (m *Meter) WritePublic(w io.Writer) {
+	m.public.write(w, func(w io.Writer) { m.write(w, namesCallers) })
+}
 
 func (m *Meter) write(w io.Writer, skip func(family string) bool) {
 	var page bytes.Buffer

@@ -50,12 +50,12 @@ type normaliser struct{ op *Op }
 // object normalises an object whose members a schema names. at is its place, empty for
 // the arguments themselves.
 func (n normaliser) object(raw jsontext.Value, s *jsonschema.Schema, at string) (jsontext.Value, []string, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, nil, badJSON(raw, err)
 	}
 	var keys []string
-	out := []byte{'{'}
+	out := append(make([]byte, 0, len(raw)), '{')
 	for dec.PeekKind() == '"' {
 		tok, err := dec.ReadToken()
 		if err != nil {

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,9 +78,12 @@ func text(val jsontext.Value, l Limit) (jsontext.Value, bool) {
 		}
 		return quoted(string(whole)), true
 	}
+	if val.Kind() != '"' || len(l.Enum) == 0 {
+		return val, val.Kind() == '"'
+	}
 	s, ok := unquoted(val)
-	if !ok || len(l.Enum) == 0 {
-		return val, ok
+	if !ok {
+		return val, false
 	}
 	if other := l.Aliases[strings.ToLower(s)]; other != "" {
 		return quoted(other), true
@@ -153,7 +157,7 @@ func (d decimal) integer() (string, bool) {
 // 2^53, too many digits or too large an exponent come back as another number, or make
 // the secret unreadable. Errors are InvalidRequest and name the place.
 func CheckNumbers(argument string, raw []byte) error {
-	dec := jsontext.NewDecoder(strings.NewReader(string(raw)))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	for {
 		tok, err := dec.ReadToken()
 		if err != nil {

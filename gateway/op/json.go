@@ -19,7 +19,7 @@ const MaxDepth = 64
 // no duplicate keys, nothing behind it, nested at most MaxDepth deep. Errors are
 // InvalidRequest and quote nothing of raw.
 func CheckJSON(raw []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	for {
 		if _, err := dec.ReadToken(); err != nil {
 			return badJSON(raw, err)
@@ -120,7 +120,7 @@ func mask() *json.Marshalers {
 			return enc.WriteToken(jsontext.String(masked))
 		}),
 		json.MarshalToFunc(func(enc *jsontext.Encoder, s call.SecretJSON) error {
-			return maskValue(enc, jsontext.NewDecoder(bytes.NewReader(s.Reveal())))
+			return maskValue(enc, jsontext.NewDecoder(bytes.NewBuffer(s.Reveal())))
 		}),
 	)
 }

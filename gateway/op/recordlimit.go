@@ -28,7 +28,7 @@ func shortened(text, sent []byte) jsontext.Value {
 // boundMembers appends an object to dst, with what is too long of its members
 // shortened. What is hashed of a member that is no text is what a record would hold.
 func boundMembers(dst, object []byte) ([]byte, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(object))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(object))
 	if _, err := dec.ReadToken(); err != nil {
 		return dst, err
 	}

@@ -158,6 +158,9 @@ func (l Limit) check(name string, val jsontext.Value) error {
 	case '0':
 		return l.checkNumber(name, val)
 	case '"':
+		if len(l.Enum) == 0 && (l.MaxBytes <= 0 || len(val) <= l.MaxBytes) {
+			return nil // in quotes it is no shorter
+		}
 		var s string
 		if json.Unmarshal(val, &s) != nil {
 			return nil

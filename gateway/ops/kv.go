@@ -46,6 +46,8 @@ type kvReadOut struct {
 
 	DeletionTime   string          `json:"deletion_time,omitzero" jsonschema:"when the version will be deleted, absent for never"`
 	CustomMetadata json.RawMessage `json:"custom_metadata,omitempty" jsonschema:"the secret's own metadata, absent for none"`
+
+	around document // what Data is a part of
 }
 
 // Facts implements op.Reporter.
@@ -53,12 +55,12 @@ func (o kvReadOut) Facts() op.Outcome { return op.Outcome{Version: o.Version} }
 
 // kvReadReply is what Vault answers to a read.
 type kvReadReply struct {
-	Data     json.RawMessage `json:"data"`
-	Metadata versionFacts    `json:"metadata"`
+	Data     document     `json:"data"`
+	Metadata versionFacts `json:"metadata"`
 }
 
 // Complete implements vault.Reply.
-func (r *kvReadReply) Complete() bool { return isObject(r.Data) && r.Metadata.Complete() }
+func (r *kvReadReply) Complete() bool { return isObject(r.Data.raw()) && r.Metadata.Complete() }
 
 func isObject(raw []byte) bool { return len(raw) > 0 && raw[0] == '{' }
 
@@ -71,7 +73,10 @@ func kvRead(ctx context.Context, s *vault.Session, in kvReadIn) (kvReadOut, erro
 	if err := s.Get(ctx, "data/"+in.full.String(), q, &reply); err != nil {
 		return kvReadOut{}, in.missing(deletedOr(err))
 	}
-	out := kvReadOut{Data: call.NewSecretJSON(reply.Data), Version: reply.Metadata.Version, CreatedTime: reply.Metadata.CreatedTime, DeletionTime: reply.Metadata.DeletionTime}
+	out := kvReadOut{
+		Data: call.NewSecretJSON(reply.Data.raw()), around: reply.Data,
+		Version: reply.Metadata.Version, CreatedTime: reply.Metadata.CreatedTime, DeletionTime: reply.Metadata.DeletionTime,
+	}
 	if isObject(reply.Metadata.CustomMetadata) {
 		out.CustomMetadata = reply.Metadata.CustomMetadata
 	}

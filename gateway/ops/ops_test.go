@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,6 +126,10 @@ func (r *rig) send(ctx context.Context, c *call.Caller, terms call.Terms, q *op.
 	out, err := b.Run(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	// No call sends what Vault does not know: its warning would reach the caller.
+	if all := strings.Join(s.Warnings(), "; "); strings.Contains(all, "unrecognized") {
+		return nil, fmt.Errorf("%s: %s", q.Op, all)
 	}
 	raw, err := op.Encode(out)
 	if err != nil {

@@ -33,11 +33,14 @@ type itemError struct {
 type job struct {
 	send  func(ctx context.Context, path string, body any, out vault.Reply) error
 	path  string
-	known bool           // Vault knows partial_failure_response_code at the path
 	opts  map[string]any // beside the items
 	items []item
 	has   func(reply) bool // whether a result has what the operation is for
 }
+
+// partial is the option that names the status of an answer in which some items have
+// failed and others have not. Encrypting and decrypting know it; others warn of it.
+const partial = "partial_failure_response_code"
 
 // item is one element of batch_input with what is known to be wrong with it
 // before it is sent.
@@ -121,18 +124,14 @@ func (j job) demandContext() {
 	}
 }
 
-// ask sends the items with these indexes. When some fail and others do not, Vault answers
-// with 400 or, where it can be asked for another status, with that one; when all fail, with
-// 400. Where it cannot be asked for, asking is a warning in its answer.
+// ask sends the items with these indexes. When some fail, Vault answers with 400 and what
+// came of each, or with the status asked for where it can be asked.
 func (j job) ask(ctx context.Context, sent []int) ([]reply, error) {
 	input := make([]map[string]any, len(sent))
 	for n, i := range sent {
 		input[n] = j.items[i].fields
 	}
 	body := map[string]any{"batch_input": input}
-	if j.known {
-		body["partial_failure_response_code"] = 200
-	}
 	maps.Copy(body, j.opts)
 	out := batchReply{items: len(sent), has: j.has}
 	err := j.send(ctx, j.path, body, &out)

@@ -102,7 +102,7 @@ type sealedOut struct {
 const noSuchType = "none"
 
 func encrypt(ctx context.Context, s *vault.Session, in encryptIn) (sealedOut, error) {
-	j := job{send: s.Put, has: hasCiphertext, known: true, path: "encrypt/" + string(in.Key), opts: map[string]any{"type": noSuchType}}
+	j := job{send: s.Put, has: hasCiphertext, path: "encrypt/" + string(in.Key), opts: map[string]any{"type": noSuchType, partial: 200}}
 	var out sealedOut
 	var err error
 	if in.Items == nil {
@@ -176,7 +176,7 @@ type openedOut struct {
 }
 
 func decrypt(ctx context.Context, s *vault.Session, in decryptIn) (out openedOut, err error) {
-	j := job{send: s.Query, has: hasPlaintext, known: true, path: "decrypt/" + string(in.Key)}
+	j := job{send: s.Query, has: hasPlaintext, path: "decrypt/" + string(in.Key), opts: map[string]any{partial: 200}}
 	out.Encoding = taken(in.Encoding)
 	if in.Items == nil {
 		j.items = []item{in.item(bound{})}

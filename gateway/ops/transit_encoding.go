@@ -3,7 +3,6 @@ package ops
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"regexp"
 	"unicode/utf8"
 
 	"portcullis/gateway/call"
@@ -21,16 +20,31 @@ func toBase64(s call.Secret, encoding, argument string) (string, error) {
 	switch {
 	case err != nil:
 		return "", call.Errorf(call.InvalidRequest, `argument %s: not base64, which is what is taken without encoding: encode %s (RFC 4648 section 4, with padding), or give encoding "utf-8" for plain text`, argument, argument)
-	case encoding == "" && wordRE.MatchString(text) && !utf8.Valid(raw):
+	case encoding == "" && isWord(text) && !utf8.Valid(raw):
 		return "", call.Errorf(call.InvalidRequest, `argument %s: may be plain text or base64; give encoding "utf-8" or "base64"`, argument)
 	}
 	return text, nil
 }
 
-// wordRE is a text that people write and that encoders hardly ever do: a word or a
-// number, letters of one case and digits. The base64 of 12 bytes that are no text looks
-// like that once in ten thousand times.
-var wordRE = regexp.MustCompile(`^([A-Z]?[a-z0-9]+|[A-Z0-9]+)$`)
+// isWord reports whether a text is one that people write and that encoders hardly ever
+// do: a word or a number, letters of one case, of which the first may be of the other,
+// and digits. The base64 of 12 bytes that are no text looks like that once in ten
+// thousand times. Texts may be a megabyte long.
+func isWord(text string) bool {
+	upper, lower := false, false // behind the first character
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= '0' && c <= '9':
+		case c >= 'A' && c <= 'Z':
+			upper = upper || i > 0
+		case c >= 'a' && c <= 'z':
+			lower = true
+		default:
+			return false
+		}
+	}
+	return text != "" && !(upper && lower)
+}
 
 // isBase64 checks what is base64 whatever the encoding of the rest.
 func isBase64(s call.Secret, argument string) error {

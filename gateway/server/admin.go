@@ -63,20 +63,25 @@ func (g *Server) mountAdmin() {
 	})
 }
 
-// administer demands the scope of a route, and puts what changes something on record
-// before it is done.
+// name is what evidence calls the route: its path up to a parameter.
+func (r adminRoute) name() string {
+	path, _, _ := strings.Cut(r.Path, "/:")
+	path, _, _ = strings.Cut(path, "/*")
+	return "admin." + strings.Trim(path, "/")
+}
+
+// administer demands the scope of a route, and puts on record before it is done or
+// answered what changes something, and who lacks the scope.
 func (g *Server) administer(r adminRoute) edge.Handler {
 	return func(w http.ResponseWriter, req *http.Request, c *call.Caller) {
+		asked := &op.Request{ID: req.Header.Get("X-Request-Id"), Transport: op.REST, Op: r.name(), Caller: c}
 		if !c.HasScope(r.Scope) {
 			e := call.Errorf(call.InsufficientScope, "the credential lacks a scope that this needs")
 			e.Scopes = []string{r.Scope}
-			edge.WriteError(w, e, "")
-			return
+			asked.Bad = e
 		}
-		if r.changes {
-			if err := g.calls.Admit(req.Context(), &op.Request{
-				ID: req.Header.Get("X-Request-Id"), Transport: op.REST, Op: "admin." + strings.Trim(r.Path, "/"), Caller: c,
-			}); err != nil {
+		if r.changes || asked.Bad != nil {
+			if err := g.calls.Admit(req.Context(), asked); err != nil {
 				edge.WriteError(w, err, "")
 				return
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
 	"portcullis/gateway/op"
@@ -22,7 +23,7 @@ func (g *Server) routes() error {
 	g.edge = edge.New(g.edgeConfig(g.cfg.Loopback()))
 	g.admin = g.edge
 	if g.cfg.AdminAddr != "" {
-		g.admin = edge.New(g.edgeConfig(g.cfg.AdminLoopback()))
+		g.admin = edge.New(g.adminEdgeConfig())
 		g.mountAdmin()
 		g.probes(g.edge)
 	} else {
@@ -91,11 +92,19 @@ func (g *Server) edgeConfig(loopback bool) edge.Config {
 		Refused: g.refused, Missed: g.missed,
 		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
 		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
-		Source:    g.auth.SourceIP, Scheme: g.auth.Scheme, Budgets: g.budgets, Short: g.shortage.check,
+		Source:    g.auth.SourceIP, Scheme: g.auth.Scheme, Budgets: g.budgets, Work: g.work, Short: g.shortage.check,
 		MaxBody: g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
 		Loopback: loopback, AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins, PublicURL: g.cfg.PublicURL,
 		Log: g.logs.Requests, LogAll: g.cfg.LogRequests == "all", Server: g.logs.Server, Meter: g.meter,
 	}
+}
+
+// adminEdgeConfig is that of the administrators' listener. What callers have used up, and
+// that memory or disk runs out, is no reason to refuse those who look into it.
+func (g *Server) adminEdgeConfig() edge.Config {
+	c := g.edgeConfig(g.cfg.AdminLoopback())
+	c.Budgets, c.Short, c.Work = budget.New(g.cfg.Limits), nil, nil
+	return c
 }
 
 // authenticate tells whose request it is. A session of the Vault API is known there only.

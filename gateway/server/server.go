@@ -15,6 +15,7 @@ import (
 	"portcullis/gateway/audit"
 	"portcullis/gateway/auth"
 	"portcullis/gateway/budget"
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/edge"
@@ -80,6 +81,7 @@ type Server struct {
 	auth         *auth.Authenticator
 	policy       *policy.Engine
 	budgets      *budget.Budgets
+	work         *gate.Gate // of requests and answers that are large
 	shortage     *shortage
 	conns        *conns // of the callers' listener
 	limit        *limit.Limiter
@@ -120,6 +122,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.watchVault()
 	g.gauges()
 	g.boundConnections()
+	g.takeTurns()
 	g.shortage = newShortage(c.AuditFile, c.AuditMinFree)
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets, Shared: g.sharedBuckets()})
 	g.openStreams()

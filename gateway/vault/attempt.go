@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
 	"portcullis/gateway/retry/breaker"
 	"portcullis/gateway/vault/wire"
@@ -34,6 +35,7 @@ type attempt struct {
 	began    bool
 	again    bool // begin once more
 	retried  bool // after a broken connection
+	large    bool // the answer was
 	connect  connectTry
 }
 
@@ -99,6 +101,10 @@ func (t *attempt) leave(result breaker.Result) {
 	t.admitted = false
 	t.client.meters.request(t.request, t.err, time.Since(t.start))
 	t.client.settle(result, t.start)
+	if t.large || len(t.request.Body) >= smallReply {
+		t.client.gate.LeaveLarge(t.request.Caller)
+		return
+	}
 	t.client.gate.Leave(t.request.Caller)
 }
 
@@ -200,6 +206,9 @@ func (t *attempt) decode(resp *api.Response) error {
 		return mapError(failure{err: err, req: t.request, sent: true, gone: t.callerGone()})
 	}
 	defer done()
+	if t.large = len(raw) >= smallReply; t.large {
+		_ = gate.Of(t.caller).Enter(t.caller) // what is there is not refused
+	}
 	if t.answer == nil {
 		t.answer = &wire.Answer{}
 	}

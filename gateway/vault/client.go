@@ -16,11 +16,11 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"portcullis/gateway/budget"
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
 	"portcullis/gateway/retry"
 	"portcullis/gateway/retry/breaker"
 	"portcullis/gateway/vault/callers"
-	"portcullis/gateway/vault/gate"
 	"portcullis/gateway/vault/leases"
 	"portcullis/gateway/vault/readcache"
 	"portcullis/gateway/vault/tokencache"
@@ -201,8 +201,13 @@ func (c *Client) Reserved(r call.Resource) bool {
 	return c.registry.Contains(r) || c.anchor.holds(r) || c.documents.holds(r)
 }
 
+// largeAtVault is how many requests of one caller Vault gets at once when what they send
+// or get is large: each keeps one of its processors for tens of milliseconds, and others'
+// small ones wait behind them.
+const largeAtVault = 2
+
 func (l Load) gate() *gate.Gate {
-	g := &gate.Gate{Total: l.Total, Each: l.Each, Queue: l.Queue, Wait: l.Wait}
+	g := &gate.Gate{Total: l.Total, Each: l.Each, Large: largeAtVault, Queue: l.Queue, Wait: l.Wait}
 	if g.Total <= 0 {
 		g.Total = 256
 	}

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
-	"portcullis/gateway/vault/gate"
 )
 
 // What a large answer of Vault's may take.

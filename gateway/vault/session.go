@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/callers"
 	"portcullis/gateway/vault/leases"
@@ -200,6 +201,7 @@ func (s *Session) asCaller(ctx context.Context, r wire.Request, out Reply) error
 		return err
 	}
 	defer s.invalidate(r)()
+	defer gate.Away(ctx)()
 	kept, hit, err := s.fromCache(ctx, r, out)
 	if hit || err != nil {
 		return err

@@ -54,7 +54,7 @@ func unsent(text string, bodies ...[]byte) string {
 // eachValue tells of every string and number in a JSON text that is not a name, as it
 // was written and as it reads, and of what it holds if it is base64.
 func eachValue(body []byte, tell func([]byte)) {
-	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	for {
 		tok, err := dec.ReadToken()
 		if err != nil {

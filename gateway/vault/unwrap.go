@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"container/heap"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -17,15 +18,44 @@ import (
 // with Vault itself.
 type owned struct {
 	mu   sync.Mutex // guards the fields below
-	all  map[[sha256.Size]byte]delivered
+	all  map[[sha256.Size]byte]*delivered
 	each map[string]int // by the caller's key
+	next byEnd          // all, by when they end
 }
 
 type delivered struct {
+	sum  [sha256.Size]byte // of the token
 	key  string
 	path string // where it was made, or the role
 	made time.Time
 	ends time.Time
+	at   int // its place in owned.next
+}
+
+// byEnd is a heap (container/heap) of what ends next.
+type byEnd []*delivered
+
+func (b byEnd) Len() int           { return len(b) }
+func (b byEnd) Less(i, j int) bool { return b[i].ends.Before(b[j].ends) }
+func (b byEnd) Swap(i, j int) {
+	b[i], b[j] = b[j], b[i]
+	b[i].at, b[j].at = i, j
+}
+
+// Push implements heap.Interface.
+func (b *byEnd) Push(x any) {
+	one, _ := x.(*delivered) // there is nothing else
+	one.at = len(*b)
+	*b = append(*b, one)
+}
+
+// Pop implements heap.Interface.
+func (b *byEnd) Pop() any {
+	last := len(*b) - 1
+	one := (*b)[last]
+	(*b)[last] = nil
+	*b = (*b)[:last]
+	return one
 }
 
 // Bounds of what is remembered; beyond them it takes Vault to open or end a thing.
@@ -44,32 +74,27 @@ func (w *owned) add(key string, token call.Secret, path string, life time.Durati
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
-		w.all, w.each = map[[sha256.Size]byte]delivered{}, map[string]int{}
+		w.all, w.each = map[[sha256.Size]byte]*delivered{}, map[string]int{}
 	}
-	if w.each[key] >= ownedEach || len(w.all) >= ownedAll {
-		w.sweep(time.Now())
+	now := time.Now()
+	for len(w.next) > 0 && now.After(w.next[0].ends) { // each is walked over once
+		w.drop(w.next[0])
 	}
-	if w.each[key] >= ownedEach || len(w.all) >= ownedAll {
+	one := &delivered{sum: sha256.Sum256([]byte(token.Reveal())), key: key, path: path, made: now, ends: now.Add(life)}
+	if w.each[key] >= ownedEach || len(w.all) >= ownedAll || w.all[one.sum] != nil {
 		return
 	}
-	w.all[sha256.Sum256([]byte(token.Reveal()))] = delivered{key, path, time.Now(), time.Now().Add(life)}
+	w.all[one.sum] = one
 	w.each[key]++
-}
-
-// sweep forgets what has ended. The caller holds mu.
-func (w *owned) sweep(now time.Time) {
-	for sum, one := range w.all {
-		if now.After(one.ends) {
-			w.drop(sum, one.key)
-		}
-	}
+	heap.Push(&w.next, one)
 }
 
 // drop forgets one. The caller holds mu.
-func (w *owned) drop(sum [sha256.Size]byte, key string) {
-	delete(w.all, sum)
-	if w.each[key]--; w.each[key] <= 0 {
-		delete(w.each, key)
+func (w *owned) drop(one *delivered) {
+	delete(w.all, one.sum)
+	heap.Remove(&w.next, one.at)
+	if w.each[one.key]--; w.each[one.key] <= 0 {
+		delete(w.each, one.key)
 	}
 }
 
@@ -77,9 +102,9 @@ func (w *owned) drop(sum [sha256.Size]byte, key string) {
 func (w *owned) take(key string, token call.Secret) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, there := w.find(key, token)
+	one, there := w.find(key, token)
 	if there {
-		w.drop(sha256.Sum256([]byte(token.Reveal())), key)
+		w.drop(one)
 	}
 	return there
 }
@@ -88,13 +113,17 @@ func (w *owned) take(key string, token call.Secret) bool {
 func (w *owned) look(key string, token call.Secret) (delivered, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.find(key, token)
+	one, there := w.find(key, token)
+	if !there {
+		return delivered{}, false
+	}
+	return *one, true
 }
 
 // find is look for who holds mu.
-func (w *owned) find(key string, token call.Secret) (delivered, bool) {
-	one, there := w.all[sha256.Sum256([]byte(token.Reveal()))]
-	return one, there && one.key == key && !time.Now().After(one.ends)
+func (w *owned) find(key string, token call.Secret) (*delivered, bool) {
+	one := w.all[sha256.Sum256([]byte(token.Reveal()))]
+	return one, one != nil && one.key == key && !time.Now().After(one.ends)
 }
 
 // Wrapping says of an answer that was wrapped for a caller at which path and when that was

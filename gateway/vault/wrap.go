@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"portcullis/gateway/budget/gate"
 	"portcullis/gateway/vault/wire"
 )
 
@@ -40,6 +41,7 @@ func (s *Session) WrapAnswer() { s.wraps = true }
 // Wrap lets Vault keep body, a JSON object, until it is opened (sys/wrapping/wrap,
 // Vault API).
 func (s *Session) Wrap(ctx context.Context, body []byte) (*Wrapped, error) {
+	defer gate.Away(ctx)()
 	s.turn.leave() // others of the caller's may wait for it, in places that this request needs
 	r := wire.Request{Method: wire.Post, Path: "sys/wrapping/wrap", Body: body, WrapTTL: s.wrapTTL(), Caller: s.Caller().Key()}
 	s.stamp(&r)

@@ -68,9 +68,19 @@ grants:
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{Gateway: g, Addr: strings.TrimPrefix(g.URL, "http://")}
-	t.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}}
+	t := target(g)
 	return t, t.prepare(ctx)
+}
+
+// At is a target that another process has started, for an attacker who has a process of
+// its own: what it does costs the honest caller's process nothing. url is the Gateway's.
+func At(url string) *Target { return target(&stack.Gateway{URL: url}) }
+
+func target(g *stack.Gateway) *Target {
+	return &Target{
+		Gateway: g, Addr: strings.TrimPrefix(g.URL, "http://"),
+		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}},
+	}
 }
 
 // prepare stores what is read later.

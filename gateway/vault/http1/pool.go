@@ -58,6 +58,9 @@ func (t *Transport) keep(c *conn) {
 	} else {
 		idle, t.kept = append(idle, c), t.kept+1
 	}
+	if t.idle == nil {
+		t.idle = map[origin][]*conn{}
+	}
 	t.idle[c.origin] = idle
 }
 

@@ -36,7 +36,7 @@ type Transport struct {
 	begin  sync.Once
 	places chan struct{} // holds a value for each running exchange
 
-	mu   sync.Mutex // guards idle
+	mu   sync.Mutex // guards the rest
 	idle map[origin][]*conn
 	kept int // connections in idle
 }
@@ -85,7 +85,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // enter takes a place among the running exchanges.
 func (t *Transport) enter(ctx context.Context) error {
-	t.begin.Do(func() { t.places, t.idle = make(chan struct{}, t.MaxActive), map[origin][]*conn{} })
+	t.begin.Do(func() { t.places = make(chan struct{}, t.MaxActive) })
 	select {
 	case t.places <- struct{}{}:
 		return nil

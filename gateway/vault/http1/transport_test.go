@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -407,4 +408,26 @@ func ExampleTransport() {
 	raw, _ := io.ReadAll(resp.Body)
 	fmt.Println(string(raw), resp.Body.Close())
 	// Output: hello <nil>
+}
+
+// TestIdleConnectionsAreClosedAtAnyTime: also before and while the first request is sent,
+// as when a gateway stops that has just started (shown by the race detector).
+func TestIdleConnectionsAreClosedAtAnyTime(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	for range 20 {
+		tr := &http1.Transport{Dial: new(net.Dialer).DialContext, MaxActive: 1, MaxIdle: 1, IdleTimeout: time.Minute}
+		var wg sync.WaitGroup
+		wg.Go(tr.CloseIdleConnections)
+		wg.Go(func() {
+			resp, err := (&http.Client{Transport: tr}).Get(s.URL)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+		})
+		wg.Wait()
+		tr.CloseIdleConnections()
+	}
 }

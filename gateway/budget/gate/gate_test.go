@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"portcullis/gateway/vault/gate"
+	"portcullis/gateway/budget/gate"
 )
 
 func enter(t *testing.T, g *gate.Gate, key string, n int) {
@@ -88,6 +90,62 @@ func TestQueueIsBounded(t *testing.T) {
 		g.Leave("a")
 		enter(t, g, "a", 1)
 	})
+}
+
+// TestALargeOneNarrowsTheWay: its caller has few at once from then on, one while there is
+// somebody else, and each that is small lets one more in.
+func TestALargeOneNarrowsTheWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate.Gate{Total: 100, Each: 8, Large: 2, Queue: 100, Wait: time.Hour}
+		var inside atomic.Int64
+		for range 60 {
+			go func() {
+				if g.Enter(t.Context(), "a") == nil {
+					inside.Add(1)
+				}
+			}()
+		}
+		leave := func(how func(string), all ...int64) {
+			t.Helper()
+			for _, want := range all {
+				how("a")
+				inside.Add(-1)
+				if synctest.Wait(); inside.Load() != want {
+					t.Errorf("%d inside, want %d", inside.Load(), want)
+				}
+			}
+		}
+		if synctest.Wait(); inside.Load() != 8 {
+			t.Errorf("%d inside at first, want 8", inside.Load())
+		}
+		leave(g.Leave, 8, 8)
+		leave(g.LeaveLarge, 7, 6, 5, 4, 3, 2, 2, 2) // those that are there may stay
+		leave(g.Leave, 3, 4)
+		enter(t, g, "b", 1)
+		leave(g.LeaveLarge, 3, 2, 1, 1, 1)
+		leave(g.Leave, 2, 3, 4, 5, 6, 7, 8, 8)
+		leave(g.LeaveLarge, 7)
+		time.Sleep(20 * time.Second) // and it is forgotten
+		leave(g.Leave, 8)
+	})
+}
+
+// TestWhatIsRememberedOfLargeOnesIsBounded, also of callers that never come again.
+func TestWhatIsRememberedOfLargeOnesIsBounded(t *testing.T) {
+	g := &gate.Gate{Total: 10, Each: 5, Large: 2, Queue: 10, Wait: time.Hour}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range 200_000 {
+		key := fmt.Sprint("caller-", i)
+		enter(t, g, key, 1)
+		g.LeaveLarge(key)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if more := int64(after.HeapAlloc) - int64(before.HeapAlloc); more > 2<<20 {
+		t.Errorf("%d KiB are kept", more>>10)
+	}
+	runtime.KeepAlive(g)
 }
 
 // TestNoPlaceIsLost lets many come, give up and leave, and counts the places.

@@ -14,6 +14,7 @@ import (
 type Gate struct {
 	Total int           // at once, of all callers
 	Each  int           // at once, of one caller; less than Total, so that no caller holds every place
+	Large int           // at once, of one caller after something large, see LeaveLarge; 0 is Each
 	Queue int           // waiting, of one caller
 	Wait  time.Duration // the longest wait
 
@@ -21,10 +22,25 @@ type Gate struct {
 	inside  int
 	callers map[string]*line
 	turns   []*line // callers with somebody waiting, the next one first
+	latest  [2]seen // callers that came, the last one first
+	narrow  map[string]*window
+}
+
+// window is how many a caller may have inside that has had something large.
+type window struct {
+	most int
+	at   time.Time // of the large one
+}
+
+// seen is when a caller came the last time.
+type seen struct {
+	key string
+	at  time.Time
 }
 
 // line is one caller's.
 type line struct {
+	key     string
 	inside  int
 	waiting []chan struct{}
 }
@@ -62,12 +78,13 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	if g.callers == nil {
 		g.callers = map[string]*line{}
 	}
+	g.see(key)
 	l := g.callers[key]
 	if l == nil {
-		l = &line{}
+		l = &line{key: key}
 		g.callers[key] = l
 	}
-	if g.inside < g.Total && l.inside < g.Each && len(l.waiting) == 0 {
+	if g.inside < g.Total && l.inside < g.most(key) && len(l.waiting) == 0 {
 		g.inside++
 		l.inside++
 		return nil, nil
@@ -84,10 +101,88 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	return place, nil
 }
 
+// lately is how long a caller counts as somebody to leave room for.
+const lately = time.Second
+
+// see notes that a caller has come. The caller holds mu.
+func (g *Gate) see(key string) {
+	if g.latest[0].key != key {
+		g.latest[1] = g.latest[0]
+	}
+	g.latest[0] = seen{key, time.Now()}
+}
+
+// alone reports whether nobody but a caller has come lately. The caller holds mu.
+func (g *Gate) alone(key string) bool {
+	other := g.latest[0]
+	if other.key == key {
+		other = g.latest[1]
+	}
+	return time.Since(other.at) > lately
+}
+
+// What is remembered of callers with something large.
+const (
+	narrowed = 10 * time.Second
+	narrows  = 1024 // callers
+)
+
+// most is how many a caller may have inside. The caller holds mu.
+func (g *Gate) most(key string) int {
+	w := g.narrow[key]
+	if w == nil {
+		return g.Each
+	}
+	if time.Since(w.at) > narrowed {
+		delete(g.narrow, key)
+		return g.Each
+	}
+	return w.most
+}
+
+// small lets a caller that has had something large have one more inside, as a sender's
+// window grows (RFC 5681, slow start). The caller holds mu.
+func (g *Gate) small(key string) {
+	if w := g.narrow[key]; w != nil {
+		if w.most++; w.most >= g.Each {
+			delete(g.narrow, key)
+		}
+	}
+}
+
+// large lets a caller have few inside: Large when there is nobody else, and one when
+// there is. The caller holds mu.
+func (g *Gate) large(key string) {
+	if g.Large <= 0 {
+		return
+	}
+	if g.narrow == nil {
+		g.narrow = map[string]*window{}
+	}
+	if _, there := g.narrow[key]; !there && len(g.narrow) >= narrows {
+		for other := range g.narrow { // any
+			delete(g.narrow, other)
+			break
+		}
+	}
+	most := 1
+	if g.alone(key) {
+		most = min(g.Large, g.Each)
+	}
+	g.narrow[key] = &window{most, time.Now()}
+}
+
 // Leave gives a place back.
-func (g *Gate) Leave(key string) {
+func (g *Gate) Leave(key string) { g.leave(key, g.small) }
+
+// LeaveLarge gives the place of something back that was dear to do. For a while its
+// caller has few at once; each that is small lets one more in.
+func (g *Gate) LeaveLarge(key string) { g.leave(key, g.large) }
+
+func (g *Gate) leave(key string, learn func(key string)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	learn(key)
 	l := g.callers[key]
 	g.inside--
 	l.inside--
@@ -99,7 +194,7 @@ func (g *Gate) Leave(key string) {
 func (g *Gate) admit() {
 	for i := 0; i < len(g.turns) && g.inside < g.Total; {
 		l := g.turns[i]
-		if l.inside >= g.Each {
+		if l.inside >= g.most(l.key) {
 			i++
 			continue
 		}
