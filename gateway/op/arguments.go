@@ -1,7 +1,6 @@
 package op
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,7 +49,7 @@ type normaliser struct{ op *Op }
 // object normalises an object whose members a schema names. at is its place, empty for
 // the arguments themselves.
 func (n normaliser) object(raw jsontext.Value, s *jsonschema.Schema, at string) (jsontext.Value, []string, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	dec := inPlace(raw)
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, nil, badJSON(raw, err)
 	}

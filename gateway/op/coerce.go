@@ -1,7 +1,6 @@
 package op
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,7 +156,7 @@ func (d decimal) integer() (string, bool) {
 // 2^53, too many digits or too large an exponent come back as another number, or make
 // the secret unreadable. Errors are InvalidRequest and name the place.
 func CheckNumbers(argument string, raw []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	dec := inPlace(raw)
 	for {
 		tok, err := dec.ReadToken()
 		if err != nil {

@@ -15,11 +15,17 @@ import (
 // MaxDepth bounds the nesting of any JSON that a caller sends.
 const MaxDepth = 64
 
+// inPlace decodes a text where it stands: the decoder copies what comes from another reader
+// than a bytes.Buffer, and doubles its own as it does.
+func inPlace(raw []byte, o ...jsontext.Options) *jsontext.Decoder {
+	return jsontext.NewDecoder(bytes.NewBuffer(raw), o...)
+}
+
 // CheckJSON reports whether raw is one strict JSON value (RFC 8259): valid UTF-8,
 // no duplicate keys, nothing behind it, nested at most MaxDepth deep. Errors are
 // InvalidRequest and quote nothing of raw.
 func CheckJSON(raw []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	dec := inPlace(raw)
 	for {
 		if _, err := dec.ReadToken(); err != nil {
 			return badJSON(raw, err)
@@ -120,7 +126,7 @@ func mask() *json.Marshalers {
 			return enc.WriteToken(jsontext.String(masked))
 		}),
 		json.MarshalToFunc(func(enc *jsontext.Encoder, s call.SecretJSON) error {
-			return maskValue(enc, jsontext.NewDecoder(bytes.NewBuffer(s.Reveal())))
+			return maskValue(enc, inPlace(s.Reveal()))
 		}),
 	)
 }

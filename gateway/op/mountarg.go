@@ -60,7 +60,7 @@ func takeMount(raw jsontext.Value) (name string, rest jsontext.Value, given bool
 	if raw.Kind() != '{' || !bytes.Contains(raw, []byte(`"`+mountArgument+`"`)) {
 		return "", raw, false, nil
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true))
+	dec := inPlace(raw, jsontext.AllowDuplicateNames(true))
 	if _, err := dec.ReadToken(); err != nil {
 		return "", raw, false, nil
 	}

@@ -63,7 +63,7 @@ func recordJSON(enc *jsontext.Encoder, redact Redact, raw []byte) error {
 	if len(raw) == 0 {
 		return enc.WriteToken(jsontext.Null) // as what cannot be read
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	dec := inPlace(raw)
 	for {
 		tok, err := dec.ReadToken()
 		if err != nil {

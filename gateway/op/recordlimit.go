@@ -1,7 +1,6 @@
 package op
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -28,7 +27,7 @@ func shortened(text, sent []byte) jsontext.Value {
 // boundMembers appends an object to dst, with what is too long of its members
 // shortened. What is hashed of a member that is no text is what a record would hold.
 func boundMembers(dst, object []byte) ([]byte, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(object))
+	dec := inPlace(object)
 	if _, err := dec.ReadToken(); err != nil {
 		return dst, err
 	}
