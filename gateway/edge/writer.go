@@ -220,7 +220,7 @@ func (b *body) Read(p []byte) (int, error) {
 		_ = b.rc.SetReadDeadline(time.Time{})
 		if b.got > dear {
 			if late := gate.Of(b.ctx).Enter(b.ctx); late != nil {
-				return n, busy(late)
+				return n, gate.Refused(late, "too many large requests at once; send fewer of them at a time")
 			}
 		}
 	}
@@ -230,16 +230,6 @@ func (b *body) Read(p []byte) (int, error) {
 // dear is the length in bytes of a body from which on it is worked on in turns: to parse
 // it, to check it and to record it takes as long as many other calls do as a whole.
 const dear = 16 << 10
-
-// busy is what a request is answered with whose turn does not come.
-func busy(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return call.Wrap(call.Canceled, "the caller has gone away", err)
-	}
-	e := call.Wrap(call.Overloaded, "too many large requests at once; send fewer of them at a time", err)
-	e.RetryAfter = time.Second
-	return e
-}
 
 // within cuts p to what there is room for, of which it takes a piece more when all is
 // used.

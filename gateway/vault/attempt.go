@@ -76,12 +76,12 @@ func (t *attempt) admit() error {
 		return nil
 	}
 	if err := c.gate.Enter(t.caller, r.Caller); err != nil {
-		return notAdmitted(err)
+		return gate.Refused(err, noPlace)
 	}
 	if !r.ReadOnly() {
 		if t.caller.Err() != nil {
 			c.gate.Leave(r.Caller)
-			return notAdmitted(t.caller.Err()) // it has not been sent, so it need not be
+			return gate.Refused(t.caller.Err(), noPlace) // it has not been sent, so it need not be
 		}
 		t.parent = context.WithoutCancel(t.caller)
 	}
@@ -221,15 +221,8 @@ func (t *attempt) decode(resp *api.Response) error {
 // errOpen says that Vault was not even tried.
 var errOpen = errors.New("circuit breaker is open")
 
-// notAdmitted maps why a request got no place.
-func notAdmitted(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return call.Wrap(call.Canceled, "the caller has gone away", err)
-	}
-	e := call.Wrap(call.Overloaded, "too many requests to Vault at once", err)
-	e.RetryAfter = time.Second
-	return e
-}
+// noPlace is what a request is answered with for which Vault has no place.
+const noPlace = "too many requests to Vault at once"
 
 // verdict is what a failure says about Vault: only one without an answer counts, and
 // one request without an answer may just have been slow.

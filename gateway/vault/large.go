@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"portcullis/gateway/budget/gate"
-	"portcullis/gateway/call"
 )
 
 // What a large answer of Vault's may take.
@@ -40,7 +39,7 @@ type turn struct {
 func (t *turn) more(ctx context.Context, n int64) error {
 	if !t.inside {
 		if err := t.gate.Enter(ctx, t.caller); err != nil {
-			return tooMany(err)
+			return gate.Refused(err, "too many large answers at once; ask for fewer of them at a time")
 		}
 		t.inside = true
 	}
@@ -55,15 +54,6 @@ func (t *turn) leave() {
 		t.inside = false
 		t.gate.Leave(t.caller)
 	}
-}
-
-func tooMany(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return call.Wrap(call.Canceled, "the caller has gone away", err)
-	}
-	e := call.Wrap(call.Overloaded, "too many large answers at once; ask for fewer of them at a time", err)
-	e.RetryAfter = time.Second
-	return e
 }
 
 // errTooLong says that an answer is longer than any that is read.

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"portcullis/gateway/call"
 )
 
 // Gate lets a bounded number through at once. Its fields are set before its first use.
@@ -47,6 +49,17 @@ type line struct {
 
 // ErrBusy says that no place became free in time.
 var ErrBusy = errors.New("too much is going on at once")
+
+// Refused is what a call is answered with that got no place: Canceled when its caller has
+// gone away, else Overloaded with the message and when to try again.
+func Refused(err error, msg string) *call.Error {
+	if errors.Is(err, context.Canceled) {
+		return call.Wrap(call.Canceled, "the caller has gone away", err)
+	}
+	e := call.Wrap(call.Overloaded, msg, err)
+	e.RetryAfter = time.Second
+	return e
+}
 
 // Enter waits for a place; Leave gives it back. The error is ErrBusy or the
 // context's own.
