@@ -93,9 +93,9 @@ func start(ctx context.Context, dir string, without []string) (s *set, err error
 	return s, nil
 }
 
-// gateway starts a gateway with everything on but one stage, or several with a plus between: tokens signed with RS256, a
-// thousand grants, limits, chained evidence, redaction, both logs, callers' own tokens, and
-// one trace in a hundred.
+// gateway starts a gateway with everything on but one stage, or several with a plus between:
+// tokens signed with RS256, a thousand grants, limits, chained evidence, redaction, both
+// logs, callers' own tokens, and one trace in a hundred.
 func (s *set) gateway(ctx context.Context, stage string) (err error) {
 	dir := filepath.Join(s.dir, "gateway-"+stage)
 	if err := os.MkdirAll(dir, 0o750); err != nil {

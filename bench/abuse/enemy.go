@@ -30,6 +30,9 @@ func (e *enemy) run(ctx context.Context, t *attack.Target) (requests int) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 30 * time.Second
 	_ = cmd.Run() // it is told to end
+	if cmd.ProcessState == nil {
+		return 0 // it was not even started: no attack is reported
+	}
 	_, _ = fmt.Sscan(out.String(), &requests)
 	e.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	return requests
