@@ -157,7 +157,7 @@ func (ss *sessions) over(ctx context.Context, s *session) error {
 		if err := ss.shared.Drop(ctx, s.owner, s.at.name); err != nil {
 			return storeAway(err)
 		}
-		ss.say(ctx, s, &word{Kind: wordEnded})
+		ss.publish(ctx, s, &notice{Kind: noticeEnded})
 	}
 	ss.end(s)
 	return nil
@@ -174,7 +174,7 @@ func (ss *sessions) streaming(ctx context.Context, s *session) {
 	if err != nil || before == "" || before == ss.self {
 		return
 	}
-	if at := ss.ask(ctx, s, &word{Kind: wordStream, To: before}); at != "" {
+	if at := ss.ask(ctx, s, &notice{Kind: noticeStream, To: before}); at != "" {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.cursor = at
@@ -238,7 +238,7 @@ func (ss *sessions) changeTopics(ctx context.Context, s *session, f func(*record
 	at := s.streams
 	s.mu.Unlock()
 	if at != "" && at != ss.self {
-		ss.ask(ctx, s, &word{Kind: wordChanged, To: at})
+		ss.ask(ctx, s, &notice{Kind: noticeChanged, To: at})
 	}
 	return nil
 }

@@ -55,8 +55,8 @@ func (tw *twins) replica(t *testing.T, change func(*world)) *live {
 	}
 	l := &live{world: newWorld(t)}
 	change(l.world)
-	kept, words, shared := store.NewKept("mcp", redis.Bound{Most: 64, Bytes: 1 << 20, Idle: time.Hour}), store.NewWords("mcp"), store.NewEvents()
-	l.world.Shared = &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Say: words.Say}
+	kept, channel, shared := store.NewKept("mcp", redis.Bound{Most: 64, Bytes: 1 << 20, Idle: time.Hour}), store.NewChannel("mcp"), store.NewEvents()
+	l.world.Shared = &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Publish: channel.Publish}
 	l.log = events.New(events.Config{
 		Send: shared.Send, PerCaller: 10,
 		Allow: func(_ context.Context, c *call.Caller, e events.Event) bool { return e.Path.Within(c.Prefix) },
@@ -73,7 +73,7 @@ func (tw *twins) replica(t *testing.T, change func(*world)) *live {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan struct{}, 3)
 	for _, f := range []func(){
-		func() { store.Run(ctx) }, func() { shared.Run(ctx, l.log) }, func() { words.Run(ctx, func(m []byte) { s.Hear(ctx, m) }) },
+		func() { store.Run(ctx) }, func() { shared.Run(ctx, l.log) }, func() { channel.Run(ctx, func(m []byte) { s.Receive(ctx, m) }) },
 	} {
 		go func() { f(); ended <- struct{}{} }()
 	}

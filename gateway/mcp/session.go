@@ -46,7 +46,7 @@ type session struct {
 	shared    []byte                 // as Shared has it, nil when it does not
 	streams   string                 // replica that has the open stream
 	refreshed time.Time              // when Shared was told last that it is used
-	waits     map[string]chan string // words that wait for wordDone
+	waits     map[string]chan string // notices that wait for noticeDone
 }
 
 // sessions are the open sessions of all callers.
@@ -266,7 +266,7 @@ func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func
 func (ss *sessions) cancel(ctx context.Context, s *session, params protocol.Object) {
 	r := protocol.Reader{O: params}
 	if id := r.Value("requestId"); id != nil && !s.stop(id) {
-		ss.say(ctx, s, &word{Kind: wordCancel, ID: id})
+		ss.publish(ctx, s, &notice{Kind: noticeCancel, ID: id})
 	}
 }
 
@@ -287,7 +287,7 @@ func (ss *sessions) deliver(ctx context.Context, s *session, m *protocol.Message
 	if s == nil || s.take(m) || !isAsk(m.ID) {
 		return
 	}
-	ss.say(ctx, s, &word{Kind: wordAnswer, ID: m.ID, Result: m.Result, Fault: m.Fault})
+	ss.publish(ctx, s, &notice{Kind: noticeAnswer, ID: m.ID, Result: m.Result, Fault: m.Fault})
 }
 
 // take hands a response to the exchange that asked here, and reports whether one did.

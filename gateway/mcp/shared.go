@@ -28,8 +28,8 @@ type Shared struct {
 	Swap func(ctx context.Context, owner, name string, was, data []byte) (bool, error)
 	// Drop forgets an entry.
 	Drop func(ctx context.Context, owner, name string) error
-	// Say sends a message to all replicas that are there; they get it by Server.Hear.
-	Say func(ctx context.Context, message []byte) error
+	// Publish sends a message to all replicas that are there; they get it by Server.Receive.
+	Publish func(ctx context.Context, message []byte) error
 }
 
 // SharedBounds are those of the entries of one caller: sessions, bytes of all of them, and

@@ -89,7 +89,7 @@ type Server struct {
 	transforms   *transform.Set
 	results      map[string]*transform.Result // by operation
 	shared       *redis.Events                // the events of all replicas; nil for one gateway
-	words        *redis.Words                 // what they say to each other of sessions; nil for one gateway
+	notices      *redis.Channel               // of replicas to each other about sessions; nil for one gateway
 	events       *events.Log
 	sse          *sse.Server
 	mcp          *mcp.Server

@@ -34,7 +34,7 @@ func (g *Server) runStore(ctx context.Context) {
 		var wg sync.WaitGroup
 		wg.Go(func() { g.store.Run(ctx) })
 		wg.Go(func() { g.shared.Run(ctx, g.events) })
-		wg.Go(func() { g.words.Run(ctx, func(m []byte) { g.mcp.Hear(ctx, m) }) })
+		wg.Go(func() { g.notices.Run(ctx, func(m []byte) { g.mcp.Receive(ctx, m) }) })
 		wg.Wait()
 		_ = g.store.Close() // nothing is under way
 	}
@@ -55,8 +55,8 @@ func (g *Server) sharedSessions() *mcp.Shared {
 	}
 	most, size, idle := mcp.SharedBounds()
 	kept := g.store.NewKept("mcp", redis.Bound{Most: most, Bytes: size, Idle: idle})
-	g.words = g.store.NewWords("mcp")
-	return &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Say: g.words.Say}
+	g.notices = g.store.NewChannel("mcp")
+	return &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Publish: g.notices.Publish}
 }
 
 // sharing lets replicas know each other's DPoP proofs and bad credentials.

@@ -90,8 +90,8 @@ func TestOneOfManySwaps(t *testing.T) {
 func TestWords(t *testing.T) {
 	r := server(t)
 	var said [2]atomic.Int64
-	a, b := open(t, r.URL()).NewWords("w"), open(t, r.URL()).NewWords("w")
-	for i, w := range []*redis.Words{a, b} {
+	a, b := open(t, r.URL()).NewChannel("w"), open(t, r.URL()).NewChannel("w")
+	for i, w := range []*redis.Channel{a, b} {
 		run(t, func(ctx context.Context) {
 			w.Run(ctx, func(m []byte) {
 				if string(m) == "hello" {
@@ -101,10 +101,10 @@ func TestWords(t *testing.T) {
 		})
 	}
 	both := func() bool {
-		_ = a.Say(t.Context(), []byte("hello"))
+		_ = a.Publish(t.Context(), []byte("hello"))
 		return said[0].Load() > 0 && said[1].Load() > 0
 	}
-	e2e.Eventually(t, "heard by both", both)
+	e2e.Eventually(t, "received by both", both)
 	if err := r.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -113,5 +113,5 @@ func TestWords(t *testing.T) {
 	}
 	said[0].Store(0)
 	said[1].Store(0)
-	e2e.Eventually(t, "heard by both again", both)
+	e2e.Eventually(t, "received by both again", both)
 }

@@ -18,7 +18,7 @@ func (s *Store) Try(ctx context.Context) error {
 		func() error { _, err := s.Seen(name, time.Now().Add(time.Second)); return err },
 		func() error { _, err := k.Swap(ctx, name, name, nil, []byte("x")); return err },
 		func() error { return k.Drop(ctx, name, name) },
-		func() error { return s.NewWords("try").Say(ctx, nil) },
+		func() error { return s.NewChannel("try").Publish(ctx, nil) },
 		func() error { return s.hears(ctx) },
 	} {
 		if err := step(); err != nil {
@@ -35,7 +35,7 @@ func (s *Store) Try(ctx context.Context) error {
 func (s *Store) hears(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	sub := s.client.Subscribe(within, s.NewWords("try").channel)
+	sub := s.client.Subscribe(within, s.NewChannel("try").name)
 	_, err := sub.Receive(within)
 	return errors.Join(err, sub.Close())
 }
