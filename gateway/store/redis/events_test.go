@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -189,7 +190,8 @@ func TestEventsWaitForRedis(t *testing.T) {
 	e2e.Eventually(t, "told of the loss", func() bool { _, _, err := rd.Next(t.Context(), time.Second); return errors.Is(err, events.ErrSlow) })
 	var recent []events.Event
 	e2e.Eventually(t, "told of what had waited", func() bool {
-		recent = b.log.Recent(t.Context(), agent(), events.Filter{Topics: []events.Topic{{Mount: "secret", Below: true}}}, 100)
+		recent = slices.DeleteFunc(b.log.Recent(t.Context(), agent(), events.Filter{Topics: []events.Topic{{Mount: "secret", Below: true}}}, 100),
+			func(e events.Event) bool { return e.Path.String() == "probe" }) // sent again when its answer was lost
 		return len(recent) >= 5
 	})
 	for n, e := range recent {
