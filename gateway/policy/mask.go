@@ -23,7 +23,7 @@ type masks struct {
 }
 
 func masksOf(p *program.Program) masks {
-	m := masks{fields: fieldsAt(p.Data, "masks"), unmasked: fieldsAt(p.Data, "unmasked"), spoken: map[string]bool{"true": true, "false": true}}
+	m := masks{fields: p.Data.Masks(), unmasked: p.Data.Unmasked(), spoken: map[string]bool{"true": true, "false": true}}
 	if !p.Reads().Any("args.values") {
 		return m
 	}
@@ -33,17 +33,6 @@ func masksOf(p *program.Program) masks {
 		}
 	}
 	return m
-}
-
-// fieldsAt are the fields of the input that a list of the data names.
-func fieldsAt(data map[string]any, name string) (out []string) {
-	list, _ := data[name].([]any)
-	for _, v := range list {
-		if p, ok := v.(string); ok {
-			out = append(out, strings.TrimPrefix(p, "input."))
-		}
-	}
-	return out
 }
 
 // copies are the fields that repeat another one, or a part of it: who hides the one hides

@@ -3,13 +3,13 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/program"
 )
 
@@ -68,9 +68,8 @@ func tightening(b *bundle.Bundle) (names []string) {
 			}
 		}
 	}
-	duties := object(b.Data, "obligations")
-	for _, op := range slices.Sorted(maps.Keys(duties)) {
-		for field, v := range object(duties, op) {
+	for op, duties := range data.Of(b.Data).Obligations() {
+		for field, v := range duties {
 			names = append(names, fmt.Sprintf("obligation %s %s %v", op, field, v))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
@@ -64,35 +65,32 @@ func isPoint(p ast.Ref) bool {
 // names looks for names in the data that nothing has: a misspelt operation, tier or
 // field compiles, and then grants, limits or hides nothing.
 func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findings {
-	n := &naming{team: team, version: p.Version(), ops: map[string]string{}, tiers: map[string]bool{"standard": true}}
+	n := &naming{team: team, data: data.Of(team.Data), version: p.Version(), ops: map[string]string{}, tiers: map[string]bool{"standard": true}}
 	for _, o := range ops {
 		n.ops[o.Name] = o.Engine
 	}
 	for name := range p.Tiers {
 		n.tiers[name] = true
 	}
-	n.table(place{"grants"}, object(team.Data, "grants"))
-	for tenant := range object(team.Data, "tenants") {
-		n.table(place{"tenants", tenant}, object(team.Data, "tenants", tenant))
+	for t := range n.data.Tables() {
+		n.table(t.Place(), t)
 	}
-	for name := range object(team.Data, "tiers") {
+	for _, name := range n.data.TierNames() {
 		n.tier(name, p.Tiers[name])
-		for o := range object(team.Data, "tiers", name, "cost") {
+		for _, o := range n.data.Costs(name) {
 			n.operation(o, "", place{"tiers", name, "cost"})
 		}
 	}
-	for o := range object(team.Data, "obligations") {
+	for o, duties := range n.data.Obligations() {
 		n.operation(o, "", place{"obligations"})
-		n.obligation(place{"obligations", o}, n.ops[o], object(team.Data, "obligations", o))
+		n.obligation(place{"obligations", o}, n.ops[o], duties)
 	}
-	n.teams(p, team)
-	masks, _ := team.Data["masks"].([]any)
-	for _, m := range masks {
-		n.mask(fmt.Sprint(m))
+	n.teams(p)
+	for _, f := range n.data.Masks() {
+		n.mask(f)
 	}
-	shown, _ := team.Data["unmasked"].([]any)
-	for _, f := range shown {
-		n.unmasked(fmt.Sprint(f))
+	for _, f := range n.data.Unmasked() {
+		n.unmasked(f)
 	}
 	slices.SortFunc(n.found, func(a, b program.Finding) int { return a.Line - b.Line })
 	return n.found
@@ -100,6 +98,7 @@ func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findin
 
 type naming struct {
 	team    *bundle.Bundle
+	data    data.Data
 	version int               // of the input that the rules are written for
 	ops     map[string]string // engine by operation
 	tiers   map[string]bool
@@ -131,29 +130,29 @@ func (p place) String() string { return strings.Join(p, ".") }
 // below is a place within this one. It is good until the next one is asked for.
 func (p place) below(names ...string) place { return append(p, names...) }
 
-func (n *naming) table(at place, table map[string]any) {
-	for _, kind := range []string{"subjects", "roles"} {
-		for who := range object(table, kind) {
-			if kind == "subjects" {
+func (n *naming) table(at place, table data.Table) {
+	for _, kind := range data.Kinds() {
+		for who, holder := range table.Holders(kind) {
+			if kind == data.Subjects {
 				n.subject(at, who)
 			}
-			n.holder(at.below(kind, who), object(table, kind, who))
+			n.holder(at.below(kind, who), holder)
 		}
 	}
 }
 
-func (n *naming) holder(at place, holder map[string]any) {
-	if t, ok := holder["tier"].(string); ok && !n.tiers[t] {
+func (n *naming) holder(at place, holder data.Holder) {
+	if t, ok := holder.Tier(); ok && !n.tiers[t] {
 		n.add(t, fmt.Sprintf("%s has the tier %s, which is not there, so every call is denied", at, t),
 			"name one of "+strings.Join(slices.Sorted(maps.Keys(n.tiers)), ", ")+", or describe it below tiers")
 	}
-	for engine := range holder {
-		for name := range object(holder, engine) {
+	for engine := range holder.Engines() {
+		for name, terms := range holder.Granted(engine) {
 			n.granted(at, engine, name)
-			n.obligation(at.below(engine, name), engine, object(holder, engine, name))
-			list, _ := object(holder, engine, name)["ops"].([]any)
-			for _, o := range list {
-				n.operation(fmt.Sprint(o), engine, at.below(engine, name, "ops"))
+			n.obligation(at.below(engine, name), engine, terms)
+			ops, _ := terms.Ops()
+			for _, o := range ops {
+				n.operation(o, engine, at.below(engine, name, "ops"))
 			}
 		}
 	}
@@ -183,7 +182,6 @@ func (n *naming) operation(name, engine string, at place) {
 
 // mask wants what the log hides to be a field of the input.
 func (n *naming) mask(field string) {
-	field = strings.TrimPrefix(field, "input.")
 	if !document.HasField(field) {
 		n.add(field, "masks names "+field+", which is no field of the input, so it hides nothing", "name a field of schema/input.json, as context.source_ip")
 	}
@@ -192,16 +190,8 @@ func (n *naming) mask(field string) {
 // unmasked wants what the log shows to be an argument: every other field is shown
 // unless it is masked.
 func (n *naming) unmasked(field string) {
-	field = strings.TrimPrefix(field, "input.")
 	if document.Within(field, "args.values") && field != "args.values" {
 		return
 	}
 	n.add(field, "unmasked names "+field+", which is no argument, so it shows nothing", "name an argument, as args.values.ttl; other fields are recorded unless masks hides them")
-}
-
-func object(v map[string]any, keys ...string) map[string]any {
-	for _, k := range keys {
-		v, _ = v[k].(map[string]any)
-	}
-	return v
 }

@@ -8,7 +8,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
-	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
@@ -36,19 +36,18 @@ func (n *naming) subject(at place, who string) {
 }
 
 // obligation checks the numbers of a grant's or an operation's obligation.
-func (n *naming) obligation(at place, engine string, duty map[string]any) {
-	number := func(field string) float64 { f, _ := duty[field].(float64); return f }
+func (n *naming) obligation(at place, engine string, duty data.Terms) {
 	if _, there := duty["approval"]; there {
 		n.add("approval", at.String()+" asks for an approval, and approvals do not exist yet, so every such call is denied", "leave approval out")
 	}
-	switch end := number("expires_s"); {
+	switch end := duty.Number("expires_s"); {
 	case end > 0 && end < noTime:
 		n.add("expires_s", fmt.Sprintf("%s ended in %d, so it grants nothing", at, time.Unix(int64(end), 0).UTC().Year()), "write Unix seconds, as date -d 2026-12-01 +%s prints them")
 	case end >= inMilliseconds:
 		n.add("expires_s", fmt.Sprintf("%s ends at %.0f, which is in milliseconds", at, end), fmt.Sprintf("write Unix seconds, as %.0f", end/1000))
 	}
 	for _, bounds := range [][2]string{{"min_ttl_s", "max_ttl_s"}, {"min_wrap_ttl_s", "wrap_ttl_s"}} {
-		if low, high := number(bounds[0]), number(bounds[1]); high > 0 && low > high {
+		if low, high := duty.Number(bounds[0]), duty.Number(bounds[1]); high > 0 && low > high {
 			n.add(bounds[0], fmt.Sprintf("%s: %s is %.0f and %s %.0f, so no call is allowed", at, bounds[0], low, bounds[1], high), "make the largest the larger one")
 		}
 	}
@@ -69,7 +68,7 @@ func (n *naming) tier(name string, t op.Tier) {
 			n.add(operation, fmt.Sprintf("tiers.%s.cost makes %s free, so nothing limits it", name, operation), "write 1 or more, or leave it out for 1")
 		case cost > t.Burst && t.Burst > 0:
 			say := n.warn // the default data name the cost
-			if _, own := object(n.team.Data, "tiers", name, "cost")[operation]; own {
+			if slices.Contains(n.data.Costs(name), operation) {
 				say = n.add
 			}
 			say(operation, fmt.Sprintf("tiers.%s.cost of %s is %d, more than the burst %d, so it can never be called", name, operation, cost, t.Burst),
@@ -114,20 +113,19 @@ func (n *naming) pattern(at place, engine, name string) {
 
 // teams looks at the parts of the teams: a team that has no rules, or a part that is no
 // path or name, rules over nothing.
-func (n *naming) teams(p *program.Program, team *bundle.Bundle) {
+func (n *naming) teams(p *program.Program) {
 	var known []string
 	for _, m := range p.TeamModules() {
 		known = append(known, strings.Trim(m.Package.Path[3].String(), `"`))
 	}
-	for name := range object(team.Data, "teams") {
+	for name, owns := range n.data.Owned() {
 		if !slices.Contains(known, name) {
 			n.warn(name, "teams."+name+" is given a part, and no rules are in policy.deny."+name+" or policy.obligations."+name, "name the team as its package is named")
 		}
-		for engine, list := range object(team.Data, "teams", name, "owns") {
-			all, _ := list.([]any)
-			for _, v := range all {
-				if path, err := call.ParsePath(fmt.Sprint(v)); err != nil || engine != "kv" && strings.Contains(path.String(), "/") {
-					n.add(fmt.Sprint(v), fmt.Sprintf("teams.%s.owns.%s has %q, which no call can have, so the team's rules are not heard about it", name, engine, v),
+		for engine, names := range owns {
+			for _, v := range names {
+				if path, err := call.ParsePath(v); err != nil || engine != "kv" && strings.Contains(path.String(), "/") {
+					n.add(v, fmt.Sprintf("teams.%s.owns.%s has %q, which no call can have, so the team's rules are not heard about it", name, engine, v),
 						"write whole paths without a slash at their ends, keys and roles by their names")
 				}
 			}

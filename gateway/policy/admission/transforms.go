@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"maps"
+	"iter"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
 
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 )
@@ -21,11 +22,10 @@ func Asked(p *program.Program, team *bundle.Bundle) []lint.Transform {
 		return nil
 	}
 	a := &asking{team: team}
-	a.duties(object(team.Data, "obligations"), true, "obligations")
-	a.table(object(team.Data, "grants"), "grants")
-	tenants := object(team.Data, "tenants")
-	for _, t := range slices.Sorted(maps.Keys(tenants)) {
-		a.table(object(tenants, t), "tenants", t)
+	d := data.Of(team.Data)
+	a.duties(d.Obligations(), true, "obligations")
+	for t := range d.Tables() {
+		a.table(t)
 	}
 	return append(lint.Transforms(p), a.found...)
 }
@@ -37,43 +37,25 @@ type asking struct {
 	found []lint.Transform
 }
 
-func (a *asking) table(table map[string]any, at ...string) {
-	for _, kind := range []string{"subjects", "roles"} {
-		for who := range object(table, kind) {
-			for engine := range object(table, kind, who) {
-				if grants := object(table, kind, who, engine); asksForAny(grants) {
-					a.duties(grants, false, append(slices.Clone(at), kind, who, engine)...)
-				}
+func (a *asking) table(table data.Table) {
+	for _, kind := range data.Kinds() {
+		for who, holder := range table.Holders(kind) {
+			for engine := range holder.Engines() {
+				a.duties(holder.Granted(engine), false, append(table.Place(), kind, who, engine)...)
 			}
 		}
 	}
-}
-
-// asksForAny reports whether any of the grants asks for transforms, which few do.
-func asksForAny(grants map[string]any) bool {
-	for _, v := range grants {
-		if terms, ok := v.(map[string]any); ok && terms["transforms"] != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // duties collects from a table of grants or obligations. The obligations of the data
 // are by operation.
-func (a *asking) duties(table map[string]any, byOp bool, at ...string) {
-	for _, key := range slices.Sorted(maps.Keys(table)) {
-		list, _ := object(table, key)["transforms"].([]any)
-		for i, v := range list {
-			t, _ := v.(map[string]any)
-			found := lint.Transform{File: a.team.Title(a.team.DataFile.Name), Args: object(t, "args")}
+func (a *asking) duties(table iter.Seq2[string, data.Terms], byOp bool, at ...string) {
+	for key, terms := range table {
+		for i, t := range terms.Transforms() {
+			found := lint.Transform{File: a.team.Title(a.team.DataFile.Name), Name: t.Name, Args: t.Args}
 			if byOp {
 				found.Op = key
 			}
-			if found.Args == nil {
-				found.Args = map[string]any{}
-			}
-			found.Name, _ = t["name"].(string)
 			found.Line = a.line(i, append(slices.Clone(at), key, "transforms")...)
 			a.found = append(a.found, found)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
@@ -23,7 +24,7 @@ const (
 
 // whole: an input that is not whole never gets to the policy.
 func (r *runner) whole() {
-	in := rawOf(corpus(nil, r.Ops)[0])
+	in := rawOf(corpus(data.Data{}, r.Ops)[0])
 	for _, path := range fields(in) {
 		for _, c := range changes()[:3] {
 			r.count("whole")

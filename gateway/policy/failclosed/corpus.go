@@ -2,6 +2,7 @@ package failclosed
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
@@ -21,11 +23,11 @@ const few = 4
 // corpus makes well-typed inputs: callers that the data know and one that they do
 // not, every operation, and resources that are the caller's own, granted, next to
 // a granted one, and strange.
-func corpus(data map[string]any, ops []*op.Op) []document.Input {
+func corpus(d data.Data, ops []*op.Op) []document.Input {
 	var out []document.Input
-	for _, p := range principals(data) {
+	for _, p := range principals(d) {
 		for _, o := range ops {
-			for _, path := range paths(data, p, o) {
+			for _, path := range paths(d, p, o) {
 				out = append(out, input(p, o, path))
 			}
 		}
@@ -51,14 +53,14 @@ func input(p document.Principal, o *op.Op, path string) document.Input {
 }
 
 // principals are a stranger and a few callers of every table.
-func principals(data map[string]any) []document.Principal {
+func principals(d data.Data) []document.Principal {
 	out := []document.Principal{principal("", "conformance", nil)}
-	for _, tenant := range keys(data["tenants"]) {
-		table := get(data["tenants"], tenant)
-		for _, id := range keys(get(table, "subjects")) {
+	for _, tenant := range first(slices.Values(d.Tenants())) {
+		table := d.Table(tenant)
+		for _, id := range first(keys(table.Holders(data.Subjects))) {
 			out = append(out, principal(tenant, id, nil))
 		}
-		for _, role := range keys(get(table, "roles")) {
+		for _, role := range first(keys(table.Holders(data.Roles))) {
 			out = append(out, principal(tenant, "conformance", []string{role}))
 		}
 	}
@@ -75,18 +77,18 @@ func principal(tenant, id string, roles []string) document.Principal {
 }
 
 // paths are what is tried as the resource of an operation.
-func paths(data map[string]any, p document.Principal, o *op.Op) []string {
+func paths(d data.Data, p document.Principal, o *op.Op) []string {
 	out := []string{"", "conformance-unknown"}
 	if o.Engine == "kv" {
 		out = append(out, p.Prefix, p.Prefix+"/x", p.Prefix+"0/x", "conformance", "elsewhere/x")
 	}
-	table := get(data["tenants"], p.Tenant)
-	holders := []any{get(get(table, "subjects"), p.ID)}
+	table := d.Table(p.Tenant)
+	holders := []data.Holder{table.Holder(data.Subjects, p.ID)}
 	for _, r := range p.Roles {
-		holders = append(holders, get(get(table, "roles"), r))
+		holders = append(holders, table.Holder(data.Roles, r))
 	}
 	for _, h := range holders {
-		for _, name := range keys(get(h, o.Engine)) {
+		for _, name := range first(keys(h.Granted(o.Engine))) {
 			if name = example(name, p); name == "" {
 				continue
 			}
@@ -115,22 +117,26 @@ func example(name string, p document.Principal) string {
 	return strings.ReplaceAll(list[0], "+", "x")
 }
 
-// keys are the first few keys of a table, in order.
-func keys(table any) []string {
-	m, _ := table.(map[string]any)
-	first := make([]string, 0, few+1)
-	for name := range m { // of which there may be a hundred thousand, so they are not sorted
-		i, _ := slices.BinarySearch(first, name)
-		if first = slices.Insert(first, i, name); len(first) > few {
-			first = first[:few]
+// first are the first few names in order.
+func first(names iter.Seq[string]) []string {
+	out := make([]string, 0, few+1)
+	for name := range names { // of which there may be a hundred thousand, so they are not sorted
+		i, _ := slices.BinarySearch(out, name)
+		if out = slices.Insert(out, i, name); len(out) > few {
+			out = out[:few]
 		}
 	}
-	return first
+	return out
 }
 
-func get(table any, key string) any {
-	m, _ := table.(map[string]any)
-	return m[key]
+func keys[V any](table iter.Seq2[string, V]) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name := range table {
+			if !yield(name) {
+				return
+			}
+		}
+	}
 }
 
 // literal is a value that a rule compares a field with.

@@ -58,7 +58,8 @@ func cloneMap(m map[string]any) map[string]any {
 func at(m map[string]any, path []string) any {
 	var v any = m
 	for _, p := range path {
-		v = get(v, p)
+		o, _ := v.(map[string]any)
+		v = o[p]
 	}
 	return v
 }

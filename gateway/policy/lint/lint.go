@@ -87,7 +87,7 @@ func look(p *program.Program, ops []*op.Op) *linter {
 
 // index notes where the rules of teams are, by their names.
 func (l *linter) index(p *program.Program) {
-	l.data, l.modules, l.rules = p.Data, map[*ast.Rule]*ast.Module{}, map[string][]*ast.Rule{}
+	l.data, l.modules, l.rules = p.Data.Document(), map[*ast.Rule]*ast.Module{}, map[string][]*ast.Rule{}
 	l.asks, l.costs, l.lists = map[string]facts{}, map[string]int{}, map[string]int{}
 	for _, m := range p.TeamModules() {
 		for _, r := range m.Rules {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
@@ -48,7 +49,7 @@ func scopesAndRoles(prog *program.Program, in document.Input) (out []remedy) {
 			}})
 		}
 	}
-	for _, role := range roles(prog, in.Principal.Tenant) {
+	for _, role := range prog.Data.Table(in.Principal.Tenant).Names(data.Roles) {
 		if !slices.Contains(in.Principal.Roles, role) {
 			out = append(out, remedy{name: "the role " + role, field: "principal.roles", apply: func(i *document.Input) {
 				i.Principal.Roles = append(slices.Clone(i.Principal.Roles), role)
@@ -56,13 +57,6 @@ func scopesAndRoles(prog *program.Program, in document.Input) (out []remedy) {
 		}
 	}
 	return out
-}
-
-func roles(prog *program.Program, tenant string) []string {
-	tenants, _ := prog.Data["tenants"].(map[string]any)
-	table, _ := tenants[tenant].(map[string]any)
-	list, _ := table["roles"].(map[string]any)
-	return slices.Sorted(maps.Keys(list))
 }
 
 // resources are the caller's own part of the mount, what is granted to it, and the

@@ -10,6 +10,7 @@ import (
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 )
@@ -187,12 +188,10 @@ func (p Policy) granting(ctx context.Context, in document.Input) (*program.Progr
 	if err != nil {
 		return nil, "", err
 	}
-	table := map[string]any{"subjects": map[string]any{in.Principal.ID: map[string]any{in.Action.Engine: map[string]any{in.Resource.Path: map[string]any{}}}}}
-	data := map[string]any{"grants": table}
-	if in.Principal.Tenant != "" {
-		data = map[string]any{"tenants": map[string]any{in.Principal.Tenant: table}}
-	}
-	written, err := json.Marshal(data)
+	grant := data.Granting(data.Grant{
+		Tenant: in.Principal.Tenant, Kind: data.Subjects, Holder: in.Principal.ID, Engine: in.Action.Engine, Name: in.Resource.Path, Terms: data.Terms{},
+	}).Document()
+	written, err := json.Marshal(grant)
 	if err != nil {
 		return nil, "", err
 	}
@@ -200,7 +199,7 @@ func (p Policy) granting(ctx context.Context, in document.Input) (*program.Progr
 	if team != nil {
 		*with = *team
 	}
-	with.Data = bundle.Overlay(with.Data, data)
+	with.Data = bundle.Overlay(with.Data, grant)
 	prog, err := program.Compile(ctx, core, with)
 	return prog, "the data " + string(written), err
 }

@@ -108,12 +108,8 @@ func hasAlias(n *yaml.Node) bool {
 // apply changes one grant in the document.
 func apply(root *yaml.Node, p reach.Proposal) error {
 	g := p.Grant
-	path := []string{"grants"}
-	if g.Tenant != "" {
-		path = []string{"tenants", g.Tenant}
-	}
 	names := root
-	for _, key := range append(path, g.Kind, g.Holder, g.Engine) {
+	for _, key := range g.Place() {
 		names = valueOf(names, key)
 	}
 	grant := valueOf(names, g.Name)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"portcullis/gateway/policy"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 	"portcullis/gateway/policy/reach"
@@ -112,7 +113,7 @@ func (p Policy) Coverage(ctx context.Context, log io.Reader) error {
 }
 
 // left are the operations that a grant allows and nobody used it for.
-func (p Policy) left(g program.Grant, ops []string) (out []string) {
+func (p Policy) left(g data.Grant, ops []string) (out []string) {
 	for _, o := range p.Catalogue.All() {
 		if o.Engine == g.Engine && g.Covers(o.Name) && !slices.Contains(ops, o.Name) {
 			out = append(out, o.Name)

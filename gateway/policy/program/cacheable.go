@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/document"
 )
 
@@ -51,22 +52,20 @@ func (p *Program) Window(now int64) (from, until int64) {
 }
 
 // ends are the times at which any grant ends, in order.
-func ends(data any) []int64 {
+func ends(d data.Data) []int64 {
 	var out []int64
-	var walk func(any)
-	walk = func(v any) {
-		m, _ := v.(map[string]any)
-		if n, ok := m["expires_s"].(float64); ok {
-			out = append(out, int64(n))
-		}
-		for _, v := range m {
-			if inner, ok := v.(map[string]any); ok {
-				walk(inner)
+	for t := range d.Tables() {
+		for _, kind := range data.Kinds() {
+			for _, h := range t.Holders(kind) {
+				for engine := range h.Engines() {
+					for _, terms := range h.Granted(engine) {
+						if end, ok := terms.Ends(); ok {
+							out = append(out, end)
+						}
+					}
+				}
 			}
 		}
-	}
-	if m, ok := data.(map[string]any); ok {
-		walk(m["tenants"])
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

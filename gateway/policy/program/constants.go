@@ -24,7 +24,7 @@ func (p *Program) Constants() []any {
 			c.rule(r)
 		}
 	}
-	c.value(p.Data["team"])
+	c.value(p.Data.Document()["team"]) // the teams' own, of any shape
 	return c.list
 }
 

@@ -1,11 +1,11 @@
 package program
 
 import (
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/document"
 )
 
@@ -51,16 +51,13 @@ func Templates(name string) (out []string) {
 	return out
 }
 
-func patternsOf(data map[string]any) patterns {
+func patternsOf(d data.Data) patterns {
 	p := patterns{by: map[holder][]pattern{}}
-	tenants, _ := data["tenants"].(map[string]any)
-	for tenant, tables := range tenants {
-		for _, table := range []string{"subjects", "roles"} {
-			holders, _ := lookup(tables, table).(map[string]any)
-			for name, engines := range holders {
-				list, _ := engines.(map[string]any)
-				for engine, grants := range list {
-					p.add(holder{tenant, table, name, engine}, grants)
+	for t := range d.Tables() {
+		for _, kind := range data.Kinds() {
+			for name, h := range t.Holders(kind) {
+				for engine := range h.Engines() {
+					p.add(holder{t.Tenant, kind, name, engine}, h)
 				}
 			}
 		}
@@ -68,12 +65,15 @@ func patternsOf(data map[string]any) patterns {
 	return p
 }
 
-func (p *patterns) add(h holder, grants any) {
-	table, _ := grants.(map[string]any) // a tier is none
-	for _, key := range slices.Sorted(maps.Keys(table)) {
-		if !IsPattern(key) {
-			continue
+func (p *patterns) add(h holder, holds data.Holder) {
+	var keys []string
+	for key := range holds.Granted(h.engine) {
+		if IsPattern(key) {
+			keys = append(keys, key)
 		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
 		p.by[h] = append(p.by[h], parsePattern(key))
 		for _, t := range Templates(key) {
 			if strings.HasPrefix(t, "claims.") {
@@ -145,9 +145,9 @@ func (p *patterns) anywhere(in *document.Input) []document.Match {
 // each calls for every holder that a caller is, with the roles that the template {role}
 // stands for in its grants: every role of a subject, and of a role that one.
 func each(in *document.Input, f func(table, name string, roles []string)) {
-	f("subjects", in.Principal.ID, in.Principal.Roles)
+	f(data.Subjects, in.Principal.ID, in.Principal.Roles)
 	for i, role := range in.Principal.Roles {
-		f("roles", role, in.Principal.Roles[i:i+1])
+		f(data.Roles, role, in.Principal.Roles[i:i+1])
 	}
 }
 

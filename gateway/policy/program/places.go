@@ -20,10 +20,8 @@ func (p *Program) marked() (out []string) {
 			out = append(out, text)
 		}
 	}
-	for _, engines := range owned(p.Data) {
-		for path := range object(lookup(engines, "kv")) {
-			out = append(out, path)
-		}
+	for _, engines := range p.Data.Owned() {
+		out = append(out, engines["kv"]...)
 	}
 	out = slices.DeleteFunc(out, func(s string) bool {
 		_, err := call.ParsePath(s)
@@ -35,11 +33,6 @@ func (p *Program) marked() (out []string) {
 
 // Marks are the paths that the rules of teams can tell apart, sorted. Do not change them.
 func (p *Program) Marks() []string { return p.marks }
-
-func object(v any) map[string]any {
-	m, _ := v.(map[string]any)
-	return m
-}
 
 // places are those that a caller may be allowed something at, as far as the rules can
 // tell them apart: what each grant begins with, what rules name below it, and in both

@@ -143,11 +143,11 @@ func (p *Program) left(ctx context.Context, rule string, in *document.Input, unk
 //
 // Templates are what the caller is; a name with a wildcard is left as it is.
 func (p *Program) Granted(c *call.Caller, engine string) []string {
-	table := lookup(p.Data["tenants"], c.Tenant)
+	table := p.Data.Table(c.Tenant)
 	in := &document.Input{Principal: document.Principal{ID: c.Subject, Tenant: c.Tenant, Roles: c.Roles, Claims: c.Claims}}
 	var names []string
 	each(in, func(kind, name string, roles []string) {
-		for _, key := range entries(lookup(lookup(table, kind), name), engine) {
+		for key := range table.Holder(kind, name).Granted(engine) {
 			names = append(names, p.Names(key, in, roles)...)
 		}
 	})
@@ -161,18 +161,4 @@ func (p *Program) Names(key string, in *document.Input, roles []string) []string
 		return []string{key}
 	}
 	return Names(key, in, roles)
-}
-
-func entries(holder any, engine string) []string {
-	m, _ := lookup(holder, engine).(map[string]any)
-	var out []string
-	for name := range m {
-		out = append(out, name)
-	}
-	return out
-}
-
-func lookup(table any, key string) any {
-	m, _ := table.(map[string]any)
-	return m[key]
 }

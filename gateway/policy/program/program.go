@@ -15,6 +15,7 @@ import (
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/data"
 	"portcullis/gateway/policy/document"
 )
 
@@ -23,7 +24,7 @@ type Program struct {
 	Revision string
 	Tiers    map[string]op.Tier
 	Team     *bundle.Bundle // what was added to the embedded bundle, nil for nothing
-	Data     map[string]any
+	Data     data.Data
 
 	parsed   map[string]*ast.Module
 	compiler *ast.Compiler
@@ -50,7 +51,7 @@ func Compile(ctx context.Context, core, team *bundle.Bundle) (*Program, error) {
 	if team != nil {
 		bundles = append(bundles, team)
 	}
-	p.Revision, p.Data = bundle.Revision(bundles...), bundle.Merge(bundles...)
+	p.Revision, p.Data = bundle.Revision(bundles...), data.Of(bundle.Merge(bundles...))
 	err := p.checkData(bundles)
 	if err != nil {
 		return nil, err
@@ -212,7 +213,7 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	p.writer = p.newWriter(p.reads)
 	p.team = document.NewReads(readsOf(p.compiled(p.Team)))
 	p.marks = p.marked()
-	p.placed = (p.team.Any("resource") || len(owned(p.Data)) > 0) && !blurred(p.TeamModules())
+	p.placed = (p.team.Any("resource") || len(p.Data.Owned()) > 0) && !blurred(p.TeamModules())
 	p.question, err = newQuestion(ctx, p.compiler, p.store)
 	return err
 }

@@ -85,7 +85,7 @@ func (p *Program) checkData(bundles []*bundle.Bundle) error {
 	if err := found.Err(); err != nil {
 		return err
 	}
-	p.Tiers, err = tiers(p.Data)
+	p.Tiers, err = p.Data.Tiers()
 	return err
 }
 

@@ -12,19 +12,14 @@ import (
 )
 
 // Version is the version of the input that the rules are written for.
-func (p *Program) Version() int {
-	if v, ok := p.Data["version"].(float64); ok {
-		return int(v)
-	}
-	return 1
-}
+func (p *Program) Version() int { return p.Data.Version() }
 
 // Zone is the zone of the local time, as the data name it.
 func (p *Program) Zone() *time.Location { return p.zone }
 
 // settings reads what the data say of the policy itself.
 func (p *Program) settings() (patterns, *time.Location, error) {
-	name, _ := p.Data["zone"].(string)
+	name := p.Data.Zone()
 	zone, err := time.LoadLocation(name) // UTC for none
 	if err != nil || name == "Local" {
 		return patterns{}, nil, Findings{{
@@ -72,32 +67,22 @@ func (p *Program) Completed(in *document.Input) document.Input { return p.comple
 // stored is the data as the rules see them, with what the gateway works out of them, and
 // notes whether each refusal must be looked at.
 func (p *Program) stored() map[string]any {
-	out := maps.Clone(p.Data)
-	own := owned(p.Data)
-	p.qualified = len(own) > 0 || p.dryRun()
-	out["computed"] = map[string]any{"owned": own, "qualified": p.qualified}
-	return out
-}
-
-// owned are the parts of the teams as tables, so that a path is looked up in them.
-func owned(data map[string]any) map[string]any {
 	out := map[string]any{}
-	teams, _ := data["teams"].(map[string]any)
-	for team := range teams {
-		engines := map[string]any{}
-		list, _ := lookup(teams[team], "owns").(map[string]any)
-		for engine, names := range list {
-			table := map[string]any{}
-			all, _ := names.([]any)
-			for _, n := range all {
-				if s, ok := n.(string); ok {
-					table[s] = true
-				}
+	maps.Copy(out, p.Data.Document())
+	owned := map[string]any{} // tables, so that a path is looked up in them
+	for team, engines := range p.Data.Owned() {
+		parts := map[string]any{}
+		for engine, names := range engines {
+			table := make(map[string]any, len(names))
+			for _, n := range names {
+				table[n] = true
 			}
-			engines[engine] = table
+			parts[engine] = table
 		}
-		out[team] = engines
+		owned[team] = parts
 	}
+	p.qualified = len(owned) > 0 || p.dryRun()
+	out["computed"] = map[string]any{"owned": owned, "qualified": p.qualified}
 	return out
 }
 

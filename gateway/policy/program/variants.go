@@ -16,7 +16,7 @@ func (p *Program) Alone(ctx context.Context, core *bundle.Bundle) (*Program, err
 
 // Empty compiles the embedded rules without any data.
 func Empty(ctx context.Context, core *bundle.Bundle) (*Program, error) {
-	p := &Program{Data: map[string]any{}}
+	p := &Program{}
 	return p.variant(ctx, core, ast.RegoV1, nil)
 }
 

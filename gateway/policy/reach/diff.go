@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"portcullis/gateway/op"
-	"portcullis/gateway/policy/program"
+	"portcullis/gateway/policy/data"
 )
 
 // Change is one thing that lets more, or less, through.
@@ -21,14 +21,14 @@ type Change struct {
 
 // Diff compares the data of two policies. What cannot be shown to be as tight as
 // before is reported as wider.
-func Diff(before, after map[string]any, ops []*op.Op) (widens, narrows []Change) {
+func Diff(before, after data.Data, ops []*op.Op) (widens, narrows []Change) {
 	d := &differ{}
 	d.entries(Bound(before, ops, 0), Bound(after, ops, 0))
 	d.grants(grantsIn(before), grantsIn(after))
 	d.operations(before, after)
-	d.tiers(before, after)
 	d.log(before, after)
-	d.rest(before, after)
+	d.tiers(before.Document(), after.Document())
+	d.rest(before.Document(), after.Document())
 	return d.widens, d.narrows
 }
 
@@ -73,47 +73,41 @@ func named(a, b Entry) bool {
 	return len(segments(a.Path)) == len(segments(b.Path)) || strings.HasPrefix(a.Op, "kv.")
 }
 
-func grantsIn(data map[string]any) map[string]program.Grant {
-	out := map[string]program.Grant{}
-	program.Grants(data, func(g program.Grant) { out[g.At()] = g })
+func grantsIn(all data.Data) map[string]data.Grant {
+	out := map[string]data.Grant{}
+	for g := range all.Grants() {
+		out[g.At()] = g
+	}
 	return out
 }
 
 // grants compares the terms of grants that are there before and after, and looks for
 // duties of grants that are gone while another grant still covers what they covered.
-func (d *differ) grants(before, after map[string]program.Grant) {
+func (d *differ) grants(before, after map[string]data.Grant) {
 	for _, at := range slices.Sorted(maps.Keys(before)) {
 		was := before[at]
 		if is, there := after[at]; there {
-			d.terms(at, without(was.Terms, "ops"), without(is.Terms, "ops"))
+			d.terms(at, was.Without("ops"), is.Without("ops"))
 			continue
 		}
-		if duties := without(was.Terms, "ops", "expires_s"); was.Engine == "kv" && len(duties) > 0 {
+		if duties := was.Without("ops", "expires_s"); was.Engine == "kv" && len(duties) > 0 {
 			d.wider("duty", at, "the duties are gone, also for callers below whose own prefix the path lies: %v", duties)
 			continue
 		}
 		for _, is := range after {
 			same := is.Tenant == was.Tenant && is.Engine == was.Engine && is.Kind == was.Kind && is.Holder == was.Holder
-			if same && meets(is.Name, was.Name) && len(without(was.Terms, "ops", "expires_s")) > 0 {
-				d.terms(at, without(was.Terms, "ops", "expires_s"), without(is.Terms, "ops", "expires_s"))
+			if same && meets(is.Name, was.Name) && len(was.Without("ops", "expires_s")) > 0 {
+				d.terms(at, was.Without("ops", "expires_s"), is.Without("ops", "expires_s"))
 			}
 		}
 	}
 }
 
-func without(m map[string]any, names ...string) map[string]any {
-	out := maps.Clone(m)
-	for _, n := range names {
-		delete(out, n)
-	}
-	return out
-}
-
 // operations compares the duties that the data ask of operations.
-func (d *differ) operations(before, after map[string]any) {
-	was, is := table(before, "obligations"), table(after, "obligations")
+func (d *differ) operations(before, after data.Data) {
+	was, is := maps.Collect(before.Obligations()), maps.Collect(after.Obligations())
 	for _, name := range slices.Sorted(maps.Keys(union(was, is))) {
-		d.terms("obligations."+name, table(was, name), table(is, name))
+		d.terms("obligations."+name, was[name], is[name])
 	}
 }
 
@@ -122,17 +116,15 @@ func table(m map[string]any, name string) map[string]any {
 	return t
 }
 
-func union(a, b map[string]any) map[string]any {
-	out := maps.Clone(a)
-	if out == nil {
-		out = map[string]any{}
-	}
+func union[M ~map[string]V, V any](a, b M) M {
+	out := M{}
+	maps.Copy(out, a)
 	maps.Copy(out, b)
 	return out
 }
 
 // terms compares the duties of one place.
-func (d *differ) terms(at string, was, is map[string]any) {
+func (d *differ) terms(at string, was, is data.Terms) {
 	for _, name := range slices.Sorted(maps.Keys(union(was, is))) {
 		a, b := was[name], is[name]
 		if reflect.DeepEqual(a, b) {
@@ -218,32 +210,20 @@ func (d *differ) rest(before, after map[string]any) {
 }
 
 // log compares what the decision log hides.
-func (d *differ) log(before, after map[string]any) {
-	for _, name := range []string{"masks", "unmasked"} {
-		was, is := list(before[name]), list(after[name])
-		more, less := beyondList(is, was), beyondList(was, is)
-		if name == "masks" {
-			more, less = less, more
+func (d *differ) log(before, after data.Data) {
+	report := func(name string, shown, hidden []string) {
+		for _, f := range shown {
+			d.wider("log", name, "the decision log shows %s", f)
 		}
-		for _, f := range more {
-			d.wider("log", name, "the decision log shows %v", f)
-		}
-		for _, f := range less {
-			d.narrower("log", name, "the decision log hides %v", f)
+		for _, f := range hidden {
+			d.narrower("log", name, "the decision log hides %s", f)
 		}
 	}
+	report("masks", missing(before.Masks(), after.Masks()), missing(after.Masks(), before.Masks()))
+	report("unmasked", missing(after.Unmasked(), before.Unmasked()), missing(before.Unmasked(), after.Unmasked()))
 }
 
-func list(v any) []any {
-	l, _ := v.([]any)
-	return l
-}
-
-func beyondList(a, b []any) (out []any) {
-	for _, v := range a {
-		if !slices.ContainsFunc(b, func(w any) bool { return reflect.DeepEqual(v, w) }) {
-			out = append(out, v)
-		}
-	}
-	return out
+// missing are those of a list that another one has not.
+func missing(list, other []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(f string) bool { return slices.Contains(other, f) })
 }

@@ -77,3 +77,18 @@ func fewer(was, is any) answer {
 	}
 	return answerOf(len(beyondList(list(is), list(was))) > 0)
 }
+
+func list(v any) []any {
+	l, _ := v.([]any)
+	return l
+}
+
+// beyondList are the elements of a list that another one has not.
+func beyondList(a, b []any) (out []any) {
+	for _, v := range a {
+		if !slices.ContainsFunc(b, func(w any) bool { return reflect.DeepEqual(v, w) }) {
+			out = append(out, v)
+		}
+	}
+	return out
+}

@@ -6,15 +6,15 @@ import (
 	"strings"
 
 	"portcullis/gateway/op"
-	"portcullis/gateway/policy/program"
+	"portcullis/gateway/policy/data"
 )
 
 // Proposal is a grant that can go, or that can name fewer operations.
 type Proposal struct {
-	Grant  program.Grant `json:"-"`
-	At     string        `json:"at"`
-	Remove bool          `json:"remove"`
-	Ops    []string      `json:"ops,omitempty"` // that are left
+	Grant  data.Grant `json:"-"`
+	At     string     `json:"at"`
+	Remove bool       `json:"remove"`
+	Ops    []string   `json:"ops,omitempty"` // that are left
 }
 
 // String is the proposal in words.
@@ -55,11 +55,11 @@ func (u *Usage) Proposals(ops []*op.Op) (out []Proposal) {
 
 // needed are the grants that stay. One that no call used goes, unless it asks duties of
 // calls that another one which stays allows as well; so they go in turns.
-func (u *Usage) needed() []program.Grant {
+func (u *Usage) needed() []data.Grant {
 	left := slices.Clone(u.grants)
 	for {
 		before := slices.Clone(left)
-		left = slices.DeleteFunc(left, func(g program.Grant) bool { return len(u.ops[g.At()]) == 0 && !shared(before, g) })
+		left = slices.DeleteFunc(left, func(g data.Grant) bool { return len(u.ops[g.At()]) == 0 && !shared(before, g) })
 		if len(left) == len(before) {
 			return left
 		}
@@ -68,11 +68,11 @@ func (u *Usage) needed() []program.Grant {
 
 // shared reports whether a grant asks duties of calls that something else allows as
 // well: another grant, or a caller's own prefix. Such a grant does not only give.
-func shared(grants []program.Grant, g program.Grant) bool {
-	if len(without(g.Terms, "ops", "expires_s")) == 0 {
+func shared(grants []data.Grant, g data.Grant) bool {
+	if len(g.Without("ops", "expires_s")) == 0 {
 		return false
 	}
-	return g.Engine == "kv" || slices.ContainsFunc(grants, func(o program.Grant) bool {
+	return g.Engine == "kv" || slices.ContainsFunc(grants, func(o data.Grant) bool {
 		return o.At() != g.At() && o.Tenant == g.Tenant && o.Engine == g.Engine && meets(o.Name, g.Name)
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"portcullis/gateway/op"
-	"portcullis/gateway/policy/program"
+	"portcullis/gateway/policy/data"
 )
 
 // Anybody is the subject, and the tenant, of what every authenticated caller has.
@@ -43,18 +43,18 @@ func (e Entry) Who() string {
 // Bound is the upper bound of a policy at a time in Unix seconds. Grants that are over
 // by then are left out; rules of teams, scopes and the end of a grant can only make it
 // smaller.
-func Bound(data map[string]any, ops []*op.Op, now int64) []Entry {
+func Bound(d data.Data, ops []*op.Op, now int64) []Entry {
 	out := everybody(ops)
-	program.Grants(data, func(g program.Grant) {
+	for g := range d.Grants() {
 		if g.Ended(now) {
-			return
+			continue
 		}
 		for _, o := range ops {
 			if o.Engine == g.Engine && g.Covers(o.Name) {
 				out = append(out, entry(g, o))
 			}
 		}
-	})
+	}
 	slices.SortFunc(out, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Role, b.Role),
 			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Op, b.Op))
@@ -62,10 +62,10 @@ func Bound(data map[string]any, ops []*op.Op, now int64) []Entry {
 	return out
 }
 
-func entry(g program.Grant, o *op.Op) Entry {
+func entry(g data.Grant, o *op.Op) Entry {
 	m, name := o.Named(g.Name)
 	e := Entry{Tenant: g.Tenant, Op: o.Name, Mount: m.Path, Path: name, Via: g.At()}
-	if g.Kind == "roles" {
+	if g.Kind == data.Roles {
 		e.Role = g.Holder
 		return e
 	}

@@ -4,17 +4,17 @@ import (
 	"slices"
 	"strings"
 
-	"portcullis/gateway/policy/program"
+	"portcullis/gateway/policy/data"
 )
 
 // Used reports whether a grant is one of those that a call needed: it is the caller's,
 // or of one of its roles, and covers the operation and the resource. Whether it is over
 // does not matter: it was not when the call was allowed.
-func Used(g program.Grant, c Caller, operation, path string) bool {
+func Used(g data.Grant, c Caller, operation, path string) bool {
 	if g.Tenant != c.Tenant || !g.Covers(operation) {
 		return false
 	}
-	if g.Kind == "subjects" && g.Holder != c.Subject || g.Kind == "roles" && !slices.Contains(c.Roles, g.Holder) {
+	if g.Kind == data.Subjects && g.Holder != c.Subject || g.Kind == data.Roles && !slices.Contains(c.Roles, g.Holder) {
 		return false
 	}
 	name := strings.NewReplacer("{principal}", c.Subject, "{tenant}", c.Tenant).Replace(g.Name)
@@ -26,17 +26,17 @@ func Used(g program.Grant, c Caller, operation, path string) bool {
 
 // Usage is which grants recorded calls used, and for which operations.
 type Usage struct {
-	grants []program.Grant
+	grants []data.Grant
 	ops    map[string]map[string]int // calls by place of the grant and operation
 }
 
 // NewUsage begins with no calls.
-func NewUsage(data map[string]any) *Usage {
+func NewUsage(d data.Data) *Usage {
 	u := &Usage{ops: map[string]map[string]int{}}
-	program.Grants(data, func(g program.Grant) {
+	for g := range d.Grants() {
 		u.grants = append(u.grants, g)
 		u.ops[g.At()] = map[string]int{}
-	})
+	}
 	return u
 }
 
@@ -51,10 +51,10 @@ func (u *Usage) Add(c Caller, operation, path string) {
 }
 
 // Grants are all grants, in order.
-func (u *Usage) Grants() []program.Grant { return u.grants }
+func (u *Usage) Grants() []data.Grant { return u.grants }
 
 // Ops are the operations that a grant was used for, sorted.
-func (u *Usage) Ops(g program.Grant) (out []string) {
+func (u *Usage) Ops(g data.Grant) (out []string) {
 	for o := range u.ops[g.At()] {
 		out = append(out, o)
 	}
