@@ -15,7 +15,7 @@ version := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED := 0
 export GOFLAGS += -buildvcs=false -trimpath
 # What bench/RESULTS.md shows.
-scenarios := --scenario kv-read,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
+scenarios := --scenario kv-read,half-peak,one-connection,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
 .PHONY: help build run test check race fmt vet bench bench-quick benchmarks abuse generated properties replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
@@ -52,7 +52,7 @@ race: ## Run the tests of the root module with the race detector
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 60m ./...
 
 bench: build ## Measure every scenario beside direct Vault and a bare proxy, into bench/RESULTS.md
-	@go build -o $(tools)/bench ./bench && $(tools)/bench $(or $(BENCH),$(scenarios) --turn 1s --write bench/RESULTS.md --svg bench/results.svg)
+	@go build -o $(tools)/bench ./bench && $(tools)/bench $(or $(BENCH),$(scenarios) --turn 1s --write bench/RESULTS.md --svg bench/results.svg --png bench/results.png)
 
 bench-quick: build ## A quick look at kv.read: under a minute
 	@go build -o $(tools)/bench ./bench && $(tools)/bench --rounds 3 --turn 500ms --scenario kv-read,denied $(BENCH)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
+	"image/png"
 	"io"
 	"net"
 	"net/http"
@@ -162,7 +164,7 @@ func TestShippedScenarios(t *testing.T) {
 	if err := describe(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"kv-read", "read-heavy", "agent-sessions", "ci-burst", "credentials", "streams", "large-secret", "denied"} {
+	for _, name := range []string{"kv-read", "read-heavy", "agent-sessions", "ci-burst", "credentials", "streams", "large-secret", "denied", "half-peak", "one-connection"} {
 		if !strings.Contains(out.String(), name) {
 			t.Errorf("%s is not listed", name)
 		}
@@ -225,8 +227,27 @@ func TestReport(t *testing.T) {
 	if !strings.Contains(got, "| gateway, REST | 100 | 1.00 |") || !strings.Contains(got, "| 250 µs | 2.00 |") {
 		t.Errorf("got\n%s", got)
 	}
-	if svg := string(picture([]*result{made(1)})); !strings.Contains(svg, "gateway, REST") || !strings.HasSuffix(svg, "</svg>\n") {
+	if svg := string(svg([]*result{made(1)})); !strings.Contains(svg, "gateway, REST") || !strings.HasSuffix(svg, "</svg>\n") {
 		t.Errorf("got\n%s", svg)
+	}
+	raw, err := pngOf([]*result{made(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := png.DecodeConfig(bytes.NewReader(raw)); err != nil || c.Width != width {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+// TestOneAtATime: over one connection a result says what the gateway adds to Vault's time.
+func TestOneAtATime(t *testing.T) {
+	r := made(1)
+	r.Connections = 1
+	direct := *r.Targets[0]
+	direct.Target = "Vault, direct"
+	r.Targets = append([]*outcome{&direct}, r.Targets...)
+	if got := table(r); !strings.Contains(got, "bare reverse proxy 0 µs; gateway, REST 125") {
+		t.Errorf("got\n%s", got)
 	}
 }
 
@@ -264,6 +285,9 @@ func TestOptions(t *testing.T) {
 		{"--credential", "A: b"},
 		{"--without", "everything"},
 		{"--rate", "-1"},
+		{"--rate", "0"},
+		{"--rate", "NaN"},
+		{"--rate", "100,x"},
 		{"--target", "http://x", "--credential", "A: b", "--without", "logs"},
 	} {
 		if _, err := parse(args, io.Discard); err == nil {
@@ -272,6 +296,13 @@ func TestOptions(t *testing.T) {
 	}
 	if o, err := parse(nil, io.Discard); err != nil || o.rounds == 0 {
 		t.Errorf("got %+v, %v", o, err)
+	}
+	o, err := parse([]string{"--rate", "100,250"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := o.load(); err != nil || len(all) != 2 || all[1].Name != "kv-read at 250/s" || all[1].Rate != 250 {
+		t.Errorf("got %+v, %v", all, err)
 	}
 	var out strings.Builder
 	if err := command(context.Background(), []string{"--help"}, &out); !errors.Is(err, flag.ErrHelp) || !strings.Contains(out.String(), "Examples:") {

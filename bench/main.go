@@ -10,8 +10,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -19,9 +22,9 @@ import (
 
 const help = `bench loads a gateway and prints requests a second, latency, CPU a request and memory.
 
-  bench [flags]                 run scenarios
+  bench [flags]                     run scenarios
   bench compare OLD.json NEW.json   say what has changed between two results
-  bench list                    describe the scenarios that are shipped
+  bench list                        describe the scenarios that are shipped
 
 Without --target it starts a dev Vault, a bare reverse proxy and a gateway with
 everything on, and compares them. Without --rate the loop is closed: each connection
@@ -31,10 +34,11 @@ a constant rate whatever the answers do, and their time counts from their arriva
 Examples:
   bench                                             kv.read over REST and MCP, beside the proxy
   bench --scenario large-secret --connections 3
-  bench --scenario kv-read --rate 500               half of the peak of a small machine
+  bench --scenario kv-read --rate 100,300,900       latency against rate
+  bench --scenario half-peak,one-connection         latency beside the proxy
   bench --scenario kv-read --without logs,limits    what single stages cost
   bench --without evidence+logs+decisions+traces    what all evidence costs together
-  bench --scenario read-heavy,ci-burst --write bench/RESULTS.md
+  bench --scenario read-heavy,ci-burst --write out.md --svg out.svg --png out.png
   bench --target https://gw.example --credential "X-API-Key: $KEY" --scenario kv-read --rate 50
   bench --scenario my-mix.yaml --json new.json && bench compare old.json new.json
 
@@ -43,16 +47,17 @@ Flags:
 
 // options are the command line.
 type options struct {
-	scenarios         []string
-	rounds            int
-	turn              time.Duration
-	connections       int
-	rate              float64
-	target            string
-	credential        string
-	insecure          bool
-	without           []string
-	write, json, plot string
+	scenarios   []string
+	rounds      int
+	turn        time.Duration
+	connections int
+	rates       []float64 // nil for what the scenario says
+	target      string
+	credential  string
+	insecure    bool
+	without     []string
+	write, json string
+	svg, png    string
 }
 
 func main() {
@@ -87,21 +92,22 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 
 func parse(args []string, out io.Writer) (options, error) {
 	var o options
-	var scenarios, without string
+	var scenarios, without, rates string
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&scenarios, "scenario", "kv-read", "`names` of shipped scenarios or YAML files, separated by commas")
 	fs.IntVar(&o.rounds, "rounds", 5, "how often each target has its turn, 1 to 100")
 	fs.DurationVar(&o.turn, "turn", 2*time.Second, "how long a turn is, 50ms to 30s")
 	fs.IntVar(&o.connections, "connections", 0, "connections at once, 1 to 2000; the scenario says otherwise")
-	fs.Float64Var(&o.rate, "rate", 0, "requests that arrive in a `second`, at most 100000; 0 for what the scenario says")
+	fs.StringVar(&rates, "rate", "", "requests that arrive a second, at most 100000; several `rates` with commas between make a run each; the scenario says otherwise")
 	fs.StringVar(&o.target, "target", "", "`URL` of a gateway that runs already")
 	fs.StringVar(&o.credential, "credential", "", "`header` with the credential of --target, such as \"X-API-Key: KEY\"")
 	fs.BoolVar(&o.insecure, "insecure", false, "do not verify the certificate of --target")
 	fs.StringVar(&without, "without", "", "`stages` each of which is off in one gateway more, several with a plus between: "+strings.Join(stageNames(), " "))
 	fs.StringVar(&o.write, "write", "", "`file` for the tables, in Markdown")
 	fs.StringVar(&o.json, "json", "", "`file` for the results, which compare reads")
-	fs.StringVar(&o.plot, "svg", "", "`file` for a picture")
+	fs.StringVar(&o.svg, "svg", "", "`file` for a picture")
+	fs.StringVar(&o.png, "png", "", "`file` for the same picture")
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fs.SetOutput(out)
@@ -115,6 +121,13 @@ func parse(args []string, out io.Writer) (options, error) {
 	if without != "" {
 		o.without = strings.Split(without, ",")
 	}
+	for r := range strings.FieldsFuncSeq(rates, func(r rune) bool { return r == ',' }) {
+		rate, err := strconv.ParseFloat(r, 64)
+		if err != nil {
+			return o, fmt.Errorf("--rate: %w", err)
+		}
+		o.rates = append(o.rates, rate)
+	}
 	return o, o.check(fs.Args())
 }
 
@@ -125,8 +138,10 @@ func (o options) check(rest []string) error {
 		return fmt.Errorf("%q is no command and no flag; see bench --help", rest[0])
 	case o.rounds < 1 || o.rounds > 100, o.turn < 50*time.Millisecond || o.turn > 30*time.Second:
 		return errors.New("--rounds must be 1 to 100 and --turn 50ms to 30s")
-	case o.connections < 0 || o.connections > maxConnections, o.rate < 0 || o.rate > 100_000:
-		return errors.New("--connections must be 1 to 2000 and --rate 0 to 100000")
+	case o.connections < 0 || o.connections > maxConnections:
+		return errors.New("--connections must be 1 to 2000")
+	case len(o.rates) > 20 || slices.ContainsFunc(o.rates, func(r float64) bool { return math.IsNaN(r) || r <= 0 || r > 100_000 }):
+		return errors.New("--rate must be above 0 and at most 100000, and at most twenty of them")
 	case o.target != "" && !strings.Contains(o.credential, ": "):
 		return errors.New("--target needs --credential with a header, such as \"X-API-Key: KEY\"")
 	case o.target == "" && o.credential != "", o.target != "" && len(o.without) > 0:

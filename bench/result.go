@@ -106,13 +106,15 @@ var measures = []struct {
 	better int // +1 when more is better
 }{
 	{"requests/s", perSecond, 1},
-	{"p50", func(t turn) float64 { return float64(t.P50US) }, -1},
-	{"p99", func(t turn) float64 { return float64(t.P99US) }, -1},
+	{"p50", p50, -1},
+	{"p99", p99, -1},
 	{"CPU in front", frontCPU, -1},
 }
 
 func perSecond(t turn) float64 { return t.PerS }
 func frontCPU(t turn) float64  { return t.FrontUS }
+func p50(t turn) float64       { return float64(t.P50US) }
+func p99(t turn) float64       { return float64(t.P99US) }
 
 func save(file string, results []*result) error {
 	raw, err := json.MarshalIndent(results, "", " ")

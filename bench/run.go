@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"portcullis/gateway/e2e/stack"
@@ -12,19 +16,9 @@ import (
 
 // run gives each target of each scenario its turns.
 func run(ctx context.Context, o options) (results []*result, err error) {
-	var scenarios []*scenario
-	for _, name := range o.scenarios {
-		s, err := load(name)
-		if err != nil {
-			return nil, err
-		}
-		if o.connections > 0 {
-			s.Connections = o.connections
-		}
-		if o.rate > 0 {
-			s.Rate = o.rate
-		}
-		scenarios = append(scenarios, s)
+	scenarios, err := o.load()
+	if err != nil {
+		return nil, err
 	}
 	var own *set
 	if o.target == "" {
@@ -33,6 +27,7 @@ func run(ctx context.Context, o options) (results []*result, err error) {
 			return nil, err
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
+		fmt.Fprintf(os.Stderr, "starting Vault, the proxy and %d gateways\n", len(o.without)+1)
 		if own, err = start(ctx, dir, o.without); err != nil {
 			return nil, err
 		}
@@ -48,18 +43,50 @@ func run(ctx context.Context, o options) (results []*result, err error) {
 	return results, nil
 }
 
+// load reads the scenarios, each of them at every rate that is asked for.
+func (o options) load() (all []*scenario, err error) {
+	for _, name := range o.scenarios {
+		s, err := load(name)
+		if err != nil {
+			return nil, err
+		}
+		if o.connections > 0 {
+			s.Connections = o.connections
+		}
+		for _, rate := range o.rates {
+			at := *s
+			at.Rate = rate
+			if len(o.rates) > 1 {
+				at.Name = fmt.Sprintf("%s at %g/s", s.Name, rate)
+			}
+			all = append(all, &at)
+		}
+		if len(o.rates) == 0 {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
 // play plays one scenario. own is nil for a gateway that is not bench's.
 func play(ctx context.Context, s *scenario, o options, own *set) (*result, error) {
 	targets, err := targetsOf(ctx, s, o, own)
 	if err != nil {
 		return nil, err
 	}
+	for _, t := range targets {
+		if err := t.try(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w%s", t.name, err, s.needs(own))
+		}
+	}
+	if s.Rate == 0 && s.OfPeak > 0 {
+		if s.Rate, err = s.share(ctx, targets, o.turn); err != nil {
+			return nil, err
+		}
+	}
 	r := newResult(s, o)
 	for _, t := range targets {
 		r.Targets = append(r.Targets, t.result)
-		if err := t.try(ctx); err != nil {
-			return nil, fmt.Errorf("%s: %w", t.name, err)
-		}
 	}
 	fmt.Fprintf(os.Stderr, "%s: %d targets, %d rounds of %s, about %s\n", s.Name, len(targets), o.rounds, o.turn, (time.Duration(len(targets)*(o.rounds+1)) * o.turn).Round(time.Second))
 	for round := -1; round < o.rounds; round++ { // the first one warms up
@@ -72,6 +99,36 @@ func play(ctx context.Context, s *scenario, o options, own *set) (*result, error
 	}
 	r.Load[1] = machineLoad()
 	return r, nil
+}
+
+// needs says what somebody else's gateway must have, for the one who reads that a request
+// has failed.
+func (s *scenario) needs(own *set) string {
+	if own != nil || len(s.Secrets) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (below the caller's prefix the scenario reads %s)", strings.Join(slices.Sorted(maps.Keys(s.Secrets)), ", "))
+}
+
+// share is the scenario's share of the peak: of the requests a second that the slowest
+// target answers in a closed loop. Each has a turn to warm up, and one that counts.
+func (s *scenario) share(ctx context.Context, targets []*target, turn time.Duration) (rate float64, err error) {
+	fmt.Fprintf(os.Stderr, "%s: looking for the peak, about %s\n", s.Name, (time.Duration(2*len(targets)) * turn).Round(time.Second))
+	for _, t := range targets {
+		var perS float64
+		for range 2 {
+			start := time.Now()
+			r, err := drive(ctx, t, &arrivals{start: start, end: start.Add(turn)}, s.Connections)
+			if err != nil {
+				return 0, err
+			}
+			perS = float64(r.times.TotalCount()) / time.Since(start).Seconds()
+		}
+		if rate == 0 || perS < rate {
+			rate = perS
+		}
+	}
+	return max(1, math.Round(rate*s.OfPeak)), nil
 }
 
 func targetsOf(ctx context.Context, s *scenario, o options, own *set) (all []*target, err error) {
@@ -122,7 +179,7 @@ func (t *target) turn(ctx context.Context, s *scenario, o options, own *set, rou
 		}
 	}
 	last := t.result.Turns[len(t.result.Turns)-1]
-	fmt.Fprintf(os.Stderr, "  round %d of %d: %-32s %7.0f/s  p50 %-8s p99 %-8s %d errors\n", round+1, o.rounds, t.name, last.PerS, micro(last.P50US), micro(last.P99US), last.Errors)
+	fmt.Fprintf(os.Stderr, "  round %d of %d: %-32s %7.0f/s  p50 %-8s p99 %-8s %d errors\n", round+1, o.rounds, t.name, last.PerS, micro(p50(last)), micro(p99(last)), last.Errors)
 	return ctx.Err()
 }
 

@@ -28,6 +28,7 @@ type scenario struct {
 	Over        []string       `yaml:"over"`        // rest, mcp, session: one target each
 	Connections int            `yaml:"connections"` // 16 unless it is said
 	Rate        float64        `yaml:"rate"`        // requests that arrive a second; 0 for a closed loop
+	OfPeak      float64        `yaml:"of_peak"`     // the rate as a share of what the slowest target answers in a closed loop; 0 for what rate says
 	Burst       int            `yaml:"burst"`       // as many arrive at once
 	Streams     int            `yaml:"streams"`     // of events, open all the time
 	Session     int            `yaml:"session"`     // calls in an MCP session, 50 unless it is said
@@ -79,8 +80,8 @@ func (s *scenario) check() error {
 	if len(s.Operations) == 0 || len(s.Over) == 0 {
 		return fmt.Errorf("%s: it needs over and operations", s.Name)
 	}
-	if s.Connections < 1 || s.Connections > maxConnections || s.Streams > maxStreams || s.Rate < 0 || s.Rate > 100_000 || s.Burst < 1 || s.Session < 1 {
-		return fmt.Errorf("%s: connections must be 1 to %d, streams at most %d, rate at most 100000, burst and session at least 1", s.Name, maxConnections, maxStreams)
+	if s.Connections < 1 || s.Connections > maxConnections || s.Streams > maxStreams || s.Rate < 0 || s.Rate > 100_000 || s.OfPeak < 0 || s.OfPeak > 1 || s.Burst < 1 || s.Session < 1 {
+		return fmt.Errorf("%s: connections must be 1 to %d, streams at most %d, rate at most 100000, of_peak at most 1, burst and session at least 1", s.Name, maxConnections, maxStreams)
 	}
 	for i := range s.Operations {
 		o := &s.Operations[i]
