@@ -12,6 +12,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
+	"portcullis/gateway/op"
 )
 
 func path(s string) call.Path {
@@ -126,7 +127,7 @@ func TestReplay(t *testing.T) {
 // TestASharedLogBeginsAnew: what it holds is there for replays and is news to nobody; readers
 // of before end, and their ids are none any more.
 func TestASharedLogBeginsAnew(t *testing.T) {
-	l := events.New(events.Config{Allow: yes, Send: func(events.Event) {}})
+	l := events.New(events.Config{Allow: yes, Send: func(events.Event) <-chan struct{} { return nil }})
 	c := caller("x")
 	before := open(t, l, c, below("a"), "")
 	old := before.Position()
@@ -150,7 +151,7 @@ func TestASharedLogBeginsAnew(t *testing.T) {
 	if len(l.Recent(t.Context(), c, below("a"), 10)) != 3 {
 		t.Error("what the log holds is not there")
 	}
-	other := events.New(events.Config{Allow: yes, Send: func(events.Event) {}})
+	other := events.New(events.Config{Allow: yes, Send: func(events.Event) <-chan struct{} { return nil }})
 	other.Restart([32]byte{1}, 4, []events.Numbered{{Seq: 5, Event: change("a/5")}})
 	ahead := open(t, other, c, below("a"), id) // of a replica that is ahead
 	other.Arrive(6, change("a/6"), true)
@@ -357,4 +358,25 @@ func ExampleLog() {
 	e, _, _ := r.Next(context.Background(), time.Second)
 	fmt.Println(e.Kind, e.Path, e.Source)
 	// Output: resource.changed mcp/agent/app gateway
+}
+
+// TestARecordedChangeOutlivesItsReplica: the answer to a change waits until the shared log
+// has it.
+func TestARecordedChangeOutlivesItsReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := make(chan struct{})
+		l := events.New(events.Config{Send: func(events.Event) <-chan struct{} { return sent }})
+		var recorded atomic.Bool
+		go func() {
+			l.Record(&op.Record{Bound: &op.Bound{Op: &op.Op{Spec: op.Spec{Engine: "kv", Effect: op.Write}}, Caller: caller("x")}})
+			recorded.Store(true)
+		}()
+		if synctest.Wait(); recorded.Load() {
+			t.Error("it did not wait")
+		}
+		close(sent)
+		if synctest.Wait(); !recorded.Load() {
+			t.Error("it waits on")
+		}
+	})
 }

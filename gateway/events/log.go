@@ -27,9 +27,10 @@ type Config struct {
 	// Revision names the policy in force; streams end when it changes. Optional.
 	Revision func() string
 
-	// Send takes an event to a log that replicas share, which brings it back by Arrive; it
-	// waits for nothing. Nil for a log of this process.
-	Send func(Event)
+	// Send takes an event to a log that replicas share, which brings it back by Arrive. It
+	// waits for nothing; what it returns, unless nil, is closed when the event outlives this
+	// process or cannot now. Nil for a log of this process.
+	Send func(Event) (sent <-chan struct{})
 
 	Size      int // events kept for replay, default 4096
 	Share     int // events of one caller among them, default an eighth, at least 64
@@ -86,17 +87,24 @@ func New(c Config) *Log {
 	}
 }
 
-// Record publishes the change that a call made, if it made one. It has the form
-// of the pipeline's Publish.
+// Record publishes the change that a call made, if it made one. It has the form of the
+// pipeline's Publish. It returns when the event outlives this process: a change that was
+// acknowledged is told of by the other replicas should this one end at once.
 func (l *Log) Record(rec *op.Record) {
-	if e, ok := Of(rec); ok {
-		l.Publish(e)
+	e, ok := Of(rec)
+	if !ok {
+		return
+	}
+	if sent := l.publish(e); sent != nil {
+		<-sent
 	}
 }
 
 // Publish appends an event and wakes the readers that asked for it. It does not
 // wait for any of them.
-func (l *Log) Publish(e Event) {
+func (l *Log) Publish(e Event) { l.publish(e) }
+
+func (l *Log) publish(e Event) (sent <-chan struct{}) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
@@ -107,10 +115,10 @@ func (l *Log) Publish(e Event) {
 		w(e)
 	}
 	if l.Send != nil {
-		l.Send(e)
-		return
+		return l.Send(e)
 	}
 	l.append(&entry{Event: e, seq: l.last + 1})
+	return nil
 }
 
 // Arrive appends an event of the shared log, in its order. Foreign says that another

@@ -42,7 +42,7 @@ func (b bounded) Accept() (net.Conn, error) {
 
 // openStreams makes the event log and the routes that stream it.
 func (g *Server) openStreams() {
-	var send func(events.Event)
+	var send func(events.Event) <-chan struct{}
 	if g.store != nil {
 		g.shared = g.store.NewEvents()
 		send = g.shared.Send

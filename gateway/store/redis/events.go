@@ -23,8 +23,9 @@ import (
 // a Redis that is away. When more wait, all of them are given up and every reader is told
 // that it has missed some.
 const (
-	kept    = 16384
-	waiting = 4096
+	kept     = 16384
+	waiting  = 4096
+	together = 64 // that are sent at once
 )
 
 // How long one look at the log waits for news, how many events it takes, and how long it
@@ -36,19 +37,21 @@ const (
 	originExpiry = 24 * time.Hour
 )
 
-// appendSource appends an event once, however often it is sent: a replica numbers its
-// events. It begins a new log, of another key, where there is none. Event 0 is none.
+// appendSource appends events, the first of which has a number, once, however often they are
+// sent: a replica numbers its events. It begins a new log, of another key, where there is none.
 const appendSource = `
 if redis.call('EXISTS', KEYS[1], KEYS[2]) < 2 then
   redis.call('DEL', KEYS[3], KEYS[4])
   redis.call('SET', KEYS[1], ARGV[1])
   redis.call('SET', KEYS[2], 0)
 end
-local n = tonumber(ARGV[2])
-if n > tonumber(redis.call('GET', KEYS[4]) or 0) then
+local first, last = tonumber(ARGV[2]), tonumber(redis.call('GET', KEYS[4]) or 0)
+for i = math.max(last - first + 1, 0) + 6, #ARGV do
   local seq = redis.call('INCR', KEYS[2])
-  redis.call('XADD', KEYS[3], 'MAXLEN', ARGV[3], seq .. '-0', 'o', ARGV[4], 'e', ARGV[5])
-  redis.call('SET', KEYS[4], n, 'PX', ARGV[6])
+  redis.call('XADD', KEYS[3], 'MAXLEN', ARGV[3], seq .. '-0', 'o', ARGV[4], 'e', ARGV[i])
+end
+if first + #ARGV - 6 > last then
+  redis.call('SET', KEYS[4], first + #ARGV - 6, 'PX', ARGV[5])
 end
 return redis.call('GET', KEYS[1])`
 
@@ -63,15 +66,22 @@ type Events struct {
 	told   map[finding]told
 
 	mu    sync.Mutex // guards what follows
-	queue [][]byte   // what is to be published, oldest first
+	queue []queued   // what is to be published, oldest first
 	first uint64     // number of its first event
 	over  bool       // too many waited
+	ended bool       // nobody sends any more
 	wake  chan struct{}
 }
 
 // NewEvents makes the way to the shared log. Send is its way in, Run does the rest.
 func (s *Store) NewEvents() *Events {
 	return &Events{store: s, origin: rand.Text(), first: 1, wake: make(chan struct{}, 1)}
+}
+
+// queued is an event that is to be published.
+type queued struct {
+	raw  []byte
+	sent chan struct{} // closed when somebody has tried; nil where nobody waits
 }
 
 // record is an event as Redis holds it: names, and no values.
@@ -87,22 +97,39 @@ type record struct {
 	Owner   string        `json:"owner,omitempty"`
 }
 
-// Send queues an event for the shared log and waits for nothing.
-func (e *Events) Send(ev events.Event) {
+// Send queues an event for the shared log. Sent, unless it is nil, is closed when the event
+// is there or has to wait for Redis.
+func (e *Events) Send(ev events.Event) (sent <-chan struct{}) {
 	raw, err := json.Marshal(record{ev.Kind, ev.Op, ev.Mount, ev.Path.String(), ev.Version, ev.Subject, ev.Source, ev.Time, ev.Owner})
 	if err != nil {
-		return // texts and numbers cannot fail
+		return nil // texts and numbers cannot fail
 	}
+	q := queued{raw: raw}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.store.away.Load() == nil && !e.ended {
+		q.sent = make(chan struct{})
+	}
 	if len(e.queue) >= waiting {
 		e.first += uint64(len(e.queue))
+		e.release(len(e.queue))
 		e.queue, e.over = nil, true
 	}
-	e.queue = append(e.queue, raw)
+	e.queue = append(e.queue, q)
 	select {
 	case e.wake <- struct{}{}:
 	default:
+	}
+	return q.sent
+}
+
+// release lets those go on that wait for the first n events. The lock is held.
+func (e *Events) release(n int) {
+	for i := range e.queue[:n] {
+		if q := &e.queue[i]; q.sent != nil {
+			close(q.sent)
+			q.sent = nil
+		}
 	}
 }
 
@@ -116,6 +143,10 @@ func (e *Events) Run(ctx context.Context, l *events.Log) {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 	defer cancel()
 	_ = e.flush(last) // who stops without Redis loses what waits
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended = true
+	e.release(len(e.queue))
 }
 
 func (e *Events) publish(ctx context.Context) {
@@ -134,25 +165,28 @@ func (e *Events) publish(ctx context.Context) {
 // flush sends what is queued, in its order.
 func (e *Events) flush(ctx context.Context) error {
 	for {
-		raw, n, over := e.head()
+		raw, first, over := e.head()
 		if over {
 			if err := e.store.do(ctx, func(ctx context.Context) error { return e.store.client.Del(ctx, e.keys()[0]).Err() }); err != nil {
 				return e.again(err)
 			}
-			e.done(0, true)
+			e.announced()
 		}
-		if raw == nil {
+		if len(raw) == 0 {
 			return nil
 		}
-		if _, err := e.append(ctx, n, raw); err != nil {
+		if _, err := e.append(ctx, first, raw...); err != nil {
 			return e.again(err)
 		}
-		e.done(n, false)
+		e.done(first, len(raw))
 	}
 }
 
-// again has the queue looked at again after a failure.
+// again has the queue looked at again after a failure. Nobody waits for it any more.
 func (e *Events) again(err error) error {
+	e.mu.Lock()
+	e.release(len(e.queue))
+	e.mu.Unlock()
 	select {
 	case e.wake <- struct{}{}:
 	default:
@@ -160,25 +194,31 @@ func (e *Events) again(err error) error {
 	return err
 }
 
-// head is the first event of the queue with its number, and whether events were given up.
-func (e *Events) head() ([]byte, uint64, bool) {
+// head is the beginning of the queue with the number of its first event, and whether events
+// were given up.
+func (e *Events) head() (raw []any, first uint64, over bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.queue) == 0 {
-		return nil, 0, e.over
+	for _, q := range e.queue[:min(len(e.queue), together)] {
+		raw = append(raw, q.raw)
 	}
-	return e.queue[0], e.first, e.over
+	return raw, e.first, e.over
 }
 
-// done takes an event off the queue, or notes that everybody will be told of a loss.
-func (e *Events) done(n uint64, told bool) {
+// announced notes that everybody will be told of a loss.
+func (e *Events) announced() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if told {
-		e.over = false
-	}
-	if len(e.queue) > 0 && e.first == n {
-		e.queue, e.first = e.queue[1:], e.first+1
+	e.over = false
+}
+
+// done takes n events off the queue.
+func (e *Events) done(first uint64, n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.first == first { // or they were given up meanwhile
+		e.release(n)
+		e.queue, e.first = e.queue[n:], e.first+uint64(n)
 	}
 }
 
@@ -189,10 +229,11 @@ func (e *Events) keys() []string {
 	return []string{p + "key", p + "seq", p + "stream", p + "origin:" + e.origin}
 }
 
-// append sends an event, or none, and returns the key of the log.
-func (e *Events) append(ctx context.Context, n uint64, raw []byte) (key string, err error) {
+// append sends events, or none, and returns the key of the log.
+func (e *Events) append(ctx context.Context, first uint64, raw ...any) (key string, err error) {
+	args := append([]any{rand.Text(), first, kept, e.origin, originExpiry.Milliseconds()}, raw...)
 	err = e.store.do(ctx, func(ctx context.Context) error {
-		key, err = e.store.append.Run(ctx, e.store.client, e.keys(), rand.Text(), n, kept, e.origin, raw, originExpiry.Milliseconds()).Text()
+		key, err = e.store.append.Run(ctx, e.store.client, e.keys(), args...).Text()
 		return err
 	})
 	return key, err
@@ -210,7 +251,7 @@ func (e *Events) follow(ctx context.Context) {
 // read takes what is new, and waits a while for it. A log of another key is read from its
 // beginning.
 func (e *Events) read(ctx context.Context) error {
-	key, err := e.append(ctx, 0, nil)
+	key, err := e.append(ctx, 0)
 	if err != nil {
 		return err
 	}
