@@ -137,39 +137,6 @@ func (r *reader) isOpen(t *testing.T, times int) {
 	})
 }
 
-// TestAStreamGoesOnAtAnotherReplica: its replica is killed, and what happens meanwhile, at
-// a third one, is told of once. So does a session of MCP.
-func TestAStreamGoesOnAtAnotherReplica(t *testing.T) {
-	w := start(t, "{}", "RATE_LIMIT_ENABLED=false")
-	var at atomic.Int64
-	r := w.read(func() string { return w.replicas[at.Load()].url() })
-	write := func(from, to int) {
-		for n := from; n < to; n++ {
-			if got := w.replicas[1].write(fmt.Sprint("a/", n), n); got.status != http.StatusOK {
-				t.Fatalf("write: %d %s", got.status, got.body)
-			}
-		}
-	}
-	write(0, 20)
-	e2e.Eventually(t, "told of 20 events of another replica", func() bool { n, _ := r.count(); return n == 20 })
-	at.Store(2)
-	hello := ask(t, "POST", w.replicas[0].url()+"/mcp", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`)
-	if err := w.replicas[0].Kill(); err != nil {
-		t.Fatal(err)
-	}
-	for _, one := range w.replicas[1:] {
-		list := ask(t, "POST", one.url()+"/mcp", `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`, "Mcp-Session-Id: "+hello.header.Get("Mcp-Session-Id"))
-		if list.status != http.StatusOK || !strings.Contains(list.body, "kv_read") {
-			t.Errorf("the session of a replica that was killed: %d %s", list.status, list.body)
-		}
-	}
-	write(20, 60)
-	e2e.Eventually(t, "told of all", func() bool { n, _ := r.count(); return n == 60 })
-	if _, twice := r.count(); twice > 0 || r.missed > 0 {
-		t.Errorf("%d events were told of twice, and %d times some are said to be missed", twice, r.missed)
-	}
-}
-
 // TestRollingRestart: each replica is stopped and started again under constant load behind
 // a balancer. No call fails, and no event is lost or told of twice. REPLICAS_ROUNDS says how
 // often.
