@@ -100,7 +100,7 @@ func (s *step) call(dst []byte, h guest.Hook, payload []byte, budget int64) ([]b
 	in := s.Input(h, s.meta, payload)
 	in.Fuel = min(in.Fuel, budget)
 	out, used, err := s.run(dst, s, in)
-	s.voice.hear(s, h, payload, used.Said)
+	s.output.record(s, h, payload, used.Emitted)
 	if err == nil && used.Changed {
 		err = s.checkOutput(h, out[len(dst):])
 	}

@@ -195,7 +195,7 @@ func (e *Entry) validate() error {
 	default:
 		check(false, "isolation is not reset, pooled or fresh")
 	}
-	return errors.Join(append(errs, e.validateApply(), e.validateVoice())...)
+	return errors.Join(append(errs, e.validateApply(), e.validateOutput())...)
 }
 
 // validateApply keeps decisions to results: logs and arguments have no decision

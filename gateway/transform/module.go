@@ -27,7 +27,7 @@ type loadedModule struct {
 	args    *jsonschema.Resolved
 	run     func(dst []byte, s *step, in guest.In) ([]byte, guest.Out, error)
 	breaker *quarantine
-	voice   *voice // nil for a module that says nothing
+	output  *output // nil for a module that says nothing
 	metrics *moduleMetrics
 }
 
@@ -77,7 +77,7 @@ func (l *loader) load(e *Entry) (*loadedModule, error) {
 	if err := l.test(u); err != nil {
 		return nil, err
 	}
-	u.voice = newVoice(e, l.o) // its tests say nothing
+	u.output = newOutput(e, l.o) // its tests say nothing
 	return u, nil
 }
 

@@ -24,8 +24,8 @@ type Out struct {
 	// Changed is false when the guest left its input as it is.
 	Changed bool
 	Fuel    int64
-	// Said is what the guest wants to be logged and counted, nil for nothing.
-	Said *Said
+	// Emitted is what the guest wants to be logged and counted, nil for nothing.
+	Emitted *Emitted
 }
 
 // Append runs the guest and appends its output to dst. With an error nothing is
@@ -48,10 +48,10 @@ func (m *Module) Append(dst []byte, in In) ([]byte, Out, error) {
 
 func (in *instance) call(dst []byte, c In) ([]byte, Out, error) {
 	in.fuel.Set(uint64(c.Fuel))
-	in.in, in.out, in.said = [2]uint32{}, [2]uint32{}, nil
+	in.in, in.out, in.emitted = [2]uint32{}, [2]uint32{}, nil
 	res, changed, err := in.exchange(dst, c)
-	o := Out{Changed: changed, Fuel: c.Fuel - int64(in.fuel.Get()), Said: in.said}
-	in.said = nil
+	o := Out{Changed: changed, Fuel: c.Fuel - int64(in.fuel.Get()), Emitted: in.emitted}
+	in.emitted = nil
 	return res, o, err
 }
 

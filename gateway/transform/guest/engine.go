@@ -27,9 +27,9 @@ type Engine struct {
 	// system guards the creation of the stub system interface.
 	system sync.Once
 	sysErr error
-	// voice guards the creation of what guests may say something with.
-	voice    sync.Once
-	voiceErr error
+	// hostOnce guards the creation of the functions that guests import.
+	hostOnce sync.Once
+	hostErr  error
 }
 
 // NewEngine starts an engine. Compiled code is kept in cacheDir, if it is not
@@ -104,9 +104,9 @@ func (e *Engine) Inspect(bin []byte, stub bool) (*wasmbin.Module, error) {
 
 func decode(bin []byte, stub bool) (*wasmbin.Module, error) {
 	lim := wasmbin.Plain()
-	lim.Import = spoken
+	lim.Import = provided
 	if stub {
-		lim = wasmbin.Stub(func(module, name string) bool { return stubbed(module, name) || spoken(module, name) })
+		lim = wasmbin.Stub(func(module, name string) bool { return stubbed(module, name) || provided(module, name) })
 	}
 	m, err := wasmbin.Decode(bin, lim)
 	if err != nil {

@@ -32,13 +32,13 @@ type instance struct {
 	// in and out are the buffers of the call that runs.
 	in, out [2]uint32
 	ctx     context.Context // of every call
-	said    *Said           // in the call that runs
+	emitted *Emitted        // in the call that runs
 }
 
 func (m *Module) newInstance() (*instance, error) {
 	in := &instance{m: m, ctx: m.engine.calls}
-	if m.speaks {
-		in.ctx = speaking{m.engine.calls, in}
+	if m.imports {
+		in.ctx = hostContext{m.engine.calls, in}
 	}
 	ctx := experimental.WithMemoryAllocator(m.engine.ctx, experimental.MemoryAllocatorFunc(func(_, limit uint64) experimental.LinearMemory {
 		in.linear = allocate(limit)

@@ -55,7 +55,7 @@ type Module struct {
 	compiled wazero.CompiledModule
 	cfg      Config
 	globals  []string
-	speaks   bool // it imports of the gateway
+	imports  bool // it imports of the gateway
 	pool     *pool
 	// start is the most memory in bytes that an instance may have before its
 	// first call, and after one if it is to be used again.
@@ -73,7 +73,7 @@ func (e *Engine) Load(bin []byte, cfg Config) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	speaks, err := cfg.permits(decoded)
+	imports, err := cfg.permits(decoded)
 	if err != nil {
 		return nil, err
 	}
@@ -86,13 +86,13 @@ func (e *Engine) Load(bin []byte, cfg Config) (*Module, error) {
 			return nil, fmt.Errorf("system interface: %w", err)
 		}
 	}
-	if speaks {
-		if err := e.listen(); err != nil {
+	if imports {
+		if err := e.provideHost(); err != nil {
 			return nil, fmt.Errorf("interface of the gateway: %w", err)
 		}
 	}
 	m := &Module{
-		engine: e, cfg: cfg, speaks: speaks, globals: decoded.MutableNames(), pool: newPool(cfg.Pool, cfg.Wait),
+		engine: e, cfg: cfg, imports: imports, globals: decoded.MutableNames(), pool: newPool(cfg.Pool, cfg.Wait),
 		start: max(decoded.Memory.Min, decoded.Near) << 16,
 	}
 	if m.compiled, err = compile(e.ctx, e.rt, metered); err != nil {

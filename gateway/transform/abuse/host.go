@@ -5,9 +5,9 @@ const (
 	hostCount = 1
 )
 
-// speaking is an honest guest that imports what the gateway offers, does as the code says
+// hosted is an honest guest that imports what the gateway offers, does as the code says
 // and leaves its input as it is.
-func speaking(text string, does []byte) Guest {
+func hosted(text string, does []byte) Guest {
 	g := honest(code(does, unchanged()))
 	for _, name := range []string{"log", "count"} {
 		g.Imports = append(g.Imports, Import{"portcullis", name, i32 + i32 + i32})
@@ -22,7 +22,7 @@ func calls(host byte, a, b, c []byte) []byte { return code(a, b, c, op(opCall, h
 
 // Logs logs a text once a call. It is honest.
 func Logs(level int32, text string) []byte {
-	g := speaking(text, calls(hostLog, con32(level), con32(place), con32(int32(len(text)))))
+	g := hosted(text, calls(hostLog, con32(level), con32(place), con32(int32(len(text)))))
 	g.Memory = []byte{0, 20} // the longest inputs cover the text
 	return g.Assemble()
 }
@@ -30,12 +30,12 @@ func Logs(level int32, text string) []byte {
 // LogsInput logs n bytes of its input from an offset.
 func LogsInput(offset, n int32) []byte {
 	at := code(op(localGet, 1), con32(offset), op(i32Add))
-	return speaking("", calls(hostLog, con32(1), at, con32(n))).Assemble()
+	return hosted("", calls(hostLog, con32(1), at, con32(n))).Assemble()
 }
 
 // LogsBytes logs the first bytes of its input one by one.
 func LogsBytes() []byte {
-	g := speaking("", code(
+	g := hosted("", code(
 		op(opLoop, voidBlock),
 		calls(hostLog, con32(1), op(localGet, 1), con32(1)),
 		op(localGet, 1), con32(1), op(i32Add), op(localSet, 1), op(localGet, 1),
@@ -46,27 +46,27 @@ func LogsBytes() []byte {
 
 // LogsForever logs until it has no fuel left.
 func LogsForever(text string) []byte {
-	return speaking(text, code(op(opLoop, voidBlock), calls(hostLog, con32(3), con32(place), con32(int32(len(text)))), op(opBr, 0, opEnd))).Assemble()
+	return hosted(text, code(op(opLoop, voidBlock), calls(hostLog, con32(3), con32(place), con32(int32(len(text)))), op(opBr, 0, opEnd))).Assemble()
 }
 
 // LogsAll logs its whole memory at once.
 func LogsAll() []byte {
-	return speaking("", calls(hostLog, con32(1), con32(0), con32(2*65536))).Assemble()
+	return hosted("", calls(hostLog, con32(1), con32(0), con32(2*65536))).Assemble()
 }
 
 // LogsOutside logs what is outside of its memory.
 func LogsOutside() []byte {
-	return speaking("", calls(hostLog, con32(1), con32(2*65536-4), con32(8))).Assemble()
+	return hosted("", calls(hostLog, con32(1), con32(2*65536-4), con32(8))).Assemble()
 }
 
 // Counts counts n more under a name. It is honest.
 func Counts(name string, n int32) []byte {
-	return speaking(name, calls(hostCount, con32(place), con32(int32(len(name))), con32(n))).Assemble()
+	return hosted(name, calls(hostCount, con32(place), con32(int32(len(name))), con32(n))).Assemble()
 }
 
 // inTable has a table with the function that logs, which calls through it would not pay for.
 func inTable() []byte {
-	bin := speaking("", nil).Assemble()
+	bin := hosted("", nil).Assemble()
 	return splice(bin, 4, []byte{1, 0x70, 0, 1}, 9, []byte{1, 0, i32Const, 0, opEnd, 1, hostLog})
 }
 

@@ -8,17 +8,17 @@ import (
 	"portcullis/gateway/transform/native"
 )
 
-// A text has something of a document when it has a whole name or value of it, or this many
-// bytes of one in their order.
-const tell = 6
+// minPiece is how many bytes of a name or value of a document, in their order, count as a
+// part of it. A shorter name or value counts as a whole.
+const minPiece = 6
 
-// disguise takes out of texts what is in a document. The redactor would find what has the
-// looks of a secret, and what callers were given; a module sees what no caller is given.
-type disguise struct{ parts []string }
+// scrubber takes out of texts what is in a document. The redactor finds what looks like a
+// secret, and what callers were given; a module also sees what no caller is given.
+type scrubber struct{ parts []string }
 
-// newDisguise is one for some documents. What is not JSON counts as one value.
-func newDisguise(documents ...[]byte) *disguise {
-	d := &disguise{}
+// newScrubber is one for some documents. What is not JSON counts as one value.
+func newScrubber(documents ...[]byte) *scrubber {
+	s := &scrubber{}
 	for _, doc := range documents {
 		dec := json.NewDecoder(bytes.NewReader(doc))
 		dec.UseNumber()
@@ -26,33 +26,33 @@ func newDisguise(documents ...[]byte) *disguise {
 		if err := dec.Decode(&v); err != nil {
 			v = string(doc)
 		}
-		d.add(v)
+		s.add(v)
 	}
-	return d
+	return s
 }
 
-func (d *disguise) add(v any) {
+func (s *scrubber) add(v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, member := range v {
-			d.add(name)
-			d.add(member)
+			s.add(name)
+			s.add(member)
 		}
 	case []any:
 		for _, element := range v {
-			d.add(element)
+			s.add(element)
 		}
 	case json.Number:
-		d.add(v.String())
+		s.add(v.String())
 	case string:
 		if v != "" {
-			d.parts = append(d.parts, lower(printable(v)))
+			s.parts = append(s.parts, lower(printable(v)))
 		}
 	}
 }
 
-// hide replaces what the text has of the documents. The work is linear in their length.
-func (d *disguise) hide(text string) string {
+// clean replaces what the text has of the documents. The work is linear in their length.
+func (s *scrubber) clean(text string) string {
 	at, found := pieces(lower(text)), make([]bool, len(text))
 	mark := func(piece string) {
 		for _, i := range at[piece] {
@@ -62,13 +62,13 @@ func (d *disguise) hide(text string) string {
 		}
 		delete(at, piece) // once is enough
 	}
-	for _, part := range d.parts {
-		if len(part) <= tell {
+	for _, part := range s.parts {
+		if len(part) <= minPiece {
 			mark(part)
 			continue
 		}
-		for i := 0; i+tell <= len(part); i++ {
-			mark(part[i : i+tell])
+		for i := 0; i+minPiece <= len(part); i++ {
+			mark(part[i : i+minPiece])
 		}
 	}
 	var b strings.Builder
@@ -83,11 +83,11 @@ func (d *disguise) hide(text string) string {
 	return strings.ToValidUTF8(b.String(), "") // a piece may end within a rune
 }
 
-// pieces are where each piece of a text is that could be one of a document: of up to tell
+// pieces are where each piece of a text is that could be one of a document: of up to minPiece
 // bytes, those of one and two bytes only as words of their own.
 func pieces(text string) map[string][]int {
 	at := map[string][]int{}
-	for n := 1; n <= tell; n++ {
+	for n := 1; n <= minPiece; n++ {
 		for i := 0; i+n <= len(text); i++ {
 			if n > 2 || alone(text, i, i+n) {
 				at[text[i:i+n]] = append(at[text[i:i+n]], i)

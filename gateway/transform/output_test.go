@@ -18,7 +18,7 @@ import (
 )
 
 // spoken is a module with a manifest that lets it log and count, and what it has said.
-type spoken struct {
+type recorded struct {
 	t   *testing.T
 	set *transform.Set
 	log bytes.Buffer
@@ -28,9 +28,9 @@ type spoken struct {
 const allowed = ", hooks: [response, request], apply: mandatory, logs: true, counters: [things, empty]"
 
 // speaker has a module of a name, as metrics are of the process.
-func speaker(t *testing.T, name string, bin []byte) *spoken {
+func speaker(t *testing.T, name string, bin []byte) *recorded {
 	t.Helper()
-	d, s := newDir(t), &spoken{t: t, now: time.Unix(1_700_000_000, 0)}
+	d, s := newDir(t), &recorded{t: t, now: time.Unix(1_700_000_000, 0)}
 	d.write(d.put("m.wasm", bin) + ", name: " + name + allowed)
 	s.set = d.open(transform.Options{
 		Log: slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: func() time.Time { return s.now },
@@ -40,7 +40,7 @@ func speaker(t *testing.T, name string, bin []byte) *spoken {
 }
 
 // call gives the module a document, and returns the lines that it logged.
-func (s *spoken) call(payload string) (out []line, err error) {
+func (s *recorded) call(payload string) (out []line, err error) {
 	s.t.Helper()
 	g := s.set.Pin()
 	defer g.Release()
@@ -86,7 +86,7 @@ func TestModulesLogAndCount(t *testing.T) {
 		t.Errorf("said %+v, %v", said, err)
 	}
 	said, err := s.call(`{"a":"","b":"","c":"","d":"","e":""}`)
-	want := line{"WARN", "a transform module says", "tally", "response", "more than four members are empty"}
+	want := line{"WARN", "a transform module logged a line", "tally", "response", "more than four members are empty"}
 	if err != nil || len(said) != 1 || said[0] != want {
 		t.Errorf("said %+v, %v", said, err)
 	}

@@ -25,8 +25,8 @@ const (
 	linesPerMinute = 60
 )
 
-// validateVoice checks what a module may say.
-func (e *Entry) validateVoice() error {
+// validateOutput checks what a module may log and count.
+func (e *Entry) validateOutput() error {
 	if e.Logs && slices.Contains(e.Hooks, guest.Log.String()) {
 		return errors.New("logs: a module of the log hook cannot log, as it would be called for its own lines")
 	}
@@ -45,8 +45,8 @@ func validCounter(s string) bool {
 	return s != "" && len(s) <= maxCounterName && s[0] >= 'a' && s[0] <= 'z' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
-// voice is where what a module says goes.
-type voice struct {
+// output logs and counts what a module emits.
+type output struct {
 	name            string
 	log             *slog.Logger
 	redactor        *native.Redactor
@@ -58,54 +58,54 @@ type voice struct {
 	linesThisMinute int
 }
 
-// newVoice returns nil for a module that may say nothing.
-func newVoice(e *Entry, o Options) *voice {
+// newOutput returns nil for a module that may neither log nor count.
+func newOutput(e *Entry, o Options) *output {
 	if !e.Logs && len(e.Counters) == 0 || o.Log == nil {
 		return nil
 	}
-	v := &voice{name: e.Name, log: o.Log, redactor: o.BaseRedactor, now: o.Now}
-	v.logged = metrics.GetOrCreateCounter(fmt.Sprintf(`portcullis_transform_lines_total{module=%q,result="logged"}`, e.Name))
-	v.lost = metrics.GetOrCreateCounter(fmt.Sprintf(`portcullis_transform_lines_total{module=%q,result="lost"}`, e.Name))
+	out := &output{name: e.Name, log: o.Log, redactor: o.BaseRedactor, now: o.Now}
+	out.logged = metrics.GetOrCreateCounter(fmt.Sprintf(`portcullis_transform_lines_total{module=%q,result="logged"}`, e.Name))
+	out.lost = metrics.GetOrCreateCounter(fmt.Sprintf(`portcullis_transform_lines_total{module=%q,result="lost"}`, e.Name))
 	for _, name := range e.Counters {
-		v.counters = append(v.counters, metrics.GetOrCreateCounter(fmt.Sprintf(`portcullis_transform_counted_total{module=%q,counter=%q}`, e.Name, name)))
+		out.counters = append(out.counters, metrics.GetOrCreateCounter(fmt.Sprintf(`portcullis_transform_counted_total{module=%q,counter=%q}`, e.Name, name)))
 	}
-	return v
+	return out
 }
 
-// hear counts and logs what a module said in a call, whether the call worked or not.
-func (v *voice) hear(s *step, h guest.Hook, payload []byte, said *guest.Said) {
-	if v == nil || said == nil {
+// record logs and counts what a module emitted in a call, whether the call worked or not.
+func (o *output) record(s *step, h guest.Hook, payload []byte, emitted *guest.Emitted) {
+	if o == nil || emitted == nil {
 		return
 	}
-	for i, n := range said.Counts {
+	for i, n := range emitted.Counts {
 		// There are no more things in a document than it has bytes.
-		v.counters[i].AddInt64(int64(min(n, uint64(len(payload)))))
+		o.counters[i].AddInt64(int64(min(n, uint64(len(payload)))))
 	}
-	v.lost.Add(said.Lost)
-	var d *disguise
-	for _, line := range said.Lines {
-		if !v.turn() {
-			v.lost.Inc()
+	o.lost.Add(emitted.Lost)
+	var scrub *scrubber
+	for _, line := range emitted.Lines {
+		if !o.turn() {
+			o.lost.Inc()
 			continue
 		}
-		if d == nil {
-			d = newDisguise(payload, s.args)
+		if scrub == nil {
+			scrub = newScrubber(payload, s.args)
 		}
-		text := v.redactor.AppendFor(s.caller, nil, []byte(d.hide(printable(string(line.Text)))))
-		v.logged.Inc()
-		v.log.Log(context.Background(), level(line.Level), "a transform module says", "module", v.name, "hook", h.String(), "text", string(text))
+		text := o.redactor.AppendFor(s.caller, nil, []byte(scrub.clean(printable(string(line.Text)))))
+		o.logged.Inc()
+		o.log.Log(context.Background(), level(line.Level), "a transform module logged a line", "module", o.name, "hook", h.String(), "text", string(text))
 	}
 }
 
 // turn reports whether the module may log one more line in this minute.
-func (v *voice) turn() bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if now := v.now(); now.Sub(v.minute) >= time.Minute {
-		v.minute, v.linesThisMinute = now, 0
+func (o *output) turn() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now := o.now(); now.Sub(o.minute) >= time.Minute {
+		o.minute, o.linesThisMinute = now, 0
 	}
-	v.linesThisMinute++
-	return v.linesThisMinute <= linesPerMinute
+	o.linesThisMinute++
+	return o.linesThisMinute <= linesPerMinute
 }
 
 func level(n uint32) slog.Level {
