@@ -110,6 +110,7 @@ clients: build ## Drive Vault's own clients through the gateway; building its CL
 	@tools/progress.sh "building Vault's command" go build -C tools/devvault -tags minimal -ldflags '-s -w' -o ../../bin/vault ./vaultcli
 	@tools/progress.sh "building consul-template" go build -C tools/clients -ldflags '-s -w' -o ../../bin/consul-template github.com/hashicorp/consul-template
 	@tools/progress.sh "building sops" go build -C tools/clients -ldflags '-s -w' -o ../../bin/sops github.com/getsops/sops/v3/cmd/sops
+	@go build -C tools/devvault -ldflags '-s -w' -o ../../bin/vaultclientgo ./vaultclientgo
 	@tools/clients.sh
 	@go test -count=1 -tags clients -timeout 30m ./gateway/e2e/clients
 

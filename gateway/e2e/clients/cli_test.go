@@ -224,8 +224,9 @@ func TestScripts(t *testing.T) {
 	sides := both(t)
 	root := e2e.Root(t)
 	for name, command := range map[string][]string{
-		"python3-hvac": {"/usr/bin/python3", "testdata/with_hvac.py"},
-		"node-vault":   {"node", "testdata/with_node_vault.js"},
+		"python3-hvac":    {"/usr/bin/python3", "testdata/with_hvac.py"},
+		"node-vault":      {"node", "testdata/with_node_vault.js"},
+		"vault-client-go": {filepath.Join(root, "bin", "vaultclientgo")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var said []string
