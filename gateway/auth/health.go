@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// notice tells many that something has changed: the channel is closed and
-// replaced.
+// notice signals a change to everybody who waits on its channel: the channel is closed
+// and replaced.
 type notice struct {
 	mu sync.Mutex // guards c
 	c  chan struct{}
@@ -25,7 +25,7 @@ func (n *notice) channel() <-chan struct{} {
 	return n.c
 }
 
-func (n *notice) tell() {
+func (n *notice) broadcast() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.c != nil {
@@ -77,7 +77,7 @@ func (ch *Authenticator) note(source string, look func() (bool, error)) {
 	changed, err := look()
 	if changed {
 		reloads.Inc()
-		ch.changed.tell()
+		ch.changed.broadcast()
 		ch.log.Info("a source of credentials has changed: the new state is in force", "source", source)
 	}
 	news := ch.health.set(source, err)
@@ -95,6 +95,6 @@ func (ch *Authenticator) note(source string, look func() (bool, error)) {
 // again who were denied by such lines before. Bad lines are an error.
 func (ch *Authenticator) ReplaceDenied(lines []byte) error {
 	err := ch.denied.Replace(lines)
-	ch.changed.tell()
+	ch.changed.broadcast()
 	return err
 }

@@ -73,7 +73,7 @@ func (t Topic) covers(e *Event) bool {
 	return e.Path == t.Path
 }
 
-// Filter is what a reader wants to hear of.
+// Filter is what a reader wants to receive.
 type Filter struct {
 	Kinds  []Kind // none means every kind
 	Topics []Topic

@@ -13,7 +13,7 @@ import (
 
 // Config is what a Log needs. A zero number takes its default.
 type Config struct {
-	// Allow decides whether the caller may hear of the event now. Without it
+	// Allow decides whether the caller may receive the event now. Without it
 	// nothing is delivered.
 	Allow func(context.Context, *call.Caller, Event) bool
 	// Valid reports why a caller's credential is no longer good. Optional.
@@ -213,7 +213,7 @@ func (l *Log) subscribes(c *call.Caller, ts []Topic) {
 	}
 }
 
-// Recent returns the newest events that the caller may hear of, oldest first.
+// Recent returns the newest events that the caller may receive, oldest first.
 func (l *Log) Recent(ctx context.Context, c *call.Caller, f Filter, n int) []Event {
 	l.mu.Lock()
 	var found []*entry
@@ -247,9 +247,9 @@ func (l *Log) allows(ctx context.Context, c *call.Caller, e *Event) bool {
 	return l.Allow != nil && l.Allow(ctx, c, *e)
 }
 
-// MayHear decides whether a caller may hear of a topic now, as each of its events will
+// MayReceive decides whether a caller may receive a topic now, as each of its events will
 // be decided when it is delivered.
-func (l *Log) MayHear(ctx context.Context, c *call.Caller, t Topic) bool {
+func (l *Log) MayReceive(ctx context.Context, c *call.Caller, t Topic) bool {
 	probe := Event{Kind: ResourceChanged, Op: "kv.read", Mount: t.Mount, Path: t.Path}
 	if t.Below {
 		probe.Op = "kv.list"

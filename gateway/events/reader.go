@@ -214,7 +214,7 @@ func (r *Reader) end(err error) {
 	r.stop(err)
 }
 
-// Next returns the next event that the caller may hear of, and its id. It waits
+// Next returns the next event that the caller may receive, and its id. It waits
 // at most for idle and then returns ErrIdle; any other error is the stream's end.
 func (r *Reader) Next(ctx context.Context, idle time.Duration) (Event, string, error) {
 	timer := time.NewTimer(idle)
@@ -310,7 +310,7 @@ func (l *Log) Now(c *call.Caller, scope string) string {
 	return l.ids.seal(l.last, c.Key(), scope)
 }
 
-// Add makes the reader hear of one more topic, within its cap.
+// Add adds one more topic to the reader, within its cap.
 func (r *Reader) Add(t Topic) bool {
 	l := r.log
 	l.mu.Lock()
@@ -329,7 +329,7 @@ func (r *Reader) Add(t Topic) bool {
 	return true
 }
 
-// Remove makes the reader hear no more of a topic.
+// Remove removes a topic from the reader.
 func (r *Reader) Remove(t Topic) {
 	l := r.log
 	l.mu.Lock()

@@ -95,7 +95,7 @@ func readListen(r *protocol.Reader) listenTo {
 	return l
 }
 
-// honour keeps what will be honoured. Resources that the caller may not hear of are
+// honour keeps what will be honoured. Resources that the caller may not receive are
 // left out without a word.
 func (l *listening) honour(ctx context.Context, to listenTo) {
 	l.kinds = []events.Kind{events.ResourceChanged}

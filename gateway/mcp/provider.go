@@ -26,11 +26,11 @@ type Provider struct {
 	// provider's.
 	Read func(ctx context.Context, ex *Exchange, uri string) (*Contents, error)
 	// Topic is what a URI subscribes to; ok is false when it is not the provider's, or
-	// the caller may not hear of it.
+	// the caller may not receive it.
 	Topic func(ctx context.Context, ex *Exchange, uri string) (t events.Topic, ok bool)
-	// Hears reports whether a caller may hear of an event about a resource of the
+	// MayReceive reports whether a caller may receive an event about a resource of the
 	// provider; of those about secrets the policy decides.
-	Hears func(context.Context, *call.Caller, events.Event) bool
+	MayReceive func(context.Context, *call.Caller, events.Event) bool
 	// Complete suggests values for an argument; ok is false when it is not the
 	// provider's.
 	Complete func(ctx context.Context, ex *Exchange, c Completion) (values []string, ok bool)

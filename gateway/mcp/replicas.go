@@ -97,7 +97,7 @@ func (ss *sessions) follow(s *session, r *record, data []byte) {
 		}
 		// What does not fit into the caller's share here is not heard of here.
 		if release, err := ss.keeper.keep(s.owner, subscription(uri), budget.Subscriptions); err == nil {
-			s.hear(uri, t, release)
+			s.add(uri, t, release)
 		}
 	}
 }

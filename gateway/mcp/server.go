@@ -133,10 +133,10 @@ func (s *Server) provide(all []Provider) {
 	}
 }
 
-// Hears reports whether an event is about a resource of a provider beside the
-// catalogue, and the caller may hear of it.
-func (s *Server) Hears(ctx context.Context, c *call.Caller, e events.Event) bool {
-	return slices.ContainsFunc(s.Providers, func(p Provider) bool { return p.Hears != nil && p.Hears(ctx, c, e) })
+// MayReceive reports whether an event is about a resource of a provider beside the
+// catalogue, and the caller may receive it.
+func (s *Server) MayReceive(ctx context.Context, c *call.Caller, e events.Event) bool {
+	return slices.ContainsFunc(s.Providers, func(p Provider) bool { return p.MayReceive != nil && p.MayReceive(ctx, c, e) })
 }
 
 // Toolsets are the names by which a client asks for a view of this server.

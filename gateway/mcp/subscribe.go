@@ -23,7 +23,7 @@ type topics map[string]events.Topic
 const maxURI = 4 << 10
 
 // topic is what a URI subscribes to, if it names something of which a provider tells
-// and the caller may hear now.
+// and the caller may receive now.
 func (ex *Exchange) topic(ctx context.Context, uri string) (events.Topic, bool) {
 	if len(uri) > maxURI {
 		return events.Topic{}, false
@@ -102,8 +102,8 @@ func (ts topics) filter(kinds ...events.Kind) events.Filter {
 }
 
 // subscribe adds a resource to the session's stream (resources/subscribe). What is
-// wrong and what the caller may not hear of are refused in the same words; whether a
-// resource that it may hear of exists is not looked at.
+// wrong and what the caller may not receive are refused in the same words; whether a
+// resource that it may receive exists is not looked at.
 func (ex *Exchange) subscribe(ctx context.Context, uri string) (result, error) {
 	if ex.server.Events == nil {
 		return result{}, protocol.UnknownMethod()
@@ -149,15 +149,15 @@ func (ss *sessions) watch(s *session, uri string, t events.Topic, most int) *pro
 	if err != nil {
 		return tooManySubscriptions()
 	}
-	if !s.hear(uri, t, release) {
+	if !s.add(uri, t, release) {
 		return tooManySubscriptions()
 	}
 	return nil
 }
 
-// hear adds a subscription for which room has been taken, or gives it back and reports
+// add adds a subscription for which room has been taken, or gives it back and reports
 // false. The lock is held.
-func (s *session) hear(uri string, t events.Topic, release func()) bool {
+func (s *session) add(uri string, t events.Topic, release func()) bool {
 	if s.reader != nil && !s.reader.Add(t) {
 		release()
 		return false

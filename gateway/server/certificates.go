@@ -83,7 +83,7 @@ func (g *Server) watchCertificates(ctx context.Context) {
 	t := time.NewTicker(expiryEvery)
 	defer t.Stop()
 	for {
-		TellExpiry(ctx, g.cfg, g.logs.Server)
+		WarnOfExpiry(ctx, g.cfg, g.logs.Server)
 		select {
 		case <-ctx.Done():
 			return
@@ -92,8 +92,8 @@ func (g *Server) watchCertificates(ctx context.Context) {
 	}
 }
 
-// TellExpiry logs the certificates that end soon or have ended.
-func TellExpiry(ctx context.Context, c config.Config, log *slog.Logger) {
+// WarnOfExpiry logs the certificates that end soon or have ended.
+func WarnOfExpiry(ctx context.Context, c config.Config, log *slog.Logger) {
 	for _, c := range Certificates(c) {
 		left := time.Until(c.Ends)
 		if c.Err != nil || left > expiryWarning {

@@ -59,7 +59,7 @@ func TestEndsOfCertificatesAreToldAhead(t *testing.T) {
 	} {
 		var log strings.Builder
 		conf := config.Config{TLSCertFile: writeCert(t, c.ends...)}
-		server.TellExpiry(context.Background(), conf, slog.New(slog.NewTextHandler(&log, nil)))
+		server.WarnOfExpiry(context.Background(), conf, slog.New(slog.NewTextHandler(&log, nil)))
 		if got := log.String(); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}

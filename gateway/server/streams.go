@@ -49,7 +49,7 @@ func (g *Server) openStreams() {
 	}
 	g.events = events.New(events.Config{
 		Send:  send,
-		Allow: g.mayHear, Valid: g.auth.Valid,
+		Allow: g.mayReceive, Valid: g.auth.Valid,
 		Hold:     func(c *call.Caller) (func(), error) { return g.limit.Hold(c, g.policy.TierOf(c), limit.Stream) },
 		Reserve:  func(c *call.Caller) (func(), error) { return g.budgets.Reserve(budget.Of(c), budget.Topics, 1) },
 		Revision: g.policy.Revision,
@@ -67,7 +67,7 @@ func (g *Server) openStreams() {
 
 func (g *Server) keepAlive() time.Duration { return time.Duration(g.cfg.SSEKeepAlive) * time.Second }
 
-// topics are what a caller may hear of without naming it: its own secrets in each KV
+// topics are what a caller may receive without naming it: its own secrets in each KV
 // mount, and what it is granted by name. Each event is decided on once more.
 func (g *Server) topics(c *call.Caller) (list []events.Topic) {
 	o := g.ops.Get("kv.read")
@@ -82,7 +82,7 @@ func (g *Server) topics(c *call.Caller) (list []events.Topic) {
 	}
 	for _, granted := range g.policy.Granted(c, time.Now()) {
 		m, name := o.Named(granted.Name)
-		if p, err := call.ParsePath(name); granted.Engine == "kv" && err == nil && g.mayHear(context.Background(), c, events.Event{Op: "kv.list", Mount: m.Path, Path: p}) {
+		if p, err := call.ParsePath(name); granted.Engine == "kv" && err == nil && g.mayReceive(context.Background(), c, events.Event{Op: "kv.list", Mount: m.Path, Path: p}) {
 			add(m.Path, p)
 		}
 	}
@@ -97,10 +97,10 @@ func (g *Server) mountStreams() {
 	g.edge.Handle(http.MethodGet, "/mcp/events", g.sse.OldEvents)
 }
 
-// mayHear decides whether a caller may hear of a change now: as if it read the
+// mayReceive decides whether a caller may receive a change now: as if it read the
 // secret, or listed below it where a whole subtree is asked for.
-func (g *Server) mayHear(ctx context.Context, c *call.Caller, e events.Event) bool {
-	if g.mcp.Hears(ctx, c, e) {
+func (g *Server) mayReceive(ctx context.Context, c *call.Caller, e events.Event) bool {
+	if g.mcp.MayReceive(ctx, c, e) {
 		return true
 	}
 	r := &op.Request{

@@ -177,7 +177,7 @@ func (o *one) spill(ctx context.Context) {
 		if o.isDown() || o.queue.crowded() {
 			o.store()
 		}
-		o.tellLost()
+		o.logLost()
 	}
 }
 

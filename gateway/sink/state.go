@@ -55,8 +55,8 @@ func (o *one) cannotStore(err error) {
 	o.full = err
 }
 
-// tellLost logs lines that were lost since it was called last.
-func (o *one) tellLost() {
+// logLost logs lines that were lost since it was called last.
+func (o *one) logLost() {
 	o.queue.mu.Lock()
 	lost := o.queue.lost
 	o.queue.mu.Unlock()

@@ -56,7 +56,7 @@ func New(c Config) *Server {
 // prefix, or what the filter names. Query parameters, each may be repeated: path
 // (relative to the caller's prefix, or a full path below the KV mount; one that ends
 // in a slash means all below it) and type (a kind of event, default resource.changed).
-// A path that the caller may not hear of is refused before anything is subscribed to.
+// A path that the caller may not receive is refused before anything is subscribed to.
 func (s *Server) Events(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	f, _, err := s.asked(r, c, opEvents)
 	if err != nil {
@@ -189,7 +189,7 @@ func (s *Server) filter(ctx context.Context, q url.Values, c *call.Caller) (even
 
 // topics are what a path means for a caller. One under its prefix is a full path; any
 // other may be relative, as everywhere else, or full: it means what the caller may hear
-// of, and both when it may hear of both.
+// of, and both when it may receive both.
 func (s *Server) topics(ctx context.Context, c *call.Caller, p string) (ts []events.Topic, err error) {
 	prefix, err := call.ParsePrefix(p)
 	if err != nil {
@@ -203,7 +203,7 @@ func (s *Server) topics(ctx context.Context, c *call.Caller, p string) (ts []eve
 		candidates = append(candidates, relative)
 	}
 	for _, t := range candidates {
-		if s.Log.MayHear(ctx, c, t) {
+		if s.Log.MayReceive(ctx, c, t) {
 			ts = append(ts, t)
 		}
 	}

@@ -110,7 +110,7 @@ func (c *Client) Verify(ctx context.Context) error {
 		return err
 	}
 	found.at, found.token = time.Now(), t.Value
-	c.tell(found.broken, found.absent)
+	c.logProblems(found.broken, found.absent)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.findings = found
@@ -154,8 +154,8 @@ func (c *Client) verifyMounts(ctx context.Context) (found findings, err error) {
 	return found, nil
 }
 
-// tell logs what is wrong with mounts, once. The caller holds looking.
-func (c *Client) tell(found ...map[string]string) {
+// logProblems logs what is wrong with mounts, once. The caller holds looking.
+func (c *Client) logProblems(found ...map[string]string) {
 	for _, problems := range found {
 		for path, what := range problems {
 			if c.ready.broken[path] != what && c.ready.absent[path] != what {

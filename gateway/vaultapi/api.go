@@ -36,7 +36,7 @@ type API struct {
 	Sessions *Sessions
 
 	Events    *events.Log                       // nil for none
-	Topics    func(*call.Caller) []events.Topic // that a caller may hear of
+	Topics    func(*call.Caller) []events.Topic // that a caller may receive
 	KeepAlive time.Duration                     // between two signs of life of a subscription
 
 	// refused answers a request whose credential is not good, as everywhere else.

@@ -56,7 +56,7 @@ func (a *API) subscribe(w http.ResponseWriter, q *request, _ *question) {
 	defer func() { _ = conn.CloseNow() }() // closed already when all is well
 	conn.SetReadLimit(maxMessage)
 	ctx := conn.CloseRead(q.http.Context())
-	err = a.tell(ctx, conn, rd, q)
+	err = a.deliver(ctx, conn, rd, q)
 	_ = conn.Close(websocket.StatusGoingAway, reason(err))
 }
 
@@ -81,9 +81,9 @@ func (a *API) subscription(q *request) (*events.Reader, error) {
 	return a.Events.Subscribe(q.caller, "vault", events.Filter{Kinds: []events.Kind{events.ResourceChanged}, Topics: a.Topics(q.caller)}, "")
 }
 
-// tell sends what happens, and a sign of life when nothing does, as long as the session is
-// there that it was asked for with.
-func (a *API) tell(ctx context.Context, conn *websocket.Conn, rd *events.Reader, q *request) error {
+// deliver sends events, and a ping when there are none, until the session ends with which
+// they were asked for.
+func (a *API) deliver(ctx context.Context, conn *websocket.Conn, rd *events.Reader, q *request) error {
 	session := a.own(q) != nil
 	for {
 		e, _, err := rd.Next(ctx, a.KeepAlive)

@@ -19,7 +19,7 @@ func (s *Store) Try(ctx context.Context) error {
 		func() error { _, err := k.Swap(ctx, name, name, nil, []byte("x")); return err },
 		func() error { return k.Drop(ctx, name, name) },
 		func() error { return s.NewChannel("try").Publish(ctx, nil) },
-		func() error { return s.hears(ctx) },
+		func() error { return s.subscribes(ctx) },
 	} {
 		if err := step(); err != nil {
 			if a := s.away.Load(); a != nil {
@@ -31,8 +31,8 @@ func (s *Store) Try(ctx context.Context) error {
 	return nil
 }
 
-// hears reports whether a channel can be listened to.
-func (s *Store) hears(ctx context.Context) error {
+// subscribes reports whether the user may subscribe to a channel.
+func (s *Store) subscribes(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	sub := s.client.Subscribe(within, s.NewChannel("try").name)

@@ -75,13 +75,13 @@ func (s *State) createToken(ctx context.Context, t *tokenSet, role, kind string,
 	err = s.registry.Send(ctx, wire.Request{Method: wire.Post, Path: "auth/token/create/" + role, Body: raw, Caller: s.key, Safe: kind == "batch"}, a)
 	CountToken(kind, err)
 	if err = operatorError(err); call.Is(err, call.VaultAuth) {
-		s.registry.tellRole(role, err)
+		s.registry.logRole(role, err)
 	}
 	return a.Token(), err
 }
 
-// tellRole logs, once a minute for each token role, that callers get no tokens.
-func (r *Registry) tellRole(role string, err error) {
+// logRole logs, once a minute for each token role, that callers get no tokens.
+func (r *Registry) logRole(role string, err error) {
 	r.mu.Lock()
 	tell := time.Since(r.roleTold[role]) > time.Minute
 	if tell {
