@@ -5,10 +5,15 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"portcullis/gateway/call"
+	"portcullis/gateway/op"
+	"portcullis/gateway/ops"
 	"portcullis/gateway/policy/bundle"
+	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/program"
 	"portcullis/gateway/policy/regotest"
 	"portcullis/policies"
@@ -97,6 +102,24 @@ func TestEveryFileImportsTheNewestRego(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What the catalogue calls unnamed, and nothing else that a policy must grant, is granted
+// without data where there is no name.
+func TestWhatNamesNothingNeedsNoGrant(t *testing.T) {
+	_, p := core(t)
+	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh", PKI: "pki", TOTP: "totp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range cat.All() {
+		f := document.FactsOfList(&call.Caller{Subject: "a", Kind: "agent", Scopes: []string{"read", "list", "write", "delete"}}, o, time.Unix(1, 0))
+		in := f.Input(document.Everything())
+		out, err := p.Decide(t.Context(), &in, time.Minute)
+		if want := o.Unnamed || op.NeedsNoGrant(o.Engine); err != nil || out.Allow != want {
+			t.Errorf("%s without a name: allowed %v, want %v; %v", o.Name, out.Allow, want, err)
+		}
 	}
 }
 

@@ -29,6 +29,9 @@ type Spec struct {
 	Mount  string  // the engine's default mount in Vault, empty for self
 	More   []Mount // further mounts of the engine
 	Effect Effect
+	// Unnamed says that the operation acts on nothing that has a name, so that its scope
+	// alone grants it (policies/gateway/resources.rego).
+	Unnamed bool
 	// Destructive says that what the operation removes cannot be brought back, whatever
 	// the arguments; Bound.Destructive says it of one call. The policy sees it.
 	Destructive bool

@@ -37,7 +37,7 @@ func database(at place) []*op.Op {
 	revoke.Needs = need("/sys/leases/revoke", "update")
 	leases := spec("leases", op.List, "GET", "/db/leases")
 	leases.Title, leases.Doc = "List leases", "List the leases that you hold."
-	leases.Idempotent = true
+	leases.Unnamed, leases.Idempotent = true, true
 	return []*op.Op{
 		op.New(issue, issueCreds), op.New(static, staticCreds),
 		op.New(renew, renewLease), op.New(revoke, revokeLease), op.New(leases, listLeases),

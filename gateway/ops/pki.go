@@ -34,16 +34,17 @@ func pki(at place) []*op.Op {
 	sign.Limits = limits{"csr": {MaxBytes: 32 << 10}, "common_name": {MaxBytes: maxLogin}, "alt_names": {MaxBytes: 4 << 10}, "ip_sans": {MaxBytes: 1 << 10}, "ttl": {MaxBytes: 32}}
 	revoke := spec("revoke", op.Delete, "POST", "/pki/revoke")
 	revoke.Title, revoke.Doc = "Revoke a certificate", "Revoke a certificate; its private key proves that it is yours."
-	revoke.Needs, revoke.Destructive, revoke.Replaces, revoke.Idempotent = need("revoke-with-key", "update"), true, true, true
+	revoke.Needs, revoke.Unnamed, revoke.Destructive, revoke.Replaces, revoke.Idempotent = need("revoke-with-key", "update"), true, true, true, true
 	revoke.Limits = limits{"certificate": {MaxBytes: 64 << 10}, "private_key": {MaxBytes: 64 << 10}}
 	ca := spec("ca", op.Read, "GET", "/pki/ca")
 	ca.Title, ca.Doc = "Read the CA's certificates", "Read the certificate of the issuing CA, and those above it."
-	ca.Needs, ca.Idempotent = need("cert/ca_chain", "read"), true
+	ca.Needs, ca.Unnamed, ca.Idempotent = need("cert/ca_chain", "read"), true, true
 	crl := spec("crl", op.Read, "GET", "/pki/crl")
 	crl.Title, crl.Doc = "Read the revocation list", "Read the list of revoked certificates."
-	crl.Needs, crl.Idempotent = need("cert/crl", "read"), true
+	crl.Needs, crl.Unnamed, crl.Idempotent = need("cert/crl", "read"), true, true
 	list := spec("list", op.List, "GET", "/pki/certificates")
-	list.Title, list.Doc, list.Idempotent = "List certificates", "List the certificates that were issued to you and have not ended.", true
+	list.Title, list.Doc = "List certificates", "List the certificates that were issued to you and have not ended."
+	list.Unnamed, list.Idempotent = true, true
 	return []*op.Op{op.New(issue, pkiIssue), op.New(sign, pkiSign), op.New(revoke, pkiRevoke), op.New(ca, pkiCA), op.New(crl, pkiCRL), op.New(list, pkiList)}
 }
 

@@ -40,13 +40,13 @@ func ssh(at place) []*op.Op {
 			},
 		}, sshSign),
 		op.New(op.Spec{
-			Name: "ssh.public_key", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.Read, Idempotent: true,
+			Name: "ssh.public_key", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.Read, Unnamed: true, Idempotent: true,
 			Method: "GET", Path: "/ssh/public_key",
 			Title: "Read the CA's public key", Doc: "Read the public key that signs certificates, for TrustedUserCAKeys and known_hosts.",
 			Needs: need("public_key", "read"),
 		}, sshPublicKey),
 		op.New(op.Spec{
-			Name: "ssh.lookup", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.List, Idempotent: true, VaultAPI: true,
+			Name: "ssh.lookup", Engine: "ssh", Mount: at.mount, More: at.more, Effect: op.List, Unnamed: true, Idempotent: true, VaultAPI: true,
 			Title: "Find roles of a host", Doc: "List the roles that make passwords for a host, of which the Vault API shows those of the caller.",
 			Needs: need("lookup", "update"), Limits: limits{"ip": {MaxBytes: 64}},
 		}, sshLookup),

@@ -23,7 +23,7 @@ func transit(at place) []*op.Op {
 		}
 	}
 	unnamed := func(s op.Spec) op.Spec {
-		s.Needs = need(strings.TrimPrefix(s.Name, "transit.")+"/*", "update")
+		s.Unnamed, s.Needs = true, need(strings.TrimPrefix(s.Name, "transit.")+"/*", "update")
 		return s
 	}
 	random := spec("random", op.Read, "Random bytes", "Make random bytes.",

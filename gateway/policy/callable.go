@@ -97,7 +97,10 @@ func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op, t op.Tran
 
 // list asks the policy. An error is a no.
 func (e *Engine) list(ctx context.Context, s *snapshot, f document.Facts) (l listed) {
-	if !byName(f.Op) {
+	switch {
+	case f.Op.Unnamed:
+		return listed{possible: onSomeMount(ctx, s, f), unnamed: true}
+	case !byName(f.Op):
 		ok, err := s.PossibleAnywhere(ctx, f)
 		l.possible = err == nil && ok
 		return l
@@ -107,6 +110,17 @@ func (e *Engine) list(ctx context.Context, s *snapshot, f document.Facts) (l lis
 	}
 	names, open := e.names(ctx, s, f)
 	return listed{names: names, possible: open || len(names) > 0, unnamed: open}
+}
+
+// onSomeMount asks about an operation that acts on nothing but a mount.
+func onSomeMount(ctx context.Context, s *snapshot, f document.Facts) bool {
+	for _, m := range f.Op.Mounts() {
+		f.Resource.Mount = m.Path
+		if ok, err := s.Possible(ctx, f); err == nil && ok {
+			return true
+		}
+	}
+	return false
 }
 
 // names tries every name that the data grant to the caller. Its arguments stay

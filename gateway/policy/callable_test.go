@@ -62,3 +62,21 @@ func TestListsLookAtTheCallersGrantsAlone(t *testing.T) {
 		}
 	}
 }
+
+// An operation that acts on nothing with a name is what its rules say of no name at all:
+// what data grant by name says nothing of it.
+func TestListsAskOfNoNameWhereThereIsNone(t *testing.T) {
+	files := refuses("grants: {subjects: {agent_api: {transit: {shared: {}, other: {}}}}}", "", "")
+	files["t.rego"] = strings.Replace(files["t.rego"], `input.action.engine == "kv"`, "input.action.engine == \"transit\"\n\tinput.resource.path != \"shared\"", 1)
+	files["t_test.rego"] = strings.Replace(files["t_test.rego"], "input_of :=", `input_of := {"action": {"engine": "transit"}, "resource": {"path": "x"}}`, 1)
+	e := open(t, policy.Config{Dir: team(t, files)})
+	for name, want := range map[string]bool{"transit.random": false, "transit.hash": false, "transit.encrypt": true} {
+		got := e.Callable(t.Context(), agent(t), catalogue(t).Get(name))
+		passes := e.Decide(t.Context(), bind(t, agent(t), name, map[string]string{
+			"transit.random": `{}`, "transit.hash": `{"input":"aGk="}`, "transit.encrypt": `{"key":"shared","plaintext":"aGk="}`,
+		}[name])).Allow
+		if got != want || passes != want {
+			t.Errorf("%s: listed %v, passes %v, want %v", name, got, passes, want)
+		}
+	}
+}

@@ -84,7 +84,7 @@ func everybody(ops []*op.Op) (out []Entry) {
 			e.Path, e.Via = OwnPrefix, "gateway.granted.own"
 		case op.NeedsNoGrant(o.Engine):
 			e.Via = "gateway.granted.self"
-		case slices.Contains([]string{"transit.random", "transit.hash", "db.leases", "ssh.public_key", "ssh.lookup", "pki.ca", "pki.crl", "pki.list", "pki.revoke"}, o.Name):
+		case o.Unnamed:
 			e.Via = "gateway.granted.unnamed"
 		default:
 			continue
