@@ -175,7 +175,7 @@ func (p Policy) Tighten(ctx context.Context, log io.ReadSeeker, out string) erro
 	if err := writeTightened(prog.Team, proposals, out); err != nil {
 		return err
 	}
-	if err := p.holds(ctx, out, log); err != nil {
+	if err := p.holds(ctx, prog, out, log); err != nil {
 		return err
 	}
 	t := Tightened{Decisions: u.decisions, Proposals: proposals, Out: out}
@@ -196,12 +196,8 @@ func (p Policy) Tighten(ctx context.Context, log io.ReadSeeker, out string) erro
 
 // holds makes sure of the result: no call that this policy allows, and that was
 // allowed, is denied by the new one.
-func (p Policy) holds(ctx context.Context, dir string, log io.ReadSeeker) error {
+func (p Policy) holds(ctx context.Context, old *program.Program, dir string, log io.ReadSeeker) error {
 	if _, err := log.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	old, err := p.compile(ctx)
-	if err != nil {
 		return err
 	}
 	tight := p
