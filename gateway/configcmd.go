@@ -44,7 +44,7 @@ func (c configCheckCmd) Run() error {
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
-	for _, w := range slices.Concat(cfg.Warnings, found, server.Overlaps(cfg)) {
+	for _, w := range slices.Concat(cfg.Warnings, server.DangersOf(cfg, found), found.All(), server.Overlaps(cfg)) {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
 	from := "the environment"

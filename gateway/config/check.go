@@ -44,6 +44,7 @@ func (c *Config) check() []error {
 	c.checkVault(&p)
 	c.checkCallers(&p)
 	c.checkEdge(&p)
+	c.refuse(&p)
 	return p.errs
 }
 
@@ -202,8 +203,7 @@ func (c *Config) checkCanary(p *problems) {
 	p.unless(c.PolicyShadow != "", "POLICY_CANARY: needs POLICY_SHADOW_DIR, which holds the candidate that is to decide")
 }
 
-// checkPolicyURL wants a bundle service to be the only source, to give signed archives,
-// and to be told its token over an encrypted connection.
+// checkPolicyURL wants a bundle service to be the only source, and to give signed archives.
 func (c *Config) checkPolicyURL(p *problems) {
 	p.unless((c.PolicyCert == "") == (c.PolicyCertKey == ""), "POLICY_URL_CERT and POLICY_URL_KEY: both or neither must be set")
 	p.unless(c.PolicyEvery >= time.Second, "POLICY_URL_INTERVAL: less than 1s")
@@ -218,9 +218,6 @@ func (c *Config) checkPolicyURL(p *problems) {
 		return // reported above
 	}
 	p.unless(u.User == nil, "POLICY_URL: holds a user name or password; put a token into POLICY_URL_TOKEN_FILE")
-	ip, _ := netip.ParseAddr(u.Hostname())
-	local := u.Hostname() == "localhost" || ip.IsLoopback()
-	p.unless(c.PolicyToken == "" || u.Scheme == "https" || local, "POLICY_URL_TOKEN_FILE: the token would be sent unencrypted; use https")
 }
 
 func (c *Config) checkVault(p *problems) {
@@ -245,9 +242,6 @@ func (c *Config) checkVault(p *problems) {
 	}
 	_, err := call.ParsePlain(c.DefaultPrefix)
 	p.unless(err == nil, "DEFAULT_PREFIX: not a clean path")
-	if c.VaultSkipVerify {
-		c.Warnings = append(c.Warnings, "VAULT_SKIP_VERIFY is on: Vault's certificate is not checked")
-	}
 }
 
 func isTap(v string) bool {

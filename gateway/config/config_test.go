@@ -291,7 +291,7 @@ func TestTheBundleServiceIsConfiguredAsAWhole(t *testing.T) {
 		"without a key":    {map[string]string{"POLICY_KEY_ID": "", "POLICY_KEY_FILE": ""}, "needs POLICY_KEY_ID"},
 		"no URL":           {map[string]string{"POLICY_URL": "bundles"}, "not an http or https URL"},
 		"a password":       {map[string]string{"POLICY_URL": "https://u:p@bundles.example/x"}, "POLICY_URL_TOKEN_FILE"},
-		"a token in plain": {map[string]string{"POLICY_URL": "http://bundles.example/x", "POLICY_URL_TOKEN_FILE": "t"}, "unencrypted"},
+		"a token in plain": {map[string]string{"POLICY_URL": "http://bundles.example/x", "POLICY_URL_TOKEN_FILE": "t"}, "would be sent over http"},
 		"on the loopback":  {map[string]string{"POLICY_URL": "http://127.0.0.1/x", "POLICY_URL_TOKEN_FILE": "t"}, ""},
 		"half a pair":      {map[string]string{"POLICY_URL_CERT": "c.pem"}, "POLICY_URL_CERT and POLICY_URL_KEY"},
 		"too often":        {map[string]string{"POLICY_URL_INTERVAL": "10ms"}, "POLICY_URL_INTERVAL"},

@@ -11,34 +11,51 @@ import (
 	"portcullis/gateway/vault/callers"
 )
 
-// CheckVault asks Vault whether it has what the configuration says: it accepts the
-// gateway's credential, and the secrets engines are where calls look for them. warnings
-// are what some calls will fail for, or why nothing could be found out; the error is what
-// every call would fail for.
-func CheckVault(ctx context.Context, c config.Config) (warnings []string, err error) {
-	if c.VaultSecretIDWrapped {
-		return []string{"what Vault has was not checked: the wrapped secret id opens only once"}, nil
+// VaultFound is what CheckVault has found.
+type VaultFound struct {
+	Unchecked string   // why nothing could be found out
+	Warnings  []string // what some calls will fail for
+	RootToken bool     // the gateway's own token is a root token
+}
+
+// All are the warnings, and why there are none.
+func (v VaultFound) All() []string {
+	if v.Unchecked != "" {
+		return append([]string{v.Unchecked}, v.Warnings...)
 	}
-	cl, err := lookingAtVault(c, vault.Documents{})
+	return v.Warnings
+}
+
+// CheckVault asks Vault whether it has what the configuration says: it accepts the
+// gateway's credential, and the secrets engines are where calls look for them. The error
+// is what every call would fail for.
+func CheckVault(ctx context.Context, c config.Config) (found VaultFound, err error) {
+	if c.VaultSecretIDWrapped {
+		found.Unchecked = "what Vault has was not checked: the wrapped secret id opens only once"
+		return found, nil
+	}
+	cl, err := lookingAtVault(c, vault.Config{RootToken: func() { found.RootToken = true }})
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	defer func() { _ = cl.Close(ctx) }() // the token ends by itself
 	e := call.AsError(cl.Ready(ctx))
+	found.Warnings = cl.Engines()
 	switch {
 	case e == nil:
-		return cl.Engines(), nil
+		return found, nil
 	case e.Code == call.VaultUnavailable, e.Code == call.VaultTimeout:
-		return []string{"what Vault has was not checked: " + e.Msg}, nil
+		found.Unchecked = "what Vault has was not checked: " + e.Msg
+		return found, nil
 	}
-	return cl.Engines(), errors.New(e.Msg)
+	return found, errors.New(e.Msg)
 }
 
 // lookingAtVault is a client for questions with the gateway's own identity, about its own
-// documents as well. It makes nothing for callers.
-func lookingAtVault(c config.Config, d vault.Documents) (*vault.Client, error) {
+// documents as well; of more, those and RootToken count. It makes nothing for callers.
+func lookingAtVault(c config.Config, more vault.Config) (*vault.Client, error) {
 	vc := vaultConfig(c, slog.New(slog.DiscardHandler))
-	vc.Documents = d
+	vc.Documents, vc.RootToken = more.Documents, more.RootToken
 	vc.Children.PolicyFor = func(*call.Caller) (callers.Policies, error) {
 		return callers.Policies{}, errors.New("no caller is served here")
 	}

@@ -42,7 +42,7 @@ const checkTimeout = 10 * time.Second
 // changes nothing; the order is that in which things depend on each other.
 func Doctor(ctx context.Context, c config.Config) (out []Finding) {
 	for _, check := range []func(context.Context, config.Config) []Finding{
-		vaultServer, vaultIdentity, tokenRoles, firmPlace, sharedStore, certificateFiles, privateFiles, directories, sinkReceivers, running,
+		dangerous, vaultServer, vaultIdentity, tokenRoles, firmPlace, sharedStore, certificateFiles, privateFiles, directories, sinkReceivers, running,
 	} {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		out = append(out, check(ctx, c)...)
@@ -109,13 +109,19 @@ func vaultTLS(c config.Config) *tls.Config {
 
 // vaultIdentity asks whether Vault takes the gateway's credential and has the engines.
 func vaultIdentity(ctx context.Context, c config.Config) (out []Finding) {
-	warnings, err := CheckVault(ctx, c)
-	if err != nil {
-		out = append(out, Finding{"vault identity", failed, err.Error(), "correct the credential, its policy (portcullis vault-policy prints one) or the mounts"})
-	} else {
+	found, err := CheckVault(ctx, c)
+	switch {
+	case err != nil:
+		out = append(out, Finding{"vault identity", failed, err.Error(), "correct the credential, its policy or the mounts; gateway/docs/vault-side.md has what the gateway needs"})
+	case found.Unchecked != "":
+		out = append(out, Finding{"vault identity", warning, found.Unchecked, "mend what is wrong with Vault first, or look at a running gateway's /readyz"})
+	default:
 		out = append(out, Finding{"vault identity", fine, "Vault takes the gateway's credential", ""})
 	}
-	for _, w := range warnings {
+	if found.RootToken {
+		out = append(out, dangerFinding(config.DangerOf(config.RootToken, "VAULT_TOKEN")))
+	}
+	for _, w := range found.Warnings {
 		out = append(out, Finding{"vault engines", warning, w, "enable the engine, or correct its setting, when callers need it"})
 	}
 	return out
@@ -127,7 +133,7 @@ func tokenRoles(ctx context.Context, c config.Config) (out []Finding) {
 	if !c.ChildTokenEnabled || c.VaultSecretIDWrapped {
 		return nil
 	}
-	cl, err := lookingAtVault(c, vault.Documents{})
+	cl, err := lookingAtVault(c, vault.Config{})
 	if err != nil {
 		return []Finding{{"token roles", failed, err.Error(), "correct the settings of Vault"}}
 	}
@@ -172,32 +178,15 @@ func certificateFiles(_ context.Context, c config.Config) (out []Finding) {
 
 // privateFiles are to be read by the gateway alone.
 func privateFiles(_ context.Context, c config.Config) (out []Finding) {
-	for _, f := range []struct{ setting, file string }{
-		{"VAULT_TOKEN_FILE", c.VaultTokenFile},
-		{"VAULT_SECRET_ID_FILE", c.VaultSecretIDFile},
-		{"VAULT_AUTH_JWT_FILE", c.VaultAuthJWTFile},
-		{"VAULT_CLIENT_KEY", c.VaultClientKey},
-		{"TLS_KEY_FILE", c.TLSKeyFile},
-		{"API_KEYS_FILE", c.APIKeysFile},
-		{"POLICY_URL_TOKEN_FILE", c.PolicyToken},
-		{"POLICY_URL_KEY", c.PolicyCertKey},
-		{"AUDIT_SINK_TOKEN_FILE", c.AuditSinkToken},
-		{"AUDIT_SINK_HMAC_FILE", c.AuditSinkHMAC},
-		{"AUDIT_SINK_KEY", c.AuditSinkKey},
-		{"AUDIT_SIGN_KEY_FILE", c.AuditSignKey},
-		{"REDIS_KEY", c.RedisKey},
-	} {
-		if f.file == "" {
-			continue
-		}
-		st, err := os.Stat(f.file)
+	for _, f := range c.PrivateFiles() {
+		st, err := os.Stat(f.File)
 		switch {
 		case err != nil:
-			out = append(out, Finding{"file " + f.setting, failed, err.Error(), "correct " + f.setting})
-		case st.Mode().Perm()&0o077 != 0:
-			out = append(out, Finding{"file " + f.setting, warning, fmt.Sprintf("others may read or write %s (%s)", f.file, st.Mode().Perm()), "chmod 600 " + f.file})
+			out = append(out, Finding{"file " + f.Setting, failed, err.Error(), "correct " + f.Setting})
+		case config.OpenToOthers(st.Mode()):
+			out = append(out, Finding{"file " + f.Setting, warning, fmt.Sprintf("others may use %s (%s)", f.File, st.Mode().Perm()), "chmod o=,g-w " + f.File})
 		default:
-			out = append(out, Finding{"file " + f.setting, fine, "nobody else reads it", ""})
+			out = append(out, Finding{"file " + f.Setting, fine, "no other user reads it", ""})
 		}
 	}
 	return out

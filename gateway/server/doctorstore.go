@@ -33,7 +33,7 @@ func firmPlace(ctx context.Context, c config.Config) []Finding {
 	if place.Mount == "" || c.VaultSecretIDWrapped {
 		return nil
 	}
-	cl, err := lookingAtVault(c, place)
+	cl, err := lookingAtVault(c, vault.Config{Documents: place})
 	if err != nil {
 		return []Finding{{"firm store", failed, err.Error(), "correct the settings of Vault"}}
 	}

@@ -48,6 +48,9 @@ func (g *Server) Serve(ctx context.Context) error {
 	for _, w := range g.cfg.Warnings {
 		g.logs.Server.Warn("configuration", "warning", w)
 	}
+	for _, d := range g.cfg.Dangerous() {
+		g.warnOf(d)
+	}
 	if err := g.audit.Check(); err != nil {
 		g.logs.Server.Error("the audit file cannot be opened: every call will be refused", "cause", err)
 	}

@@ -72,6 +72,10 @@ type Config struct {
 	// Vault. Optional.
 	Upkeep func(Upkeep)
 
+	// RootToken is called once when Vault says that the gateway's own token is a root
+	// token. Optional.
+	RootToken func()
+
 	netHTTP bool // every request is net/http's, as tests have it to compare
 }
 
@@ -115,9 +119,10 @@ type Client struct {
 	registry *leases.Registry
 	janitor  *leases.Janitor
 
-	meters  meters
-	away    atomic.Bool // it was logged that Vault is away
-	refused atomic.Bool // Vault refused the gateway's own token, and there is no other
+	meters   meters
+	away     atomic.Bool // it was logged that Vault is away
+	refused  atomic.Bool // Vault refused the gateway's own token, and there is no other
+	tellRoot func()      // says once that it is a root token
 }
 
 // The breaker opens after that many failures in a row, and lets one request try
@@ -137,6 +142,9 @@ func New(c Config) (*Client, error) {
 	}
 	if c.Upkeep == nil {
 		c.Upkeep = func(Upkeep) {}
+	}
+	if c.RootToken == nil {
+		c.RootToken = func() {}
 	}
 	c.Login = c.Login.trimmed()
 	if err := errors.Join(c.Children.Check(), c.Login.check()); err != nil {
@@ -161,7 +169,8 @@ func New(c Config) (*Client, error) {
 	cl := &Client{
 		base: base, http: tr, wire: requests, nodes: nodes, mounts: c.Mounts, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), login: c.Login,
 		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log, upkeep: c.Upkeep, anchor: c.Anchor, documents: c.Documents,
-		breaker: &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
+		tellRoot: sync.OnceFunc(c.RootToken),
+		breaker:  &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
 	cl.breaker.Alive = cl.alive
 	cl.root = cl.newRoot()

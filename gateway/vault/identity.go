@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"portcullis/gateway/call"
@@ -68,6 +69,9 @@ func (c *Client) keepRoot(ctx context.Context) {
 func (c *Client) lookUp(ctx context.Context, t tokencache.Token) (known tokenFacts, err error) {
 	err = c.exchange(ctx, wire.Request{Method: wire.Get, Path: "auth/token/lookup-self", Token: t.Value}, wire.WantData(&known))
 	c.noteAccepted(err)
+	if slices.Contains(known.Policies, "root") {
+		c.tellRoot()
+	}
 	return known, err
 }
 
@@ -76,6 +80,7 @@ type tokenFacts struct {
 	Accessor  *string           `json:"accessor"`
 	TTL       int64             `json:"ttl"` // seconds, 0 for a token that does not end
 	Renewable bool              `json:"renewable"`
+	Policies  []string          `json:"policies"`
 	Meta      map[string]string `json:"meta"` // of the login
 }
 

@@ -34,6 +34,7 @@ func artifacts() []artifact {
 		{"README.md", readme},
 		{"gateway/ops/OPERATIONS.md", func(c *op.Catalogue, _ []byte) ([]byte, error) { return reference(c), nil }},
 		{"gateway/docs/configuration.md", func(*op.Catalogue, []byte) ([]byte, error) { return config.Markdown() }},
+		{"gateway/docs/dangers.md", func(*op.Catalogue, []byte) ([]byte, error) { return config.DangersMarkdown(), nil }},
 		{"gateway/docs/metrics.md", func(*op.Catalogue, []byte) ([]byte, error) { return obs.Table(), nil }},
 		{"gateway/openapi/openapi.json", func(c *op.Catalogue, _ []byte) ([]byte, error) {
 			raw, err := openapi.New(c, nil).JSON()
