@@ -40,12 +40,14 @@ func TestDoctorSaysWhatToDo(t *testing.T) {
 		"sound":                {with("CHILD_TOKEN_ENABLED=true"), 0, []string{`"vault","state":"ok"`, `"clock","state":"ok"`, `"vault identity","state":"ok"`, `"directory of AUDIT_FILE","state":"ok"`, `"gateway","state":"warning"`}},
 		"a token role missing": {with("CHILD_TOKEN_ENABLED=true", "CHILD_TOKEN_ROLE=none", "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN="+v.Token), 1, []string{`"token role none","state":"failed"`, `vault write auth/token/roles/none`}},
 		"a refused credential": {with("VAULT_SECRET_ID=wrong"), 1, []string{`"vault identity","state":"failed"`}},
-		"no Vault":             {with("VAULT_ADDR=http://127.0.0.1:1"), 1, []string{`"vault","state":"failed"`, "VAULT_ADDR"}},
+		"no Vault":             {with("VAULT_ADDR=http://127.0.0.1:1"), 1, []string{`"vault","state":"failed"`, "VAULT_ADDR", `"vault identity","state":"warning"`}},
 		"shared":               {with("REDIS_URL="+r.URL(), "FIRM_STORE=vault:secret/portcullis/state", "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN="+v.Token), 0, []string{`"shared store","state":"ok"`, `"firm store","state":"ok"`}},
 		"no Redis":             {with("REDIS_URL=redis://gate:canary@127.0.0.1:1"), 1, []string{`"shared store","state":"failed"`, "REDIS_URL"}},
 		"a narrow Redis":       {with("REDIS_URL=redis://gate:canary@" + r.Addr), 1, []string{`"shared store","state":"failed"`, "~portcullis:* "}},
 		"no place in Vault":    {with("FIRM_STORE=vault:nothing-here/state", "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN="+v.Token), 1, []string{`"firm store","state":"failed"`, "vault secrets enable -path=nothing-here"}},
-		"an open file":         {with("AUDIT_SINK_TOKEN_FILE="+open, "AUDIT_SINKS=https://127.0.0.1:1/canary"), 1, []string{`"file AUDIT_SINK_TOKEN_FILE","state":"warning"`, "chmod 600", `"sink https://127.0.0.1:1","state":"failed"`}},
+		"an open file":         {with("AUDIT_SINK_TOKEN_FILE="+open, "AUDIT_SINKS=https://127.0.0.1:1/canary"), 1, []string{`"file AUDIT_SINK_TOKEN_FILE","state":"warning"`, "chmod o=,g-w", `"sink https://127.0.0.1:1","state":"failed"`}},
+		"a refused policy":     {with("POLICY_DIR=" + filepath.Join(e2e.Root(t), "fixtures", "policy-bad", "misspelt")), 1, []string{`"policy","state":"failed"`, "payments.rego:10", "rename it to deny"}},
+		"dangers":              {with("HOST=0.0.0.0", "API_KEYS_JSON=", "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN="+v.Token), 0, []string{`"policy","state":"ok"`, `"danger plain-http","state":"warning"`, `"danger root-token","state":"warning"`}},
 		"a wrong setting":      {with("AUDIT_SYNC=never"), 1, []string{`"configuration","state":"failed"`, "AUDIT_SYNC"}},
 	} {
 		t.Run(name, func(t *testing.T) {

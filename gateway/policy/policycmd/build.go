@@ -31,7 +31,7 @@ func (p Policy) Build(ctx context.Context, archive io.Writer, o BuildOptions) er
 		return err
 	}
 	if err := r.Findings.Err(); err != nil {
-		return p.found(checked{Findings: r.Findings})
+		return p.found(Checked{Findings: r.Findings})
 	}
 	raw, err := bundle.Sign(team, o.Sequence, o.KeyID, o.Key)
 	if err != nil {

@@ -52,42 +52,52 @@ func (p Policy) compile(ctx context.Context) (*program.Program, error) {
 	return program.Compile(ctx, core, team)
 }
 
-// checked is the JSON form of Check.
-type checked struct {
-	OK       bool              `json:"ok"`
-	Revision string            `json:"revision"`
-	Rules    int               `json:"rules"`
-	Tests    int               `json:"tests"`
-	Inputs   int               `json:"inputs"` // that were tried
-	Findings []program.Finding `json:"findings"`
+// Checked is what a check found, and the JSON form of Check.
+type Checked struct {
+	OK       bool             `json:"ok"`
+	Revision string           `json:"revision"`
+	Rules    int              `json:"rules"`
+	Tests    int              `json:"tests"`
+	Inputs   int              `json:"inputs"` // that were tried
+	Findings program.Findings `json:"findings"`
 }
 
 // Check does what the gateway does before it makes a policy active, and writes
 // every finding with its file, its line and its cure.
 func (p Policy) Check(ctx context.Context) error {
-	c := checked{Findings: []program.Finding{}}
+	c, err := p.Examine(ctx)
+	if err != nil {
+		return err
+	}
+	return p.found(c)
+}
+
+// Examine is Check for whoever writes the findings in a form of their own. The error is
+// what kept it from its work.
+func (p Policy) Examine(ctx context.Context) (Checked, error) {
+	c := Checked{Findings: program.Findings{}}
 	core, team, err := p.load()
 	if f, ok := errors.AsType[*bundle.Fault](err); ok {
 		c.Findings = append(c.Findings, admission.Unreadable(f))
-		return p.found(c)
+		return c, nil
 	}
 	if err != nil {
-		return err
+		return c, err
 	}
 	prog, r, err := admission.Check(ctx, core, team, p.checks())
 	if err != nil {
-		return err
+		return c, err
 	}
 	c.Findings = append(c.Findings, r.Findings...)
 	c.Rules, c.Tests, c.Inputs = len(r.Rules), len(r.Tests.Results), r.Suite.Inputs
 	if r.Findings.Err() == nil {
 		c.OK, c.Revision = true, prog.Revision
 	}
-	return p.found(c)
+	return c, nil
 }
 
 // found writes what a check found.
-func (p Policy) found(c checked) error {
+func (p Policy) found(c Checked) error {
 	err := p.emit(output{value: c, results: findings(c.Findings), text: func(w io.Writer) {
 		for _, f := range c.Findings {
 			line(w, "%s", f)
