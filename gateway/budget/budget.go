@@ -130,7 +130,7 @@ func (b *Budgets) refused(k Kind, scope Scope) error {
 	if scope == Everybody {
 		b.pools[k].exhaust(b.now())
 	}
-	return exhausted(k, scope)
+	return Exhausted(k, scope)
 }
 
 // Used is how much of a kind everybody holds; of one that is spent, how much of a
@@ -155,7 +155,8 @@ const (
 	Everybody Scope = "all"
 )
 
-func exhausted(k Kind, s Scope) error {
+// Exhausted is the error for somebody whose share of a kind is used up.
+func Exhausted(k Kind, s Scope) error {
 	e := &call.Error{Code: call.RateLimited, RetryAfter: time.Second}
 	switch {
 	case k.spent() && s == Everybody:

@@ -36,7 +36,7 @@ type Caller struct {
 	// that the operator gave it, in JSON types: string, bool, float64, nil, []any and
 	// map[string]any. A whole number that float64 would round is its decimal text.
 	Claims     map[string]any
-	Prefix     Path       // where the caller's own secrets live in the KV mount
+	Prefix     Path       `json:",omitzero"` // where the caller's own secrets live in the KV mount
 	Tier       string     // rate tier that the credential asks for, may be empty
 	Method     Method     // how it proved itself
 	KeyID      string     // API key id or JWT kid; never the credential itself

@@ -17,6 +17,7 @@ type Config struct {
 	Enabled bool
 	Budgets *budget.Budgets  // of which streams and running calls take; nil has the places of tiers alone
 	Shared  Spend            // the buckets of all replicas; nil for those of this process
+	Places  Place            // the places of all replicas; nil for those of this process
 	Now     func() time.Time // nil is the clock
 	MaxKeys int              // buckets in memory, 100000
 }
@@ -74,7 +75,7 @@ func (l *Limiter) Take(b *op.Bound, d *op.Decision) error {
 	}
 	level, err := l.spend(Key{b.Caller.Key(), tier.Name}, chargeOf(tier, cost(tier, b, d)), mayStandIn(tier, b.Op))
 	if err != nil {
-		return &call.Error{Code: call.Overloaded, Msg: "the rate limit cannot be checked now; try again later", RetryAfter: storeAway, Err: err}
+		return unchecked(err)
 	}
 	if level.Retry > 0 {
 		return limited(level.Retry)
@@ -84,6 +85,10 @@ func (l *Limiter) Take(b *op.Bound, d *op.Decision) error {
 
 // storeAway is when a call may be tried again that the shared store was needed for.
 const storeAway = 2 * time.Second
+
+func unchecked(err error) error {
+	return &call.Error{Code: call.Overloaded, Msg: "the rate limit cannot be checked now; try again later", RetryAfter: storeAway, Err: err}
+}
 
 // mayStandIn reports whether the bucket of this process may stand in for a shared one that
 // cannot be reached: as the tier says, else for every call that makes no credential.

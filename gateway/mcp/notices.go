@@ -46,7 +46,7 @@ func (ss *sessions) publish(ctx context.Context, s *session, w *notice) {
 	if !ss.isShared(s) {
 		return
 	}
-	raw, _ := json.Marshal(envelope{ss.self, s.at.name, s.at.seal(w)}) // texts and bytes
+	raw, _ := json.Marshal(envelope{ss.self, s.at.Name, s.at.Seal(w)}) // texts and bytes
 	_ = ss.shared.Publish(ctx, raw)                                    // Shared logs when it is away
 }
 
@@ -85,7 +85,7 @@ func (s *Server) Receive(ctx context.Context, message []byte) {
 		return
 	}
 	var w notice
-	if sess.at.open(m.Notice, &w) && (w.To == "" || w.To == s.sessions.self) {
+	if sess.at.Open(m.Notice, &w) && (w.To == "" || w.To == s.sessions.self) {
 		s.sessions.handle(ctx, sess, &w)
 	}
 }
@@ -101,7 +101,7 @@ func (ss *sessions) handle(ctx context.Context, s *session, w *notice) {
 	case noticeEnded:
 		ss.end(s)
 	case noticeChanged:
-		if data, err := ss.shared.Use(ctx, s.owner, s.at.name); err == nil && data != nil {
+		if data, err := ss.shared.Use(ctx, s.owner, s.at.Name); err == nil && data != nil {
 			ss.adopt(s, s.id, s.owner, data)
 		}
 	case noticeStream:

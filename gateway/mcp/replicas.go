@@ -27,7 +27,7 @@ func (ss *sessions) find(ctx context.Context, id string, c *call.Caller) (*sessi
 	if ss.shared == nil {
 		return s, nil
 	}
-	data, err := ss.shared.Use(ctx, c.Key(), sealedBy(id).name)
+	data, err := ss.shared.Use(ctx, c.Key(), sealedBy(id).Name)
 	switch {
 	case err != nil && s == nil:
 		return nil, storeAway(err)
@@ -55,7 +55,7 @@ func (ss *sessions) adopt(s *session, id, owner string, data []byte) *session {
 		return s
 	}
 	var r record
-	if !sealedBy(id).open(data, &r) || r.Revision != ss.revision() {
+	if !sealedBy(id).Open(data, &r) || r.Revision != ss.revision() {
 		return nil
 	}
 	if s == nil {
@@ -109,9 +109,9 @@ func (ss *sessions) save(ctx context.Context, s *session) {
 		return
 	}
 	s.mu.Lock()
-	data := s.at.seal(s.record())
+	data := s.at.Seal(s.record())
 	s.mu.Unlock()
-	if ok, err := ss.shared.Swap(ctx, s.owner, s.at.name, nil, data); err != nil || !ok {
+	if ok, err := ss.shared.Swap(ctx, s.owner, s.at.Name, nil, data); err != nil || !ok {
 		return
 	}
 	s.mu.Lock()
@@ -125,7 +125,7 @@ func (ss *sessions) change(ctx context.Context, s *session, f func(*record)) err
 		return nil
 	}
 	for range attempts {
-		data, err := ss.shared.Use(ctx, s.owner, s.at.name)
+		data, err := ss.shared.Use(ctx, s.owner, s.at.Name)
 		if err != nil {
 			return storeAway(err)
 		}
@@ -134,12 +134,12 @@ func (ss *sessions) change(ctx context.Context, s *session, f func(*record)) err
 			ss.save(ctx, s)
 			continue
 		}
-		if !s.at.open(data, &r) {
+		if !s.at.Open(data, &r) {
 			return storeAway(nil) // it has ended meanwhile; the next request hears of it
 		}
 		f(&r)
-		next := s.at.seal(r)
-		ok, err := ss.shared.Swap(ctx, s.owner, s.at.name, data, next)
+		next := s.at.Seal(r)
+		ok, err := ss.shared.Swap(ctx, s.owner, s.at.Name, data, next)
 		if err != nil {
 			return storeAway(err)
 		}
@@ -154,7 +154,7 @@ func (ss *sessions) change(ctx context.Context, s *session, f func(*record)) err
 // over ends a session at every replica.
 func (ss *sessions) over(ctx context.Context, s *session) error {
 	if ss.isShared(s) {
-		if err := ss.shared.Drop(ctx, s.owner, s.at.name); err != nil {
+		if err := ss.shared.Drop(ctx, s.owner, s.at.Name); err != nil {
 			return storeAway(err)
 		}
 		ss.publish(ctx, s, &notice{Kind: noticeEnded})
@@ -208,7 +208,7 @@ func (ss *sessions) refresh(ctx context.Context, s *session) {
 	if !ss.isShared(s) || !s.due(time.Now()) {
 		return
 	}
-	data, err := ss.shared.Use(ctx, s.owner, s.at.name)
+	data, err := ss.shared.Use(ctx, s.owner, s.at.Name)
 	switch {
 	case err != nil:
 	case data == nil && s.known() != nil:

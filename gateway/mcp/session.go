@@ -13,6 +13,7 @@ import (
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
+	"portcullis/gateway/call/sealed"
 	"portcullis/gateway/events"
 	"portcullis/gateway/op"
 )
@@ -42,7 +43,7 @@ type session struct {
 	kept       func()             // gives back what the session holds of its caller's share
 	holds      map[string]func()  // the same of each subscription
 
-	at        sealed                 // its place in Shared; never changes
+	at        sealed.Box             // its place in Shared; never changes
 	shared    []byte                 // as Shared has it, nil when it does not
 	streams   string                 // replica that has the open stream
 	refreshed time.Time              // when Shared was told last that it is used
@@ -96,7 +97,7 @@ func (ss *sessions) enter(s *session, now time.Time) *session {
 	if ss.byOwner[s.owner] == nil {
 		ss.byOwner[s.owner] = map[*session]bool{}
 	}
-	ss.byID[s.id], ss.byName[s.at.name], ss.byOwner[s.owner][s] = s, s, true
+	ss.byID[s.id], ss.byName[s.at.Name], ss.byOwner[s.owner][s] = s, s, true
 	openSessions.Inc()
 	return s
 }
@@ -185,7 +186,7 @@ func (ss *sessions) drop(s *session) {
 	s.release()
 	s.mu.Unlock()
 	delete(ss.byID, s.id)
-	delete(ss.byName, s.at.name)
+	delete(ss.byName, s.at.Name)
 	openSessions.Dec()
 	delete(ss.byOwner[s.owner], s)
 	if len(ss.byOwner[s.owner]) == 0 {

@@ -2,14 +2,10 @@ package mcp
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/call/sealed"
 	"portcullis/gateway/events"
 	"portcullis/gateway/mcp/protocol"
 	"portcullis/gateway/op"
@@ -93,26 +89,5 @@ func (r *record) session(id, owner string) *session {
 	return s
 }
 
-// sealed names a session to Shared, and closes what belongs to it.
-type sealed struct {
-	name string
-	box  cipher.AEAD
-}
-
-func sealedBy(id string) sealed {
-	name, key := sha256.Sum256([]byte("name of session\x00"+id)), sha256.Sum256([]byte("key of session\x00"+id))
-	block, _ := aes.NewCipher(key[:])             // 32 bytes
-	box, _ := cipher.NewGCMWithRandomNonce(block) // a block of AES
-	return sealed{base64.RawURLEncoding.EncodeToString(name[:16]), box}
-}
-
-func (s sealed) seal(v any) []byte {
-	raw, _ := json.Marshal(v) // texts, lists of them and JSON
-	return s.box.Seal(nil, nil, raw, nil)
-}
-
-// open reports whether data are what seal has made of a v.
-func (s sealed) open(data []byte, v any) bool {
-	raw, err := s.box.Open(nil, nil, data, nil)
-	return err == nil && json.Unmarshal(raw, v) == nil
-}
+// sealedBy names a session to Shared, and closes what belongs to it.
+func sealedBy(id string) sealed.Box { return sealed.By("session", id) }

@@ -4,6 +4,7 @@
 package ops
 
 import (
+	"context"
 	"slices"
 
 	"portcullis/gateway/call"
@@ -24,7 +25,7 @@ type Mounts struct {
 
 	// Explain finds a decision about a caller. Its error is NotFound for what is not
 	// the caller's. Nil knows none.
-	Explain func(c *call.Caller, id string) (Explanation, error)
+	Explain func(ctx context.Context, c *call.Caller, id string) (Explanation, error)
 }
 
 // place is where an engine is: its default mount and further ones.

@@ -85,7 +85,7 @@ func catalogue(t *testing.T) *op.Catalogue {
 }
 
 // known explains one decision of everybody's.
-func known(_ *call.Caller, id string) (ops.Explanation, error) {
+func known(_ context.Context, _ *call.Caller, id string) (ops.Explanation, error) {
 	if id != "known" {
 		return ops.Explanation{}, call.Errorf(call.NotFound, "not found")
 	}

@@ -108,10 +108,10 @@ type Explanation struct {
 }
 
 func explain(m Mounts) func(context.Context, *vault.Session, explainIn) (Explanation, error) {
-	return func(_ context.Context, s *vault.Session, in explainIn) (Explanation, error) {
+	return func(ctx context.Context, s *vault.Session, in explainIn) (Explanation, error) {
 		if m.Explain == nil {
 			return Explanation{}, call.Errorf(call.NotFound, "not found")
 		}
-		return m.Explain(s.Caller(), string(in.DecisionID))
+		return m.Explain(ctx, s.Caller(), string(in.DecisionID))
 	}
 }

@@ -24,7 +24,7 @@ func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 	rec := &record{facts: document.FactsOf(b), snapshot: s}
 	defer func() {
 		if v := recover(); v != nil {
-			d = failed(s.Revision, call.PolicyError, "policy.panic", fmt.Sprintf("a %T", v))
+			d = e.failed(s.Revision, call.PolicyError, "policy.panic", fmt.Sprintf("a %T", v))
 		}
 		rec.decision = d
 		rec.decision.Grant = call.Grant{}
@@ -32,13 +32,13 @@ func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 		e.offer(rec, b)
 	}()
 	if r := e.refused.Load(); e.expired(r) {
-		return failed(s.Revision, call.PolicyError, "policy.stale", "the policy has been out of date for too long")
+		return e.failed(s.Revision, call.PolicyError, "policy.stale", "the policy has been out of date for too long")
 	}
 	out, cached, err := e.answer(ctx, s, b, rec)
 	if err != nil {
 		failures.Inc()
 		code, reason := failure(err)
-		return failed(s.Revision, code, reason, err.Error())
+		return e.failed(s.Revision, code, reason, err.Error())
 	}
 	d = e.conclude(s, b, out)
 	d.Cached = cached
@@ -149,9 +149,9 @@ func failure(err error) (call.Code, string) {
 }
 
 // failed is the denial of a policy that did not answer. The text is for the log.
-func failed(revision string, code call.Code, reason, msg string) op.Decision {
+func (e *Engine) failed(revision string, code call.Code, reason, msg string) op.Decision {
 	return op.Decision{
-		ID: newID(), Revision: revision, Code: code, Tier: StandardTier,
+		ID: e.place.newID(), Revision: revision, Code: code, Tier: StandardTier,
 		Reasons: []op.Reason{{Code: reason, Msg: msg, Audience: "admin", Rule: "gateway"}},
 	}
 }
@@ -160,7 +160,7 @@ func failed(revision string, code call.Code, reason, msg string) op.Decision {
 // stands every check.
 func (e *Engine) conclude(s *snapshot, b *op.Bound, out *document.Output) op.Decision {
 	d := op.Decision{
-		ID: newID(), Revision: s.Revision, Allow: out.Allow, RequiredScopes: out.RequiredScopes,
+		ID: e.place.newID(), Revision: s.Revision, Allow: out.Allow, RequiredScopes: out.RequiredScopes,
 		PathPrefix: out.PathPrefix, Tier: out.Tier, Reasons: reasons(out.Reasons),
 	}
 	tier, known := e.tier(s, out.Tier)
@@ -170,7 +170,7 @@ func (e *Engine) conclude(s *snapshot, b *op.Bound, out *document.Output) op.Dec
 	}
 	if err := e.check(b, out, known); err != nil {
 		failures.Inc()
-		return failed(s.Revision, call.PolicyError, "policy.bad_decision", err.Error())
+		return e.failed(s.Revision, call.PolicyError, "policy.bad_decision", err.Error())
 	}
 	d.Obligations = e.obligations(b, out.Obligations)
 	d.Grant = call.Mint(b.Caller, call.Terms{

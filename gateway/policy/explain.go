@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"portcullis/gateway/call"
@@ -25,19 +26,33 @@ type Explanation struct {
 // Explain tells a caller about its own decision, in words that are meant for it.
 // A decision of somebody else, an old one and one that never was look the same.
 func (e *Engine) Explain(c *call.Caller, id string) (Explanation, error) {
-	r := e.log.find(id)
+	r := e.log.find(func(other string) bool { return other == id })
 	if r == nil {
 		return e.recall(c, id)
 	}
 	if r.facts.Caller.Key() != c.Key() {
 		return Explanation{}, call.Errorf(call.NotFound, "not found")
 	}
+	return r.explanation(), nil
+}
+
+// Kept finds a decision in memory, of whichever caller, among those whose ids begin with a
+// time as PartsOf has it. Caller is whose it is: nobody else may hear of it.
+func (e *Engine) Kept(at string, is func(id string) bool) (caller string, x Explanation, ok bool) {
+	r := e.log.find(func(id string) bool { return strings.HasPrefix(id, at) && is(id) })
+	if r == nil {
+		return "", Explanation{}, false
+	}
+	return r.facts.Caller.Key(), r.explanation(), true
+}
+
+func (r *record) explanation() Explanation {
 	d := r.decision
 	return Explanation{
 		ID: d.ID, Time: r.facts.Time, Op: r.facts.Op.Name, Path: r.facts.Resource.Path.String(), Allow: d.Allow,
 		Code: codeOf(d.Allow, string(d.Code)), Reasons: forAgents(d.Reasons), RequiredScopes: append([]string{}, d.RequiredScopes...),
 		Tier: d.Tier, Deliver: d.Obligations.Deliver,
-	}, nil
+	}
 }
 
 // recall explains a decision from the log: one of before a restart, or of so long ago
@@ -86,7 +101,7 @@ func forAgents(reasons []op.Reason) []op.Reason {
 // returns every step of it and its record. Of a decision that is in the log alone, or was
 // made by a policy before the last one, there is the record. It is for administrators alone.
 func (e *Engine) Trace(ctx context.Context, id string) (Record, []string, error) {
-	r := e.log.find(id)
+	r := e.log.find(func(other string) bool { return other == id })
 	if r == nil {
 		kept, err := e.log.recall(id)
 		if err != nil {

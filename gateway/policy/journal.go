@@ -119,13 +119,13 @@ func (j *journal) send(line any) {
 	}
 }
 
-// find looks through what is kept, which happens rarely.
-func (j *journal) find(id string) *record {
+// find looks through what is kept for an id, which happens rarely.
+func (j *journal) find(is func(id string) bool) *record {
 	for i := range j.ring {
 		s := &j.ring[i]
 		s.mu.Lock()
 		var r *record
-		if s.rec.snapshot != nil && s.rec.decision.ID == id {
+		if s.rec.snapshot != nil && is(s.rec.decision.ID) {
 			r = s.rec.clone()
 		}
 		s.mu.Unlock()

@@ -113,7 +113,7 @@ func (g *Server) authenticate() func(*http.Request) (*call.Caller, error) {
 		return g.sse.Authenticate(g.auth.Authenticate)
 	}
 	if g.sessions == nil {
-		g.sessions = &vaultapi.Sessions{Login: g.auth.Authenticate, Resume: g.auth.Resume, Valid: g.auth.Valid, Budgets: g.budgets}
+		g.sessions = &vaultapi.Sessions{Login: g.auth.Authenticate, Resume: g.auth.Resume, Valid: g.auth.Valid, Budgets: g.budgets, Shared: g.sharedTokens()}
 	}
 	return g.sse.Authenticate(g.sessions.Authenticate)
 }

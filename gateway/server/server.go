@@ -89,6 +89,8 @@ type Server struct {
 	transforms   *transform.Set
 	results      map[string]*transform.Result // by operation
 	shared       *redis.Events                // the events of all replicas; nil for one gateway
+	places       *redis.Places                // of callers, at all replicas; nil for one gateway
+	decisions    *redis.Questions             // of replicas to each other; nil for one gateway
 	notices      *redis.Channel               // of replicas to each other about sessions; nil for one gateway
 	events       *events.Log
 	sse          *sse.Server
@@ -124,9 +126,10 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.boundConnections()
 	g.takeTurns()
 	g.shortage = newShortage(c.AuditFile, c.AuditMinFree)
-	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets, Shared: g.sharedBuckets()})
+	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets, Shared: g.sharedBuckets(), Places: g.sharedPlaces()})
 	g.openStreams()
 	g.calls = g.pipeline()
+	g.openDecisions()
 	g.health = &obs.Health{Vault: g.vault.Ready, Parts: g.parts()}
 	if err := g.routes(); err != nil {
 		return nil, err
@@ -222,15 +225,6 @@ func (g *Server) pipeline() *pipeline.Pipeline {
 		Publish: g.events.Record,
 		Log:     obs.Recorder{Log: g.logs.Responses, Meter: g.meter, Trace: g.tracer, Spend: g.maySpendLog}.Record,
 	}
-}
-
-// explain tells a caller about its own decision.
-func (g *Server) explain(c *call.Caller, id string) (ops.Explanation, error) {
-	e, err := g.policy.Explain(c, id)
-	return ops.Explanation{
-		DecisionID: e.ID, Time: e.Time.UTC().Format(time.RFC3339Nano), Op: e.Op, Path: e.Path, Allow: e.Allow, Code: e.Code,
-		Reasons: e.Reasons, RequiredScopes: e.RequiredScopes, Tier: e.Tier, Deliver: string(e.Deliver),
-	}, err
 }
 
 // Run does the background work until ctx ends.

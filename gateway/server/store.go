@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"portcullis/gateway/auth"
+	"portcullis/gateway/budget"
 	"portcullis/gateway/config"
 	"portcullis/gateway/limit"
 	"portcullis/gateway/mcp"
 	"portcullis/gateway/obs"
 	"portcullis/gateway/store/redis"
+	"portcullis/gateway/vaultapi"
 )
 
 // This file gives each part the shared store, where there is one.
@@ -34,6 +36,8 @@ func (g *Server) runStore(ctx context.Context) {
 		var wg sync.WaitGroup
 		wg.Go(func() { g.store.Run(ctx) })
 		wg.Go(func() { g.shared.Run(ctx, g.events) })
+		wg.Go(func() { g.places.Run(ctx) })
+		wg.Go(func() { g.answerDecisions(ctx) })
 		wg.Go(func() { g.notices.Run(ctx, func(m []byte) { g.mcp.Receive(ctx, m) }) })
 		wg.Wait()
 		_ = g.store.Close() // nothing is under way
@@ -48,6 +52,15 @@ func (g *Server) sharedBuckets() limit.Spend {
 	return g.store.Spend
 }
 
+// sharedPlaces are nil for those of this process.
+func (g *Server) sharedPlaces() limit.Place {
+	if g.store == nil {
+		return nil
+	}
+	g.places = g.store.NewPlaces()
+	return g.places.Take
+}
+
 // sharedSessions are nil for those of this process.
 func (g *Server) sharedSessions() *mcp.Shared {
 	if g.store == nil {
@@ -57,6 +70,19 @@ func (g *Server) sharedSessions() *mcp.Shared {
 	kept := g.store.NewKept("mcp", redis.Bound{Most: most, Bytes: size, Idle: idle})
 	g.notices = g.store.NewChannel("mcp")
 	return &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Publish: g.notices.Publish}
+}
+
+// sharedTokens are nil for those of this process.
+func (g *Server) sharedTokens() *vaultapi.Shared {
+	if g.store == nil {
+		return nil
+	}
+	most := g.budgets.Limit(budget.Sessions).Caller
+	if most == 0 {
+		most = budget.Defaults()[budget.Sessions].Caller
+	}
+	tokens := g.store.NewTokens("vaultapi", int(most))
+	return &vaultapi.Shared{Get: tokens.Get, Put: tokens.Put, Replace: tokens.Replace, Drop: tokens.Drop}
 }
 
 // sharing lets replicas know each other's DPoP proofs and bad credentials.

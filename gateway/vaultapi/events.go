@@ -84,10 +84,11 @@ func (a *API) subscription(q *request) (*events.Reader, error) {
 // deliver sends events, and a ping when there are none, until the session ends with which
 // they were asked for.
 func (a *API) deliver(ctx context.Context, conn *websocket.Conn, rd *events.Reader, q *request) error {
-	session := a.own(q) != nil
+	token, _ := presented(q.http)
+	session := strings.HasPrefix(token, mark)
 	for {
 		e, _, err := rd.Next(ctx, a.KeepAlive)
-		if session && a.own(q) == nil {
+		if now, _, away := a.own(q); session && now == nil && away == nil { // a session that cannot be looked up now is looked up again
 			return events.ErrEnded
 		}
 		limited, done := context.WithTimeout(ctx, writeTimeout)

@@ -1,6 +1,8 @@
 package vaultapi
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"portcullis/gateway/call"
@@ -8,7 +10,7 @@ import (
 
 // Begin makes a session and returns its token.
 func Begin(s *Sessions, c *call.Caller, ttl time.Duration) (string, error) {
-	token, _, err := s.begin(c, ttl)
+	token, _, err := s.begin(context.Background(), c, ttl)
 	return token, err
 }
 
@@ -17,4 +19,24 @@ func Sweep(s *Sessions, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep(now)
+}
+
+// Renew prolongs the session of a token.
+func Renew(s *Sessions, token string, ttl time.Duration) (time.Duration, error) {
+	ctx := context.Background()
+	one, _, err := s.live(ctx, token)
+	if one == nil {
+		return 0, errors.Join(err, call.Errorf(call.NotFound, "no session"))
+	}
+	return s.renew(ctx, token, one, ttl)
+}
+
+// Revoke ends the session of a token.
+func Revoke(s *Sessions, token string) error {
+	ctx := context.Background()
+	one, _, err := s.live(ctx, token)
+	if one == nil {
+		return err
+	}
+	return s.revoke(ctx, token, one)
 }

@@ -15,9 +15,9 @@ import (
 	"portcullis/gateway/call"
 )
 
-// Sessions are the tokens that a login gives out: opaque, kept as hashes in memory,
-// bound to the caller that has logged in and never longer than its credential. They are
-// the gateway's own; Vault knows none of them. A session is refused as soon as its
+// Sessions are the tokens that a login gives out: opaque, kept as hashes in memory or sealed
+// in Shared, bound to the caller that has logged in and never longer than its credential.
+// They are the gateway's own; Vault knows none of them. A session is refused as soon as its
 // credential would be.
 type Sessions struct {
 	// Login authenticates a request by its ordinary credentials.
@@ -28,6 +28,7 @@ type Sessions struct {
 	// Valid reports why a caller is one no longer.
 	Valid   func(*call.Caller) error
 	Budgets *budget.Budgets // of sessions; nil bounds nothing
+	Shared  *Shared         // of all replicas; nil for those of this process
 
 	mu  sync.Mutex // guards the fields below
 	all map[[sha256.Size]byte]*session
@@ -102,9 +103,14 @@ func bearing(r *http.Request, tokens ...string) *http.Request {
 
 // find is the caller of a session. One whose credential has ended is forgotten.
 func (s *Sessions) find(r *http.Request, token string) (*call.Caller, error) {
-	one, until := s.live(token)
+	one, until, err := s.live(r.Context(), token)
+	if err != nil {
+		return nil, err
+	}
 	if one != nil && s.Valid(one.caller) != nil {
-		s.revoke(one)
+		if err := s.revoke(r.Context(), token, one); err != nil {
+			return nil, err
+		}
 		one = nil
 	}
 	if one == nil {
@@ -121,20 +127,27 @@ func (s *Sessions) find(r *http.Request, token string) (*call.Caller, error) {
 }
 
 // live is the session of a token and when it ends, nil for none.
-func (s *Sessions) live(token string) (*session, time.Time) {
+func (s *Sessions) live(ctx context.Context, token string) (*session, time.Time, error) {
+	if s.Shared != nil {
+		one, err := s.Shared.fetch(ctx, token)
+		if one == nil {
+			return nil, time.Time{}, err
+		}
+		return one, one.expires, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.all[sha256.Sum256([]byte(token))]
 	if one == nil || !time.Now().Before(one.expires) {
-		return nil, time.Time{}
+		return nil, time.Time{}, nil
 	}
-	return one, one.expires
+	return one, one.expires, nil
 }
 
 // begin makes a session for a caller and returns its token. Without a time to live it is
 // the usual one. A credential that is only good with a proof of its holder's key (RFC
 // 9449) has none: the session would be good without.
-func (s *Sessions) begin(c *call.Caller, ttl time.Duration) (string, *session, error) {
+func (s *Sessions) begin(ctx context.Context, c *call.Caller, ttl time.Duration) (string, *session, error) {
 	if c.JKT != "" {
 		return "", nil, call.Errorf(call.InvalidRequest, "no session is made from a token that is bound to a key (DPoP): it would be usable without the key; send the token itself, with a proof, on each request")
 	}
@@ -154,6 +167,9 @@ func (s *Sessions) begin(c *call.Caller, ttl time.Duration) (string, *session, e
 	token := mark + base64.RawURLEncoding.EncodeToString(raw[:])
 	one.hash = sha256.Sum256([]byte(token))
 	one.accessor = hex.EncodeToString(one.hash[:8])
+	if s.Shared != nil {
+		return token, one, s.Shared.put(ctx, token, one, true)
+	}
 	return token, one, s.keep(one)
 }
 
@@ -233,14 +249,18 @@ func (s *Sessions) drop(one *session) {
 	}
 }
 
-func (s *Sessions) revoke(one *session) {
+func (s *Sessions) revoke(ctx context.Context, token string, one *session) error {
+	if s.Shared != nil {
+		return s.Shared.drop(ctx, token, one)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(one)
+	return nil
 }
 
 // renew prolongs a session, and returns how long it lives.
-func (s *Sessions) renew(one *session, ttl time.Duration) time.Duration {
+func (s *Sessions) renew(ctx context.Context, token string, one *session, ttl time.Duration) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ttl <= 0 {
@@ -250,5 +270,8 @@ func (s *Sessions) renew(one *session, ttl time.Duration) time.Duration {
 	if one.expires = now.Add(min(ttl, longestTTL)); one.end.Before(one.expires) {
 		one.expires = one.end
 	}
-	return one.expires.Sub(now)
+	if s.Shared != nil {
+		return one.expires.Sub(now), s.Shared.put(ctx, token, one, false)
+	}
+	return one.expires.Sub(now), nil
 }

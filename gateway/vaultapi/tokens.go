@@ -1,8 +1,10 @@
 package vaultapi
 
 import (
+	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"portcullis/gateway/call"
@@ -36,7 +38,7 @@ func (a *API) admitted(q *request, c *call.Caller) (*reply, error) {
 	if err := a.record(q, c, "vault.login"); err != nil {
 		return nil, err
 	}
-	return a.session(c, 0)
+	return a.session(q.http.Context(), c, 0)
 }
 
 // bare is a request without the credentials that it came with.
@@ -71,8 +73,8 @@ func byJWT(q *request) (*http.Request, error) {
 func byCertificate(q *request) (*http.Request, error) { return bare(q), nil }
 
 // session begins a session and answers with it.
-func (a *API) session(c *call.Caller, ttl time.Duration) (*reply, error) {
-	token, one, err := a.Sessions.begin(c, ttl)
+func (a *API) session(ctx context.Context, c *call.Caller, ttl time.Duration) (*reply, error) {
+	token, one, err := a.Sessions.begin(ctx, c, ttl)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +95,7 @@ func (a *API) child(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.session(q.caller, ttl)
+	out, err := a.session(q.http.Context(), q.caller, ttl)
 	if _, asked := q.body["policies"]; asked && err == nil {
 		out.Warnings = []string{"policies of Vault's have no part in a session: it may do what its caller may, as the gateway's policy says"}
 	}
@@ -119,11 +121,14 @@ func (q *request) duration(names ...string) (time.Duration, error) {
 	return 0, nil
 }
 
-// own is the session that a request came with, nil for another credential.
-func (a *API) own(q *request) *session {
+// own is the session that a request came with and its token, nil for another credential.
+func (a *API) own(q *request) (*session, string, error) {
 	token, _ := presented(q.http)
-	one, _ := a.Sessions.live(token)
-	return one
+	if !strings.HasPrefix(token, mark) {
+		return nil, token, nil
+	}
+	one, _, err := a.Sessions.live(q.http.Context(), token)
+	return one, token, err
 }
 
 // lookupSelf tells of the credential. Its id is what the caller has sent: clients that
@@ -143,7 +148,11 @@ func (a *API) lookupSelf(q *request) (*reply, error) {
 	if c.AuthTime.IsZero() {
 		d["creation_time"] = 0
 	}
-	if one := a.own(q); one != nil {
+	one, _, err := a.own(q)
+	if err != nil {
+		return nil, err
+	}
+	if one != nil {
 		d["accessor"], d["renewable"], d["creation_time"], d["creation_ttl"] = one.accessor, true, one.created.Unix(), int(one.ttl.Seconds())
 		d["issue_time"] = one.created.UTC().Format(time.RFC3339)
 	}
@@ -152,7 +161,10 @@ func (a *API) lookupSelf(q *request) (*reply, error) {
 
 // renewSelf prolongs a session. Any other credential is its issuer's to prolong.
 func (a *API) renewSelf(q *request) (*reply, error) {
-	one := a.own(q)
+	one, token, err := a.own(q)
+	if err != nil {
+		return nil, err
+	}
 	if one == nil {
 		return nil, call.Errorf(call.InvalidRequest, "lease is not renewable: the credential is no session of the gateway's")
 	}
@@ -160,16 +172,18 @@ func (a *API) renewSelf(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, _ := presented(q.http)
-	return &reply{Auth: auth(token, one, a.Sessions.renew(one, ttl))}, nil
+	left, err := a.Sessions.renew(q.http.Context(), token, one, ttl)
+	return &reply{Auth: auth(token, one, left)}, err
 }
 
 // revokeSelf ends a session. Any other credential is its issuer's to revoke.
 func (a *API) revokeSelf(q *request) (*reply, error) {
-	one := a.own(q)
+	one, token, err := a.own(q)
+	if err != nil {
+		return nil, err
+	}
 	if one == nil {
 		return nil, call.Errorf(call.InvalidRequest, "the credential is no session of the gateway's, so it cannot be revoked here")
 	}
-	a.Sessions.revoke(one)
-	return none(), nil
+	return none(), a.Sessions.revoke(q.http.Context(), token, one)
 }

@@ -106,6 +106,10 @@ func try(ctx context.Context, method, url, body string, headers ...string) (answ
 	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
+		if value == "" {
+			r.Header.Del(name)
+			continue
+		}
 		r.Header.Set(name, value)
 	}
 	resp, err := http.DefaultClient.Do(r)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"testing"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"portcullis/gateway/events"
 )
 
@@ -18,12 +16,7 @@ func TestWhatIsSentIsThere(t *testing.T) {
 	s := open(t, r.URL())
 	shared := s.NewEvents()
 	run(t, func(ctx context.Context) { shared.Run(ctx, events.New(events.Config{Send: shared.Send})) })
-	o, err := goredis.ParseURL(r.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := goredis.NewClient(o)
-	defer func() { _ = c.Close() }()
+	c := client(t, r)
 	for i := range 200 {
 		before := c.XLen(t.Context(), "test:v1:events:{log}:stream").Val()
 		<-shared.Send(events.Event{Kind: events.ResourceChanged, Mount: "secret", Subject: fmt.Sprint(i)})

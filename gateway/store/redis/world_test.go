@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"portcullis/gateway/call"
 	"portcullis/gateway/e2e/stack"
 	"portcullis/gateway/store/redis"
@@ -42,4 +44,16 @@ func run(t testing.TB, f func(context.Context)) {
 	done := make(chan struct{})
 	go func() { defer close(done); f(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
+}
+
+// client looks into a Redis as it is.
+func client(t testing.TB, r *stack.Redis) *goredis.Client {
+	t.Helper()
+	o, err := goredis.ParseURL(r.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := goredis.NewClient(o)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }

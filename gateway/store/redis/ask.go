@@ -1,0 +1,100 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// answerWait is how long a replica waits for the answer of another.
+const answerWait = 500 * time.Millisecond
+
+// Questions are what replicas ask each other, by name. Questions and answers are short, and
+// for who asks and answers to make unreadable.
+type Questions struct {
+	store *Store
+	kind  string
+	self  string // name of this replica
+
+	mu      sync.Mutex // guards waiting
+	waiting map[string]chan []byte
+}
+
+// NewQuestions makes those of a kind, for a replica of a name.
+func (s *Store) NewQuestions(kind, self string) *Questions {
+	return &Questions{store: s, kind: kind, self: self, waiting: map[string]chan []byte{}}
+}
+
+// said is a question or the answer to it.
+type said struct {
+	From   string `json:"from,omitempty"` // who asks; empty for an answer
+	Number string `json:"n"`
+	Text   []byte `json:"text"` // empty for an answer that says nothing
+}
+
+func (q *Questions) channel(of string) *Channel { return q.store.NewChannel(q.kind + ":" + of) }
+
+// Ask asks another replica. The answer is nil when it is not there or says nothing; the error
+// is ErrAway.
+func (q *Questions) Ask(ctx context.Context, whom string, question []byte) (answer []byte, err error) {
+	number, come := rand.Text(), make(chan []byte, 1)
+	q.mu.Lock()
+	q.waiting[number] = come
+	q.mu.Unlock()
+	defer func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.waiting, number)
+	}()
+	if heard, err := q.say(ctx, whom, said{q.self, number, question}); err != nil || !heard {
+		return nil, err
+	}
+	t := time.NewTimer(answerWait)
+	defer t.Stop()
+	select {
+	case answer = <-come:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return answer, nil
+}
+
+// say sends to a replica, and reports whether it may hear that. A node of a cluster knows of
+// its own listeners alone.
+func (q *Questions) say(ctx context.Context, to string, s said) (heard bool, err error) {
+	raw, _ := json.Marshal(s) // texts and bytes
+	_, cluster := q.store.client.(*goredis.ClusterClient)
+	err = q.store.do(ctx, func(ctx context.Context) error {
+		n, err := q.store.client.Publish(ctx, q.channel(to).name, raw).Result()
+		heard = n > 0 || cluster
+		return err
+	})
+	return heard, err
+}
+
+// Run answers what others ask, until ctx ends.
+func (q *Questions) Run(ctx context.Context, answer func(question []byte) []byte) {
+	q.channel(q.self).Run(ctx, func(raw []byte) {
+		var s said
+		switch err := json.Unmarshal(raw, &s); {
+		case err != nil: // nobody of ours
+		case s.From != "":
+			_, _ = q.say(ctx, s.From, said{Number: s.Number, Text: answer(s.Text)}) // who asks waits a while
+		default:
+			q.come(s)
+		}
+	})
+}
+
+func (q *Questions) come(s said) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c := q.waiting[s.Number]; c != nil {
+		delete(q.waiting, s.Number)
+		c <- s.Text
+	}
+}
