@@ -118,7 +118,7 @@ func (p *Program) possibleFor(ctx context.Context, in document.Input, u unknowns
 		refused = "data.gateway.refused_in_part"
 	}
 	against, err := p.left(ctx, refused, &in, u.terms)
-	return err == nil && !slices.ContainsFunc(against, func(b ast.Body) bool { return len(b) == 0 }), err
+	return err == nil && avoidable(against), err
 }
 
 // left is what is left of a rule without the unknown fields: it holds when one of the

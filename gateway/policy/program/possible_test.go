@@ -1,6 +1,8 @@
 package program_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +64,46 @@ func TestPossibleIsThatSomeCallIsAllowed(t *testing.T) {
 	if yes < 100 || no < 100 {
 		t.Errorf("%d are possible and %d are not: the test looks at one side", yes, no)
 	}
+}
+
+// Rules that together refuse everything that a call can say leave nothing possible, though
+// none of them does alone.
+func TestRulesThatRefuseEverythingTogether(t *testing.T) {
+	cat, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &call.Caller{Subject: "a", Kind: "agent", Prefix: parsed(t, "mcp/a"), Scopes: []string{"delete"}}
+	for name, tc := range map[string]struct {
+		want  bool
+		rules []string
+	}{
+		"one client and all others":  {false, []string{`input.context.client.name == "x"`, `input.context.client.name != "x"`}},
+		"two clients":                {true, []string{`input.context.client.name == "x"`, `input.context.client.name == "y"`}},
+		"all but one, and all but x": {false, []string{`input.context.client.name != "y"`, `input.context.client.name != "x"`}},
+		"for good or not":            {false, []string{`input.action.destructive`, `not input.action.destructive`}},
+		"one that may be missing":    {true, []string{`input.args.values.cas == 1`, `input.args.values.cas != 1`}},
+		"and one that is missing":    {false, []string{`input.args.values.cas == 1`, `not input.args.values.cas == 1`}},
+		"each half of two": {false, []string{
+			"input.action.destructive\ninput.request.reason == \"\"", "input.action.destructive\ninput.request.reason != \"\"", `not input.action.destructive`,
+		}},
+		"but for one": {true, []string{
+			"input.action.destructive\ninput.request.reason == \"\"", "not input.action.destructive\ninput.request.reason != \"\"", `input.request.reason == "x"`,
+		}},
+		"what depends on another": {true, []string{"some k in input.args.keys\nk != \"path\"", "not \"all\" in input.args.keys"}},
+	} {
+		if got := possible(t, must(t, nil, apart(tc.rules)...), c, cat.Get("kv.delete")); got != tc.want {
+			t.Errorf("%s: possible %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+// apart are modules of teams of their own.
+func apart(bodies []string) (out []string) {
+	for i, b := range bodies {
+		out = append(out, strings.Replace(deny(b), "policy.deny.t", fmt.Sprintf("policy.deny.t%d", i), 1))
+	}
+	return out
 }
 
 func parsed(t *testing.T, s string) call.Path {
