@@ -3,10 +3,12 @@ package policy_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,27 +17,97 @@ import (
 
 	opabundle "github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/compile"
+	"github.com/open-policy-agent/opa/v1/version"
 
 	"portcullis/gateway/policy"
 	"portcullis/gateway/policy/remote"
 )
 
-// opaBuild makes an archive as opa build -b DIR --revision R --signing-alg EdDSA
-// --signing-key KEY --claims-file CLAIMS does: with OPA's own compiler, writer and signer
-// (cmd/build.go of OPA is flags around them). An empty key signs nothing.
+// opa is OPA's own command, as make opa builds it; without it, its library is used, around
+// which cmd/build.go and cmd/sign.go of OPA are flags.
+var opa = flag.String("opa", "", "path of OPA's command; empty for its library")
+
+// opaBuild makes an archive as opa build -b DIR does, which is also signed with a key that
+// is not empty.
 func opaBuild(t testing.TB, files map[string]string, revision, key string) []byte {
 	t.Helper()
-	dir, claims := team(t, files), filepath.Join(t.TempDir(), "claims.json")
-	if err := os.WriteFile(claims, []byte(`{"keyid": "k1"}`), 0o600); err != nil {
-		t.Fatal(err)
+	dir, out := team(t, files), bytes.Buffer{}
+	if *opa != "" {
+		file := filepath.Join(t.TempDir(), "bundle.tar.gz")
+		args := []string{"build", "-b", dir, "--revision", revision, "--output", file}
+		if key != "" {
+			args = append(args, signing(t, key)...)
+		}
+		command(t, "", nil, *opa, args...)
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
 	}
-	var out bytes.Buffer
 	c := compile.New().WithPaths(dir).WithAsBundle(true).WithRevision(revision).WithOutput(&out)
 	if key != "" {
-		c = c.WithBundleSigningConfig(opabundle.NewSigningConfig(key, "EdDSA", claims))
+		c = c.WithBundleSigningConfig(opabundle.NewSigningConfig(key, "EdDSA", signing(t, key)[5]))
 	}
 	if err := c.Build(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// opaSign makes an archive with opa build and signs with opa sign what is in it.
+func opaSign(t testing.TB, files map[string]string, revision, key string) []byte {
+	t.Helper()
+	unsigned, how := opaBuild(t, files, revision, ""), signing(t, key)
+	if *opa != "" {
+		dir := t.TempDir()
+		command(t, dir, unsigned, "tar", "xzf", "-")
+		command(t, dir, nil, *opa, append([]string{"sign", "--bundle", "."}, how...)...)
+		names, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pack := []string{"czf", "-"}
+		for _, n := range names { // as . they would be called ./data.json, which opa sign does not sign
+			pack = append(pack, n.Name())
+		}
+		return command(t, dir, nil, "tar", pack...)
+	}
+	b, err := opabundle.NewReader(bytes.NewReader(unsigned)).Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.GenerateSignature(opabundle.NewSigningConfig(key, "EdDSA", how[5]), "k1", false); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := opabundle.NewWriter(&out).UseModulePath(true).Write(b); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// signing are the flags of both commands that name a key; the last is the file of claims.
+func signing(t testing.TB, key string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	keyFile, claims := filepath.Join(dir, "key.pem"), filepath.Join(dir, "claims.json")
+	for file, text := range map[string]string{keyFile: key, claims: `{"keyid": "k1"}`} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{"--signing-alg", "EdDSA", "--signing-key", keyFile, "--claims-file", claims}
+}
+
+// command runs a program in a directory and returns what it writes.
+func command(t testing.TB, dir string, stdin []byte, name string, args ...string) []byte {
+	t.Helper()
+	var out, complaint bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, bytes.NewReader(stdin), &out, &complaint
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s %v: %v: %s", name, args, err, complaint.String())
 	}
 	return out.Bytes()
 }
@@ -76,6 +148,9 @@ func (f *fileServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // An archive that OPA's own tools have built and signed, at a plain HTTP server, becomes
 // active and rolls forward, and is not taken back.
 func TestArchivesOfOPAsOwnTools(t *testing.T) {
+	if *opa != "" && !bytes.Contains(command(t, "", nil, *opa, "version"), []byte("Version: "+version.Version+"\n")) {
+		t.Errorf("OPA's command is of another version than its library, %s", version.Version)
+	}
 	key, keys := pair(t)
 	files := &fileServer{}
 	files.put(opaBuild(t, opaFiles(1, "readonly"), "first", key))
@@ -94,7 +169,7 @@ func TestArchivesOfOPAsOwnTools(t *testing.T) {
 	if err := e.Reload(t.Context()); err != nil || files.unchanged != 1 {
 		t.Errorf("asked again: %v, %d answers that nothing has changed", err, files.unchanged)
 	}
-	files.put(opaBuild(t, opaFiles(2, "reporting"), "second", key))
+	files.put(opaSign(t, opaFiles(2, "reporting"), "second", key))
 	if err := e.Reload(t.Context()); err != nil || allowed("readonly") || !allowed("reporting") {
 		t.Errorf("the second archive does not decide: %v", err)
 	}
@@ -102,7 +177,7 @@ func TestArchivesOfOPAsOwnTools(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"below 2":   opaBuild(t, opaFiles(1, "readonly"), "first", key),
 		"signature": opaBuild(t, opaFiles(3, "readonly"), "third", ""),
-		"key k1":    opaBuild(t, opaFiles(3, "readonly"), "third", other),
+		"key k1":    opaSign(t, opaFiles(3, "readonly"), "third", other),
 	} {
 		files.put(raw)
 		if err := e.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), name) || allowed("readonly") || !allowed("reporting") {
