@@ -110,7 +110,7 @@ release: ## Make archives, packages, image, checksums and bills of materials bel
 deploy: ## Check the chart, the unit, the compose file, the Terraform module and what release makes
 	@go test -C tools/release ./...
 
-clients: build ## Drive Vault's own clients through the gateway; building its CLI takes minutes
+clients: build ## Drive Vault's own clients through the gateway and record them; building its CLI takes minutes
 	@tools/progress.sh "building Vault's command" go build -C tools/devvault -tags minimal -ldflags '-s -w' -o ../../bin/vault ./vaultcli
 	@tools/progress.sh "building consul-template" go build -C tools/clients -ldflags '-s -w' -o ../../bin/consul-template github.com/hashicorp/consul-template
 	@tools/progress.sh "building sops" go build -C tools/clients -ldflags '-s -w' -o ../../bin/sops github.com/getsops/sops/v3/cmd/sops

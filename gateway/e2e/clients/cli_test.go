@@ -5,8 +5,6 @@ package clients_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,33 +14,6 @@ import (
 
 	"portcullis/gateway/e2e"
 )
-
-const policy = `
-version: 2
-grants:
-  subjects:
-    agent_api:
-      transit: {mcp: {}, signing: {}}
-      ssh: {otp: {}, ca: {}}
-      pki: {web: {}}
-      totp: {login: {}}
-`
-
-// side is a server that a client talks to.
-type side struct{ name, addr, token, own string }
-
-// both starts a real Vault and a gateway in front of it. Only the second lets the caller
-// no further than its own prefix.
-func both(t *testing.T) []side {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(policy), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	v := e2e.StartVault(t)
-	g := e2e.StartGateway(t, v, "VAULT_TOKEN="+v.Token, "POLICY_DIR="+dir, "POLICY_TIMEOUT=5s", "PKI_MOUNTS=pki", "TOTP_MOUNTS=totp", "RATE_LIMIT_ENABLED=false")
-	return []side{{"vault", v.Addr, v.Token, "direct"}, {"gateway", g.URL, e2e.Key, "agent_api"}}
-}
 
 // outcome is what a command has done: how it ended, and the form of what it said.
 type outcome struct {
@@ -71,27 +42,10 @@ func vault(t *testing.T, s side, args ...string) outcome {
 	return o
 }
 
-// form is what there is in a value, and of which types.
-func form(v any, at string) []string {
-	switch v := v.(type) {
-	case map[string]any:
-		var out []string
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			out = append(out, form(v[k], at+"."+k)...)
-		}
-		return out
-	case []any:
-		return []string{at + " list"}
-	case nil:
-		return []string{at + " null"}
-	}
-	return []string{fmt.Sprintf("%s %T", at, v)}
-}
-
 // TestVaultsCommand: the commands of the vault CLI do through the gateway what they do with
 // Vault: they end as they do there, and say what they say there.
 func TestVaultsCommand(t *testing.T) {
-	sides := both(t)
+	sides := recorded(t, "vault", both(t))
 	const p = "secret/mcp/OWN/cli"
 	key := filepath.Join(t.TempDir(), "k.pub")
 	if err := os.WriteFile(key, []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAf2P1gNdenfNUd9aXhWI/cpVGH1n76D0IRPbukgP72Z\n"), 0o600); err != nil {
@@ -175,7 +129,7 @@ func TestVaultsCommand(t *testing.T) {
 
 // TestUnwrap: what was wrapped through the gateway is looked at and opened there, once.
 func TestUnwrap(t *testing.T) {
-	for _, s := range both(t) {
+	for _, s := range recorded(t, "unwrap", both(t)) {
 		vault(t, s, "kv", "put", "secret/mcp/OWN/w", "a=1")
 		var wrapped struct {
 			Info struct {
@@ -221,7 +175,7 @@ func TestLogin(t *testing.T) {
 
 // TestScripts: clients in other languages say the same of the gateway as of Vault.
 func TestScripts(t *testing.T) {
-	sides := both(t)
+	servers := both(t)
 	root := e2e.Root(t)
 	for name, command := range map[string][]string{
 		"python3-hvac":    {"/usr/bin/python3", "testdata/with_hvac.py"},
@@ -230,6 +184,7 @@ func TestScripts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var said []string
+			sides := recorded(t, name, servers)
 			for _, s := range sides {
 				cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 				cmd.Env = append(os.Environ(), "VAULT_ADDR="+s.addr, "VAULT_TOKEN="+s.token, "CALLER="+s.own, "NODE_PATH="+filepath.Join(root, ".cache/clients/node_modules"))
