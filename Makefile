@@ -66,6 +66,10 @@ abuse: build ## Make honest calls beside every attack, and fail when one is noti
 generated: ## Make calls up and hold each line of their evidence to them (CALLS=1000000)
 	@GENERATED_CALLS=$(or $(CALLS),1000000) go test -count=1 -timeout 2h -run '^TestWhoCallsCannotShapeTheEvidence$$' ./gateway/audit
 
+hostile: build ## Let callers with hostile names in, each as itself, and make requests up (COUNT=1000 REQUESTS=10000)
+	@go test -count=1 -timeout 1h -v -run '^TestHostileCallers$$' ./gateway/server -hostile=$(or $(COUNT),1000)
+	@go test -count=1 -timeout 1h -v -run '^TestMadeUpRequests$$|^TestOutsideTheTable$$' ./gateway/vaultapi -requests=$(or $(REQUESTS),10000)
+
 properties: ## Hold what is said of every policy over random ones (COUNT=10000 SEED=1)
 	@go test -count=1 -timeout 6h -v -run 'Show|Kept|Listed|CanBeCalled' ./gateway/policy -policies=$(or $(COUNT),10000) -seed=$(or $(SEED),1)
 	@go test -count=1 -timeout 6h -v -run 'OutOfReach|AnswerRecorded' ./gateway/policy/policycmd -policies=$(or $(COUNT),10000) -seed=$(or $(SEED),1)

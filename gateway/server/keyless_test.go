@@ -39,7 +39,7 @@ type keyless struct {
 	url, dir string
 }
 
-func newKeyless(t *testing.T) *keyless {
+func newKeyless(t *testing.T, settings ...string) *keyless {
 	t.Helper()
 	k := &keyless{vault: vaulttest.Start(t), dir: t.TempDir()}
 	policies := t.TempDir()
@@ -56,6 +56,10 @@ func newKeyless(t *testing.T) *keyless {
 		"API_KEYS_JSON": `{"key-of-wide":"wide","key-of-narrow":"narrow"}`, "VAULT_ADDR": k.vault.Addr, "VAULT_TIMEOUT": "30s",
 		"VAULT_CALLERS": "jwt", "OIDC_ISSUER": "http://gateway.test", "OIDC_ISSUER_KEY_FILE": keyFile, "RATE_LIMIT_ENABLED": "false",
 	} {
+		t.Setenv(name, v)
+	}
+	for _, setting := range settings {
+		name, v, _ := strings.Cut(setting, "=")
 		t.Setenv(name, v)
 	}
 	c, err := config.Load(config.Source{})
@@ -149,11 +153,16 @@ func serve(t *testing.T, c config.Config) string {
 
 func (k *keyless) send(t *testing.T, method, path, key, body string) (int, string) {
 	t.Helper()
+	return k.request(t, method, path, body, http.Header{"X-Api-Key": {key}})
+}
+
+func (k *keyless) request(t *testing.T, method, path, body string, header http.Header) (int, string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, k.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("X-API-Key", key)
+	req.Header = header
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -75,20 +75,21 @@ func madeUp(r *rand.Rand) (method, path, body string, headers []string) {
 		"secret", "team-kv", "legacy", "transit", "database", "ssh", "sys", "auth", "identity", "cubbyhole", "data", "metadata", "delete", "undelete", "destroy", "subkeys", "config",
 		"mcp", "agent", "other", "shared", ".leases", "x", "creds", "readonly", "encrypt", "decrypt", "keys", "export", "sign", "ca", "otp", "random", "16", "hash", "token", "create", "lookup-self",
 		"leases", "renew", "revoke", "policies", "acl", "mounts", "wrapping", "unwrap", "rewrap", "response", "lookup", "pki", "certs", "events", "subscribe", "kv*", "internal", "ui", "raw", "%2e%2e", "..", ".", "", "%2F", "a%2Fb", "%00", "%25", "a:b", "team-kv:shared", "+", "*", "%3F", "{subject}",
+		"%252e%252e", "%252F", "%c0%ae%c0%ae", "%c0%af", "%e0%80%af", "..;", "data;x=1", ";", ".;", "%2e", "..%2Fsys%2Fseal", "%5c..", "\\", "%0a", "%0d%0aX-Vault-Token:%20root", "%09", "%E2%80%AE", "Secret", "SYS", "v1", "%76%31", "secret%2Fdata", "secret/", "/secret",
 	}
 	n := 1 + r.IntN(6)
 	parts := make([]string, n)
 	for i := range parts {
 		parts[i] = one(pieces...)
 	}
-	path = strings.Join(parts, "/") + one("", "", "", "/", "?list=true", "?version=1", "?version=-1", "?list=true&list=false", "?%zz")
+	path = strings.Join(parts, "/") + one("", "", "", "/", "?list=true", "?version=1", "?version=-1", "?list=true&list=false", "?%zz", "//", "/.", "/..", "/%2e", ";list=true", "?list=1", "?LIST=true", "?_method=DELETE", "?x=/../sys/seal", "#x", "%3Flist=true", "?list=true;x", "?help=1")
 	body = one("", "{}", `{"data":{"a":"b"}}`, `{"versions":[1]}`, `{"plaintext":"aGk="}`, `{"lease_id":"database/creds/readonly/x"}`, `{"lease_id":"../../sys/seal"}`, `{"token":"s.made-up"}`, `{"lease_id":"ssh/creds/otp/x"}`,
 		`{"paths":["x"]}`, `[1]`, `{"data":1}`, `{"mount":"secret","data":{}}`, `{"ip":"127.0.0.1"}`, `{"custom_metadata":{"a":"b"}}`)
 	for range r.IntN(3) {
 		headers = append(headers, one("X-Vault-Request: true", "X-Vault-Wrap-TTL: 60", "X-Vault-Wrap-TTL: -1", "X-Vault-Namespace: root", "X-Vault-Policy-Override: true",
-			"X-Vault-Token: root", "Authorization: Bearer root", "X-Http-Method-Override: DELETE", "X-Original-Url: /v1/sys/seal", "X-Vault-Mfa: x", "X-Vault-Inconsistent: forward-active-node"))
+			"X-Vault-Token: root", "Authorization: Bearer root", "X-Http-Method-Override: DELETE", "X-Http-Method: PUT", "X-Method-Override: LIST", "X-Rewrite-Url: /v1/sys/seal", "X-Forwarded-Prefix: /v1/sys", "X-Vault-Token: ", "X-Vault-Aws-Iam-Server-Id: x", "Content-Type: application/x-www-form-urlencoded", "X-Vault-Recovery: true", "X-Vault-No-Request-Forwarding: true", "X-Vault-Index: x", "X-Original-Url: /v1/sys/seal", "X-Vault-Mfa: x", "X-Vault-Inconsistent: forward-active-node"))
 	}
-	return one("GET", "GET", "PUT", "POST", "LIST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PROPFIND"), path, body, headers
+	return one("GET", "GET", "PUT", "POST", "LIST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PROPFIND", "list", "SCAN", "get", "TRACE", "RENEW", "LISTX"), path, body, headers
 }
 
 // Nobody who has not said who it is gets past the questions that are open to everybody,
