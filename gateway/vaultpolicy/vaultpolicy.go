@@ -50,10 +50,14 @@ type Rules map[string]map[string]bool
 func (s Subject) Rules() Rules {
 	r := Rules{}
 	for _, o := range s.Catalogue.All() {
+		at := s.resources(o)
+		if len(at) == 0 || len(o.Needs)+len(o.NeedsV1) == 0 {
+			continue // the policy is asked only where there is something to allow, which costs much more
+		}
 		if s.Callable != nil && !s.Callable(o) {
 			continue
 		}
-		for _, n := range s.resources(o) {
+		for _, n := range at {
 			needs := o.Needs
 			if o.Engine == "kv" && n.mount.KV() == 1 {
 				needs = o.NeedsV1
