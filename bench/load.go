@@ -41,6 +41,7 @@ type arrivals struct {
 	end   time.Time
 	rate  float64 // 0 for a closed loop
 	burst int
+	count int // of requests in a closed loop, 0 for no bound
 	next  atomic.Int64
 }
 
@@ -51,7 +52,7 @@ func (a *arrivals) wait(ctx context.Context) (n int, began time.Time, ok bool) {
 	n = int(a.next.Add(1) - 1)
 	if a.rate == 0 {
 		now := time.Now()
-		return n, now, now.Before(a.end) && ctx.Err() == nil
+		return n, now, now.Before(a.end) && (a.count == 0 || n < a.count) && ctx.Err() == nil
 	}
 	group := n / a.burst * a.burst
 	at := a.start.Add(time.Duration(float64(group) / a.rate * float64(time.Second)))

@@ -2,26 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"portcullis/gateway/e2e/stack"
 )
@@ -34,13 +23,15 @@ type set struct {
 	front     string // the proxy's address
 	collector *httptest.Server
 	gateways  map[string]*stack.Gateway // by the stage that is off, "" for none
-	token     string
+	issuer    issuer
+	token     string // of the caller
 }
 
 // subject is the caller, and prefix where its secrets are.
 const (
 	subject = "agent_api"
 	prefix  = "mcp/" + subject
+	role    = "reader" // which may read what the caller may
 )
 
 // marker is in every secret that is read.
@@ -60,6 +51,20 @@ func stageNames() []string { return slices.Sorted(maps.Keys(stages)) }
 
 // start starts Vault, the proxy and the gateways.
 func start(ctx context.Context, dir string, without []string) (s *set, err error) {
+	if s, err = launch(ctx, dir); err != nil {
+		return s, err
+	}
+	for _, stage := range append([]string{""}, without...) {
+		if err := s.gateway(ctx, stage); err != nil {
+			s.stop()
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// launch starts Vault and the proxy, and writes what gateways need.
+func launch(ctx context.Context, dir string) (s *set, err error) {
 	s = &set{dir: dir, gateways: map[string]*stack.Gateway{}}
 	defer func() {
 		if err != nil {
@@ -82,34 +87,32 @@ func start(ctx context.Context, dir string, without []string) (s *set, err error
 	}
 	s.front = ready.Addr
 	s.collector = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	if err := s.identity(); err != nil {
-		return s, err
-	}
-	for _, stage := range append([]string{""}, without...) {
-		if err := s.gateway(ctx, stage); err != nil {
-			return s, err
-		}
-	}
-	return s, nil
+	return s, s.identity()
 }
 
-// gateway starts a gateway with everything on but one stage, or several with a plus between:
-// tokens signed with RS256, a thousand grants, limits, chained evidence, redaction, both
-// logs, callers' own tokens, and one trace in a hundred.
+// gateway starts a gateway with everything on but one stage, or several with a plus between.
 func (s *set) gateway(ctx context.Context, stage string) (err error) {
-	dir := filepath.Join(s.dir, "gateway-"+stage)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	env := append(stack.DevEnv(s.root, s.vault),
-		"API_KEYS_JSON=", "POLICY_DIR="+filepath.Join(s.dir, "policy"), "POLICY_TIMEOUT=2s", // everything shares the cores here, so a decision may have to wait for its turn
-		"JWT_JWKS_FILE="+filepath.Join(s.dir, "jwks.json"), "JWT_ISSUER=https://bench.test", "JWT_AUDIENCE=bench",
-		"CHILD_TOKEN_ENABLED=true", "OTEL_EXPORTER_OTLP_ENDPOINT="+s.collector.URL, "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01")
+	var env []string
 	for name := range strings.SplitSeq(stage, "+") {
 		env = append(env, stages[name]...)
 	}
-	s.gateways[stage], err = stack.StartGateway(ctx, stack.GatewayOptions{Root: s.root, Dir: dir, Env: env})
+	s.gateways[stage], err = s.serve(ctx, "gateway-"+stage, env...)
 	return err
+}
+
+// serve starts a gateway with everything on but what env changes: tokens signed with
+// RS256, a thousand grants, limits, chained evidence, redaction, both logs, callers' own
+// tokens, and one trace in a hundred. Its files are in a directory with its name.
+func (s *set) serve(ctx context.Context, name string, env ...string) (*stack.Gateway, error) {
+	dir := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
+	}
+	all := append(stack.DevEnv(s.root, s.vault),
+		"API_KEYS_JSON=", "POLICY_DIR="+filepath.Join(s.dir, "policy"), "POLICY_TIMEOUT=2s", // everything shares the cores here, so a decision may have to wait for its turn
+		"JWT_JWKS_FILE="+filepath.Join(s.dir, "jwks.json"), "JWT_ISSUER=https://bench.test", "JWT_AUDIENCE=bench", "JWT_ROLES_CLAIM=roles",
+		"CHILD_TOKEN_ENABLED=true", "OTEL_EXPORTER_OTLP_ENDPOINT="+s.collector.URL, "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01")
+	return stack.StartGateway(ctx, stack.GatewayOptions{Root: s.root, Dir: dir, Env: append(all, env...)})
 }
 
 func (s *set) stop() {
@@ -129,39 +132,33 @@ func (s *set) stop() {
 	}
 }
 
-// identity writes the policy and the key of the issuer, and signs the caller's token.
-func (s *set) identity() error {
+// identity writes the policy and the keys of the issuer, and signs the caller's token.
+func (s *set) identity() (err error) {
+	if s.issuer, err = newIssuer(); err != nil {
+		return err
+	}
+	keys, err := s.issuer.keys()
+	if err != nil {
+		return err
+	}
+	s.token, err = s.issuer.token("RS256", subject, role)
+	_, perr := s.policy("policy", 1000)
+	return errors.Join(err, perr, os.WriteFile(filepath.Join(s.dir, "jwks.json"), keys, 0o600))
+}
+
+// policy writes a policy that grants something to so many subjects, and returns where it is.
+func (s *set) policy(name string, subjects int) (dir string, err error) {
 	var grants strings.Builder
-	grants.WriteString("grants:\n  subjects:\n    " + subject + ": {transit: {mcp: {}, signing: {}}}\n")
-	for i := range 1000 {
+	// Whoever has the role reads what is the caller's.
+	grants.WriteString("grants:\n  roles:\n    " + role + ": {kv: {" + prefix + ": {ops: [kv.read]}}}\n")
+	grants.WriteString("  subjects:\n    " + subject + ": {transit: {mcp: {}, signing: {}}}\n")
+	for i := range subjects {
 		fmt.Fprintf(&grants, "    agent-%d: {transit: {mcp: {}}, db: {readonly: {}}}\n", i)
 	}
 	// The bucket is full enough for every run, and is looked at like any other.
 	grants.WriteString("tiers:\n  standard: {requests: 1000000000, window_s: 60, burst: 1000000000, streams: 100000, concurrent: 100000}\n")
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return err
-	}
-	e := base64.RawURLEncoding
-	keys, err := json.Marshal(map[string]any{"keys": []any{map[string]string{
-		"kty": "RSA", "kid": "bench", "alg": "RS256", "use": "sig", "n": e.EncodeToString(key.N.Bytes()), "e": e.EncodeToString(big.NewInt(int64(key.E)).Bytes()),
-	}}})
-	if err != nil {
-		return err
-	}
-	now := time.Now().Unix()
-	signed := e.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT","kid":"bench"}`)) + "." + e.EncodeToString(fmt.Appendf(nil,
-		`{"iss":"https://bench.test","aud":"bench","sub":%q,"iat":%d,"exp":%d,"scopes":["read","write","list","delete"]}`, subject, now, now+7200))
-	sum := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
-	if err != nil {
-		return err
-	}
-	s.token = signed + "." + e.EncodeToString(signature)
-	policy := filepath.Join(s.dir, "policy")
-	return errors.Join(os.MkdirAll(policy, 0o750),
-		os.WriteFile(filepath.Join(policy, "data.yaml"), []byte(grants.String()), 0o600),
-		os.WriteFile(filepath.Join(s.dir, "jwks.json"), keys, 0o600))
+	dir = filepath.Join(s.dir, name)
+	return dir, errors.Join(os.MkdirAll(dir, 0o750), os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(grants.String()), 0o600))
 }
 
 // seed writes the secrets of a scenario.
@@ -204,27 +201,3 @@ func (s *set) targets(sc *scenario, without []string) (all []*target, err error)
 const proxyName = "bare reverse proxy"
 
 var names = map[string]string{"rest": "REST", "mcp": "MCP", "session": "MCP in sessions"}
-
-// proxy is the measure of things: a reverse proxy that does nothing else, with as
-// many idle connections as it can use.
-func proxy(to string) error {
-	u, err := url.Parse(to)
-	if err != nil {
-		return err
-	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	line, err := json.Marshal(map[string]string{"addr": "http://" + l.Addr().String()})
-	if err != nil {
-		return err
-	}
-	fmt.Println(string(line))
-	p := &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(u) },
-		Transport: &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024, IdleConnTimeout: time.Minute},
-	}
-	server := http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
-	return server.Serve(l)
-}

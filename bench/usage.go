@@ -33,20 +33,23 @@ func parseStat(s string) (time.Duration, error) {
 	return time.Duration(user+system) * tick, errors.Join(uerr, serr)
 }
 
-// peakMemory is the largest resident size that a process has had, in bytes (VmHWM,
-// proc_pid_status(5)).
-func peakMemory(pid int) (int64, error) {
+// peakMemory is the largest resident size that a process has had, and resident the one
+// that it has, in bytes (VmHWM and VmRSS, proc_pid_status(5)).
+func peakMemory(pid int) (int64, error) { return memory(pid, "VmHWM:") }
+func resident(pid int) (int64, error)   { return memory(pid, "VmRSS:") }
+
+func memory(pid int, field string) (int64, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.SplitSeq(string(raw), "\n") {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if rest, ok := strings.CutPrefix(line, field); ok {
 			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, errors.New("no VmHWM in /proc/PID/status")
+	return 0, errors.New("no " + field + " in /proc/PID/status")
 }
 
 // machineLoad is the load average of the last minute, 0 where nobody says.
