@@ -18,7 +18,7 @@ export GOFLAGS += -buildvcs=false -trimpath
 scenarios := --scenario kv-read,half-peak,one-connection,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench bench-quick bench-growth benchmarks abuse generated properties opa replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
+.PHONY: help build run test check race fmt vet bench bench-quick bench-growth soak benchmarks abuse generated properties opa replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -59,6 +59,9 @@ bench-quick: build ## A quick look at kv.read: under a minute
 
 bench-growth: build ## Measure what grows with grants, callers, streams and so on, into bench/GROWTH.md: about four minutes
 	@go build -o $(tools)/bench ./bench && $(tools)/bench growth --write bench/GROWTH.md $(BENCH)
+
+soak: build ## Keep a gateway under load while it is reloaded, rotated, and Vault restarted (SOAK="--for 30m")
+	@go build -o $(tools)/bench ./bench && $(tools)/bench soak $(SOAK)
 
 benchmarks: $(tools)/benchstat ## Run benchmarks and warn of what is slower than bench/baseline.txt
 	@tools/benchmarks.sh

@@ -8,15 +8,22 @@ import (
 	"testing"
 )
 
-func TestGrowthOptions(t *testing.T) {
+func TestOptionsOfGrowthAndSoak(t *testing.T) {
 	for _, args := range [][]string{{"--only", "everything"}, {"--rounds", "0"}, {"--turn", "1m"}, {"--most", "0"}, {"extra"}} {
 		if _, err := parseGrowth(args, io.Discard); err == nil {
 			t.Errorf("%q: accepted", args)
 		}
 	}
-	var out strings.Builder
-	if err := command(t.Context(), []string{"growth", "--help"}, &out); !errors.Is(err, flag.ErrHelp) || !strings.Contains(out.String(), "Examples:") {
-		t.Errorf("got %v\n%s", err, out.String())
+	for _, args := range [][]string{{"--for", "1s"}, {"--every", "1s"}, {"--rate", "0"}, {"extra"}} {
+		if _, err := parseSoak(args, io.Discard); err == nil {
+			t.Errorf("%q: accepted", args)
+		}
+	}
+	for _, name := range []string{"growth", "soak"} {
+		var out strings.Builder
+		if err := command(t.Context(), []string{name, "--help"}, &out); !errors.Is(err, flag.ErrHelp) || !strings.Contains(out.String(), "Examples:") {
+			t.Errorf("%s: got %v\n%s", name, err, out.String())
+		}
 	}
 }
 

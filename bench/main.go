@@ -25,6 +25,7 @@ const help = `bench loads a gateway and prints requests a second, latency, CPU a
   bench [flags]                     run scenarios
   bench compare OLD.json NEW.json   say what has changed between two results
   bench growth [flags]              show what grows with grants, callers, streams and so on
+  bench soak [flags]                keep a gateway under load while things happen to it
   bench list                        describe the scenarios that are shipped
 
 Without --target it starts a dev Vault, a bare reverse proxy and a gateway with
@@ -77,6 +78,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return proxy(args[1])
 	case len(args) > 0 && args[0] == "growth":
 		return growth(ctx, args[1:], out)
+	case len(args) > 0 && args[0] == "soak":
+		return soaking(ctx, args[1:], out)
 	case len(args) == 1 && args[0] == "list":
 		return describe(out)
 	case len(args) == 3 && args[0] == "compare":
