@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/base64"
 	"io/fs"
 	"net/http"
@@ -27,7 +28,14 @@ const (
 func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	v := e2e.StartVault(t)
 	r := receive(t)
-	g := e2e.StartGateway(t, v, append(r.env, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "RATE_LIMIT_ENABLED=false", "VAULT_TOKEN="+v.Token,
+	shared, err := stack.StartRedis(context.WithoutCancel(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = shared.Close() })
+	others := overhear(t, shared)
+	g := e2e.StartGateway(t, v, append(r.env, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "REDIS_URL="+shared.URL(),
+		"RATE_LIMIT_REQUESTS=6000", "RATE_LIMIT_WINDOW_SECONDS=1", "VAULT_TOKEN="+v.Token,
 		"ADMIN_ADDR=127.0.0.1:0", "PKI_MOUNTS=pki", "TOTP_MOUNTS=totp", "JWT_HS256_SECRET="+canarySigner)...)
 	ears := openEars(t, g)
 	deliver := func(method, path, body string) {
@@ -89,6 +97,7 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	if err := g.Stop(); err != nil {
 		t.Error(err)
 	}
+	others.lookIntoRedis(t, token, learned, v.Token, e2e.Key, canaryKey)
 	lookIntoStreams(t, ears)
 	lookIntoReceivers(t, r, g)
 	deriveFrom(t, g)
