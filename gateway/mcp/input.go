@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -94,27 +95,39 @@ func (ex *Exchange) outcome(body jsontext.Value, err error, purpose string) (res
 	return result{kind: "input_required", body: protocol.MustJSON(reply)}, nil
 }
 
-// states seals what clients carry for us: encrypted, bound to the caller and to
-// what it is for, and of limited life.
-type states struct{ aead cipher.AEAD }
+// states seals what clients carry for us: encrypted, bound to the caller and to what it is
+// for, and of limited life. With a shared key any replica opens what another has sealed.
+type states struct {
+	own    [32]byte                                    // key of this process
+	shared func(context.Context) (_ [32]byte, _ error) // nil for one gateway
+}
 
-func newStates() states {
-	var key [32]byte
-	_, _ = rand.Read(key[:]) // never fails
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		panic(err) // the key has the right length
+func newStates(sh *Shared) states {
+	var s states
+	_, _ = rand.Read(s.own[:]) // never fails
+	if sh != nil {
+		s.shared = sh.Key
 	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err) // AES fits
+	return s
+}
+
+// box seals and opens now. While the shared key cannot be had, what is sealed is for this
+// process alone, and nothing else can be opened: the client begins anew.
+func (s states) box() cipher.AEAD {
+	key := s.own
+	if s.shared != nil {
+		if k, err := s.shared(context.Background()); err == nil { // is bounded by itself
+			key = k
+		}
 	}
-	return states{aead}
+	block, _ := aes.NewCipher(key[:])             // 32 bytes
+	box, _ := cipher.NewGCMWithRandomNonce(block) // a block of AES
+	return box
 }
 
 func (s states) seal(state []byte, bound string, now time.Time) string {
 	plain := binary.BigEndian.AppendUint64(nil, uint64(now.Add(stateLife).Unix()))
-	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, append(plain, state...), []byte(bound)))
+	return base64.RawURLEncoding.EncodeToString(s.box().Seal(nil, nil, append(plain, state...), []byte(bound)))
 }
 
 func (s states) open(sealed, bound string, now time.Time) ([]byte, bool) {
@@ -122,7 +135,7 @@ func (s states) open(sealed, bound string, now time.Time) ([]byte, bool) {
 	if err != nil {
 		return nil, false
 	}
-	plain, err := s.aead.Open(nil, nil, raw, []byte(bound))
+	plain, err := s.box().Open(nil, nil, raw, []byte(bound))
 	if err != nil || len(plain) < 8 || uint64(now.Unix()) > binary.BigEndian.Uint64(plain) {
 		return nil, false
 	}

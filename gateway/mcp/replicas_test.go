@@ -11,6 +11,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"portcullis/gateway/call"
 	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
@@ -56,7 +58,7 @@ func (tw *twins) replica(t *testing.T, change func(*world)) *live {
 	l := &live{world: newWorld(t)}
 	change(l.world)
 	kept, channel, shared := store.NewKept("mcp", redis.Bound{Most: 64, Bytes: 1 << 20, Idle: time.Hour}), store.NewChannel("mcp"), store.NewEvents()
-	l.world.Shared = &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Publish: channel.Publish}
+	l.world.Shared = &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Publish: channel.Publish, Key: store.NewKey("mcp")}
 	l.log = events.New(events.Config{
 		Send: shared.Send, PerCaller: 10,
 		Allow: func(_ context.Context, c *call.Caller, e events.Event) bool { return e.Path.Within(c.Prefix) },
@@ -284,5 +286,33 @@ func TestASessionIsUnreadableInTheStore(t *testing.T) {
 	})
 	if code, body := b.ask(t, id, `"id":1,"method":"tools/list"`); code != 404 {
 		t.Errorf("garbage in the place of a session: %d %s", code, body)
+	}
+}
+
+// TestAnyReplicaOpensARequestState that another has sealed: the client answers wherever its
+// next request comes to.
+func TestAnyReplicaOpensARequestState(t *testing.T) {
+	offer := func(context.Context, *mcp.Exchange) jsontext.Value { return jsontext.Value(`{"name":"x"}`) }
+	asks := func(_ context.Context, ex *mcp.Exchange, _ jsontext.Value) (jsontext.Value, error) {
+		if string(ex.Input().State) == "asked" {
+			return jsontext.Value(`{"content":[]}`), nil
+		}
+		return nil, &mcp.InputRequired{State: []byte("asked")}
+	}
+	tw := newTwins(t, func(w *world) {
+		w.Providers = []mcp.Provider{{Tools: []mcp.Tool{{Name: "one", Offer: offer, Call: asks}}}}
+	})
+	call := func(i int, state string) string {
+		return post(t, mcp.New(tw.all[i].world.Config).ServeMCP, agent(t), `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"one",`+modernMeta+state+`}}`,
+			"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/call", "Mcp-Name", "one").Body.String()
+	}
+	var reply struct {
+		Result struct{ RequestState string }
+	}
+	if err := json.Unmarshal([]byte(call(0, "")), &reply); err != nil || reply.Result.RequestState == "" {
+		t.Fatalf("got %+v, %v", reply, err)
+	}
+	if got := call(1, `,"requestState":"`+reply.Result.RequestState+`"`); !strings.Contains(got, `"resultType":"complete"`) {
+		t.Errorf("at the other: %s", got)
 	}
 }

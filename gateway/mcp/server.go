@@ -109,7 +109,7 @@ func New(c Config) *Server {
 	if c.Revision == nil {
 		c.Revision = func() string { return "" }
 	}
-	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*Tool{}, states: newStates()}
+	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*Tool{}, states: newStates(c.Shared)}
 	s.sessions.limits, s.sessions.revision, s.sessions.keeper = c.Limits, c.Revision, keeper{c.Budgets}
 	s.sessions.shared, s.sessions.self = c.Shared, rand.Text()
 	s.info = protocol.MustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})

@@ -24,6 +24,8 @@ type Shared struct {
 	Swap func(ctx context.Context, owner, name string, was, data []byte) (bool, error)
 	// Drop forgets an entry.
 	Drop func(ctx context.Context, owner, name string) error
+	// Key is one that all replicas have, for what clients carry from one to another.
+	Key func(ctx context.Context) ([32]byte, error)
 	// Publish sends a message to all replicas that are there; they get it by Server.Receive.
 	Publish func(ctx context.Context, message []byte) error
 }

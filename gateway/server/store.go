@@ -69,7 +69,7 @@ func (g *Server) sharedSessions() *mcp.Shared {
 	most, size, idle := mcp.SharedBounds()
 	kept := g.store.NewKept("mcp", redis.Bound{Most: most, Bytes: size, Idle: idle})
 	g.notices = g.store.NewChannel("mcp")
-	return &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Publish: g.notices.Publish}
+	return &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Publish: g.notices.Publish, Key: g.store.NewKey("mcp")}
 }
 
 // sharedTokens are nil for those of this process.
