@@ -84,14 +84,15 @@ opa: ## Serve archives that OPA's own command has built and signed; building it 
 	@tools/progress.sh "building OPA's command" go build -C tools/opa -ldflags '-s -w' -o $(tools)/opa github.com/open-policy-agent/opa
 	@go test -count=1 -v -run '^TestArchivesOfOPAsOwnTools$$' ./gateway/policy -opa=$(tools)/opa
 
-replicas: build ## Restart three gateways under load, several times (ROUNDS=10)
+replicas: build ## Restart three gateways under load, several times (ROUNDS=10), and fail over a Redis
 	@REPLICAS_ROUNDS=$(or $(ROUNDS),10) go test -count=1 -timeout 1h -v -run '^TestRollingRestart$$' ./gateway/e2e/replicas
+	@go test -count=1 -tags sentinel -v -run Sentinel ./gateway/store/redis
 
 fanout: ## Measure thousands of event streams, with and without readers that never read
 	@go run ./tools/conformance/fanout $(FANOUT)
 
-conformance: build ## Run the MCP conformance suite against the gateway
-	@tools/conformance/run.sh
+conformance: build ## Run the MCP conformance suite against the gateway (REPLICAS=3)
+	@REPLICAS=$(or $(REPLICAS),1) tools/conformance/run.sh
 
 fuzz: ## Run each fuzz target for 30 seconds (FUZZTIME=30s)
 	@tools/fuzz.sh $(or $(FUZZTIME),30s)

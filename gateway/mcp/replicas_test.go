@@ -3,15 +3,15 @@ package mcp_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/go-json-experiment/json/jsontext"
+	goredis "github.com/redis/go-redis/v9"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/e2e"

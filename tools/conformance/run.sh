@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Runs the official MCP conformance suite: both requirement sets in full against the
 # conformance server, and against bin/portcullis itself the scenarios that need no
-# fixtures. Needs bin/devvault and bin/portcullis.
+# fixtures. With REPLICAS=3 each of them is three replicas behind a balancer that spreads
+# requests over them. Needs bin/devvault and bin/portcullis.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dir=$(tools/conformance/install.sh)
 export PATH=$dir/node_modules/node/bin:$PATH
+go build -buildvcs=false -trimpath -o bin/ ./tools/conformance/fleet
 go build -buildvcs=false -trimpath -o bin/conformance-server ./tools/conformance/server
+fleet=
+[ "${REPLICAS:-1}" = 1 ] || fleet=bin/fleet
 out=$(mktemp -d)
 started=()
 trap 'stop; rm -rf "$out"' EXIT
@@ -43,7 +47,7 @@ stop() {
 suite() { node "$dir/node_modules/@modelcontextprotocol/conformance/dist/index.js" server --url "$url" "$@"; }
 
 failed=0
-start server env HOST=127.0.0.1 PORT=0 API_KEYS_JSON='{"dev-api-key":"conformance"}' RATE_LIMIT_REQUESTS=100000 bin/conformance-server
+start server env HOST=127.0.0.1 PORT=0 API_KEYS_JSON='{"dev-api-key":"conformance"}' RATE_LIMIT_REQUESTS=100000 $fleet bin/conformance-server
 export TARGET CREDENTIAL=dev-api-key NODE_OPTIONS="--import $dir/credential.mjs"
 TARGET=$(field server addr)
 url=$TARGET/mcp
@@ -58,7 +62,7 @@ stop
 echo "== bin/portcullis"
 start vault bin/devvault --listen 127.0.0.1:0 --log-level error --audit-file "$out/vault-audit.log"
 start gateway env VAULT_ADDR="$(field vault addr)" VAULT_TOKEN="$(field vault token)" HOST=127.0.0.1 PORT=0 LOG_DIR="$out/logs" \
-	API_KEYS_JSON='{"dev-api-key":"agent_api"}' POLICY_DIR=fixtures/policy-dev RATE_LIMIT_REQUESTS=100000 bin/portcullis serve
+	API_KEYS_JSON='{"dev-api-key":"agent_api"}' POLICY_DIR=fixtures/policy-dev RATE_LIMIT_REQUESTS=100000 $fleet bin/portcullis serve
 TARGET=$(field gateway addr)
 url=$TARGET/mcp
 while read -r revision scenario; do

@@ -1,5 +1,5 @@
 // Command conformance-server is what the official MCP conformance suite is pointed
-// at: the gateway as it ships, on a dev Vault that it starts itself, with the suite's
+// at: the gateway as it ships, on the Vault at VAULT_ADDR or a dev Vault that it starts itself, with the suite's
 // fixtures as one more provider of tools, resources and prompts. Authentication,
 // policy, limits and evidence are the gateway's own, and its configuration comes from
 // the environment.
@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -40,12 +41,17 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	vault, err := stack.StartVault(ctx, filepath.Dir(filepath.Dir(self)), dir)
-	if err != nil {
-		return err
+	if os.Getenv("VAULT_ADDR") == "" {
+		vault, err := stack.StartVault(ctx, filepath.Dir(filepath.Dir(self)), dir)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = vault.Stop() }() // it ends with this process at the latest
+		if err := errors.Join(os.Setenv("VAULT_ADDR", vault.Addr), os.Setenv("VAULT_TOKEN", vault.Token)); err != nil {
+			return err
+		}
 	}
-	defer func() { _ = vault.Stop() }() // it ends with this process at the latest
-	for key, value := range map[string]string{"VAULT_ADDR": vault.Addr, "VAULT_TOKEN": vault.Token, "SHUTDOWN_DELAY": "0s", "LOG_DIR": dir, "AUDIT_FILE": filepath.Join(dir, "audit.jsonl")} {
+	for key, value := range map[string]string{"SHUTDOWN_DELAY": "0s", "LOG_DIR": dir, "AUDIT_FILE": filepath.Join(dir, "audit.jsonl")} {
 		if err := os.Setenv(key, value); err != nil {
 			return err
 		}
