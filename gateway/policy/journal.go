@@ -7,15 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/policy/archive"
 )
-
-// queue is how many records wait for the disk before they are dropped and counted:
-// the audit log is the evidence, this log is for replay.
-const queue = 4096
 
 // journal keeps the last decisions in memory, to explain them, and writes all of
 // them to a file.
@@ -26,13 +21,7 @@ type journal struct {
 	ring   []slot
 	places *shares
 
-	lines chan any
-	spare sync.Pool // of *record, for those that wait to be written
-	text  []byte    // of the line that is written last
-	done  chan struct{}
-	file  *archive.Archive
-	once  sync.Once
-	err   error // of the last write, read after done
+	lines *lines // nil when nothing is written
 }
 
 // slot holds a record by value: what is kept of a decision costs no allocation.
@@ -54,8 +43,7 @@ func newJournal(c Config) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the decision log: %w", err)
 	}
-	j.file, j.lines, j.done = f, make(chan any, queue), make(chan struct{})
-	go j.write()
+	j.lines = newLines(f)
 	return j, nil
 }
 
@@ -71,12 +59,7 @@ func (j *journal) add(r *record) {
 		logDropped.Inc() // one caller's decisions leave room for those of others
 		return
 	}
-	kept, ok := j.spare.Get().(*record)
-	if !ok {
-		kept = new(record)
-	}
-	*kept = *r // which lives as long as its decision takes
-	j.send(kept)
+	j.lines.add(func(b []byte) ([]byte, error) { return r.append(b, j.key) })
 }
 
 // lineBytes is about how long a line of the log is.
@@ -107,15 +90,13 @@ func (j *journal) retire(all ...*snapshot) {
 	}
 }
 
-// send hands a line to the writer, or drops it.
+// send writes a line that JSON can hold. It never waits for the disk.
 func (j *journal) send(line any) {
-	if j.lines == nil {
-		return
-	}
-	select {
-	case j.lines <- line:
-	default:
-		logDropped.Inc()
+	if j.lines != nil {
+		j.lines.add(func(b []byte) ([]byte, error) {
+			raw, err := json.Marshal(line)
+			return append(b, raw...), err
+		})
 	}
 }
 
@@ -136,74 +117,13 @@ func (j *journal) find(is func(id string) bool) *record {
 	return nil
 }
 
-// flushEvery is how long a line waits for others before all of them are written
-// together. A decision is in memory for longer than that.
-const flushEvery = 20 * time.Millisecond
-
-// write writes lines until the journal is closed.
-func (j *journal) write() {
-	defer close(j.done)
-	var due <-chan time.Time // nil when nothing waits to be flushed
-	for {
-		select {
-		case <-due:
-			due = nil
-			j.note(j.file.Flush())
-		case line := <-j.lines:
-			if line == nil {
-				j.note(j.file.Flush())
-				return
-			}
-			if flushed, ok := line.(chan struct{}); ok {
-				j.note(j.file.Flush())
-				close(flushed)
-				continue
-			}
-			if err := j.writeLine(line); err != nil {
-				j.err = err
-				logDropped.Inc()
-			}
-			if due == nil {
-				due = time.After(flushEvery)
-			}
-		}
-	}
-}
-
-// writeLine writes a record, or another line that JSON can hold.
-func (j *journal) writeLine(line any) (err error) {
-	if r, ok := line.(*record); ok {
-		j.text, err = r.append(j.text[:0], j.key)
-		*r = record{} // it must not keep a policy alive
-		j.spare.Put(r)
-	} else {
-		var raw []byte
-		raw, err = json.Marshal(line)
-		j.text = append(j.text[:0], raw...)
-	}
-	if err == nil {
-		j.text = append(j.text, '\n')
-		err = j.file.Write(j.text)
-	}
-	if cap(j.text) > 1<<20 {
-		j.text = nil
-	}
-	return err
-}
-
-func (j *journal) note(err error) {
-	if err != nil {
-		j.err = err
-	}
-}
-
 // recall finds a decision that is in the log and not in memory any more, nil when it is
 // nowhere.
 func (j *journal) recall(id string) (*Record, error) {
-	if j.file == nil {
+	if j.lines == nil {
 		return nil, nil
 	}
-	line, err := j.file.Find(id)
+	line, err := j.lines.file.Find(id)
 	if errors.Is(err, archive.ErrAbsent) {
 		return nil, nil
 	}
@@ -220,24 +140,13 @@ func (j *journal) close() error {
 	if j == nil || j.lines == nil {
 		return nil
 	}
-	var err error
-	j.once.Do(func() {
-		j.lines <- nil
-		<-j.done
-		if err = j.err; err == nil {
-			err = j.file.Close()
-		}
-	})
-	return err
+	return j.lines.close()
 }
 
 // Flush returns when the log has been written up to now. Replaying needs every
 // decision, and a test makes them faster than a disk writes.
 func (e *Engine) Flush() {
-	if e.log.lines == nil {
-		return
+	if e.log.lines != nil {
+		e.log.lines.flush()
 	}
-	done := make(chan struct{})
-	e.log.lines <- done
-	<-done
 }
