@@ -85,6 +85,19 @@ func (l *line) stated(k, v string, redact op.Redact) {
 	l.Str(k, v)
 }
 
+// details appends what a request changes that is no operation, in the place of arguments.
+func (l *line) details(all []op.Detail, redact op.Redact) {
+	l.Open("args")
+	for _, d := range all {
+		if d.Free {
+			l.stated(d.Name, d.Value, redact)
+		} else {
+			l.Opt(d.Name, d.Value)
+		}
+	}
+	l.Close()
+}
+
 // hashed appends the first half of the SHA-256 of a text, in hex: equal texts can be
 // found, and nobody can use it as the text.
 func (l *line) hashed(k, v string) {

@@ -26,6 +26,8 @@ func (l *Log) appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) 
 	if r.Bound != nil {
 		n.bound(r.Bound, l.args)
 		n.sent(kind, r)
+	} else if len(r.Request.Details) > 0 {
+		n.details(r.Request.Details, l.cfg.Redact)
 	}
 	n.decision(&r.Decision)
 	if kind != "intent" {

@@ -117,15 +117,26 @@ func TestAdministratorsChangeTheRunningGateway(t *testing.T) {
 	if status, raw := ask(t, g, "POST", "/revoke", `{"subject":"../x"}`, "admin:revoke"); status != 400 {
 		t.Errorf("a wrong subject: got %d %s", status, raw)
 	}
+	if status, raw := ask(t, g, "POST", "/readmit", `{"subject":"nobody","tenant":"acme"}`, "admin:revoke"); status != 404 && status != 400 {
+		t.Errorf("nobody was readmitted: got %d %s", status, raw)
+	}
 	if err := g.Stop(); err != nil {
 		t.Error(err)
 	}
 	seen := map[string]int{}
 	for _, l := range e2e.Lines(t, g.AuditFile()) {
-		seen[fmt.Sprint(l["type"], " ", l["op"])]++
+		args, _ := json.Marshal(l["args"]) // what was decoded
+		seen[fmt.Sprintln(l["type"], l["op"], l["code"], string(args))]++
 	}
-	if seen["intent admin.revoke"] == 0 || seen["intent admin.log-level"] == 0 {
-		t.Errorf("the evidence has %v", seen)
+	revoked := `{"reason":"test","subject":"agent_api"}`
+	for line, want := range map[string]int{
+		"intent admin.revoke <nil> " + revoked: 1, "outcome admin.revoke ok " + revoked: 1, "refusal admin.revoke invalid_request null": 1,
+		`outcome admin.readmit not_found {"subject":"nobody","tenant":"acme"}`: 1,
+		`outcome admin.log-level ok {"level":"INFO"}`:                          1, "refusal admin.log-level invalid_request null": 3,
+	} {
+		if seen[line+"\n"] != want {
+			t.Errorf("got %d lines %q, want %d, of %v", seen[line+"\n"], line, want, seen)
+		}
 	}
 	if text := logged(t, g, "responses.log"); strings.Contains(text, `"op":"self.whoami"`) && !strings.Contains(text, `"lvl":"WARN"`) {
 		t.Errorf("what was below the level is in the log:\n%s", text)

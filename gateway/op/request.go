@@ -49,10 +49,20 @@ type Request struct {
 	Time      time.Time // when it came in; the policy sees this time
 	Trace     Trace     // where the call belongs in a distributed trace
 	Items     int       // what a request that is no operation asks for, each of which costs; 0 is 1
+	// Details are what a request that is no operation changes, for evidence.
+	Details []Detail
 	// Room takes bytes of the caller's share until the answer has left, for results that
 	// are large; its error refuses the call. Nil bounds nothing.
 	Room func(bytes int64) error
 	Bad  error // why the transport cannot read the call; it is refused with that, and on record
+}
+
+// Detail is a part of what a request asks for that is no operation, such as the caller
+// that an administrator revokes.
+type Detail struct {
+	Name  string
+	Value string
+	Free  bool // a text that somebody wrote, which goes through the redactor
 }
 
 // Trace is what a transport knows of the trace that a call belongs to. All of it is

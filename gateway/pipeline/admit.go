@@ -16,6 +16,12 @@ import (
 // request in PhaseList is not. A request with Bad is refused with that. Errors are
 // *call.Error.
 func (p *Pipeline) Admit(ctx context.Context, r *op.Request) (err error) {
+	return p.Change(ctx, r, nil)
+}
+
+// Change admits a request, and does what it asks for between its intent and its outcome,
+// which says what came of it. Errors are *call.Error.
+func (p *Pipeline) Change(ctx context.Context, r *op.Request, act func(context.Context) error) (err error) {
 	r, unsound := sound(r)
 	rec := &op.Record{Request: r, Start: time.Now()}
 	if r.Time.IsZero() {
@@ -37,7 +43,7 @@ func (p *Pipeline) Admit(ctx context.Context, r *op.Request) (err error) {
 	if r.Phase == op.PhaseList {
 		return nil
 	}
-	return p.record(rec)
+	return p.record(ctx, rec, act)
 }
 
 // sound returns the request, or one of nobody's with the reason why it cannot be done: a
@@ -81,15 +87,23 @@ func (p *Pipeline) take(rec *op.Record) error {
 	return p.Take(b, &rec.Decision)
 }
 
-// record writes the intent and the outcome of a request that is no operation.
-func (p *Pipeline) record(rec *op.Record) error {
+// record writes the intent and the outcome of a request that is no operation, and does
+// it in between where there is something to do.
+func (p *Pipeline) record(ctx context.Context, rec *op.Record, act func(context.Context) error) (err error) {
 	defer rec.Mark(op.StageAudit)
 	if err := p.Intent(rec); err != nil {
 		return p.unrecorded(rec, err)
 	}
 	rec.Intent = true
-	if err := p.Outcome(rec); err != nil {
-		rec.AuditLost = true
+	rec.Err = call.Errorf(call.Internal, "internal error") // as long as nothing else is known
+	defer func() {
+		if aerr := p.Outcome(rec); aerr != nil {
+			rec.AuditLost = true
+		}
+	}()
+	if act != nil {
+		err = act(ctx)
 	}
-	return nil
+	rec.Err = call.AsError(err)
+	return err
 }

@@ -2,8 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"os"
@@ -11,10 +9,7 @@ import (
 	"strings"
 	"time"
 
-	strict "github.com/go-json-experiment/json"
-
 	"portcullis/gateway/audit"
-	"portcullis/gateway/auth/deny"
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
 	"portcullis/gateway/op"
@@ -23,12 +18,12 @@ import (
 // adminRoute is a route of the administrators' listener. Its scope is one that no key
 // or token has unless it was given it.
 type adminRoute struct {
-	Method  string `json:"method"`
-	Path    string `json:"path"`
-	Scope   string `json:"scope"`
-	Doc     string `json:"doc"`
-	serve   edge.Handler
-	changes bool // is on record before it is done
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	Scope  string `json:"scope"`
+	Doc    string `json:"doc"`
+	serve  edge.Handler
+	change func(*http.Request, *call.Caller) (change, error) // of one that changes something, in the place of serve
 }
 
 // adminRoutes is everything that administrators can ask a running gateway.
@@ -38,10 +33,10 @@ func (g *Server) adminRoutes() []adminRoute {
 		{Method: "GET", Path: "/debug/pprof/*path", Scope: "admin:pprof", Doc: "profiles of the process, as net/http/pprof has them", serve: g.serveProfile},
 		{Method: "GET", Path: "/policy", Scope: "admin:policy", Doc: "the policy in force, and why a newer one is not", serve: g.servePolicy},
 		{Method: "GET", Path: "/leases", Scope: "admin:leases", Doc: "the leases of all callers", serve: g.serveLeases},
-		{Method: "POST", Path: "/revoke", Scope: "admin:revoke", Doc: `{"subject","tenant","until","reason"}: shut a caller out and revoke what it holds in Vault`, serve: g.serveRevoke, changes: true},
-		{Method: "POST", Path: "/readmit", Scope: "admin:revoke", Doc: `{"subject","tenant"}: let a caller in again that /revoke has shut out`, serve: g.serveReadmit, changes: true},
+		{Method: "POST", Path: "/revoke", Scope: "admin:revoke", Doc: `{"subject","tenant","until","reason"}: shut a caller out and revoke what it holds in Vault`, change: g.revokeCaller},
+		{Method: "POST", Path: "/readmit", Scope: "admin:revoke", Doc: `{"subject","tenant"}: let a caller in again that /revoke has shut out`, change: g.readmitCaller},
 		{Method: "GET", Path: "/log-level", Scope: "admin:log", Doc: "the level of the logs", serve: g.serveLevel},
-		{Method: "PUT", Path: "/log-level", Scope: "admin:log", Doc: `{"level":"debug|info|warn|error"}: until the restart, or SIGHUP with another LOG_LEVEL`, serve: g.setLevel, changes: true},
+		{Method: "PUT", Path: "/log-level", Scope: "admin:log", Doc: `{"level":"debug|info|warn|error"}: until the restart, or SIGHUP with another LOG_LEVEL`, change: g.changeLevel},
 		{Method: "GET", Path: "/checkpoint", Scope: "admin:evidence", Doc: "the newest signed checkpoint of the evidence", serve: g.serveCheckpoint},
 		{Method: "GET", Path: "/sinks", Scope: "admin:evidence", Doc: "the state of the audit sinks", serve: g.serveSinks},
 		{Method: "GET", Path: "/decisions/:id/trace", Scope: traceScope, Doc: "how the policy came to a decision", serve: g.trace},
@@ -80,13 +75,14 @@ func (g *Server) administer(r adminRoute) edge.Handler {
 			e.Scopes = []string{r.Scope}
 			asked.Bad = e
 		}
-		if r.changes || asked.Bad != nil {
-			if err := g.calls.Admit(req.Context(), asked); err != nil {
-				edge.WriteError(w, err, "")
-				return
-			}
+		switch {
+		case r.change != nil:
+			g.change(w, req, r, asked)
+		case asked.Bad != nil:
+			edge.WriteError(w, g.calls.Admit(req.Context(), asked), "")
+		default:
+			r.serve(w, req, c)
 		}
-		r.serve(w, req, c)
 	}
 }
 
@@ -98,18 +94,6 @@ func writeJSON(w http.ResponseWriter, v any) {
 		return
 	}
 	edge.WriteJSON(w, http.StatusOK, raw)
-}
-
-// readJSON decodes a body strictly into v.
-func readJSON(r *http.Request, v any) error {
-	raw, err := io.ReadAll(r.Body)
-	if err == nil {
-		err = strict.Unmarshal(raw, v, strict.RejectUnknownMembers(true))
-	}
-	if err != nil {
-		return call.Errorf(call.InvalidRequest, "the body is not the JSON object that this takes; GET / lists it")
-	}
-	return nil
 }
 
 func (g *Server) serveMetrics(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
@@ -180,54 +164,8 @@ func (g *Server) serveLeases(w http.ResponseWriter, r *http.Request, _ *call.Cal
 
 func suffix(id string) string { return id[max(0, len(id)-8):] }
 
-// serveRevoke shuts a caller out: in the deny list, or where there is none in this
-// process, and in Vault at once.
-func (g *Server) serveRevoke(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	var in struct {
-		Subject string    `json:"subject"`
-		Tenant  string    `json:"tenant"`
-		Until   time.Time `json:"until"`
-		Reason  string    `json:"reason"`
-	}
-	err := readJSON(r, &in)
-	if err == nil {
-		err = namesCaller(in.Subject)
-	}
-	if err != nil {
-		edge.WriteError(w, err, "")
-		return
-	}
-	until, err := g.shutOut(r.Context(), deny.Entry{Subject: in.Subject, Tenant: in.Tenant, Until: in.Until, Reason: in.Reason})
-	if err != nil {
-		g.logs.Server.Error("a caller was to be revoked, and not all of it was done; it is tried again", "subject", in.Subject, "by", c.Subject, "cause", err)
-		edge.WriteError(w, err, "")
-		return
-	}
-	g.logs.Server.Warn("a caller was revoked on the administrators' listener", "subject", in.Subject, "by", c.Subject, "until", until)
-	writeJSON(w, map[string]any{"ok": true, "until": until})
-}
-
 func (g *Server) serveLevel(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
-	writeJSON(w, map[string]any{"level": strings.ToLower(g.level.Level().String())})
-}
-
-func (g *Server) setLevel(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	var in struct {
-		Level string `json:"level"`
-	}
-	var l slog.Level
-	err := readJSON(r, &in)
-	if err == nil && l.UnmarshalText([]byte(in.Level)) != nil {
-		err = call.Errorf(call.InvalidRequest, "level must be debug, info, warn or error")
-	}
-	if err != nil {
-		edge.WriteError(w, err, "")
-		return
-	}
-	before := g.level.Level()
-	g.level.Set(l)
-	g.logs.Server.Log(r.Context(), max(slog.LevelInfo, l), "the level of the logs was changed", "from", before.String(), "to", l.String(), "by", c.Subject)
-	g.serveLevel(w, r, c)
+	writeJSON(w, g.levelNow())
 }
 
 func (g *Server) serveCheckpoint(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {

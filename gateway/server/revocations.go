@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"sync"
 	"time"
 
 	"portcullis/gateway/auth/deny"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
-	"portcullis/gateway/edge"
 	"portcullis/gateway/obs"
 	"portcullis/gateway/retry"
 	"portcullis/gateway/store/firm"
@@ -145,38 +143,6 @@ func (g *Server) shutOut(ctx context.Context, e deny.Entry) (until string, err e
 	g.auth.Reload()
 	key := (&call.Caller{Subject: e.Subject, Tenant: e.Tenant}).Key()
 	return until, g.vault.RevokeCaller(ctx, key)
-}
-
-// namesCaller holds what an administrator calls a caller to what can be one's name.
-func namesCaller(subject string) error {
-	if subject == "" {
-		return call.Errorf(call.InvalidRequest, "subject is missing")
-	}
-	if _, err := call.ParseName(subject); err != nil {
-		return call.Errorf(call.InvalidRequest, "subject is no name of a caller; whoami shows it")
-	}
-	return nil
-}
-
-// serveReadmit takes a revocation back.
-func (g *Server) serveReadmit(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	var in struct {
-		Subject string `json:"subject"`
-		Tenant  string `json:"tenant"`
-	}
-	err := readJSON(r, &in)
-	if err == nil {
-		err = namesCaller(in.Subject)
-	}
-	if err == nil {
-		err = g.readmit(r.Context(), in.Subject, in.Tenant)
-	}
-	if err != nil {
-		edge.WriteError(w, err, "")
-		return
-	}
-	g.logs.Server.Warn("a revocation was taken back on the administrators' listener", "subject", in.Subject, "by", c.Subject)
-	writeJSON(w, map[string]any{"ok": true})
 }
 
 func (g *Server) readmit(ctx context.Context, subject, tenant string) error {
