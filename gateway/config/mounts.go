@@ -63,6 +63,17 @@ func (c *Config) checkMounts(p *problems) {
 			e.check(p, at, m.Path, e.setting+"S")
 		}
 	}
+	c.checkVersions(p)
+}
+
+// checkVersions wants the versions of KV mounts where Vault does not tell the gateway: of a
+// mount in which a token can do nothing Vault says nothing (Vault API,
+// sys/internal/ui/mounts), and with VAULT_CALLERS=jwt the gateway's own can do nothing there.
+func (c *Config) checkVersions(p *problems) {
+	for _, m := range c.More["kv"] {
+		p.unless(c.VaultCallers != "jwt" || m.Version != 0,
+			"mounts: %s needs version 1 or 2 when VAULT_CALLERS is jwt, since Vault does not tell the gateway: declare it in MOUNTS ([[mounts]] in the file), not in KV_MOUNTS", m.Path)
+	}
 }
 
 func trimMount(path string) string { return strings.Trim(strings.TrimSpace(path), "/") }

@@ -7,6 +7,11 @@ import (
 	"portcullis/gateway/config"
 )
 
+// keyless is what a gateway without a credential for Vault is set to, and one setting more.
+func keyless(name, v string) map[string]string {
+	return map[string]string{"VAULT_CALLERS": "jwt", "OIDC_ISSUER": "https://gateway.test", "VAULT_TOKEN": "", name: v}
+}
+
 // TestMounts: engines may be anywhere in Vault, each at a place of its own.
 func TestMounts(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -22,6 +27,8 @@ func TestMounts(t *testing.T) {
 		"Vault's own":          {set: map[string]string{"TRANSIT_MOUNT": "sys/raw"}, want: "TRANSIT_MOUNT"},
 		"another node":         {set: map[string]string{"VAULT_ADDR": "https://a:8200", "VAULT_CLUSTER_ADDRS": "https://b:8200,https://c:8200"}},
 		"another node, no URL": {set: map[string]string{"VAULT_CLUSTER_ADDRS": "b"}, want: "VAULT_CLUSTER_ADDRS"},
+		"untold versions":      {set: keyless("KV_MOUNTS", "secret,legacy"), want: "mounts: legacy needs version 1 or 2"},
+		"told versions":        {set: keyless("MOUNTS", `[{"engine":"kv","path":"legacy","version":1}]`)},
 		"another node, clear":  {set: map[string]string{"VAULT_ADDR": "https://a:8200", "VAULT_CLUSTER_ADDRS": "http://b:8200"}, want: "VAULT_CLUSTER_ADDRS: not https"},
 	} {
 		t.Run(name, func(t *testing.T) {
