@@ -90,7 +90,13 @@ func decode(t *testing.T, raw []byte) (v map[string]any) {
 func overREST(t *testing.T, w world, o *op.Op, args string) (map[string]any, string) {
 	t.Helper()
 	values := decode(t, []byte(args))
-	path, param := openapi.Template(o.Path)
+	route := o.Path
+	for _, name := range []string{"path", "prefix"} {
+		if full, ok := strings.CutPrefix(fmt.Sprint(values[name]), "kv://"); ok {
+			route, values[name] = strings.Replace(o.FullPath, "*path", "*"+name, 1), full
+		}
+	}
+	path, param := openapi.Template(route)
 	if param != "" {
 		value := url.PathEscape(fmt.Sprint(values[param]))
 		if strings.Contains(o.Path, "*") { // slashes are part of it
