@@ -72,7 +72,7 @@ func try(ctx context.Context, cfg config.Config) error {
 		return err
 	}
 	defer func() { _ = null.Close() }()
-	cfg.LogDir, cfg.DecisionLog, cfg.PolicyBackup = "-", "", ""
+	cfg.LogDir, cfg.DecisionLog, cfg.PolicyBackup, cfg.StateDir = "-", "", "", ""
 	_, err = server.New(ctx, cfg, server.Options{Stdout: io.Discard, Stderr: null, Version: version})
 	return err
 }

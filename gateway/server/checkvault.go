@@ -35,6 +35,10 @@ func CheckVault(ctx context.Context, c config.Config) (found VaultFound, err err
 		return found, nil
 	}
 	cl, err := lookingAtVault(c, vault.Config{RootToken: func() { found.RootToken = true }})
+	if errors.Is(err, errNoKey) {
+		found.Unchecked = "what Vault has was not checked: " + err.Error()
+		return found, nil
+	}
 	if err != nil {
 		return found, err
 	}
@@ -58,6 +62,11 @@ func lookingAtVault(c config.Config, more vault.Config) (*vault.Client, error) {
 	vc.Documents, vc.RootToken = more.Documents, more.RootToken
 	vc.Children.PolicyFor = func(*call.Caller) (callers.Policies, error) {
 		return callers.Policies{}, errors.New("no caller is served here")
+	}
+	if c.VaultCallers == "jwt" {
+		if err := ownWord(c, &vc); err != nil {
+			return nil, err
+		}
 	}
 	return vault.New(vc)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -34,6 +35,9 @@ func firmPlace(ctx context.Context, c config.Config) []Finding {
 		return nil
 	}
 	cl, err := lookingAtVault(c, vault.Config{Documents: place})
+	if errors.Is(err, errNoKey) {
+		return nil // which vaultIdentity has said
+	}
 	if err != nil {
 		return []Finding{{"firm store", failed, err.Error(), "correct the settings of Vault"}}
 	}

@@ -3,11 +3,13 @@ package server
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/oidc"
+	"portcullis/gateway/store/dir"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vaultpolicy"
 )
@@ -19,6 +21,9 @@ const (
 	gatewayRole = "portcullis-gateway"
 )
 
+// issuerKey is the file in STATE_DIR with the key of the issuer.
+const issuerKey = "oidc-issuer.pem"
+
 // logIns makes callers, and the gateway, log in to Vault on the gateway's word.
 func (g *Server) logIns(vc *vault.Config) error {
 	if g.cfg.VaultCallers != "jwt" {
@@ -26,7 +31,7 @@ func (g *Server) logIns(vc *vault.Config) error {
 	}
 	file := g.cfg.OIDCKeyFile
 	if file == "" {
-		file = g.state.Path("oidc-issuer.pem") // empty without a STATE_DIR: a key that lives as long as the process
+		file = g.state.Path(issuerKey) // empty without a STATE_DIR: a key that lives as long as the process
 	}
 	var err error
 	if file != "" && g.cfg.OIDCKeyFile == "" {
@@ -37,9 +42,34 @@ func (g *Server) logIns(vc *vault.Config) error {
 	if g.issuer, err = oidc.New(g.cfg.OIDCIssuer, file); err != nil {
 		return err
 	}
-	vc.Login = vault.Login{Role: gatewayRole, Mount: g.cfg.OIDCMount, Assert: func(role string) (call.Secret, error) { return g.issuer.Assert(nil, role) }}
-	vc.Children.Enabled, vc.Children.Mount, vc.Children.Assert = true, g.cfg.OIDCMount, g.issuer.Assert
+	onItsWord(g.cfg, g.issuer, vc)
+	return nil
+}
+
+// onItsWord lets the gateway, and callers, log in with what an issuer signs.
+func onItsWord(c config.Config, issuer *oidc.Issuer, vc *vault.Config) {
+	vc.Login = vault.Login{Role: gatewayRole, Mount: c.OIDCMount, Assert: func(role string) (call.Secret, error) { return issuer.Assert(nil, role) }}
+	vc.Children.Enabled, vc.Children.Mount, vc.Children.Assert = true, c.OIDCMount, issuer.Assert
 	vc.Children.Role, vc.Children.LeaseRole = callerRole, leaseRole
+}
+
+// errNoKey says that there is nothing yet to prove with who the gateway is.
+var errNoKey = errors.New("the gateway makes its key at the first start")
+
+// ownWord is logIns for whoever looks only: it makes no key.
+func ownWord(c config.Config, vc *vault.Config) error {
+	file := c.OIDCKeyFile
+	if file == "" {
+		file = dir.New(c.StateDir).Path(issuerKey)
+		if _, err := os.Stat(file); err != nil {
+			return errNoKey
+		}
+	}
+	issuer, err := oidc.New(c.OIDCIssuer, file)
+	if err != nil {
+		return err
+	}
+	onItsWord(c, issuer, vc)
 	return nil
 }
 
