@@ -18,7 +18,7 @@ export GOFLAGS += -buildvcs=false -trimpath
 scenarios := --scenario kv-read,half-peak,one-connection,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench bench-quick bench-growth soak benchmarks abuse generated properties opa replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
+.PHONY: help build run test check race fmt vet bench bench-quick bench-growth soak benchmarks abuse generated properties opa handbook replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -83,6 +83,9 @@ properties: ## Hold what is said of every policy over random ones (COUNT=10000 S
 opa: ## Serve archives that OPA's own command has built and signed; building it takes minutes at first
 	@tools/progress.sh "building OPA's command" go build -C tools/opa -ldflags '-s -w' -o $(tools)/opa github.com/open-policy-agent/opa
 	@go test -count=1 -v -run '^TestArchivesOfOPAsOwnTools$$' ./gateway/policy -opa=$(tools)/opa
+
+handbook: build ## Run the commands of every page of the handbook
+	@HANDBOOK=all go test -count=1 -timeout 30m -v -run '^(TestHandbook|TestTheQuickPath|TestTheOperatorsPage)$$' ./gateway/e2e
 
 replicas: build ## Restart three gateways under load, several times (ROUNDS=10), and fail over a Redis
 	@REPLICAS_ROUNDS=$(or $(ROUNDS),10) go test -count=1 -timeout 1h -v -run '^TestRollingRestart$$' ./gateway/e2e/replicas

@@ -21,8 +21,15 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 		}
 	}
 	named := 0
-	for _, doc := range []string{"README.md", "policies/README.md", "wasm/README.md", "wasm/ABI.md", "tools/README.md", "bench/README.md", "gateway/docs/identity.md", "gateway/docs/attacks.md"} {
-		text, err := os.ReadFile(filepath.Join(root, doc))
+	handbook, err := filepath.Glob(filepath.Join(root, "gateway", "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range []string{"README.md", "policies/README.md", "wasm/README.md", "wasm/ABI.md", "tools/README.md", "bench/README.md"} {
+		handbook = append(handbook, filepath.Join(root, doc))
+	}
+	for _, doc := range handbook {
+		text, err := os.ReadFile(doc)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,3 +69,33 @@ func TestPromisesNameTheirTests(t *testing.T) {
 		t.Errorf("%d paragraphs", paragraphs)
 	}
 }
+
+// TestTheHandbookIsWhole: every page is in the index, and every link between files of the
+// project leads somewhere.
+func TestTheHandbookIsWhole(t *testing.T) {
+	dir := filepath.Join(root, "gateway", "docs")
+	pages, err := filepath.Glob(filepath.Join(dir, "*.md"))
+	if err != nil || len(pages) < 20 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	index, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, filepath.Join(root, "README.md")) {
+		if name := filepath.Base(page); name != "README.md" && !strings.Contains(string(index), "]("+name+")") {
+			t.Errorf("%s is not in the index", name)
+		}
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range linkRE.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), link[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+var linkRE = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`) // to a file of the project
