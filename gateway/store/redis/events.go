@@ -32,6 +32,7 @@ const (
 // is remembered which event of a replica was the last.
 const (
 	newsWait     = 500 * time.Millisecond
+	newsPause    = 5 * time.Millisecond // after news: what comes meanwhile is read together
 	newsMost     = 512
 	newsTimeout  = 5 * time.Second
 	originExpiry = 24 * time.Hour
@@ -275,6 +276,7 @@ func (e *Events) read(ctx context.Context) error {
 			e.log.Arrive(n.Seq, n.Event, foreign)
 		}
 	}
+	retry.Sleep(ctx, newsPause)
 	return nil
 }
 
