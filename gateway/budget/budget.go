@@ -15,6 +15,7 @@ package budget
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"portcullis/gateway/call"
@@ -85,7 +86,12 @@ func (b *Budgets) ReserveWithin(w Who, k Kind, n, most int64) (release func(), e
 	if err := b.refused(k, b.pools[k].take(w, n, most)); err != nil {
 		return nil, err
 	}
-	return sync.OnceFunc(func() { b.Give(w, k, n) }), nil
+	var given atomic.Bool // sync.OnceFunc allocates more, and this is on the way of every call
+	return func() {
+		if !given.Swap(true) {
+			b.Give(w, k, n)
+		}
+	}, nil
 }
 
 // Take is Reserve for something small of which there are many, as the entries of a

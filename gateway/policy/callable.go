@@ -81,7 +81,7 @@ func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op, t op.Tran
 	}
 	f := document.FactsOfList(c, o, now)
 	f.Request.Transport = string(t)
-	key := listKey(f, c.AuthTime)
+	key := s.listKey(f, c.AuthTime)
 	l, ok := s.lists.get(key)
 	if ok && l.second == now.Unix() {
 		return l
@@ -163,8 +163,13 @@ const anyName = "any-name"
 
 // listKey is everything of a caller that a policy may look at, the operation and the
 // transport. Every part is quoted by its length. The time is one that does not change.
-func listKey(f document.Facts, at time.Time) []byte {
+func (s *snapshot) listKey(f document.Facts, at time.Time) []byte {
 	f.Time = at
-	in := f.Input(document.Everything())
-	return document.NewKeyer(document.Everything(), "context.time.unix_s").Append(nil, &in)
+	in := f.Input(s.all)
+	return s.listKeys.Append(make([]byte, 0, 512), &in)
+}
+
+// newListKeys writes all of an input but the time of the call.
+func newListKeys() document.Keyer {
+	return document.NewKeyer(document.Everything(), "context.time.unix_s")
 }

@@ -51,9 +51,10 @@ type snapshot struct {
 	cache *cache
 	lists *lists
 	masks
-	asked  []lint.Transform // in so many words
-	loaded time.Time
-	all    document.Reads // every field of the input, as the log has it
+	listKeys document.Keyer   // of lists
+	asked    []lint.Transform // in so many words
+	loaded   time.Time
+	all      document.Reads // every field of the input, as the log has it
 
 	removed []string // rules, teams and obligations that the policy before had and this one has not
 	retired bool     // it is what records of old decisions need, and can decide nothing

@@ -238,7 +238,7 @@ func (e *Engine) snapshot(p *program.Program, team *bundle.Bundle) *snapshot {
 		return nil
 	}
 	return &snapshot{
-		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize, e.cfg.Budgets), lists: newLists(e.cfg.Budgets), masks: masksOf(p), asked: asked(p, team), loaded: e.cfg.Now(),
+		Program: p, team: team, cache: newCache(p, e.cfg.CacheSize, e.cfg.Budgets), lists: newLists(e.cfg.Budgets), listKeys: newListKeys(), masks: masksOf(p), asked: asked(p, team), loaded: e.cfg.Now(),
 		all: document.Everything().In(p.Zone()),
 	}
 }
