@@ -116,7 +116,7 @@ func (r *run) ask(ctx context.Context, method, path string, body, into any) erro
 		return err
 	}
 	req.Header.Set("X-Vault-Token", r.vault.Token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := r.client.Do(req)
 	if err != nil {
 		return err
 	}

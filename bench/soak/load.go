@@ -73,7 +73,7 @@ func (r *run) exchange(ctx context.Context, c call) (status int, body string, er
 	req.Header.Set("X-API-Key", c.key)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := r.client.Do(req)
 	if err != nil {
 		return 0, "", err
 	}
@@ -88,7 +88,7 @@ func (r *run) listen(ctx context.Context, key string) {
 		turn, end := context.WithTimeout(ctx, r.Every/2)
 		if req, err := http.NewRequestWithContext(turn, http.MethodGet, r.gateway.URL+"/events", nil); err == nil {
 			req.Header.Set("X-API-Key", key)
-			if resp, err := http.DefaultClient.Do(req); err == nil {
+			if resp, err := r.client.Do(req); err == nil {
 				_, _ = io.Copy(io.Discard, resp.Body) // until the turn ends
 				_ = resp.Body.Close()
 			}

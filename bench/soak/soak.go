@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,6 +49,7 @@ type run struct {
 	Options
 	vault   *stack.Vault
 	gateway *stack.Gateway
+	client  *http.Client // requests and streams end with their contexts
 
 	mu       sync.Mutex // guards what follows
 	calls    int
@@ -68,7 +70,8 @@ type failure struct {
 
 // Run soaks. An error says that it could not; what was noticed is in the report.
 func Run(ctx context.Context, o Options) (Report, error) {
-	r := &run{Options: o}
+	r := &run{Options: o, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}}
+	defer r.client.CloseIdleConnections()
 	if err := r.start(ctx); err != nil {
 		return Report{}, err
 	}
