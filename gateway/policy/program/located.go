@@ -146,8 +146,8 @@ func (l *locator) scalar(n *yaml.Node, s *jsonschema.Schema, at string) {
 	}
 	number, isNumber := asNumber(v)
 	switch {
-	case len(s.Enum) > 0 && !slices.Contains(s.Enum, v):
-		l.add(n, at, fmt.Sprintf("is %v", v), fmt.Sprintf("it is one of %v", s.Enum))
+	case len(s.Enum) > 0 && !slices.ContainsFunc(s.Enum, func(e any) bool { return sameScalar(e, v) }):
+		l.add(n, at, fmt.Sprintf("is %#v", v), fmt.Sprintf("it is one of %v", s.Enum))
 	case s.Minimum != nil && isNumber && number < *s.Minimum:
 		l.add(n, at, fmt.Sprintf("is %s, and at least %v is needed", n.Value, *s.Minimum), "write a larger number")
 	case s.Maximum != nil && isNumber && number > *s.Maximum:
@@ -155,6 +155,14 @@ func (l *locator) scalar(n *yaml.Node, s *jsonschema.Schema, at string) {
 	case s.MinLength != nil && len(n.Value) < *s.MinLength:
 		l.add(n, at, "is empty", "name something, or leave it out")
 	}
+}
+
+// sameScalar reports whether two values are the same: numbers are, whatever they were
+// decoded to.
+func sameScalar(a, b any) bool {
+	x, isNumber := asNumber(a)
+	y, other := asNumber(b)
+	return isNumber && other && x == y || !isNumber && !other && a == b
 }
 
 func asNumber(v any) (float64, bool) {

@@ -324,7 +324,7 @@ obligations:
 	want := []string{
 		"1: gateway is not known", "5: grants.subjects.agent_api.tier is empty", "7: grants.subjects.agent_api.kv.x.ops is a text and should be a list",
 		`8: grants.subjects.agent_api.kv./y has a name that cannot be: "/y"`, "9: grants.subjects.agent_api.kv.z.expires_s is a text and should be a whole number",
-		"9: grants.subjects.agent_api.kv.z.deliver is plan", "9: grants.subjects.agent_api.kv.z.max_ttl_s is -1, and at least 0 is needed",
+		"9: grants.subjects.agent_api.kv.z.deliver is \"plan\"", "9: grants.subjects.agent_api.kv.z.max_ttl_s is -1, and at least 0 is needed",
 		"9: grants.subjects.agent_api.kv.z.ttl is not known", "11: tiers.gold.requests is 99999999999999999999, and at most 1000000000 is taken",
 		"11: tiers.gold lacks window_s", "12: masks is a text and should be a list", "14: obligations.kv.read.transforms[0] lacks name",
 		"14: obligations.kv.read.approval.group is a whole number and should be a text",
