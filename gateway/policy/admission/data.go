@@ -68,6 +68,9 @@ func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findin
 	n := &naming{team: team, data: data.Of(team.Data), version: p.Version(), ops: map[string]string{}, tiers: map[string]bool{"standard": true}}
 	for _, o := range ops {
 		n.ops[o.Name] = o.Engine
+		if o.Engine == "kv" {
+			n.mounts = []string{o.Mount}
+		}
 	}
 	for name := range p.Tiers {
 		n.tiers[name] = true
@@ -102,6 +105,7 @@ type naming struct {
 	version int               // of the input that the rules are written for
 	ops     map[string]string // engine by operation
 	tiers   map[string]bool
+	mounts  []string // of secrets
 	found   program.Findings
 }
 

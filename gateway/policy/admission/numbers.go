@@ -110,25 +110,3 @@ func (n *naming) pattern(at place, engine, name string) {
 		}
 	}
 }
-
-// teams looks at the parts of the teams: a team that has no rules, or a part that is no
-// path or name, rules over nothing.
-func (n *naming) teams(p *program.Program) {
-	var known []string
-	for _, m := range p.TeamModules() {
-		known = append(known, strings.Trim(m.Package.Path[3].String(), `"`))
-	}
-	for name, owns := range n.data.Owned() {
-		if !slices.Contains(known, name) {
-			n.warn(name, "teams."+name+" is given a part, and no rules are in policy.deny."+name+" or policy.obligations."+name, "name the team as its package is named")
-		}
-		for engine, names := range owns {
-			for _, v := range names {
-				if path, err := call.ParsePath(v); err != nil || engine != "kv" && strings.Contains(path.String(), "/") {
-					n.add(v, fmt.Sprintf("teams.%s.owns.%s has %q, which no call can have, so the team's rules are not heard about it", name, engine, v),
-						"write whole paths without a slash at their ends, keys and roles by their names")
-				}
-			}
-		}
-	}
-}

@@ -27,6 +27,11 @@ func TestDataThatNobodyMeans(t *testing.T) {
 		"obligations: {db.issue_creds: {min_ttl_s: 600, max_ttl_s: 60}}":                              "no call is allowed",
 		"grants: {subjects: {a: {tier: Gold}}}\ntiers: {gold: {requests: 9, window_s: 60, burst: 9}}": "Gold",
 		"grants: {subjects: {a: {kv: {secret/data/x/: {}}}}}":                                         "no call can have",
+		"teams: {t: {owns: {}}}":                      "owns nothing",
+		"teams: {t: {owns: {kv: []}}}":                "owns nothing",
+		"teams: {t: {owns: {kv: [\"mcp/cards/*\"]}}}": "without wildcards",
+		"teams: {t: {owns: {kv: [\"mcp/+/cards\"]}}}": "without wildcards",
+		"version: \"2\"":                              "version is \"2\"",
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {

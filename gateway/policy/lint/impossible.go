@@ -74,6 +74,7 @@ func (s *scope) comparison(at *ast.Location, name string, args []*ast.Term) {
 			s.holds(at, "equal", append(path, "*"), s.constants(args[0], false))
 		}
 	case "startswith", "strings.any_prefix_match":
+		s.addresses(at, args)
 		if field, _ := s.field(args[0]); isPathField(field) {
 			for _, t := range s.constants(args[1], true) {
 				if text, ok := t.Value.(ast.String); ok {
@@ -114,6 +115,8 @@ func (s *scope) holds(at *ast.Location, op string, path []string, with []*ast.Te
 	kind, null := document.TypeOf(path)
 	for _, t := range with {
 		given := ast.ValueName(t.Value)
+		s.argumentHolds(at, path, given)
+		s.form(at, name, t)
 		switch {
 		case kind == "" || given == "set":
 		case given == "null":
@@ -329,7 +332,10 @@ func (s *scope) reads(r ast.Ref) {
 		s.linter.takes(r[0].Location, s, path[3])
 	case strings.HasPrefix(name, "input.context.session.") || strings.HasPrefix(name, "input.resource.metadata"):
 		s.linter.add(r[0].Location, "value", name+" is reserved: nothing is in it yet", "leave it out")
+	case strings.HasPrefix(name, "input.context.time.local.") && s.linter.data["zone"] == nil:
+		s.linter.warn(r[0].Location, "value", "the data have no zone, so the local time is UTC", "add a zone to the data, as zone: Europe/Berlin, or use the fields of UTC")
 	case len(path) > 1 && path[0] == "data":
+		s.keyed(r)
 		s.absent(r, path)
 	}
 }

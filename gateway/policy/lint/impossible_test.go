@@ -25,7 +25,7 @@ func catalogue(t *testing.T) []*op.Op {
 
 // A condition that no call can meet is told of, with what is possible.
 func TestConditionsThatNoCallMeets(t *testing.T) {
-	data := map[string]any{"team": map[string]any{"t": map[string]any{"table": map[string]any{"a": true}}}, "tiers": map[string]any{"gold": map[string]any{"requests": 1.0, "window_s": 1.0}}}
+	data := map[string]any{"team": map[string]any{"t": map[string]any{"table": map[string]any{"a": true}, "kinds": map[string]any{"human": true, "robot": true}}}, "tiers": map[string]any{"gold": map[string]any{"requests": 1.0, "window_s": 1.0}}}
 	for body, want := range map[string]string{
 		`input.resource.path == "secret/data/mcp/a/x"`:                                                        "mcp/a/x",
 		`"secret/data/mcp/a" in input.resource.ancestors`:                                                     "mcp/a",
@@ -76,6 +76,12 @@ func TestConditionsThatNoCallMeets(t *testing.T) {
 		`data.grants.subjects[input.principal.id]`:                                                            `data.tenants[""]`,
 		`data.team.t.tabel[input.principal.id]`:                                                               "team.t.tabel",
 		`input.principal.auth.age_s > 3600`:                                                                   "null",
+		`input.context.time.date >= "2026-9-1"`:                                                               "2026-09-01",
+		`input.context.time.local.date == "24.12.2026"`:                                                       "2026-09-01",
+		`input.context.source_ip == "::ffff:10.1.2.3"`:                                                        "10.1.2.3",
+		`input.context.source_ip != "10.0.0.0/8"`:                                                             "net.cidr_contains",
+		`input.args.values.version == "3"`:                                                                    "compare it with a number",
+		`data.team.t.kinds[input.principal.kind]`:                                                             "robot",
 		`input.action.op == "kv.write"`:                                                                       "exclude each other",
 		`input.action.effect == "write"`:                                                                      "exclude each other",
 		`input.action.engine == "transit"`:                                                                    "exclude each other",
@@ -133,6 +139,10 @@ func TestConditionsThatSomeCallMeets(t *testing.T) {
 		`input.principal.auth.method == "jwt"; input.principal.auth.age_s > 3600`,
 		`input.principal.auth.age_s != null; input.principal.auth.age_s > 3600`,
 		`input.action.public; input.args.bytes > 3`,
+		`input.context.time.date >= "2026-09-01"`,
+		`input.context.source_ip == "10.1.2.3"`,
+		`startswith(input.context.source_ip, "10.1.")`,
+		`not input.principal.claims.mfa`,
 		`not input.action.destructive`,
 		`lower(input.principal.id) == "admin"`,
 		`data.team.t.table[input.principal.id]`,

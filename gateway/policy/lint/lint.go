@@ -31,11 +31,12 @@ type linter struct {
 	scopes   int // made by scopeOf
 
 	data    map[string]any
-	modules map[*ast.Rule]*ast.Module // of the teams' rules, their else branches included
-	rules   map[string][]*ast.Rule    // of the teams, by ruleName
-	asks    map[string]facts          // what rules ask for, see scope.helper
-	costs   map[string]int            // elements of lists that functions look at
-	lists   map[string]int            // in the data that are run through, with their elements
+	owned   map[string]map[string][]string // parts of teams, by team and engine
+	modules map[*ast.Rule]*ast.Module      // of the teams' rules, their else branches included
+	rules   map[string][]*ast.Rule         // of the teams, by ruleName
+	asks    map[string]facts               // what rules ask for, see scope.helper
+	costs   map[string]int                 // elements of lists that functions look at
+	lists   map[string]int                 // in the data that are run through, with their elements
 }
 
 // Check looks at every rule that was added to the embedded ones. It returns what
@@ -87,7 +88,7 @@ func look(p *program.Program, ops []*op.Op) *linter {
 
 // index notes where the rules of teams are, by their names.
 func (l *linter) index(p *program.Program) {
-	l.data, l.modules, l.rules = p.Data.Document(), map[*ast.Rule]*ast.Module{}, map[string][]*ast.Rule{}
+	l.data, l.owned, l.modules, l.rules = p.Data.Document(), p.Data.Owned(), map[*ast.Rule]*ast.Module{}, map[string][]*ast.Rule{}
 	l.asks, l.costs, l.lists = map[string]facts{}, map[string]int{}, map[string]int{}
 	for _, m := range p.TeamModules() {
 		for _, r := range m.Rules {

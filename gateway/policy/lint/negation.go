@@ -52,9 +52,9 @@ func (l *linter) negatedRef(n *names, e *ast.Expr, ref ast.Ref, cure string) {
 }
 
 // mayLack reports whether a reference is to a field that not every input has: a value of
-// an argument, or who acts for whom.
+// an argument, a claim, or who acts for whom.
 func mayLack(p ast.Ref) bool {
-	return len(below(p, "input.args.values", "input.principal.on_behalf_of")) > 0
+	return len(below(p, "input.args.values", "input.principal.on_behalf_of", "input.principal.claims")) > 0
 }
 
 // below is the first of some references that another one goes into.

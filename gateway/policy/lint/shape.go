@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -20,6 +21,13 @@ func (l *linter) shape(m *ast.Module, all map[*ast.Rule]*names) {
 	point, _ := m.Package.Path[2].Value.(ast.String) // program.Compile has seen to it
 	if rule := extensionPoints()[string(point)]; rule != "" {
 		l.entry(m, rule, all)
+		return
+	}
+	for _, r := range m.Rules {
+		name := strings.ToLower(string(r.Head.Name))
+		if (name == "deny" || name == "obligation") && r.Head.RuleKind() == ast.MultiValue && l.unused(r) {
+			l.add(r.Location, "shape", "nothing enforces "+string(r.Head.Name)+" of a package of helpers", "move it to package policy.deny.<team> or policy.obligations.<team>")
+		}
 	}
 }
 
@@ -36,6 +44,8 @@ func (l *linter) entry(m *ast.Module, name string, all map[*ast.Rule]*names) {
 		default:
 			l.emits(r, name, all[r])
 			l.exempt(m, r)
+			l.heard(m, r)
+			l.skipped(m, r)
 		}
 	}
 	// Another file of the package may have it.
@@ -54,10 +64,8 @@ func (l *linter) helper(r *ast.Rule, entry string) bool {
 		l.add(r.Location, "shape", "nothing reads "+name+": the rule is called "+entry, "rename it to "+entry)
 		return true
 	}
-	for _, c := range l.compiler.GetRulesExact(r.Ref().GroundPrefix()) {
-		if len(l.compiler.Graph.Dependents(c)) > 0 {
-			return false
-		}
+	if !l.unused(r) {
+		return false
 	}
 	cure := "use it in " + entry + ", or delete it"
 	if strings.HasPrefix(name, "test_") {
@@ -65,6 +73,11 @@ func (l *linter) helper(r *ast.Rule, entry string) bool {
 	}
 	l.add(r.Location, "unused", "nothing reads "+name, cure)
 	return false
+}
+
+// unused reports whether no other rule reads a rule.
+func (l *linter) unused(r *ast.Rule) bool {
+	return !slices.ContainsFunc(l.compiler.GetRulesExact(r.Ref().GroundPrefix()), func(c *ast.Rule) bool { return len(l.compiler.Graph.Dependents(c)) > 0 })
 }
 
 // emits checks a rule that the gateway reads: its id, and what it emits.
