@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/coder/websocket"
+
 	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
 )
@@ -42,6 +44,7 @@ func openEars(t *testing.T, g *stack.Gateway) []*ear {
 		`"resourceSubscriptions":["kv://secret/mcp/agent_api/c","kv://secret/mcp/agent_api/` + lastChange + `"]},` +
 		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`
 	return []*ear{
+		hearVault(t, g),
 		hear("GET /events", open(t, "GET", g.URL+"/events?type=resource.changed&type=tool.completed&type=tools.changed&type=prompts.changed", "")),
 		hear("GET /mcp/sse", open(t, "GET", g.URL+"/mcp/sse", "")),
 		hear("GET /mcp", open(t, "GET", g.URL+"/mcp", "", session, "Accept: text/event-stream")),
@@ -75,14 +78,38 @@ func open(t *testing.T, method, url, body string, headers ...string) *http.Respo
 }
 
 func hear(name string, resp *http.Response) *ear {
+	s := bufio.NewScanner(resp.Body)
+	return listen(name, func() (string, bool) {
+		more := s.Scan()
+		return s.Text(), more
+	})
+}
+
+// hearVault opens the stream of events that Vault's API has.
+func hearVault(t *testing.T, g *stack.Gateway) *ear {
+	t.Helper()
+	const path = "/v1/sys/events/subscribe/kv*?json=true"
+	conn, _, err := websocket.Dial(t.Context(), strings.Replace(g.URL, "http", "ws", 1)+path, &websocket.DialOptions{HTTPHeader: http.Header{"X-Vault-Token": {e2e.Key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	return listen("GET "+path, func() (string, bool) {
+		_, raw, err := conn.Read(t.Context())
+		return string(raw), err == nil
+	})
+}
+
+// listen keeps what next returns until it has no more.
+func listen(name string, next func() (string, bool)) *ear {
 	e := &ear{name: name, told: make(chan bool), done: make(chan bool)}
 	told := sync.OnceFunc(func() { close(e.told) })
 	go func() {
 		defer close(e.done)
 		defer told()
-		for s := bufio.NewScanner(resp.Body); s.Scan(); {
-			e.text.WriteString(s.Text() + "\n")
-			if strings.Contains(s.Text(), lastChange) {
+		for text, more := next(); more; text, more = next() {
+			e.text.WriteString(text + "\n")
+			if strings.Contains(text, lastChange) {
 				told()
 			}
 		}
