@@ -35,7 +35,7 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	t.Cleanup(func() { _ = shared.Close() })
 	others := overhear(t, shared)
 	g := e2e.StartGateway(t, v, append(r.env, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "REDIS_URL="+shared.URL(),
-		"RATE_LIMIT_REQUESTS=6000", "RATE_LIMIT_WINDOW_SECONDS=1", "VAULT_TOKEN="+v.Token,
+		"RATE_LIMIT_REQUESTS=6000", "RATE_LIMIT_WINDOW_SECONDS=3600", "VAULT_TOKEN="+v.Token,
 		"ADMIN_ADDR=127.0.0.1:0", "PKI_MOUNTS=pki", "TOTP_MOUNTS=totp", "JWT_HS256_SECRET="+canarySigner)...)
 	ears := openEars(t, g)
 	deliver := func(method, path, body string) {
