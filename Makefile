@@ -15,7 +15,7 @@ version := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED := 0
 export GOFLAGS += -buildvcs=false -trimpath
 # What bench/RESULTS.md shows.
-scenarios := --scenario kv-read,half-peak,one-connection,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
+scenarios := --scenario kv-read,vault-api,half-peak,one-connection,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
 .PHONY: help build run test check race fmt vet bench bench-quick bench-growth soak benchmarks abuse generated properties opa handbook replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
