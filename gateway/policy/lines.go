@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"errors"
 	"sync"
 	"time"
 
@@ -161,8 +162,5 @@ func (w *lines) close() error {
 	}
 	close(w.end)
 	<-w.done
-	if w.err != nil {
-		return w.err
-	}
-	return w.file.Close()
+	return errors.Join(w.err, w.file.Close())
 }

@@ -88,7 +88,9 @@ func (a *API) deliver(ctx context.Context, conn *websocket.Conn, rd *events.Read
 	session := strings.HasPrefix(token, mark)
 	for {
 		e, _, err := rd.Next(ctx, a.KeepAlive)
-		if now, _, away := a.own(q); session && now == nil && away == nil { // a session that cannot be looked up now is looked up again
+		// Without an answer whether the session is still there, an event is not sent: the client
+		// subscribes again. A ping says nothing, so it may be.
+		if now, _, away := a.own(q); session && now == nil && (away == nil || err == nil) {
 			return events.ErrEnded
 		}
 		limited, done := context.WithTimeout(ctx, writeTimeout)

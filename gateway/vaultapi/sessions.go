@@ -261,8 +261,10 @@ func (s *Sessions) revoke(ctx context.Context, token string, one *session) error
 
 // renew prolongs a session, and returns how long it lives.
 func (s *Sessions) renew(ctx context.Context, token string, one *session, ttl time.Duration) (time.Duration, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if s.Shared == nil { // one that was fetched is nobody else's
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
 	if ttl <= 0 {
 		ttl = one.ttl
 	}

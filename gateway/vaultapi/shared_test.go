@@ -101,6 +101,13 @@ func TestSessionsOfReplicas(t *testing.T) {
 			t.Errorf("session %d of 4, of which there is room for 2: %v", i, err)
 		}
 	}
+	brief, err := vaultapi.Begin(one, c, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := known(two, brief); err != nil {
+		t.Errorf("a new session that ends before the others: %v", err)
+	}
 }
 
 // TestSessionsWithoutTheStore: none is known, because it may have been revoked, and none begun.

@@ -10,8 +10,12 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// answerWait is how long a replica waits for the answer of another.
-const answerWait = 500 * time.Millisecond
+// answerWait is how long a replica waits for the answer of another, and mostAnswers how many
+// answers of one are under way; questions beyond that are not answered.
+const (
+	answerWait  = 500 * time.Millisecond
+	mostAnswers = 16
+)
 
 // Questions are what replicas ask each other, by name. Questions and answers are short, and
 // for who asks and answers to make unreadable.
@@ -78,12 +82,22 @@ func (q *Questions) say(ctx context.Context, to string, s said) (heard bool, err
 
 // Run answers what others ask, until ctx ends.
 func (q *Questions) Run(ctx context.Context, answer func(question []byte) []byte) {
+	var under sync.WaitGroup
+	defer under.Wait()
+	busy := make(chan struct{}, mostAnswers)
 	q.channel(q.self).Run(ctx, func(raw []byte) {
 		var s said
 		switch err := json.Unmarshal(raw, &s); {
 		case err != nil: // nobody of ours
 		case s.From != "":
-			_, _ = q.say(ctx, s.From, said{Number: s.Number, Text: answer(s.Text)}) // who asks waits a while
+			select {
+			case busy <- struct{}{}:
+				under.Go(func() {
+					defer func() { <-busy }()
+					_, _ = q.say(ctx, s.From, said{Number: s.Number, Text: answer(s.Text)}) // who asks waits a while
+				})
+			default:
+			}
 		default:
 			q.come(s)
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // countSource notes a token of an owner until it ends, and returns those that end first when
-// there are more than so many.
+// there are more than so many. The token itself, which is about to be used, is not among them.
 const countSource = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -17,14 +17,17 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 local out = {}
 while redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[3]) do
-  out[#out + 1] = redis.call('ZPOPMIN', KEYS[1])[1]
+  local first = redis.call('ZRANGE', KEYS[1], 0, 1)
+  local gone = first[1] ~= ARGV[1] and first[1] or first[2]
+  redis.call('ZREM', KEYS[1], gone)
+  out[#out + 1] = gone
 end
 local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 redis.call('PEXPIREAT', KEYS[1], last[2])
 return out`
 
 // Tokens keep what belongs to tokens until a time, of each owner at most so many: those that
-// end first make room. Who reads an entry need not know whose it is. Names of entries and
+// end first make room for a new one. Who reads an entry need not know whose it is. Names of entries and
 // what is in them is for the user to make unreadable.
 type Tokens struct {
 	store *Store
@@ -52,7 +55,11 @@ func (t *Tokens) Get(ctx context.Context, name string) (data []byte, err error) 
 
 // Put keeps an entry that is new for as long as is left of it, and reports whether it did.
 func (t *Tokens) Put(ctx context.Context, owner, name string, data []byte, left time.Duration) (done bool, err error) {
-	return t.set(ctx, owner, name, data, goredis.SetArgs{Mode: "NX", TTL: max(left, time.Millisecond)})
+	done, err = t.set(ctx, owner, name, data, goredis.SetArgs{Mode: "NX", TTL: max(left, time.Millisecond)})
+	if err != nil { // it may be there, and is not counted
+		_ = t.remove(ctx, name)
+	}
+	return done && err == nil, err
 }
 
 // Replace replaces an entry that is there, and reports whether it did.
@@ -74,9 +81,13 @@ func (t *Tokens) set(ctx context.Context, owner, name string, data []byte, how g
 		return false, nil
 	}
 	for _, name := range ended {
-		_ = t.store.do(ctx, func(ctx context.Context) error { return t.store.client.Del(ctx, t.store.key(t.kind, name)).Err() })
+		_ = t.remove(ctx, name) // else it ends when it does
 	}
 	return done, err
+}
+
+func (t *Tokens) remove(ctx context.Context, name string) error {
+	return t.store.do(ctx, func(ctx context.Context) error { return t.store.client.Del(ctx, t.store.key(t.kind, name)).Err() })
 }
 
 // Drop forgets an entry.
