@@ -104,7 +104,7 @@ func (l *Log) Check() error {
 }
 
 // Reopen lets the file go, so that the next record opens what has the name then. An
-// operator who has moved the file says so with it.
+// operator says with it that the file was moved.
 func (l *Log) Reopen() error {
 	l.turn.Lock()
 	defer l.turn.Unlock()

@@ -7,7 +7,7 @@ type entry struct {
 }
 
 // batch is the records that one write(2) takes. The one that made it writes it, when
-// the write before has ended; who comes until then joins it.
+// the write before has ended; whoever comes until then joins it.
 type batch struct {
 	entries []*entry
 	done    chan struct{} // closed when it is written; nil when nobody joined

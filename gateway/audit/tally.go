@@ -7,7 +7,7 @@ import (
 	"portcullis/gateway/call"
 )
 
-// What somebody does who is refused again and again is the same each time, and must
+// What a caller does that is refused again and again is the same each time, and must
 // not fill the disk: after the first few refusals they are counted.
 const (
 	// linesPerWindow refusals of one caller and one code get a line of their own.

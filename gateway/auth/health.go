@@ -72,7 +72,7 @@ func (ch *Authenticator) refreshDenied(now time.Time) {
 	}
 }
 
-// note does one look at a source, tells of a change and remembers what is wrong.
+// note does one look at a source, reports a change and remembers what is wrong.
 func (ch *Authenticator) note(source string, look func() (bool, error)) {
 	changed, err := look()
 	if changed {

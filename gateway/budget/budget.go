@@ -95,7 +95,7 @@ func (b *Budgets) ReserveWithin(w Who, k Kind, n, most int64) (release func(), e
 }
 
 // Take is Reserve for something small of which there are many, as the entries of a
-// cache: who took must give back with Give what was taken, once.
+// cache: whoever took must give back with Give what was taken, once.
 func (b *Budgets) Take(w Who, k Kind, n int64) error {
 	if b == nil {
 		return nil
@@ -179,7 +179,7 @@ func Exhausted(k Kind, s Scope) error {
 	return e
 }
 
-// pool counts what is held of one kind. Who holds nothing takes no memory.
+// pool counts what is held of one kind. A caller that holds nothing takes no memory.
 type pool struct {
 	limit Limit
 

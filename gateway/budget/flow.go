@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// remembered bounds the buckets that are not full. Beyond it, everybody's bucket alone
-// bounds who has none.
+// remembered bounds the buckets that are not full. Beyond it, a caller without a
+// bucket is bounded by everybody's alone.
 const remembered = 1 << 16
 
 // flow bounds what is used by the second: a bucket for each caller and one for all,

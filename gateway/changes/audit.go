@@ -98,7 +98,7 @@ func (a *AuditRecords) record(line []byte) {
 	}
 }
 
-// event is the change that a record tells of.
+// event is the change that a record of the audit log shows.
 func (a *AuditRecords) event(r *record) (events.Event, bool) {
 	rest, ok := strings.CutPrefix(r.Request.Path, a.mount+"/")
 	kind, path, under := strings.Cut(rest, "/")

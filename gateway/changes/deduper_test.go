@@ -126,7 +126,7 @@ func sorted(list string) []string {
 	return slices.Sorted(slices.Values(strings.Split(list, ", ")))
 }
 
-// toldShort reads what a reader is told of, until nothing comes for a while.
+// toldShort reads the events of a reader, until nothing comes for a while.
 func toldShort(t *testing.T, r *events.Reader) string {
 	t.Helper()
 	short := map[events.Source]string{events.FromGateway: "own", events.FromPoll: "poll", events.FromAudit: "ext", events.FromVault: "ext"}
@@ -141,7 +141,7 @@ func toldShort(t *testing.T, r *events.Reader) string {
 }
 
 // TestAPollTellsWhatNobodyHasTold: a poll reads a secret whose version is 1 at first. The
-// steps happen while it reads (write changes the secret, own tells of a change through
+// steps happen while it reads (write changes the secret, own reports a change through
 // the gateway) or after it: soon, before a change of the gateway's own counts as late,
 // and late.
 func TestAPollTellsWhatNobodyHasTold(t *testing.T) {

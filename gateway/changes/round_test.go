@@ -86,7 +86,7 @@ func TestWhoMayNotSeeHidesNothing(t *testing.T) {
 	})
 }
 
-// TestTheFirstLookIsMadeAtSubscription: what is changed right after it is told of,
+// TestTheFirstLookIsMadeAtSubscription: what is changed right after it is reported,
 // however long a round is, and whether others are subscribed already.
 func TestTheFirstLookIsMadeAtSubscription(t *testing.T) {
 	for _, others := range []int{0, 1, 250} {

@@ -23,7 +23,7 @@ func (v *VaultEvents) Changed(operation string, p call.Path, version int) {
 	}
 }
 
-// notified names what a notification of KV version 2 tells of, ok is false when that
+// notified names what a notification of KV version 2 reports, ok is false when that
 // is no change of a secret. Some changes are no operation of ours.
 func notified(operation string) (op string, ok bool) {
 	switch operation {

@@ -13,7 +13,7 @@ import (
 	"portcullis/gateway/events"
 )
 
-// told reads what a reader is told of, until nothing comes for a while.
+// told reads the events of a reader, until nothing comes for a while.
 func told(t testing.TB, r *events.Reader) string {
 	t.Helper()
 	var out []string
@@ -56,7 +56,7 @@ func TestVaultEventsAreDecided(t *testing.T) {
 	})
 }
 
-// TestVaultEventsAndPollerTellOnce: a change that both find is told of once, whichever is
+// TestVaultEventsAndPollerTellOnce: a change that both find is reported once, whichever is
 // first, and so is one through the gateway.
 func TestVaultEventsAndPollerTellOnce(t *testing.T) {
 	poll := func(v int) events.Event {
@@ -103,7 +103,7 @@ func TestVaultEventsAndPollerTellOnce(t *testing.T) {
 	}
 }
 
-// TestPollerAsFallback: while something else tells of changes there are few looks; what
+// TestPollerAsFallback: while something else reports changes there are few looks; what
 // was changed before it began, or while it failed, is found soon.
 func TestPollerAsFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -136,8 +136,8 @@ func TestPollerAsFallback(t *testing.T) {
 	})
 }
 
-// TestPollerObservesWhileItReads: a change that is told of while a look is under way is
-// not told of by the next look as well.
+// TestPollerObservesWhileItReads: a change that is reported while a look is under way is
+// not reported by the next look as well.
 func TestPollerObservesWhileItReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := events.New(events.Config{Allow: yes})

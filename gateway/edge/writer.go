@@ -108,7 +108,7 @@ func (w *writer) flush(r *http.Request) {
 const freeAnswer = 64 << 10
 
 // Room takes the room of an answer of n bytes from its caller's share of bytes in
-// flight, until the answer has left: who asks for large answers and does not read
+// flight, until the answer has left: a caller that asks for large answers and does not read
 // them gets no more of them. Its error is the refusal that takes the answer's place.
 func Room(w http.ResponseWriter, n int) error {
 	ew, ok := w.(*writer)

@@ -89,7 +89,7 @@ func New(c Config) *Log {
 
 // Record publishes the change that a call made, if it made one. It has the form of the
 // pipeline's Publish. It returns when the event outlives this process: a change that was
-// acknowledged is told of by the other replicas should this one end at once.
+// acknowledged is published by the other replicas should this one end at once.
 func (l *Log) Record(rec *op.Record) {
 	e, ok := Of(rec)
 	if !ok {
@@ -198,7 +198,7 @@ func (l *Log) OnPublish(f func(Event)) {
 	l.watchers = append(l.watchers, f)
 }
 
-// OnSubscribe registers a function that is told what a caller subscribes to. It must
+// OnSubscribe registers a function that is called with what a caller subscribes to. It must
 // not wait for anything.
 func (l *Log) OnSubscribe(f func(*call.Caller, []Topic)) {
 	l.mu.Lock()
@@ -206,7 +206,7 @@ func (l *Log) OnSubscribe(f func(*call.Caller, []Topic)) {
 	l.arrived = f
 }
 
-// subscribes tells of a subscription. The lock is held.
+// subscribes calls what OnSubscribe has registered. The lock is held.
 func (l *Log) subscribes(c *call.Caller, ts []Topic) {
 	if l.arrived != nil && len(ts) > 0 {
 		l.arrived(c, ts)

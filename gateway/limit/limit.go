@@ -164,8 +164,8 @@ func limited(after time.Duration) error {
 	return e
 }
 
-// Facts are what a caller is told of its bucket, as RateLimit and RateLimit-Policy
-// say it (draft-ietf-httpapi-ratelimit-headers).
+// Facts are the state of a caller's bucket, for the headers RateLimit and RateLimit-Policy
+// (draft-ietf-httpapi-ratelimit-headers).
 type Facts struct {
 	Policy    string        // the tier
 	Quota     int           // size of the bucket

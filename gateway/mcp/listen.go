@@ -21,7 +21,7 @@ type listening struct {
 	kinds  []events.Kind
 	ack    map[string]any
 	send   func([]byte) error
-	alive  func() error // a sign of life
+	alive  func() error // sends a keep-alive
 }
 
 // listen answers subscriptions/listen and returns when the stream ends. The reply

@@ -229,7 +229,7 @@ func (s *session) due(now time.Time) bool {
 }
 
 // changeTopics changes the subscriptions of a session, and waits until the replica that has
-// its stream knows: what happens after the answer is told of.
+// its stream knows: what happens after the answer is reported.
 func (ss *sessions) changeTopics(ctx context.Context, s *session, f func(*record)) error {
 	if err := ss.change(ctx, s, f); err != nil {
 		return err

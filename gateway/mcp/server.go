@@ -36,7 +36,7 @@ type Config struct {
 	// Behalf is the caller with a second credential that a message has in its _meta; its
 	// errors are *call.Error. Optional: without it such a message is refused.
 	Behalf func(ctx context.Context, c *call.Caller, credential string) (*call.Caller, error)
-	// Failed is told of a panic that became an internal error. Optional.
+	// Failed is called with a panic that became an internal error. Optional.
 	Failed func(error)
 
 	// Admit takes a request that is no operation: a session, a subscription, a list, a

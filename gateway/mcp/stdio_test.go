@@ -110,7 +110,7 @@ func TestStdioInProcess(t *testing.T) {
 	w.Events.Close()
 }
 
-// TestStdioHearsFromTheStart holds that a change is told of which is made as soon as
+// TestStdioHearsFromTheStart holds that a change is reported which is made as soon as
 // initialize is answered, however late the stream begins.
 func TestStdioHearsFromTheStart(t *testing.T) {
 	w := newWorld(t)

@@ -32,7 +32,7 @@ func (m Mount) KV() int {
 }
 
 // Own is where a caller's own secrets live in the mount, empty for nowhere. A prefix
-// that does not tell callers' tenants apart is nobody's who has one.
+// that does not tell callers' tenants apart belongs to no caller that has one.
 func (m Mount) Own(c *call.Caller) call.Path {
 	if m.Prefix == "" {
 		return c.Prefix

@@ -12,12 +12,12 @@ import (
 // maxSecrets bounds how many values Secrets finds in one result.
 const maxSecrets = 64
 
-// maxSecretText is the length of a JSON string beyond which it is not told of: no
+// maxSecretText is the length of a JSON string beyond which it is not visited: no
 // redactor knows values as long as that, and most of them are files.
 const maxSecretText = 128 << 10
 
-// Secrets tells of the secret texts in the result of an operation: of every field
-// that is one, and of every string in a field that is secret JSON. It tells of the
+// Secrets visits the secret texts in the result of an operation: of every field
+// that is one, and of every string in a field that is secret JSON. It visits the
 // first ones if there are very many.
 func Secrets(out any, tell func(...string)) {
 	f := finder{}

@@ -18,7 +18,7 @@ const maxKept = 64
 // names every operation.
 //
 // A caller pays for it like for any list: admit writes the refusal and returns false when
-// it cannot. Who is not known is bounded by the edge.
+// it cannot. An unknown caller is bounded by the edge.
 func Handler(c *op.Catalogue, callable func(context.Context, *call.Caller, *op.Op) bool, admit func(http.ResponseWriter, *http.Request, *call.Caller) bool) func(http.ResponseWriter, *http.Request, *call.Caller) {
 	d := &documents{catalogue: c, encoded: map[string][]byte{}}
 	return func(w http.ResponseWriter, r *http.Request, who *call.Caller) {

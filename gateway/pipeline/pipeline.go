@@ -46,7 +46,7 @@ type Pipeline struct {
 	Learn func(c *call.Caller, out any)
 	// Undo takes back what an operation minted when its result cannot be delivered. Optional.
 	Undo func(context.Context, *vault.Session, *op.Bound, any) error
-	// Publish tells of a change. Optional.
+	// Publish reports a change. Optional.
 	Publish func(*op.Record)
 	// Log writes the one record of a call and counts it.
 	Log func(context.Context, *op.Record)

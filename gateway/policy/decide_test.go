@@ -157,7 +157,7 @@ func TestAnApprovalIsRefusedWhenItIsLoaded(t *testing.T) {
 	}
 }
 
-// What the policy asks for and what is not to be had is told, and the policy serves.
+// What the policy asks for and what is not available is reported, and the policy serves.
 func TestUnfulfilled(t *testing.T) {
 	there := errors.New("no such transform")
 	dir := team(t, map[string]string{"data.yaml": "obligations: {kv.read: {transforms: [{name: none}, {name: none}]}}"})

@@ -20,7 +20,7 @@ const (
 	flushEvery = 20 * time.Millisecond
 )
 
-// lines writes the lines of the decision log. Who has a line appends it to those that
+// lines writes the lines of the decision log. Whoever has a line appends it to those that
 // wait, and the writer is woken once for all of them: waking it for each costs more than
 // a line.
 type lines struct {

@@ -35,7 +35,7 @@ func masksOf(p *program.Program) masks {
 	return m
 }
 
-// copies are the fields that repeat another one, or a part of it: who hides the one hides
+// copies are the fields that repeat another one, or a part of it: masking the one masks
 // the others.
 func copies() map[string][]string {
 	path := []string{"resource.ancestors", "resource.segments", "resource.relative", "resource.relative_segments", "resource.matches"}

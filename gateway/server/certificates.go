@@ -77,7 +77,7 @@ const (
 	expiryEvery   = 24 * time.Hour
 )
 
-// watchCertificates tells of certificates that end soon, at the start and once a day,
+// watchCertificates reports certificates that end soon, at the start and once a day,
 // until ctx ends.
 func (g *Server) watchCertificates(ctx context.Context) {
 	t := time.NewTicker(expiryEvery)

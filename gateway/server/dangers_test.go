@@ -18,7 +18,7 @@ type danger struct{ env, near []string }
 
 const jwt = "JWT_HS256_SECRET=0123456789abcdef0123456789abcdef"
 
-// dangers are those that the configuration alone, or what is made of it, tells of. DIR is
+// dangers are those that the configuration alone, or what is made of it, reports. DIR is
 // a directory with a file "open" that everybody may read and one "closed".
 func dangers() map[string]danger {
 	return map[string]danger{

@@ -20,7 +20,7 @@ type sharedDecision struct {
 	Explanation policy.Explanation `json:"explanation"`
 }
 
-// decisionAsked is what one asks: part of the id, and the name of its box. Who has the
+// decisionAsked is what one asks: part of the id, and the name of its box. Whoever has the
 // decision knows the rest, and nobody else learns the id.
 type decisionAsked struct {
 	Time string `json:"time"`

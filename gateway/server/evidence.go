@@ -71,7 +71,7 @@ func (g *Server) missed(r *http.Request, c *call.Caller, err *call.Error) *call.
 	}))
 }
 
-// network is an address as it is counted: who has one of IPv6 has as many as they
+// network is an address as it is counted: whoever has one of IPv6 has as many as they
 // like, but one network (RFC 6177).
 func network(a netip.Addr) string {
 	if a = a.Unmap(); !a.Is6() {

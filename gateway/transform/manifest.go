@@ -59,7 +59,7 @@ type Entry struct {
 	// Shape is what a module of the response hook makes of a result: "same", "masked"
 	// (the default: values may have become texts, or be missing) or "other".
 	Shape string `yaml:"shape,omitempty"`
-	// Meta names what a module is told of the caller in the meta part of its input, beside
+	// Meta names what a module gets of the caller in the meta part of its input, beside
 	// the operation and the mount: subject, roles and tenant. It is told no more than it
 	// needs, and nothing by default.
 	Meta []string `yaml:"meta,omitempty"`

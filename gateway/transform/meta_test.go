@@ -8,7 +8,7 @@ import (
 	"portcullis/gateway/transform/abuse"
 )
 
-// A module is told of the caller what its manifest asks for, and nothing else.
+// A module gets of the caller what its manifest asks for, and nothing else.
 func TestWhatModulesAreToldOfTheCaller(t *testing.T) {
 	about := response()
 	about.Subject, about.Roles, about.Tenant = "ann", []string{"ci", "ops"}, "acme"

@@ -20,7 +20,7 @@ type Vector struct {
 	Hook string `json:"hook,omitempty"`
 	// Args are those of the decision.
 	Args json.RawMessage `json:"args,omitempty"`
-	// Caller is what the module is told of the caller, if the manifest asks for it.
+	// Caller is what the module gets of the caller, if the manifest asks for it.
 	Caller struct {
 		Subject string   `json:"subject,omitempty"`
 		Roles   []string `json:"roles,omitempty"`

@@ -13,7 +13,7 @@ import (
 	"portcullis/gateway/retry"
 )
 
-// Change is a change of a secret that Vault tells of. It holds names, never values.
+// Change is a change of a secret that Vault reports. It holds names, never values.
 type Change struct {
 	Operation string    // as Vault calls it: data-write, data-patch, ...
 	Path      call.Path // below the mount
@@ -89,7 +89,7 @@ type notification struct {
 
 var errNotification = errors.New("not a notification")
 
-// change is the change that a message tells of, ok is false when it is none of the
+// change is the change that a message reports, ok is false when it is none of the
 // mount's.
 func (s *stream) change(message []byte) (ch Change, ok bool, err error) {
 	var n notification

@@ -55,7 +55,7 @@ func TestLargeAnswersAreReadFewAtATime(t *testing.T) {
 }
 
 // TestALargeAnswerTakesRoomBeforeItIsRead: without room a read is refused with what the
-// budget says, small answers take none, and what was changed in Vault is told of.
+// budget says, small answers take none, and what was changed in Vault is reported.
 func TestALargeAnswerTakesRoomBeforeItIsRead(t *testing.T) {
 	overBoth(t, testALargeAnswerTakesRoomBeforeItIsRead)
 }

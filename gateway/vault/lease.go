@@ -148,7 +148,7 @@ func (s *Session) NoteOnce(l Lease, role string) {
 	s.client.passwords.add(s.Caller().Key(), call.Secret(l.ID), role, time.Duration(l.Duration)*time.Second)
 }
 
-// Once tells of a lease of the caller's that is not registered, and RevokeOnce ends it.
+// Once reports a lease of the caller's that is not registered, and RevokeOnce ends it.
 // Their error is NotFound for one that is another caller's, or not known any more.
 func (s *Session) Once(id string) (leases.Held, error) {
 	one, ok := s.client.passwords.look(s.Caller().Key(), call.Secret(id))

@@ -51,7 +51,7 @@ func unsent(text string, bodies ...[]byte) string {
 	return string(out)
 }
 
-// eachValue tells of every string and number in a JSON text that is not a name, as it
+// eachValue visits every string and number in a JSON text that is not a name, as it
 // was written and as it reads, and of what it holds if it is base64.
 func eachValue(body []byte, tell func([]byte)) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))

@@ -120,7 +120,7 @@ func (w *owned) look(key string, token call.Secret) (delivered, bool) {
 	return *one, true
 }
 
-// find is look for who holds mu.
+// find is look while mu is held.
 func (w *owned) find(key string, token call.Secret) (*delivered, bool) {
 	one := w.all[sha256.Sum256([]byte(token.Reveal()))]
 	return one, one != nil && one.key == key && !time.Now().After(one.ends)

@@ -36,7 +36,7 @@ func (c *Client) KVVersion(mount string) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), min(c.timeout, readyTimeout)) // the answer is for every caller that waits
 	defer cancel()
-	_, _ = c.inspect(ctx, c.mounts[i]) // which Verify tells of
+	_, _ = c.inspect(ctx, c.mounts[i]) // which Verify reports
 	if a.at == nil {
 		a.at = map[string]time.Time{}
 	}

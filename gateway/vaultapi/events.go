@@ -20,7 +20,7 @@ import (
 )
 
 // Vault's event notifications (Vault API, sys/events/subscribe): a websocket on which each
-// change is a text message in the form of CloudEvents. What it tells of, and to whom, is
+// change is a text message in the form of CloudEvents. What it reports, and to whom, is
 // the event log's to say.
 
 // eventsPath begins the path of a subscription, behind which stands the type of events.
@@ -152,7 +152,7 @@ func (a *API) kind(e events.Event) string {
 	return "kv-v2/" + kind
 }
 
-// notification is an event as Vault tells of it (Vault docs, concepts/events).
+// notification is an event as Vault reports it (Vault docs, concepts/events).
 func (a *API) notification(e events.Event, kind string) map[string]any {
 	below := e.Path.String()
 	data := e.Mount + "/data/" + below

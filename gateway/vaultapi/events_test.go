@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// A subscription tells of the caller's own changes and of those that a grant covers, in
+// A subscription reports the caller's own changes and of those that a grant covers, in
 // Vault's form, and of nothing else; it ends with its session.
 func clientEvents(t *testing.T, w *world, cl *api.Client) {
 	session := must[*api.Secret](t)(cl.Auth().Token().Create(&api.TokenCreateRequest{})).Auth.ClientToken

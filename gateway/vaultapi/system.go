@@ -274,7 +274,7 @@ func Errors(r *http.Request) edge.ErrorWriter {
 	return WriteError
 }
 
-// lookupRoute tells of one of the caller's own leases.
+// lookupRoute describes one of the caller's own leases.
 func lookupRoute() *route {
 	return &route{op: "db.leases", reply: oneLease, args: nothing}
 }

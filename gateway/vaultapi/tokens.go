@@ -131,7 +131,7 @@ func (a *API) own(q *request) (*session, string, error) {
 	return one, token, err
 }
 
-// lookupSelf tells of the credential. Its id is what the caller has sent: clients that
+// lookupSelf describes the credential. Its id is what the caller has sent: clients that
 // log in with a token read it from here.
 func (a *API) lookupSelf(q *request) (*reply, error) {
 	c := q.caller

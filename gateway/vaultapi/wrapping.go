@@ -92,7 +92,7 @@ func rewrapRoute() *route {
 	return &route{op: "sys.rewrap", args: wrappingArgs, reply: func(_ *request, r result) *reply { return r.wrapped() }}
 }
 
-// lookupWrapping tells of a wrapped answer of the caller's, and opens nothing.
+// lookupWrapping describes a wrapped answer of the caller's, and opens nothing.
 func (a *API) lookupWrapping(q *request) (*reply, error) {
 	token, err := wrapping(q)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"portcullis/gateway/vault/vaulttest"
 )
 
-// TestVaultEvents holds that a change made in Vault itself is told of from the event
+// TestVaultEvents holds that a change made in Vault itself is reported from the event
 // stream of Vault Enterprise, and one through the gateway once. The stream is that of
 // a stand-in; everything else is a real Vault, which has none.
 func TestVaultEvents(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"portcullis/gateway/e2e/stack"
 )
 
-// TestAuditTap holds that a change made in Vault itself is told of from its audit
+// TestAuditTap holds that a change made in Vault itself is reported from its audit
 // records, over a file and over sockets, and one through the gateway once.
 func TestAuditTap(t *testing.T) {
 	root, err := stack.Build(t.Context())

@@ -12,7 +12,7 @@ import (
 	"portcullis/gateway/audit/tree"
 )
 
-// Usage is an error of who asks: a file that is not there, a key that is needed.
+// Usage is an error of whoever asks: a file that is not there, a key that is needed.
 type Usage struct{ error }
 
 func usage(format string, args ...any) error { return Usage{fmt.Errorf(format, args...)} }

@@ -13,7 +13,7 @@ import (
 // Filter says which records are asked for. An empty field asks for all.
 type Filter struct {
 	Since, Until time.Time
-	Who          string // subject, tenant/subject, or who is acted for
+	Who          string // subject, tenant/subject, or the person who is acted for
 	Op           string // kv.read, or kv.* for all of an engine
 	Path         string // full path; with * at its end, everything below
 	Request      string

@@ -35,7 +35,7 @@ func evidence(t *testing.T) string {
 }
 
 // TestNoLineOfVaultsLogHidesAUse: who sends a request decides how long its line is, and
-// what is not read is told of. Only the end of the file may be half a line.
+// what is not read is reported. Only the end of the file may be half a line.
 func TestNoLineOfVaultsLogHidesAUse(t *testing.T) {
 	parameters := `"p":"` + strings.Repeat("x", 3<<20) + `"`
 	for name, c := range map[string]struct {

@@ -120,7 +120,7 @@ func (c *Config) requests(each func(e *entry), unread func(Difference)) error {
 	return nil
 }
 
-// maxVaultLine is how much of a line of Vault's audit log is read. Who sends a request
+// maxVaultLine is how much of a line of Vault's audit log is read. Whoever sends a request
 // decides how long its line is: each member of the body, and each parameter of the URL,
 // becomes an HMAC of 76 bytes.
 const maxVaultLine = 128 << 20

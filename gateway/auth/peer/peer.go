@@ -38,7 +38,7 @@ func (t Trust) Contains(a netip.Addr) bool {
 // Source returns where the request comes from: the peer, or the right-most hop
 // of X-Forwarded-For that is not a proxy of ours when the peer is one. A hop that
 // is not an address ends the search at the proxy that reported it, because
-// everything to its left is hearsay.
+// whatever is to its left is unverified.
 func (t Trust) Source(r *http.Request) netip.Addr {
 	src := Addr(r)
 	if !t.Contains(src) {

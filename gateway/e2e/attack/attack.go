@@ -72,7 +72,7 @@ grants:
 	return t, t.prepare(ctx)
 }
 
-// At is a target that another process has started, for an attacker who has a process of
+// At is a target that another process has started, for an attacker with a process of
 // its own: what it does costs the honest caller's process nothing. url is the Gateway's.
 func At(url string) *Target { return target(&stack.Gateway{URL: url}) }
 

@@ -121,7 +121,7 @@ func (t *Target) settled() (open, memory int) {
 	return open, resident(t.PID())
 }
 
-// evidence counts the lines about the honest caller's calls. With n it also tells of
+// evidence counts the lines about the honest caller's calls. With n it also reports
 // lines that cannot be read.
 func (t *Target) evidence(n *Noticed) (lines int) {
 	names, _ := filepath.Glob(filepath.Join(t.LogDir, "audit*.jsonl")) // the pattern is right

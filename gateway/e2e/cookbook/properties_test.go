@@ -329,7 +329,7 @@ func (e *estate) streamed(t *testing.T, who string, shown map[string]bool) {
 	}
 }
 
-// hears reports whether a stream tells of a change, before it tells of a later one.
+// hears reports whether a stream reports a change, before it reports a later one.
 func (e *estate) hears(t *testing.T, stream io.Reader, path string) bool {
 	t.Helper()
 	for _, changed := range []string{path, sentinel} {

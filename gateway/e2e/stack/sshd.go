@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// SSHD is a running OpenSSH server. It lets in who holds a certificate that the CA
+// SSHD is a running OpenSSH server. It lets in whoever holds a certificate that the CA
 // has signed, or a one-time password that Vault knows.
 type SSHD struct {
 	*Process

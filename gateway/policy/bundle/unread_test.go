@@ -9,7 +9,7 @@ import (
 	"portcullis/gateway/policy/bundle"
 )
 
-// What looks like rules or data and is not loaded is told of, whatever its name, and a
+// What looks like rules or data and is not loaded is reported, whatever its name, and a
 // directory that editors keep for themselves keeps nobody from reading the policy.
 func TestFilesThatAreNotLoadedAreTold(t *testing.T) {
 	const rules = "package policy.deny.t\n"

@@ -72,7 +72,7 @@ func (t Table) Names(kind string) []string { return slices.Sorted(maps.Keys(obje
 // Holder is what a subject or a role of the table holds, nil for nothing.
 func (t Table) Holder(kind, name string) Holder { return object(object(t.doc[kind])[name]) }
 
-// Holder is what one subject, or who has one role, holds.
+// Holder is what one subject, or every caller with one role, holds.
 type Holder map[string]any
 
 // Tier is the tier that the data give.

@@ -8,7 +8,7 @@ import (
 )
 
 // A text found anywhere in a path, as by contains, is harmless where it makes a rule
-// speak: the rule speaks of more than was meant, and rules of teams only take away.
+// speak: the rule is about more than was meant, and rules of teams only take away.
 // Where it makes a rule silent, more is exempt than was meant. exemptions warns of that;
 // an error would refuse a team that means any name with the text in it.
 type exemptions struct {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A rule of a team with a part of its own that is about nothing of it is told of: nobody
+// A rule of a team with a part of its own that is about nothing of it is reported: nobody
 // hears it. One that some call of the part can meet is let be.
 func TestRulesThatNobodyHears(t *testing.T) {
 	owns := map[string]any{"kv": []any{"mcp/a/cards"}, "transit": []any{"cards"}}
@@ -40,7 +40,7 @@ func TestRulesThatNobodyHears(t *testing.T) {
 }
 
 // A comparison that reads as an exemption, and is skipped where what it compares is
-// missing, is told of.
+// missing, is reported.
 func TestComparisonsThatAreSkipped(t *testing.T) {
 	for body, want := range map[string]string{
 		`input.principal.claims.team != "pay"`: "`not input.principal.claims.team == …`",
@@ -73,7 +73,7 @@ func TestComparisonsThatAreSkipped(t *testing.T) {
 	}
 }
 
-// A denial in a package of helpers denies nothing, and is told of unless a rule uses it.
+// A denial in a package of helpers denies nothing, and is reported unless a rule uses it.
 func TestDenialsAmongHelpers(t *testing.T) {
 	lib := "package policy.lib.y\n\nimport rego.v2\n\ndeny contains {\"code\": \"c\", \"msg\": \"m\", \"rule\": \"r\"} if input.principal.kind == \"agent\"\n"
 	user := file("rego.v2", "import data.policy.lib.y\n\n"+meta+head+"{\nsome _ in y.deny\n}")

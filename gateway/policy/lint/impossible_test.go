@@ -23,7 +23,7 @@ func catalogue(t *testing.T) []*op.Op {
 	return c.All()
 }
 
-// A condition that no call can meet is told of, with what is possible.
+// A condition that no call can meet is reported, with what is possible.
 func TestConditionsThatNoCallMeets(t *testing.T) {
 	data := map[string]any{"team": map[string]any{"t": map[string]any{"table": map[string]any{"a": true}, "kinds": map[string]any{"human": true, "robot": true}}}, "tiers": map[string]any{"gold": map[string]any{"requests": 1.0, "window_s": 1.0}}}
 	for body, want := range map[string]string{

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A path that is compared as text, and not segment by segment, is told of whatever function
+// A path that is compared as text, and not segment by segment, is reported whatever function
 // compares it: in any case when it is the beginning of the path, else where it exempts.
 func TestPathsThatAreComparedAsText(t *testing.T) {
 	for body, want := range map[string]string{

@@ -129,7 +129,7 @@ func (p Policy) Fmt(check bool) error {
 	return nil
 }
 
-// listedRule is a rule of a team as Rules tells of it.
+// listedRule is a rule of a team as Rules reports it.
 type listedRule struct {
 	ID          string   `json:"id"`
 	Title       string   `json:"title"`

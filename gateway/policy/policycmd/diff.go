@@ -233,7 +233,7 @@ func testsOf(b *bundle.Bundle) map[string]string {
 	for _, f := range b.Tests {
 		m, err := program.ParseFile(f.Name, f.Text, ast.RegoV1)
 		if err != nil {
-			continue // check tells of it
+			continue // check reports it
 		}
 		for _, r := range m.Rules {
 			if name := string(r.Head.Name); strings.HasPrefix(name, "test_") {

@@ -190,7 +190,7 @@ func TestExplainNamesTheGrant(t *testing.T) {
 	}
 }
 
-// A policy of one file is told of by the file's own name.
+// A policy of one file is reported by the file's own name.
 func TestCheckOfOneFile(t *testing.T) {
 	p, out := on(t, fixtures+"policy-good/payments.rego")
 	if err := p.Check(t.Context()); !errors.Is(err, policycmd.ErrFound) || !strings.Contains(out.String(), "policy-good/payments.rego:") || strings.Contains(out.String(), "payments.rego/") {

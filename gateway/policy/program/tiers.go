@@ -5,7 +5,7 @@ import (
 	"portcullis/gateway/policy/document"
 )
 
-// standard is the tier of who has no other.
+// standard is the tier of callers that have no other.
 const standard = "standard"
 
 // TierOf is a caller's tier: its own in the data, else what its credential was

@@ -18,7 +18,7 @@ const (
 )
 
 // Questions are what replicas ask each other, by name. Questions and answers are short, and
-// for who asks and answers to make unreadable.
+// made unreadable by those that ask and answer.
 type Questions struct {
 	store *Store
 	kind  string
@@ -35,7 +35,7 @@ func (s *Store) NewQuestions(kind, self string) *Questions {
 
 // said is a question or the answer to it.
 type said struct {
-	From   string `json:"from,omitempty"` // who asks; empty for an answer
+	From   string `json:"from,omitempty"` // the replica that asks; empty for an answer
 	Number string `json:"n"`
 	Text   []byte `json:"text"` // empty for an answer that says nothing
 }
@@ -94,7 +94,7 @@ func (q *Questions) Run(ctx context.Context, answer func(question []byte) []byte
 			case busy <- struct{}{}:
 				under.Go(func() {
 					defer func() { <-busy }()
-					_, _ = q.say(ctx, s.From, said{Number: s.Number, Text: answer(s.Text)}) // who asks waits a while
+					_, _ = q.say(ctx, s.From, said{Number: s.Number, Text: answer(s.Text)}) // the replica that asks waits a while
 				})
 			default:
 			}

@@ -143,7 +143,7 @@ func (e *Events) Run(ctx context.Context, l *events.Log) {
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 	defer cancel()
-	_ = e.flush(last) // who stops without Redis loses what waits
+	_ = e.flush(last) // a replica that stops without Redis loses what waits
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.ended = true

@@ -171,7 +171,7 @@ func TestAStreamGoesOnElsewhere(t *testing.T) {
 	}
 }
 
-// TestEventsWaitForRedis: what happens while it is away is told of once it is back; who has
+// TestEventsWaitForRedis: what happens while it is away is reported once it is back; who has
 // an id of before is told that it may have missed events, because Redis has forgotten.
 func TestEventsWaitForRedis(t *testing.T) {
 	r := server(t)

@@ -14,7 +14,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return redis.call('GET', KEYS[1])`
 
 // NewKey makes what returns a key that all replicas have, of a name. It is made of a random
-// text in Redis and of the password that they have for Redis: who reads Redis and does not
+// text in Redis and of the password that they have for Redis: whoever reads Redis and does not
 // know the password does not learn it. A Redis that has lost its data has another key.
 func (s *Store) NewKey(name string) func(context.Context) ([32]byte, error) {
 	script := goredis.NewScript(keySource)

@@ -11,7 +11,7 @@ import (
 	"portcullis/gateway/retry"
 )
 
-// A place is leased for placeLease, and who holds it renews the lease every placeRenewal: the
+// A place is leased for placeLease, and whoever holds it renews the lease every placeRenewal: the
 // places of a replica that has ended are free again after placeLease at the latest.
 const (
 	placeLease   = 30 * time.Second

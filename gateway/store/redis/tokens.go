@@ -27,7 +27,7 @@ redis.call('PEXPIREAT', KEYS[1], last[2])
 return out`
 
 // Tokens keep what belongs to tokens until a time, of each owner at most so many: those that
-// end first make room for a new one. Who reads an entry need not know whose it is. Names of entries and
+// end first make room for a new one. The reader of an entry need not know whose it is. Names of entries and
 // what is in them is for the user to make unreadable.
 type Tokens struct {
 	store *Store

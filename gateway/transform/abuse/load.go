@@ -54,8 +54,8 @@ func spinning(name, params, results string) Func {
 	return Func{Export: name, Params: params, Results: results, Code: op(opLoop, voidBlock, opBr, 0, opEnd)}
 }
 
-// nonMinimalVector is i8x16.bitmask for who reads LEB128 and f32x4.add followed
-// by unreachable for who reads one byte.
+// nonMinimalVector is i8x16.bitmask for a reader of LEB128 and f32x4.add followed
+// by unreachable for a reader of one byte.
 func nonMinimalVector() []byte {
 	zero := code(op(0xfd, 12), make([]byte, 16))
 	return code(zero, op(0xfd, 0xe4, 0x00, opDrop), unchanged())

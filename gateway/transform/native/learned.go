@@ -48,8 +48,8 @@ type entry struct {
 }
 
 // hides reports whether the form is replaced in a text about an owner. What could be
-// anybody's words or number is replaced in texts about who has learned it alone: whoever can store a
-// secret must not choose which words are left out of what is said about others.
+// anybody's words or number is replaced only in texts about the caller that it was learned
+// of: whoever can store a secret must not choose which words are left out of what is said about others.
 func (e entry) hides(owner string) bool {
 	return !e.common || slices.Contains(e.owners, owner) || slices.Contains(e.owners, "")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Events stands in for the event stream of Vault Enterprise, which is not to be had
+// Events stands in for the event stream of Vault Enterprise, which is not available
 // for tests. It speaks the documented protocol (Vault docs, event notifications) and
 // sends everything else on to a real Vault, if there is one.
 type Events struct {
