@@ -1,6 +1,6 @@
-# Vault's side of Portcullis: who the gateway is, and what it may do. The policy is the
-# one that "portcullis vault-policy" prints for your grants; write it to a file and give
-# its path.
+# Vault's side of Portcullis: who the gateway is, and what it may do. The policy is
+# gateway.hcl of tools/devvault, without the engines that you do not have and with your
+# mounts; give the path of your copy.
 terraform {
   required_version = ">= 1.5"
   required_providers {

@@ -5,7 +5,7 @@ variable "name" {
 }
 
 variable "policy_file" {
-  description = "File with the output of \"portcullis vault-policy\"."
+  description = "File with the policy of the gateway itself, as tools/devvault/gateway.hcl."
   type        = string
 }
 
