@@ -33,8 +33,8 @@ func (s *Store) NewQuestions(kind, self string) *Questions {
 	return &Questions{store: s, kind: kind, self: self, waiting: map[string]chan []byte{}}
 }
 
-// said is a question or the answer to it.
-type said struct {
+// message is a question or the answer to it.
+type message struct {
 	From   string `json:"from,omitempty"` // the replica that asks; empty for an answer
 	Number string `json:"n"`
 	Text   []byte `json:"text"` // empty for an answer that says nothing
@@ -45,70 +45,70 @@ func (q *Questions) channel(of string) *Channel { return q.store.NewChannel(q.ki
 // Ask asks another replica. The answer is nil when it is not there or says nothing; the error
 // is ErrAway.
 func (q *Questions) Ask(ctx context.Context, whom string, question []byte) (answer []byte, err error) {
-	number, come := rand.Text(), make(chan []byte, 1)
+	number, arrived := rand.Text(), make(chan []byte, 1)
 	q.mu.Lock()
-	q.waiting[number] = come
+	q.waiting[number] = arrived
 	q.mu.Unlock()
 	defer func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		delete(q.waiting, number)
 	}()
-	if heard, err := q.say(ctx, whom, said{q.self, number, question}); err != nil || !heard {
+	if received, err := q.send(ctx, whom, message{q.self, number, question}); err != nil || !received {
 		return nil, err
 	}
 	t := time.NewTimer(answerWait)
 	defer t.Stop()
 	select {
-	case answer = <-come:
+	case answer = <-arrived:
 	case <-t.C:
 	case <-ctx.Done():
 	}
 	return answer, nil
 }
 
-// say sends to a replica, and reports whether it may hear that. A node of a cluster knows of
-// its own listeners alone.
-func (q *Questions) say(ctx context.Context, to string, s said) (heard bool, err error) {
-	raw, _ := json.Marshal(s) // texts and bytes
+// send sends to a replica, and reports whether a subscriber may have received it. A node of
+// a cluster knows its own subscribers alone.
+func (q *Questions) send(ctx context.Context, to string, m message) (received bool, err error) {
+	raw, _ := json.Marshal(m) // texts and bytes
 	_, cluster := q.store.client.(*goredis.ClusterClient)
 	err = q.store.do(ctx, func(ctx context.Context) error {
 		n, err := q.store.client.Publish(ctx, q.channel(to).name, raw).Result()
-		heard = n > 0 || cluster
+		received = n > 0 || cluster
 		return err
 	})
-	return heard, err
+	return received, err
 }
 
 // Run answers what others ask, until ctx ends.
 func (q *Questions) Run(ctx context.Context, answer func(question []byte) []byte) {
-	var under sync.WaitGroup
-	defer under.Wait()
+	var answering sync.WaitGroup
+	defer answering.Wait()
 	busy := make(chan struct{}, mostAnswers)
 	q.channel(q.self).Run(ctx, func(raw []byte) {
-		var s said
-		switch err := json.Unmarshal(raw, &s); {
+		var m message
+		switch err := json.Unmarshal(raw, &m); {
 		case err != nil: // nobody of ours
-		case s.From != "":
+		case m.From != "":
 			select {
 			case busy <- struct{}{}:
-				under.Go(func() {
+				answering.Go(func() {
 					defer func() { <-busy }()
-					_, _ = q.say(ctx, s.From, said{Number: s.Number, Text: answer(s.Text)}) // the replica that asks waits a while
+					_, _ = q.send(ctx, m.From, message{Number: m.Number, Text: answer(m.Text)}) // the replica that asks waits a while
 				})
 			default:
 			}
 		default:
-			q.come(s)
+			q.deliver(m)
 		}
 	})
 }
 
-func (q *Questions) come(s said) {
+func (q *Questions) deliver(m message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if c := q.waiting[s.Number]; c != nil {
-		delete(q.waiting, s.Number)
-		c <- s.Text
+	if c := q.waiting[m.Number]; c != nil {
+		delete(q.waiting, m.Number)
+		c <- m.Text
 	}
 }
