@@ -79,6 +79,9 @@ func TestConditionsThatNoCallMeets(t *testing.T) {
 		`input.context.time.date >= "2026-9-1"`:                                                               "2026-09-01",
 		`input.context.time.local.date == "24.12.2026"`:                                                       "2026-09-01",
 		`input.context.source_ip == "::ffff:10.1.2.3"`:                                                        "10.1.2.3",
+		`startswith(input.context.source_ip, "10.1")`:                                                         "10.1.0.0/16",
+		`strings.any_prefix_match(input.context.source_ip, ["10.1.", "192.168"])`:                             "192.168",
+		`input.context.time.local.hour < 8`:                                                                   "UTC",
 		`input.context.source_ip != "10.0.0.0/8"`:                                                             "net.cidr_contains",
 		`input.args.values.version == "3"`:                                                                    "compare it with a number",
 		`data.team.t.kinds[input.principal.kind]`:                                                             "robot",
@@ -101,7 +104,7 @@ func TestConditionsThatNoCallMeets(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, f := range found {
-				if (f.Check == "value" || f.Check == "impossible" || f.Check == "compile") && f.Line > 7 && strings.Contains(f.Msg+" "+f.Cure, want) {
+				if (f.Check == "value" || f.Check == "impossible" || f.Check == "compile" || f.Check == "prefix-boundary") && f.Line > 7 && strings.Contains(f.Msg+" "+f.Cure, want) {
 					return
 				}
 			}

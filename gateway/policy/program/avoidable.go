@@ -59,13 +59,13 @@ func avoidable(bodies []ast.Body) bool {
 // unknown is a field with the values that it is compared with, or an expression, whose
 // one value is that it holds.
 type unknown struct {
-	values  []string
+	values  []ast.Value
 	missing bool // the field may be missing: it then equals nothing, and differs from nothing
 	chosen  int  // the number of a value, len(values) for another one, one more for none
 }
 
-func (u *unknown) add(value string) {
-	if !slices.Contains(u.values, value) {
+func (u *unknown) add(value ast.Value) {
+	if !slices.ContainsFunc(u.values, func(v ast.Value) bool { return v.Compare(value) == 0 }) {
 		u.values = append(u.values, value)
 	}
 }
@@ -80,17 +80,18 @@ func (u *unknown) choices() int {
 // literal is one expression of a body: a field that has a value, or any other expression.
 type literal struct {
 	*unknown
-	about, value string
-	optional     bool
-	differs      bool // the field has another value
-	negated      bool
+	about    string
+	value    ast.Value
+	optional bool
+	differs  bool // the field has another value
+	negated  bool
 }
 
 func (l literal) holds() bool {
 	if l.chosen > len(l.values) {
 		return l.negated
 	}
-	return (l.chosen < len(l.values) && l.values[l.chosen] == l.value) != (l.differs != l.negated)
+	return (l.chosen < len(l.values) && l.values[l.chosen].Compare(l.value) == 0) != (l.differs != l.negated)
 }
 
 type conjunction []literal
@@ -102,7 +103,7 @@ func (c conjunction) holds() bool {
 // literalOf reads an expression.
 func literalOf(e *ast.Expr) literal {
 	if len(e.With) > 0 {
-		return literal{about: "holds " + e.String(), value: "true"}
+		return literal{about: "holds " + e.String(), value: ast.Boolean(true)}
 	}
 	inner := e
 	if not, ok := e.Terms.(*ast.Not); ok && len(not.Body) == 1 {
@@ -121,7 +122,7 @@ func literalOf(e *ast.Expr) literal {
 			return l
 		}
 	}
-	return literal{about: "holds " + e.String(), value: "true"}
+	return literal{about: "holds " + e.String(), value: ast.Boolean(true)}
 }
 
 // compared reads a comparison of a field of the input with a value.
@@ -135,7 +136,7 @@ func compared(operator string, a, b *ast.Term) (l literal, ok bool) {
 	}
 	name := ref.String()
 	always := func(part string) bool { return strings.HasPrefix(name, part) }
-	l = literal{about: name, value: b.String(), differs: operator == "neq"}
+	l = literal{about: name, value: b.Value, differs: operator == "neq"}
 	l.optional = !slices.ContainsFunc([]string{"input.request.", "input.context.client.", "input.action."}, always)
 	return l, slices.Contains([]string{"eq", "equal", "neq"}, operator)
 }

@@ -83,6 +83,8 @@ func TestRulesThatRefuseEverythingTogether(t *testing.T) {
 		"all but one, and all but x": {false, []string{`input.context.client.name != "y"`, `input.context.client.name != "x"`}},
 		"for good or not":            {false, []string{`input.action.destructive`, `not input.action.destructive`}},
 		"one that may be missing":    {true, []string{`input.args.values.cas == 1`, `input.args.values.cas != 1`}},
+		"a number spelt twice":       {false, []string{`input.request.ttl_s == 1`, `input.request.ttl_s != 1.0`}},
+		"a list spelt twice":         {false, []string{`input.args.values.versions == [1]`, `not input.args.values.versions == [1.0]`}},
 		"and one that is missing":    {false, []string{`input.args.values.cas == 1`, `not input.args.values.cas == 1`}},
 		"each half of two": {false, []string{
 			"input.action.destructive\ninput.request.reason == \"\"", "input.action.destructive\ninput.request.reason != \"\"", `not input.action.destructive`,
