@@ -139,13 +139,10 @@ const dryRunBytes = 256
 
 // failure names what an evaluation failed of.
 func failure(err error) (call.Code, string) {
-	switch {
-	case errors.Is(err, program.ErrTimeout):
-		return call.PolicyTimeout, "policy.timeout"
-	case errors.Is(err, program.ErrNoDecision):
-		return call.PolicyError, "policy.no_decision"
+	if errors.Is(err, program.ErrTimeout) {
+		return call.PolicyTimeout, program.Failure(err)
 	}
-	return call.PolicyError, "policy.error"
+	return call.PolicyError, program.Failure(err)
 }
 
 // failed is the denial of a policy that did not answer. The text is for the log.

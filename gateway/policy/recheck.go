@@ -3,7 +3,6 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"portcullis/gateway/call"
@@ -12,22 +11,13 @@ import (
 	"portcullis/gateway/policy/program"
 )
 
-// check holds an allowance against what the gateway knows itself.
+// check holds an allowance against what the gateway knows itself of the call.
 func (e *Engine) check(b *op.Bound, out *document.Output, tierKnown bool) error {
 	switch {
 	case !tierKnown:
 		return fmt.Errorf("unknown tier %q", out.Tier)
-	case len(out.Reasons) > 0:
-		return errors.New("allowed, and yet with reasons against it")
 	case !b.Op.Public && len(out.RequiredScopes) == 0:
 		return errors.New("no scope is required")
-	case out.Obligations.MaxTTLS > 0 && out.Obligations.MinTTLS > out.Obligations.MaxTTLS,
-		out.Obligations.WrapTTLS > 0 && out.Obligations.MinWrapTTLS > out.Obligations.WrapTTLS:
-		return errors.New("the least time that is asked for is longer than the longest that is allowed")
-	case out.Obligations.Approval != nil:
-		return errors.New("an approval is asked for, and approvals do not exist yet")
-	case !known(call.Deliver(out.Obligations.Deliver)):
-		return fmt.Errorf("unknown delivery %q", out.Obligations.Deliver)
 	}
 	for _, s := range out.RequiredScopes {
 		if !b.Caller.HasScope(s) {
@@ -105,11 +95,6 @@ func (e *Engine) obligations(b *op.Bound, in document.Obligations) op.Obligation
 		o.WrapTTL = least(least(b.Request.WrapTTL, o.WrapTTL), e.cfg.MaxWrapTTL)
 	}
 	return o
-}
-
-// known reports whether a form of delivery is one.
-func known(d call.Deliver) bool {
-	return slices.Contains([]call.Deliver{call.Plain, call.Masked, call.Wrapped}, d)
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,16 +66,20 @@ func isPoint(p ast.Ref) bool {
 // names looks for names in the data that nothing has: a misspelt operation, tier or
 // field compiles, and then grants, limits or hides nothing.
 func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findings {
-	n := &naming{team: team, data: data.Of(team.Data), version: p.Version(), ops: map[string]string{}, tiers: map[string]bool{"standard": true}}
+	n := &naming{team: team, data: data.Of(team.Data), version: p.Version(), ops: map[string]string{}, mounts: map[string][]string{}, nowhere: map[string]bool{}, tiers: map[string]bool{"standard": true}}
 	for _, o := range ops {
 		n.ops[o.Name] = o.Engine
-		if o.Engine == "kv" {
-			n.mounts = []string{o.Mount}
+		for _, m := range o.Mounts() {
+			if !slices.Contains(n.mounts[o.Engine], m.Path) {
+				n.mounts[o.Engine] = append(n.mounts[o.Engine], m.Path)
+			}
 		}
 	}
 	for name := range p.Tiers {
 		n.tiers[name] = true
 	}
+	n.bounded = maps.Collect(n.data.Obligations())
+	maps.DeleteFunc(n.bounded, func(_ string, duties data.Terms) bool { return !duties.Bounds() })
 	for t := range n.data.Tables() {
 		n.table(t.Place(), t)
 	}
@@ -105,7 +110,9 @@ type naming struct {
 	version int               // of the input that the rules are written for
 	ops     map[string]string // engine by operation
 	tiers   map[string]bool
-	mounts  []string // of secrets
+	mounts  map[string][]string   // by engine, the default one first
+	nowhere map[string]bool       // mounts that were warned of
+	bounded map[string]data.Terms // the duties of operations that bound a time
 	found   program.Findings
 }
 
@@ -116,13 +123,24 @@ func (n *naming) add(name, msg, cure string) {
 	})
 }
 
-// lineOf is the first line with a name.
+// lineOf is the first line with a name that is not a part of a longer one.
 func lineOf(text []byte, name string) int {
-	before, _, found := strings.Cut(string(text), name)
-	if !found {
-		return 1
+	for from := 0; name != ""; {
+		i := bytes.Index(text[from:], []byte(name))
+		if i < 0 {
+			break
+		}
+		i += from
+		if from = i + len(name); (i == 0 || !inName(text[i-1])) && (from == len(text) || !inName(text[from])) {
+			return bytes.Count(text[:i], []byte("\n")) + 1
+		}
 	}
-	return strings.Count(before, "\n") + 1
+	return 1
+}
+
+// inName reports whether a byte goes on with a name.
+func inName(c byte) bool {
+	return c == '_' || c == '-' || c == '.' || c == '/' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
 // place is where something stands in the data, which is written out for findings alone.
@@ -154,6 +172,7 @@ func (n *naming) holder(at place, holder data.Holder) {
 		for name, terms := range holder.Granted(engine) {
 			n.granted(at, engine, name)
 			n.obligation(at.below(engine, name), engine, terms)
+			n.together(at.below(engine, name), engine, terms)
 			ops, _ := terms.Ops()
 			for _, o := range ops {
 				n.operation(o, engine, at.below(engine, name, "ops"))
@@ -164,6 +183,7 @@ func (n *naming) holder(at place, holder data.Holder) {
 
 // granted wants what is granted to be the clean path or name that calls have.
 func (n *naming) granted(at place, engine, name string) {
+	n.mounted(at.String()+"."+engine, engine, name)
 	if program.IsPattern(name) || strings.Contains(name, "{") {
 		n.pattern(at, engine, name)
 		return
@@ -174,6 +194,22 @@ func (n *naming) granted(at place, engine, name string) {
 	}
 	n.add(name, fmt.Sprintf("%s.%s grants %q, which no call can have", at, engine, name),
 		"name a key or a role by its name, a path without a slash at its ends; a path covers everything below it, so it needs no star")
+}
+
+// mounted looks for a name that begins with a mount which the engine has not: it is then a
+// name with a colon in the default one. Each mount is warned of once.
+func (n *naming) mounted(at, engine, name string) {
+	mount, _, colon := strings.Cut(name, ":")
+	there := n.mounts[engine]
+	if !colon || strings.ContainsAny(mount, "/{") || len(there) == 0 || len(there) > 1 && slices.Contains(there, mount) || n.nowhere[engine+" "+mount] {
+		return
+	}
+	n.nowhere[engine+" "+mount] = true
+	msg, cure := fmt.Sprintf("%s has %q, and %s has no mount %s, so it is a name with a colon in %s", at, name, engine, mount, there[0]), "name one of "+strings.Join(there, ", ")+"; mounts are the gateway's, which may have others than a check without its configuration knows"
+	if mount == there[0] {
+		msg, cure = fmt.Sprintf("%s has %q, and %s has one mount, so it is a name with a colon", at, name, engine), "leave the mount out; a name begins with one where an engine has several"
+	}
+	n.warn(name, msg, cure)
 }
 
 func (n *naming) operation(name, engine string, at place) {

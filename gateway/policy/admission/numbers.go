@@ -46,14 +46,54 @@ func (n *naming) obligation(at place, engine string, duty data.Terms) {
 	case end >= inMilliseconds:
 		n.add("expires_s", fmt.Sprintf("%s ends at %.0f, which is in milliseconds", at, end), fmt.Sprintf("write Unix seconds, as %.0f", end/1000))
 	}
-	for _, bounds := range [][2]string{{"min_ttl_s", "max_ttl_s"}, {"min_wrap_ttl_s", "wrap_ttl_s"}} {
-		if low, high := duty.Number(bounds[0]), duty.Number(bounds[1]); high > 0 && low > high {
-			n.add(bounds[0], fmt.Sprintf("%s: %s is %.0f and %s %.0f, so no call is allowed", at, bounds[0], low, bounds[1], high), "make the largest the larger one")
+	for _, t := range times() {
+		if alone(duty, t) {
+			n.add(t.least, fmt.Sprintf("%s: %s is %.0f and %s %.0f, so no call is allowed", at, t.least, duty.Number(t.least), t.most, duty.Number(t.most)), "make the largest the larger one")
 		}
 	}
 	if _, there := duty["fields"]; there && engine != "kv" {
 		n.add("fields", at.String()+" allows fields, which secrets of the KV engine alone have", "use deliver or transforms for other engines")
 	}
+}
+
+// bounds are the terms that bound a time from below and above.
+type bounds struct{ least, most string }
+
+func times() []bounds { return []bounds{{"min_ttl_s", "max_ttl_s"}, {"min_wrap_ttl_s", "wrap_ttl_s"}} }
+
+// together holds the bounds of a grant against those of the operations that it is for: each
+// may be met, and both by no call.
+func (n *naming) together(at place, engine string, grant data.Terms) {
+	if len(n.bounded) == 0 || !grant.Bounds() {
+		return
+	}
+	for o, duty := range n.bounded {
+		if !(data.Grant{Engine: engine, Terms: grant}).Covers(o) {
+			continue
+		}
+		for _, t := range times() {
+			low, high := max(grant.Number(t.least), duty.Number(t.least)), smallest(grant.Number(t.most), duty.Number(t.most))
+			own := alone(grant, t) || alone(duty, t) // which is said of it
+			if !own && high > 0 && low > high {
+				n.add(at[len(at)-1], fmt.Sprintf("%s and obligations.%s ask together for a %s of %.0f and a %s of %.0f, so no such call is allowed", at, o, t.least, low, t.most, high),
+					"make the largest the larger one, or leave the operation out of the grant")
+			}
+		}
+	}
+}
+
+// alone reports whether no call can meet the bounds of one duty.
+func alone(duty data.Terms, t bounds) bool {
+	high := duty.Number(t.most)
+	return high > 0 && duty.Number(t.least) > high
+}
+
+// smallest is the smaller of two bounds, of which 0 is none.
+func smallest(a, b float64) float64 {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // tier looks at limits under which an operation can never be called, or always.

@@ -42,7 +42,8 @@ func (n *naming) owned(at, engine, name string) {
 			"write whole paths without a slash at their ends and without wildcards, keys and roles by their names; a path stands for everything below it")
 		return
 	}
-	for _, mount := range n.mounts {
+	n.mounted(at, engine, name)
+	for _, mount := range n.mounts["kv"] {
 		if rest, ok := strings.CutPrefix(name, mount+"/"); engine == "kv" && ok {
 			n.warn(name, fmt.Sprintf("%s has %q, and paths have not the mount %s in them", at, name, mount), "write the path below the mount, as "+rest)
 		}

@@ -134,6 +134,16 @@ func (t Terms) Number(name string) float64 {
 	return n
 }
 
+// Bounds reports whether the terms bound how long something lives.
+func (t Terms) Bounds() bool {
+	for _, name := range [...]string{"min_ttl_s", "max_ttl_s", "min_wrap_ttl_s", "wrap_ttl_s"} {
+		if _, ok := t[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 // Transform is a transform that is asked for.
 type Transform struct {
 	Name string

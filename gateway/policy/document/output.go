@@ -3,6 +3,7 @@ package document
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -59,6 +60,27 @@ type Transform struct {
 // Approval is reserved: the groups that would have to agree.
 type Approval struct {
 	Groups []string `json:"groups"`
+}
+
+// Contradiction is what keeps an allowance from being one, whatever the call: then the call
+// is denied.
+func (o Output) Contradiction() error {
+	d := o.Obligations
+	switch {
+	case !o.Allow:
+		return nil
+	case len(o.Reasons) > 0:
+		return errors.New("allowed, and yet with reasons against it")
+	case d.MaxTTLS > 0 && d.MinTTLS > d.MaxTTLS:
+		return fmt.Errorf("duties ask for a lease of at least %d s (min_ttl_s) and of at most %d (max_ttl_s)", d.MinTTLS, d.MaxTTLS)
+	case d.WrapTTLS > 0 && d.MinWrapTTLS > d.WrapTTLS:
+		return fmt.Errorf("duties ask for wrapping of at least %d s (min_wrap_ttl_s) and of at most %d (wrap_ttl_s)", d.MinWrapTTLS, d.WrapTTLS)
+	case d.Approval != nil:
+		return errors.New("an approval is asked for, and approvals do not exist yet")
+	case !slices.Contains([]string{"plain", "masked", "wrapped"}, d.Deliver):
+		return fmt.Errorf("unknown delivery %q", d.Deliver)
+	}
+	return nil
 }
 
 // Decode reads an output. It refuses a missing field, an unknown one and any

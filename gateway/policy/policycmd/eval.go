@@ -31,12 +31,12 @@ func (p Policy) Eval(ctx context.Context, input []byte) error {
 	if err != nil {
 		return err
 	}
-	out, err := prog.Decide(ctx, &in, evalTimeout)
-	if err != nil {
-		return err
-	}
+	out := decide(ctx, prog, &in)
 	if out.Reasons == nil {
 		out.Reasons = []document.Reason{}
+	}
+	if out.RequiredScopes == nil {
+		out.RequiredScopes = []string{}
 	}
 	if out.Obligations.Transforms == nil {
 		out.Obligations.Transforms = []document.Transform{}
@@ -45,6 +45,15 @@ func (p Policy) Eval(ctx context.Context, input []byte) error {
 		return encode(p.Out, out) // what the gateway would get, as it is
 	}
 	return p.emit(output{value: out, results: refusals(prog, out)})
+}
+
+// decide is the policy's answer; one that fails is a denial, as it is in the gateway.
+func decide(ctx context.Context, prog *program.Program, in *document.Input) document.Output {
+	out, err := prog.Decide(ctx, in, evalTimeout)
+	if err != nil {
+		return program.Denied(err)
+	}
+	return out
 }
 
 // refusals are the reasons against a call, where the rules stand.

@@ -57,9 +57,7 @@ func (p Policy) Explain(ctx context.Context, input []byte, trace bool) error {
 		return err
 	}
 	x := Explained{Principal: q.in.Principal.ID, Op: q.in.Action.Op, Path: q.in.Resource.Path, Remedies: []string{}}
-	if err := x.answer(ctx, prog, q); err != nil {
-		return err
-	}
+	x.answer(ctx, prog, q)
 	last := x.Answers[len(x.Answers)-1]
 	if x.Allow = last.Allow; !x.Allow {
 		if err := p.remedies(ctx, prog, q, &x); err != nil {
@@ -75,29 +73,28 @@ func (p Policy) Explain(ctx context.Context, input []byte, trace bool) error {
 }
 
 // answer finds what was recorded and what the policy answers.
-func (x *Explained) answer(ctx context.Context, prog *program.Program, q question) error {
-	out, err := prog.Decide(ctx, &q.in, evalTimeout)
+func (x *Explained) answer(ctx context.Context, prog *program.Program, q question) {
 	if q.rec == nil {
-		x.add(prog, out, prog.Revision, false)
-		return err
+		x.add(prog, decide(ctx, prog, &q.in), prog.Revision, false)
+		return
 	}
 	recorded := q.output()
-	x.Hidden = q.hidden(prog)
-	if q.answered(prog) {
+	if x.Hidden = q.hidden(prog); q.answered(prog) {
 		x.Hidden = nil
 		x.add(prog, recorded, prog.Revision, false)
-		return nil
+		return
 	}
-	if err == nil && len(x.Hidden) == 0 && sameAnswer(out, recorded) {
+	if len(x.Hidden) > 0 {
+		x.add(prog, recorded, q.rec.Revision, true)
+		return
+	}
+	out := decide(ctx, prog, &q.in)
+	if sameAnswer(out, recorded) {
 		x.add(prog, recorded, prog.Revision, false)
-		return nil
+		return
 	}
 	x.add(prog, recorded, q.rec.Revision, true)
-	if len(x.Hidden) > 0 {
-		return nil
-	}
 	x.add(prog, out, prog.Revision, false)
-	return err
 }
 
 func (x *Explained) add(prog *program.Program, out document.Output, revision string, recorded bool) {
@@ -119,7 +116,10 @@ func (x Explained) write(w io.Writer, revision string) {
 			line(w, "  below %q, scopes %v, tier %s, delivered %s", a.output.PathPrefix, a.output.RequiredScopes, a.output.Tier, a.output.Obligations.Deliver)
 		}
 		for _, r := range a.Reasons {
-			line(w, "  %s: %s (for %s)\n    rule %s at %s", r.Code, r.Msg, r.Audience, r.Rule, r.At)
+			line(w, "  %s: %s (for %s)", r.Code, r.Msg, r.Audience)
+			if r.At != (place{}).String() {
+				line(w, "    rule %s at %s", r.Rule, r.At)
+			}
 		}
 	}
 	if len(x.Hidden) > 0 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"portcullis/gateway/policy/policycmd"
 )
 
 // asking is a call of agent_api, some of whose fields are given.
@@ -77,6 +79,21 @@ func TestExplainSaysWhatItDidNotTry(t *testing.T) {
 	for _, want := range []string{"that was tried would allow it", "  tried: ", "principal.id", "not tried: more than two changes"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+// Duties that no call can meet together deny in the gateway, and so do they here.
+func TestDutiesThatContradictEachOtherDeny(t *testing.T) {
+	dir := dirOf(t, map[string]string{"data.yaml": "grants: {subjects: {agent_api: {db: {r: {min_ttl_s: 600}}}}}\nobligations: {db.issue_creds: {max_ttl_s: 60}}\n"})
+	question := []byte(asking("db.issue_creds", "r", "", `}}`))
+	for name, do := range map[string]func(policycmd.Policy) error{
+		"eval":    func(p policycmd.Policy) error { return p.Eval(t.Context(), question) },
+		"explain": func(p policycmd.Policy) error { return p.Explain(t.Context(), question, false) },
+	} {
+		p, out := on(t, dir)
+		if err := do(p); err != nil || !strings.Contains(out.String(), "policy.bad_decision") || !strings.Contains(out.String(), "min_ttl_s") || strings.Contains(out.String(), "allowed: ") {
+			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 	}
 }

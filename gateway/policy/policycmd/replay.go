@@ -144,11 +144,7 @@ func (x replayed) answer(ctx context.Context, prog *program.Program, q question)
 		}
 		return q.output(), q.answered(prog)
 	}
-	out, err := prog.Decide(ctx, &q.in, evalTimeout)
-	if err != nil {
-		out = document.Output{Reasons: []document.Reason{{Code: err.Error()}}}
-	}
-	return out, true
+	return decide(ctx, prog, &q.in), true
 }
 
 // otherTerms reports whether an answer asks for something else than what was
@@ -181,7 +177,9 @@ func verdictOf(allow bool) string {
 func why(rec policy.Record, out document.Output) string {
 	var codes []string
 	for _, r := range out.Reasons {
-		codes = append(codes, r.Code)
+		if codes = append(codes, r.Code); r.Rule == "gateway" {
+			codes[len(codes)-1] += ": " + r.Msg // no rule says more
+		}
 	}
 	if out.Allow {
 		for _, r := range rec.Reasons {

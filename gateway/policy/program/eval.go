@@ -18,6 +18,9 @@ import (
 // ErrNoDecision is an evaluation without a result.
 var ErrNoDecision = errors.New("the policy gave no decision")
 
+// ErrContradiction is an allowance that contradicts itself, see document.Output.
+var ErrContradiction = errors.New("the decision contradicts itself")
+
 // ErrTimeout is an evaluation that took too long or whose caller left.
 var ErrTimeout = errors.New("the policy took too long")
 
@@ -25,15 +28,41 @@ var ErrTimeout = errors.New("the policy took too long")
 // says on whose behalf the call is made, both are asked about, and both must be allowed.
 func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
 	out, err := p.decide(ctx, in, limit)
-	other, beside := in.Beside()
-	if err != nil || !beside || !out.Allow {
+	if other, beside := in.Beside(); err == nil && beside && out.Allow {
+		behalf, err := p.decide(ctx, &other, limit)
+		if err != nil {
+			return document.Output{}, err
+		}
+		out = out.Meet(behalf)
+	}
+	if err != nil {
 		return out, err
 	}
-	behalf, err := p.decide(ctx, &other, limit)
-	if err != nil {
-		return document.Output{}, err
+	if why := out.Contradiction(); why != nil {
+		return document.Output{}, fmt.Errorf("%w: %w", ErrContradiction, why)
 	}
-	return out.Meet(behalf), nil
+	return out, nil
+}
+
+// Failure is the code of the reason of a denial that comes of an error of Decide.
+func Failure(err error) string {
+	switch {
+	case errors.Is(err, ErrTimeout):
+		return "policy.timeout"
+	case errors.Is(err, ErrNoDecision):
+		return "policy.no_decision"
+	case errors.Is(err, ErrContradiction):
+		return "policy.bad_decision"
+	}
+	return "policy.error"
+}
+
+// Denied is the answer that an error of Decide comes to, as the gateway records it.
+func Denied(err error) document.Output {
+	return document.Output{
+		V: document.OutputVersion, Obligations: document.Obligations{Deliver: "plain"},
+		Reasons: []document.Reason{{Code: Failure(err), Msg: err.Error(), Audience: "admin", Rule: "gateway"}},
+	}
 }
 
 func (p *Program) decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
