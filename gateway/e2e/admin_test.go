@@ -35,6 +35,22 @@ func ask(t *testing.T, g *stack.Gateway, method, path, body, scopes string) (int
 	return resp.StatusCode, string(raw)
 }
 
+// asSubject is the status that a caller with a token gets.
+func asSubject(t *testing.T, g *stack.Gateway, subject string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", g.URL+"/whoami", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+e2e.Token(canarySigner, "sub="+subject))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
 // TestEveryAdminRouteAsksForItsScope: the listener's own list names the routes. Each is
 // refused without a credential, and with every scope there is but its own.
 func TestEveryAdminRouteAsksForItsScope(t *testing.T) {
@@ -114,8 +130,17 @@ func TestAdministratorsChangeTheRunningGateway(t *testing.T) {
 			t.Errorf("%s: got %d %.100s", query, status, raw)
 		}
 	}
-	if status, raw := ask(t, g, "POST", "/revoke", `{"subject":"../x"}`, "admin:revoke"); status != 400 {
-		t.Errorf("a wrong subject: got %d %s", status, raw)
+	for _, body := range []string{`{"subject":"` + strings.Repeat("a", 1025) + `"}`, `{"subject":"a","until":"2020-01-01T00:00:00Z"}`} {
+		if status, raw := ask(t, g, "POST", "/revoke", body, "admin:revoke"); status != 400 {
+			t.Errorf("%.60s: got %d %s", body, status, raw)
+		}
+	}
+	for _, subject := range []string{"auth0|7", "a.b@example.com", "repo:acme/app", "-odd.", "\u00e9"} { // as issuers have them
+		before := asSubject(t, g, subject)
+		must("POST", "/revoke", fmt.Sprintf(`{"subject":%q}`, subject), "admin:revoke", `"ok":true`)
+		if after := asSubject(t, g, subject); before != 200 || after != 401 {
+			t.Errorf("%s: got %d before it was revoked and %d after", subject, before, after)
+		}
 	}
 	if status, raw := ask(t, g, "POST", "/readmit", `{"subject":"nobody","tenant":"acme"}`, "admin:revoke"); status != 404 && status != 400 {
 		t.Errorf("nobody was readmitted: got %d %s", status, raw)
@@ -130,7 +155,7 @@ func TestAdministratorsChangeTheRunningGateway(t *testing.T) {
 	}
 	revoked := `{"reason":"test","subject":"agent_api"}`
 	for line, want := range map[string]int{
-		"intent admin.revoke <nil> " + revoked: 1, "outcome admin.revoke ok " + revoked: 1, "refusal admin.revoke invalid_request null": 1,
+		"intent admin.revoke <nil> " + revoked: 1, "outcome admin.revoke ok " + revoked: 1, "refusal admin.revoke invalid_request null": 2,
 		`outcome admin.readmit not_found {"subject":"nobody","tenant":"acme"}`: 1,
 		`outcome admin.log-level ok {"level":"INFO"}`:                          1, "refusal admin.log-level invalid_request null": 3,
 	} {

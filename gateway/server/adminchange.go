@@ -54,22 +54,24 @@ func readJSON(r *http.Request, v any) error {
 	return nil
 }
 
-// namesCaller holds what an administrator calls a caller to what can be one's name.
+// namesCaller holds what an administrator calls a caller to what can be put on record. It
+// may be any text: subjects are what issuers make of them (auth0|7, repo:acme/app), and
+// whoever cannot be named cannot be revoked.
 func namesCaller(subject, tenant string) error {
 	if subject == "" {
 		return call.Errorf(call.InvalidRequest, "subject is missing")
 	}
-	if _, err := call.ParseName(subject); err != nil {
-		return call.Errorf(call.InvalidRequest, "subject is no name of a caller; whoami shows it")
-	}
-	if len(tenant) > maxTenant {
-		return call.Errorf(call.InvalidRequest, "tenant is no name of a tenant; whoami shows it")
+	for name, v := range map[string]string{"subject": subject, "tenant": tenant} {
+		if len(v) > maxCallerName {
+			return call.Errorf(call.InvalidRequest, "%s is longer than %d bytes: take the form that whoami shows as %s, which is shorter", name, maxCallerName, name)
+		}
 	}
 	return nil
 }
 
-// maxTenant is the length up to which a tenant is put on record, in bytes.
-const maxTenant = 256
+// maxCallerName is the length up to which a subject or a tenant is taken as its issuer
+// says it, in bytes. What callers are known by is never longer than call.MaxName.
+const maxCallerName = 1024
 
 // aboutCaller is how evidence says whom a change is about.
 func aboutCaller(subject, tenant string) []op.Detail {
@@ -88,6 +90,9 @@ func (g *Server) revokeCaller(r *http.Request, by *call.Caller) (change, error) 
 	err := readJSON(r, &in)
 	if err == nil {
 		err = namesCaller(in.Subject, in.Tenant)
+	}
+	if err == nil && !in.Until.IsZero() && !time.Now().Before(in.Until) {
+		err = call.Errorf(call.InvalidRequest, "until has passed, so nobody would be shut out: leave it out to shut out for ever")
 	}
 	if err != nil {
 		return change{}, err

@@ -141,6 +141,7 @@ func (g *Server) shutOut(ctx context.Context, e deny.Entry) (until string, err e
 		until = e.Until.UTC().Format(time.RFC3339)
 	}
 	g.auth.Reload()
+	e = e.Mapped()
 	key := (&call.Caller{Subject: e.Subject, Tenant: e.Tenant}).Key()
 	return until, g.vault.RevokeCaller(ctx, key)
 }

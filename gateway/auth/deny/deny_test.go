@@ -156,27 +156,36 @@ func TestRevokeRefusesWhatNamesNothing(t *testing.T) {
 	}
 }
 
-// TestWhoeverRevokesMayNameASubjectAsItsIssuerDoes: by the file and by the command.
+// TestWhoeverRevokesMayNameASubjectAsItsIssuerDoes: by the file, by the command and for
+// all replicas, also where the issuer's form looks like the one that callers have.
 func TestWhoeverRevokesMayNameASubjectAsItsIssuerDoes(t *testing.T) {
+	for raw, mapped := range map[string]string{
+		"repo:acme/app:ref:refs/heads/main": "repo~3aacme~2fapp~3aref~3arefs~2fheads~2fmain",
+		"auth0|7":                           "auth0~7c7",
+		"x~y":                               "x~7ey",
+		"repo~3aacme":                       "repo~7e3aacme",
+	} {
+		path := filepath.Join(t.TempDir(), "deny")
+		for _, name := range []string{raw, mapped} {
+			write(t, path, fmt.Sprintf("{\"subject\":%q,\"tenant\":%q}", name, name))
+			if err := open(t, path).Check(&call.Caller{Subject: mapped, Tenant: mapped}, time.Now()); err == nil {
+				t.Errorf("%s by the file: not denied", name)
+			}
+			list := open(t, "")
+			if err := revoke(list, deny.Entry{Subject: name}); err != nil {
+				t.Fatal(err)
+			}
+			if err := list.Check(&call.Caller{Subject: mapped}, time.Now()); err == nil {
+				t.Errorf("%s by a store: not denied", name)
+			}
+		}
+	}
 	path := filepath.Join(t.TempDir(), "deny")
-	const raw, mapped = "repo:acme/app:ref:refs/heads/main", "repo~3aacme~2fapp~3aref~3arefs~2fheads~2fmain"
-	write(t, path, fmt.Sprintf("{\"subject\":%q}", raw))
-	if err := open(t, path).Check(&call.Caller{Subject: mapped}, time.Now()); err == nil {
-		t.Error("by the file: not denied")
-	}
-	write(t, path, "")
-	if err := deny.Revoke(&bytes.Buffer{}, path, deny.Entry{Subject: raw}); err != nil {
+	if err := deny.Revoke(&bytes.Buffer{}, path, deny.Entry{Subject: "auth0|7"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, path).Check(&call.Caller{Subject: mapped}, time.Now()); err == nil {
+	if err := open(t, path).Check(&call.Caller{Subject: "auth0~7c7"}, time.Now()); err == nil {
 		t.Error("by the command: not denied")
-	}
-	list := open(t, "")
-	if err := revoke(list, deny.Entry{Subject: raw}); err != nil {
-		t.Fatal(err)
-	}
-	if err := list.Check(&call.Caller{Subject: mapped}, time.Now()); err == nil {
-		t.Error("by a store: not denied")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -31,12 +32,17 @@ type Entry struct {
 }
 
 func (e Entry) names() []name {
-	all := []name{
-		{"subject", e.Tenant, e.Subject},
+	var all []name
+	for _, subject := range readings(e.Subject) {
+		for _, tenant := range readings(e.Tenant) {
+			all = append(all, name{"subject", tenant, subject})
+		}
+	}
+	all = append(all, []name{
 		{kind: "key", value: e.KeyID},
 		{kind: "token", value: e.TokenID},
 		{kind: "serial", value: Serial(e.Serial)},
-	}
+	}...)
 	var out []name
 	for _, n := range all {
 		if n.value != "" {
@@ -53,9 +59,18 @@ func (e Entry) check() error {
 	return nil
 }
 
-// mapped gives subject and tenant the form that callers have: an entry may name them
+// readings are the callers that a name can mean. One with a "~" may be in the form that
+// callers have or in the issuer's, and each of them is denied.
+func readings(name string) []string {
+	if strings.Contains(name, "~") {
+		return []string{name, principal.Segment(name)}
+	}
+	return []string{name}
+}
+
+// Mapped gives subject and tenant the form that callers have: an entry may name them
 // as the issuer does.
-func (e Entry) mapped() Entry {
+func (e Entry) Mapped() Entry {
 	for _, s := range []*string{&e.Subject, &e.Tenant} {
 		if _, err := call.ParseSubject(*s); err != nil && *s != "" {
 			*s = principal.Segment(*s)
@@ -84,7 +99,7 @@ func parse(data []byte) ([]Entry, error) {
 			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
 			continue
 		}
-		entries = append(entries, e.mapped())
+		entries = append(entries, e.Mapped())
 	}
 	return entries, errors.Join(errs...)
 }
@@ -95,7 +110,7 @@ func Append(path string, e Entry) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	line, err := json.Marshal(e.mapped())
+	line, err := json.Marshal(e.Mapped())
 	if err != nil {
 		return err
 	}
@@ -143,7 +158,7 @@ func With(lines []byte, e Entry, now time.Time) ([]byte, error) {
 	if e.At.IsZero() {
 		e.At = now.UTC().Truncate(time.Second)
 	}
-	e = e.mapped()
+	e = e.Mapped()
 	kept := slices.DeleteFunc(old, func(o Entry) bool {
 		return !o.Until.IsZero() && !now.Before(o.Until) || slices.Equal(o.names(), e.names())
 	})
@@ -159,7 +174,7 @@ func Without(lines []byte, subject, tenant string) (rest []byte, n int, err erro
 	if err != nil {
 		return nil, 0, err
 	}
-	gone := Entry{Subject: subject, Tenant: tenant}.mapped()
+	gone := Entry{Subject: subject, Tenant: tenant}.Mapped()
 	kept := slices.DeleteFunc(slices.Clone(old), func(o Entry) bool { return o.Subject == gone.Subject && o.Tenant == gone.Tenant })
 	rest, err = encode(kept)
 	return rest, len(old) - len(kept), err
