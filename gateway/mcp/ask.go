@@ -19,7 +19,7 @@ func (ex *Exchange) Ask(ctx context.Context, method string, params any) (jsontex
 	if ex.session == nil || ex.send == nil {
 		return nil, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "the client cannot be asked here"}
 	}
-	id, answer := ex.session.ask()
+	id, answer := ex.session.ask(ex.server.sessions.self)
 	defer ex.session.forget(id)
 	err := ex.send(protocol.MustJSON(struct {
 		Version string         `json:"jsonrpc"`
@@ -41,15 +41,21 @@ func (ex *Exchange) Ask(ctx context.Context, method string, params any) (jsontex
 	}
 }
 
-// askMark begins the id of each request of ours, which is no other replica's.
+// askMark begins the id of each request of ours, which goes on with the name of the replica
+// that asks: a response that comes to another one is handed to it.
 const askMark = `"ask-`
 
-func isAsk(id jsontext.Value) bool { return strings.HasPrefix(string(id), askMark) }
+// askerOf is the replica that asked by an id.
+func askerOf(id jsontext.Value) (name string, ok bool) {
+	rest, ours := strings.CutPrefix(string(id), askMark)
+	name, _, ok = strings.Cut(rest, "-")
+	return name, ours && ok
+}
 
-func (s *session) ask() (id string, answer chan *protocol.Message) {
+func (s *session) ask(self string) (id string, answer chan *protocol.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id = askMark + rand.Text() + `"`
+	id = askMark + self + "-" + rand.Text() + `"`
 	answer = make(chan *protocol.Message, 1)
 	s.asked[id] = answer
 	return id, answer

@@ -34,13 +34,20 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 		return true
 	}
 	var replies []jsontext.Value
+	var lost error
 	for i := range messages {
 		ex := s.exchange(w, r, c)
 		ex.msg, ex.view = &messages[i], view
 		ex.join(sess)
+		if lost == nil {
+			lost = s.sessions.pass(r.Context(), sess, ex.msg)
+		}
 		if reply := ex.inBatch(r.Context()); reply != nil {
 			replies = append(replies, reply)
 		}
+	}
+	if lost != nil {
+		replies = append(replies, protocol.EncodeFault(nil, streamFault(call.AsError(lost))))
 	}
 	switch {
 	case r.Context().Err() != nil: // whoever asked has gone
@@ -54,14 +61,7 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 
 // inBatch answers one message of a batch, with nil when it asks for nothing.
 func (ex *Exchange) inBatch(ctx context.Context) jsontext.Value {
-	switch {
-	case ex.msg.IsResponse():
-		ex.server.sessions.deliver(ctx, ex.session, ex.msg)
-		return nil
-	case ex.msg.IsNotification():
-		if ex.msg.Method == "notifications/cancelled" {
-			ex.server.sessions.cancel(ctx, ex.session, ex.msg.Params)
-		}
+	if ex.msg.IsResponse() || ex.msg.IsNotification() {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -79,4 +79,19 @@ func (ex *Exchange) inBatch(ctx context.Context) jsontext.Value {
 		return protocol.EncodeFault(ex.msg.ID, f)
 	}
 	return body
+}
+
+// pass hands a response or a cancellation to what runs in a session, here or at another
+// replica; any other message is nobody else's. Its error is *call.Error: it may not have come
+// there.
+func (ss *sessions) pass(ctx context.Context, s *session, m *protocol.Message) error {
+	switch {
+	case s == nil:
+		return nil
+	case m.IsResponse():
+		return ss.deliver(ctx, s, m)
+	case m.IsNotification() && m.Method == "notifications/cancelled":
+		return ss.cancel(ctx, s, m.Params)
+	}
+	return nil
 }

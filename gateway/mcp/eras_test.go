@@ -64,6 +64,9 @@ type live struct {
 	world     *world
 	started   chan struct{} // with blocking calls: one has begun
 	cancelled chan struct{} // and has been cancelled
+
+	hear, deafen func()        // of a replica: it receives what others tell it, or not
+	asked        chan struct{} // it has tried to tell another something
 }
 
 func newLive(t *testing.T) *live { return newLiveWith(t, func(*world) {}) }

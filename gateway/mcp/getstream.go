@@ -44,6 +44,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 		return
 	}
 	defer sess.detach(rd)
+	s.sessions.overtaken(sess)
 	st := newStream(w, s.Limits.WriteTimeout)
 	defer st.End()
 	s.pumpSession(ctx, sess, rd, st)

@@ -130,8 +130,7 @@ func (s *Server) admitPOST(w http.ResponseWriter, r *http.Request, ex *Exchange)
 func (s *Server) respond(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	switch {
 	case ex.msg.IsResponse():
-		s.sessions.deliver(r.Context(), ex.session, ex.msg)
-		w.WriteHeader(http.StatusAccepted)
+		s.pass(w, ex)
 	case ex.msg.IsNotification():
 		s.notified(w, ex)
 	case ex.era == modern && ex.msg.Method == protocol.MethodListen:
@@ -148,8 +147,14 @@ func (s *Server) notified(w http.ResponseWriter, ex *Exchange) {
 		s.refuse(w, ex.http, ex, protocol.BadRequest(protocol.CodeInvalidRequest, "a request needs an id"))
 		return
 	}
-	if ex.session != nil && ex.msg.Method == "notifications/cancelled" {
-		s.sessions.cancel(ex.http.Context(), ex.session, ex.msg.Params)
+	s.pass(w, ex)
+}
+
+// pass answers what has no reply, unless it may not have come where it has to.
+func (s *Server) pass(w http.ResponseWriter, ex *Exchange) {
+	if err := s.sessions.pass(ex.http.Context(), ex.session, ex.msg); err != nil {
+		s.writeFault(w, nil, streamFault(call.AsError(err)))
+		return
 	}
 	w.WriteHeader(http.StatusAccepted)
 }

@@ -2,92 +2,87 @@ package mcp
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/mcp/protocol"
+	"portcullis/gateway/retry"
 )
 
-// The kinds of notices that one replica sends to the others about a session.
+// This file is what replicas tell each other of sessions.
+
+// The kinds of notices that one replica sends to another about a session.
 const (
-	noticeEnded   = "ended"    // it is over
-	noticeChanged = "changed"  // the replica with its stream must read it anew
-	noticeStream  = "stream"   // another replica has the stream now
-	noticeCancel  = "cancel"   // a running request is cancelled
-	noticeAnswer  = "response" // the client has answered a request of ours
-	noticeDone    = "done"     // the notice with this number has been handled
+	noticeChanged = "changed"  // it must be read before the answer
+	noticeStream  = "stream"   // the one that asks has the stream now
+	noticeAnswer  = "response" // the client has answered a request of the one that is told
 )
 
 // notice is one of them, sealed with the session's key.
 type notice struct {
 	Kind   string         `json:"kind"`
-	To     string         `json:"to,omitempty"`     // a replica, empty for all
-	Number string         `json:"number,omitempty"` // to be answered by noticeDone
 	ID     jsontext.Value `json:"id,omitempty"`
 	Result jsontext.Value `json:"result,omitempty"`
 	Fault  jsontext.Value `json:"fault,omitempty"`
-	Cursor string         `json:"cursor,omitempty"` // where the stream of the replica that answers has ended
+}
+
+// handled is the answer to a notice, sealed as well.
+type handled struct {
+	Cursor string `json:"cursor,omitempty"` // where the stream of the one that answers has ended
 }
 
 // envelope is a notice as it is sent.
 type envelope struct {
-	From   string `json:"from"`
 	Name   string `json:"name"` // of the session
 	Notice []byte `json:"notice"`
 }
 
-// doneWithin is how long a replica is waited for that may have died.
-const doneWithin = time.Second
+// unknown is the answer of a replica that does not have the session: nothing in it waits there.
+const unknown = "unknown session"
 
-func (ss *sessions) publish(ctx context.Context, s *session, w *notice) {
-	if !ss.isShared(s) {
-		return
+// How long a replica is sent a response that it may wait for, until it has it, with waits that
+// begin short: it may connect to Redis anew, or Redis be away for a moment.
+const (
+	answerFor   = 5 * time.Second
+	answerFirst = 50 * time.Millisecond
+)
+
+// Changed reads a session, by its name in Shared, that another replica has changed.
+func (s *Server) Changed(ctx context.Context, name string) {
+	if sess := s.sessions.named(name); sess != nil {
+		s.sessions.look(ctx, sess)
 	}
-	raw, _ := json.Marshal(envelope{ss.self, s.at.Name, s.at.Seal(w)}) // texts and bytes
-	_ = ss.shared.Publish(ctx, raw)                                    // Shared logs when it is away
 }
 
-// ask publishes a notice, waits until a replica has handled it, and returns the cursor of
-// that one; empty for none.
-func (ss *sessions) ask(ctx context.Context, s *session, w *notice) (cursor string) {
-	w.Number = rand.Text()
-	done := make(chan string, 1)
-	s.mu.Lock()
-	if s.waits == nil {
-		s.waits = map[string]chan string{}
+// Missed reads each session in which something is open.
+func (s *Server) Missed(ctx context.Context) {
+	for _, sess := range s.sessions.busy() {
+		s.sessions.look(ctx, sess)
 	}
-	s.waits[w.Number] = done
-	s.mu.Unlock()
-	ss.publish(ctx, s, w)
-	within, cancel := context.WithTimeout(ctx, doneWithin)
-	defer cancel()
-	select {
-	case cursor = <-done:
-	case <-within.Done():
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.waits, w.Number)
-	return cursor
 }
 
-// Receive takes a message of Shared.Publish. One that cannot be read is ignored.
-func (s *Server) Receive(ctx context.Context, message []byte) {
+// Answer takes a notice that another replica has asked Shared to send. The answer is nil when it
+// is none.
+func (s *Server) Answer(ctx context.Context, message []byte) []byte {
 	var m envelope
-	if json.Unmarshal(message, &m) != nil || m.From == s.sessions.self {
-		return
+	if json.Unmarshal(message, &m) != nil {
+		return nil
 	}
 	sess := s.sessions.named(m.Name)
 	if sess == nil {
-		return
+		return []byte(unknown)
 	}
-	var w notice
-	if sess.at.Open(m.Notice, &w) && (w.To == "" || w.To == s.sessions.self) {
-		s.sessions.handle(ctx, sess, &w)
+	var n notice
+	if !sess.at.Open(m.Notice, &n) {
+		return nil
 	}
+	h := s.sessions.handle(ctx, sess, &n)
+	if h == nil {
+		return nil
+	}
+	return sess.at.Seal(h)
 }
 
 func (ss *sessions) named(name string) *session {
@@ -96,34 +91,88 @@ func (ss *sessions) named(name string) *session {
 	return ss.byName[name]
 }
 
-func (ss *sessions) handle(ctx context.Context, s *session, w *notice) {
-	switch w.Kind {
-	case noticeEnded:
-		ss.end(s)
-	case noticeChanged:
-		if data, err := ss.shared.Use(ctx, s.owner, s.at.Name); err == nil && data != nil {
-			ss.adopt(s, s.id, s.owner, data)
+// busy are the sessions in which something is open.
+func (ss *sessions) busy() (out []*session) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, s := range ss.byID {
+		s.mu.Lock()
+		if s.reader != nil || len(s.running) > 0 {
+			out = append(out, s)
 		}
-	case noticeStream:
-		s.endStream()
-	case noticeCancel:
-		s.stop(w.ID)
-	case noticeAnswer:
-		s.take(&protocol.Message{ID: w.ID, Result: w.Result, Fault: w.Fault})
-	case noticeDone:
-		s.acknowledge(w)
+		s.mu.Unlock()
 	}
-	if w.Number != "" && w.Kind != noticeDone {
-		ss.publish(ctx, s, &notice{Kind: noticeDone, Number: w.Number, Cursor: s.endedAt()})
+	return out
+}
+
+// lookEvery is how often a session is looked for that Shared cannot be asked for.
+const lookEvery = 200 * time.Millisecond
+
+// look makes a session what Shared says, however long that cannot be asked.
+func (ss *sessions) look(ctx context.Context, s *session) {
+	for {
+		data, err := ss.shared.Use(ctx, s.owner, s.at.Name)
+		if err == nil {
+			ss.saw(s, data)
+			return
+		}
+		if !retry.Sleep(ctx, lookEvery) {
+			return
+		}
 	}
 }
 
-func (s *session) acknowledge(w *notice) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if done := s.waits[w.Number]; done != nil {
-		delete(s.waits, w.Number)
-		done <- w.Cursor // has room for the one
+// saw makes a session what Shared has said.
+func (ss *sessions) saw(s *session, data []byte) {
+	switch {
+	case data != nil:
+		ss.adopt(s, s.id, s.owner, data)
+	case s.known() != nil:
+		ss.end(s)
+	}
+}
+
+// handle returns nil when it could not.
+func (ss *sessions) handle(ctx context.Context, s *session, n *notice) *handled {
+	switch n.Kind {
+	case noticeChanged:
+		data, err := ss.shared.Use(ctx, s.owner, s.at.Name)
+		if err != nil {
+			return nil
+		}
+		ss.saw(s, data)
+	case noticeStream:
+		s.endStream()
+	case noticeAnswer:
+		s.take(&protocol.Message{ID: n.ID, Result: n.Result, Fault: n.Fault})
+	}
+	return &handled{s.endedAt()}
+}
+
+// tell sends a notice to another replica and returns its answer, nil for none.
+func (ss *sessions) tell(ctx context.Context, s *session, replica string, n *notice) (*handled, error) {
+	raw, _ := json.Marshal(envelope{s.at.Name, s.at.Seal(n)}) // texts and bytes
+	answer, err := ss.shared.Ask(ctx, replica, raw)
+	h := &handled{}
+	if err != nil || string(answer) != unknown && !s.at.Open(answer, h) {
+		return nil, err
+	}
+	return h, nil
+}
+
+// insist sends a notice until the replica has it, whether or not the client waits. Its error is
+// *call.Error.
+func (ss *sessions) insist(ctx context.Context, s *session, replica string, n *notice) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerFor)
+	defer cancel()
+	for failures := 1; ; failures++ {
+		h, err := ss.tell(ctx, s, replica, n)
+		if h != nil {
+			return nil
+		}
+		if !retry.Sleep(ctx, retry.Backoff(failures, answerFirst, answerFor)) {
+			return storeAway(err)
+		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
@@ -74,17 +76,22 @@ func (s *session) known() []byte {
 	return s.shared
 }
 
-// follow makes a session what a record says.
+// follow makes a session what a record says, unless it knows a later one.
 func (ss *sessions) follow(s *session, r *record, data []byte) {
 	want := r.topics()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.ended || r.N < s.changes {
 		return
 	}
-	s.shared, s.logLevel, s.streams = data, r.Level, r.Stream
+	s.stopCancelled(r)
+	s.shared, s.logLevel, s.streams, s.changes = data, r.Level, r.Stream, r.N
 	if s.reader == nil && r.Cursor != "" {
 		s.cursor = r.Cursor
+	}
+	if s.reader != nil && s.claimed && r.Stream != ss.self {
+		s.stopStream()
+		s.letGo()
 	}
 	for uri := range s.topics {
 		if _, stays := want[uri]; !stays {
@@ -98,6 +105,20 @@ func (ss *sessions) follow(s *session, r *record, data []byte) {
 		// What does not fit into the caller's share here is not heard of here.
 		if release, err := ss.keeper.keep(s.owner, subscription(uri), budget.Subscriptions); err == nil {
 			s.add(uri, t, release)
+		}
+	}
+}
+
+// stopCancelled stops what the client has cancelled since the session was read. The lock is held.
+func (s *session) stopCancelled(r *record) {
+	for _, c := range r.Cancelled {
+		if c.N <= s.changes {
+			continue
+		}
+		for id, stop := range s.running {
+			if idOf(id) == c.ID {
+				stop()
+			}
 		}
 	}
 }
@@ -137,6 +158,7 @@ func (ss *sessions) change(ctx context.Context, s *session, f func(*record)) err
 		if !s.at.Open(data, &r) {
 			return storeAway(nil) // it has ended meanwhile; the next request hears of it
 		}
+		r.N++
 		f(&r)
 		next := s.at.Seal(r)
 		ok, err := ss.shared.Swap(ctx, s.owner, s.at.Name, data, next)
@@ -157,7 +179,6 @@ func (ss *sessions) over(ctx context.Context, s *session) error {
 		if err := ss.shared.Drop(ctx, s.owner, s.at.Name); err != nil {
 			return storeAway(err)
 		}
-		ss.publish(ctx, s, &notice{Kind: noticeEnded})
 	}
 	ss.end(s)
 	return nil
@@ -171,13 +192,26 @@ func (ss *sessions) streaming(ctx context.Context, s *session) {
 	}
 	before := ""
 	err := ss.change(ctx, s, func(r *record) { before, r.Stream = r.Stream, ss.self })
+	s.mu.Lock()
+	s.claimed = err == nil
+	s.mu.Unlock()
 	if err != nil || before == "" || before == ss.self {
 		return
 	}
-	if at := ss.ask(ctx, s, &notice{Kind: noticeStream, To: before}); at != "" {
+	if h, _ := ss.tell(ctx, s, before, &notice{Kind: noticeStream}); h != nil && h.Cursor != "" { // else the stream begins earlier
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.cursor = at
+		s.cursor = h.Cursor
+	}
+}
+
+// overtaken ends the stream of this replica when another one has begun while it did.
+func (ss *sessions) overtaken(s *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reader != nil && s.claimed && s.streams != ss.self {
+		s.stopStream()
+		s.letGo()
 	}
 }
 
@@ -208,13 +242,8 @@ func (ss *sessions) refresh(ctx context.Context, s *session) {
 	if !ss.isShared(s) || !s.due(time.Now()) {
 		return
 	}
-	data, err := ss.shared.Use(ctx, s.owner, s.at.Name)
-	switch {
-	case err != nil:
-	case data == nil && s.known() != nil:
-		ss.end(s)
-	default:
-		ss.adopt(s, s.id, s.owner, data)
+	if data, err := ss.shared.Use(ctx, s.owner, s.at.Name); err == nil {
+		ss.saw(s, data)
 	}
 }
 
@@ -229,7 +258,8 @@ func (s *session) due(now time.Time) bool {
 }
 
 // changeTopics changes the subscriptions of a session, and waits until the replica that has
-// its stream knows: what happens after the answer is reported.
+// its stream knows: what happens after the answer is reported. A stream that cannot be told is
+// over: the next one begins where its client says, with all subscriptions.
 func (ss *sessions) changeTopics(ctx context.Context, s *session, f func(*record)) error {
 	if err := ss.change(ctx, s, f); err != nil {
 		return err
@@ -237,10 +267,17 @@ func (ss *sessions) changeTopics(ctx context.Context, s *session, f func(*record
 	s.mu.Lock()
 	at := s.streams
 	s.mu.Unlock()
-	if at != "" && at != ss.self {
-		ss.ask(ctx, s, &notice{Kind: noticeChanged, To: at})
+	if !ss.isShared(s) || at == "" || at == ss.self {
+		return nil
 	}
-	return nil
+	if h, _ := ss.tell(ctx, s, at, &notice{Kind: noticeChanged}); h != nil {
+		return nil
+	}
+	return ss.change(ctx, s, func(r *record) {
+		if r.Stream == at {
+			r.Stream = ""
+		}
+	})
 }
 
 func (r *record) add(uri string, t events.Topic) {
@@ -250,4 +287,10 @@ func (r *record) add(uri string, t events.Topic) {
 
 func (r *record) remove(uri string) {
 	r.Topics = slices.DeleteFunc(r.Topics, func(t sharedTopic) bool { return t.URI == uri })
+}
+
+// cancel notes that a request is cancelled.
+func (r *record) cancel(id jsontext.Value) {
+	r.Cancelled = append(r.Cancelled, cancelled{idOf(string(id)), r.N})
+	r.Cancelled = r.Cancelled[max(0, len(r.Cancelled)-mostCancelled):]
 }

@@ -3,10 +3,12 @@ package mcp_test
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,8 +59,9 @@ func (tw *twins) replica(t *testing.T, change func(*world)) *live {
 	}
 	l := &live{world: newWorld(t)}
 	change(l.world)
-	kept, channel, shared := store.NewKept("mcp", redis.Bound{Most: 64, Bytes: 1 << 20, Idle: time.Hour}), store.NewChannel("mcp"), store.NewEvents()
-	l.world.Shared = &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Publish: channel.Publish, Key: store.NewKey("mcp")}
+	self, shared := rand.Text(), store.NewEvents()
+	kept, asked := store.NewKept("mcp", self, redis.Bound{Most: 64, Bytes: 1 << 20, Idle: time.Hour}), store.NewQuestions("mcp", self)
+	l.world.Shared = &mcp.Shared{Self: self, Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Ask: l.counted(asked.Ask), Key: store.NewKey("mcp")}
 	l.log = events.New(events.Config{
 		Send: shared.Send, PerCaller: 10,
 		Allow: func(_ context.Context, c *call.Caller, e events.Event) bool { return e.Path.Within(c.Prefix) },
@@ -72,23 +75,49 @@ func (tw *twins) replica(t *testing.T, change func(*world)) *live {
 		}
 		s.ServeMCP(w, r, c)
 	}))
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan struct{}, 3)
-	for _, f := range []func(){
-		func() { store.Run(ctx) }, func() { shared.Run(ctx, l.log) }, func() { channel.Run(ctx, func(m []byte) { s.Receive(ctx, m) }) },
-	} {
-		go func() { f(); ended <- struct{}{} }()
+	t.Cleanup(func() { _ = store.Close() })
+	stop := inBackground(t, store.Run, func(ctx context.Context) { shared.Run(ctx, l.log) })
+	l.hear = func() {
+		t.Helper()
+		both := make(chan struct{}, 2)
+		heard := func() { both <- struct{}{} }
+		l.deafen = inBackground(t, func(ctx context.Context) {
+			kept.Run(ctx, func(name string) { s.Changed(ctx, name) }, func() { s.Missed(ctx); heard() })
+		}, func(ctx context.Context) {
+			asked.Run(ctx, heard, func(m []byte) []byte { return s.Answer(ctx, m) })
+		})
+		<-both
+		<-both
 	}
+	l.hear()
 	t.Cleanup(func() {
 		l.log.Close()
 		l.Close()
+		l.deafen()
 		stop()
-		for range cap(ended) {
-			<-ended
-		}
-		_ = store.Close()
 	})
 	return l
+}
+
+// inBackground runs functions until they are stopped, which waits for them.
+func inBackground(t *testing.T, all ...func(context.Context)) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	for _, f := range all {
+		running.Go(func() { f(ctx) })
+	}
+	return func() { cancel(); running.Wait() }
+}
+
+// counted tells in asked of each message to the other replica, once it was tried.
+func (l *live) counted(f func(context.Context, string, []byte) ([]byte, error)) func(context.Context, string, []byte) ([]byte, error) {
+	l.asked = make(chan struct{}, 100)
+	return func(ctx context.Context, replica string, message []byte) ([]byte, error) {
+		answer, err := f(ctx, replica, message)
+		l.asked <- struct{}{}
+		return answer, err
+	}
 }
 
 // sessions are the keys and entries of sessions in Redis.

@@ -3,7 +3,6 @@ package mcp
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"net/http"
 	"slices"
 	"time"
@@ -111,7 +110,10 @@ func New(c Config) *Server {
 	}
 	s := &Server{Config: c, methods: methods(), compat: compatMethods(), byName: map[string]*Tool{}, states: newStates(c.Shared)}
 	s.sessions.limits, s.sessions.revision, s.sessions.keeper = c.Limits, c.Revision, keeper{c.Budgets}
-	s.sessions.shared, s.sessions.self = c.Shared, rand.Text()
+	s.sessions.shared = c.Shared
+	if c.Shared != nil {
+		s.sessions.self = c.Shared.Self
+	}
 	s.info = protocol.MustJSON(map[string]string{"name": "portcullis", "title": "Portcullis", "version": c.Version})
 	s.toolsets = Toolsets(c.Catalogue)
 	s.provide(append([]Provider{operations(s)}, c.Providers...))

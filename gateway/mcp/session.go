@@ -43,11 +43,12 @@ type session struct {
 	kept       func()             // gives back what the session holds of its caller's share
 	holds      map[string]func()  // the same of each subscription
 
-	at        sealed.Box             // its place in Shared; never changes
-	shared    []byte                 // as Shared has it, nil when it does not
-	streams   string                 // replica that has the open stream
-	refreshed time.Time              // when Shared was told last that it is used
-	waits     map[string]chan string // notices that wait for noticeDone
+	at        sealed.Box // its place in Shared; never changes
+	shared    []byte     // as Shared has it, nil when it does not
+	streams   string     // replica that has the open stream
+	claimed   bool       // the stream of this replica was that one when it began
+	refreshed time.Time  // when Shared was told last that it is used
+	changes   int64      // how often Shared's had been changed when it was read
 }
 
 // sessions are the open sessions of all callers.
@@ -263,12 +264,15 @@ func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func
 	}, nil
 }
 
-// cancel stops a running request (notifications/cancelled), wherever it runs.
-func (ss *sessions) cancel(ctx context.Context, s *session, params protocol.Object) {
+// cancel stops a running request (notifications/cancelled), wherever it runs. Its error is
+// *call.Error: another replica may not have been told.
+func (ss *sessions) cancel(ctx context.Context, s *session, params protocol.Object) error {
 	r := protocol.Reader{O: params}
-	if id := r.Value("requestId"); id != nil && !s.stop(id) {
-		ss.publish(ctx, s, &notice{Kind: noticeCancel, ID: id})
+	id := r.Value("requestId")
+	if id == nil || s.stop(id) || !ss.isShared(s) {
+		return nil
 	}
+	return ss.change(context.WithoutCancel(ctx), s, func(r *record) { r.cancel(id) })
 }
 
 // stop stops a request that runs here, and reports whether one does.
@@ -283,12 +287,16 @@ func (s *session) stop(id jsontext.Value) bool {
 }
 
 // deliver hands a client's response to the exchange that asked for it, here or at another
-// replica.
-func (ss *sessions) deliver(ctx context.Context, s *session, m *protocol.Message) {
-	if s == nil || s.take(m) || !isAsk(m.ID) {
-		return
+// replica. Its error is *call.Error: that one may still wait for it.
+func (ss *sessions) deliver(ctx context.Context, s *session, m *protocol.Message) error {
+	if s.take(m) || !ss.isShared(s) {
+		return nil
 	}
-	ss.publish(ctx, s, &notice{Kind: noticeAnswer, ID: m.ID, Result: m.Result, Fault: m.Fault})
+	asker, ok := askerOf(m.ID)
+	if !ok || asker == ss.self {
+		return nil
+	}
+	return ss.insist(ctx, s, asker, &notice{Kind: noticeAnswer, ID: m.ID, Result: m.Result, Fault: m.Fault})
 }
 
 // take hands a response to the exchange that asked here, and reports whether one did.

@@ -91,14 +91,8 @@ func (st *Stdio) message(ctx context.Context, text []byte) error {
 		return st.fault(m.ID, f)
 	}
 	switch {
-	case m.IsResponse():
-		st.Server.sessions.deliver(ctx, st.session, &m)
-		return nil
-	case m.IsNotification():
-		if m.Method == "notifications/cancelled" {
-			st.Server.sessions.cancel(ctx, st.session, m.Params)
-		}
-		return nil
+	case m.IsResponse() || m.IsNotification():
+		return st.Server.sessions.pass(ctx, st.session, &m)
 	case m.Method == "initialize":
 		return st.initialize(ctx, ex)
 	}
@@ -163,6 +157,7 @@ func (st *Stdio) inBatch(ctx context.Context, m *protocol.Message) jsontext.Valu
 	ex, f := st.exchange(m)
 	switch {
 	case f == nil:
+		_ = st.Server.sessions.pass(ctx, st.session, m) // it is of this process alone
 		return ex.inBatch(ctx)
 	case m.IsResponse() || m.IsNotification():
 		return nil

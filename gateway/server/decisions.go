@@ -37,7 +37,7 @@ func (g *Server) openDecisions() {
 }
 
 func (g *Server) answerDecisions(ctx context.Context) {
-	g.decisions.Run(ctx, func(question []byte) []byte {
+	g.decisions.Run(ctx, nil, func(question []byte) []byte {
 		var asked decisionAsked
 		if json.Unmarshal(question, &asked) != nil {
 			return nil

@@ -91,7 +91,8 @@ type Server struct {
 	shared       *redis.Events                // the events of all replicas; nil for one gateway
 	places       *redis.Places                // of callers, at all replicas; nil for one gateway
 	decisions    *redis.Questions             // of replicas to each other; nil for one gateway
-	notices      *redis.Channel               // of replicas to each other about sessions; nil for one gateway
+	mcpSessions  *redis.Kept                  // of MCP, at all replicas; nil for one gateway
+	notices      *redis.Questions             // of replicas to each other about them; nil for one gateway
 	events       *events.Log
 	sse          *sse.Server
 	mcp          *mcp.Server

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -38,7 +39,10 @@ func (g *Server) runStore(ctx context.Context) {
 		wg.Go(func() { g.shared.Run(ctx, g.events) })
 		wg.Go(func() { g.places.Run(ctx) })
 		wg.Go(func() { g.answerDecisions(ctx) })
-		wg.Go(func() { g.notices.Run(ctx, func(m []byte) { g.mcp.Receive(ctx, m) }) })
+		wg.Go(func() {
+			g.mcpSessions.Run(ctx, func(name string) { g.mcp.Changed(ctx, name) }, func() { g.mcp.Missed(ctx) })
+		})
+		wg.Go(func() { g.notices.Run(ctx, nil, func(m []byte) []byte { return g.mcp.Answer(ctx, m) }) })
 		wg.Wait()
 		_ = g.store.Close() // nothing is under way
 	}
@@ -67,9 +71,12 @@ func (g *Server) sharedSessions() *mcp.Shared {
 		return nil
 	}
 	most, size, idle := mcp.SharedBounds()
-	kept := g.store.NewKept("mcp", redis.Bound{Most: most, Bytes: size, Idle: idle})
-	g.notices = g.store.NewChannel("mcp")
-	return &mcp.Shared{Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Publish: g.notices.Publish, Key: g.store.NewKey("mcp")}
+	self := rand.Text()
+	g.mcpSessions = g.store.NewKept("mcp", self, redis.Bound{Most: most, Bytes: size, Idle: idle})
+	g.notices = g.store.NewQuestions("mcp", self)
+	return &mcp.Shared{
+		Self: self, Use: g.mcpSessions.Use, Swap: g.mcpSessions.Swap, Drop: g.mcpSessions.Drop, Key: g.store.NewKey("mcp"), Ask: g.notices.Ask,
+	}
 }
 
 // sharedTokens are nil for those of this process.

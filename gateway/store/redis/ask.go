@@ -80,12 +80,13 @@ func (q *Questions) send(ctx context.Context, to string, m message) (received bo
 	return received, err
 }
 
-// Run answers what others ask, until ctx ends.
-func (q *Questions) Run(ctx context.Context, answer func(question []byte) []byte) {
+// Run answers what others ask, until ctx ends. It calls ready, which may be nil, whenever it can
+// be asked from now on.
+func (q *Questions) Run(ctx context.Context, ready func(), answer func(question []byte) []byte) {
 	var answering sync.WaitGroup
 	defer answering.Wait()
 	busy := make(chan struct{}, mostAnswers)
-	q.channel(q.self).Run(ctx, func(raw []byte) {
+	q.channel(q.self).Run(ctx, ready, func(raw []byte) {
 		var m message
 		switch err := json.Unmarshal(raw, &m); {
 		case err != nil: // nobody of ours

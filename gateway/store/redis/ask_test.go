@@ -18,7 +18,7 @@ func TestAReplicaAsksAnother(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		q := open(t, r.URL()).NewQuestions("test", name)
 		run(t, func(ctx context.Context) {
-			q.Run(ctx, func(question []byte) []byte {
+			q.Run(ctx, nil, func(question []byte) []byte {
 				if string(question) == "nothing" {
 					return nil
 				}

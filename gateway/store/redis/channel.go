@@ -9,11 +9,12 @@ import (
 	"portcullis/gateway/retry"
 )
 
-// buffered is how many received messages wait here to be handled; more are lost.
+// buffered is how many received messages wait here to be handled. More wait in Redis, which
+// ends the connection of a replica that lets too many wait.
 const buffered = 256
 
 // Channel carries short messages from each replica to all that are there now, itself included.
-// One that is not there, or reads too slowly, misses them.
+// One that is not there misses them, and learns that it may have.
 type Channel struct {
 	store  *Store
 	name   string
@@ -32,16 +33,20 @@ func (c *Channel) Publish(ctx context.Context, message []byte) error {
 	})
 }
 
-// Run calls receive with each message, one after another, until ctx ends.
-func (c *Channel) Run(ctx context.Context, receive func([]byte)) {
+// Run calls receive with each message, one after another, until ctx ends. It calls missed,
+// which may be nil, whenever messages are received from now on and may have been missed before.
+func (c *Channel) Run(ctx context.Context, missed func(), receive func([]byte)) {
+	if missed == nil {
+		missed = func() {}
+	}
 	for ctx.Err() == nil {
-		c.listen(ctx, receive)
+		c.listen(ctx, missed, receive)
 		retry.Sleep(ctx, retry.Jitter(lookEvery, 2))
 	}
 }
 
-// listen reads until the connection ends.
-func (c *Channel) listen(ctx context.Context, receive func([]byte)) {
+// listen reads until the connection ends. The library makes it anew by itself, and says so.
+func (c *Channel) listen(ctx context.Context, missed func(), receive func([]byte)) {
 	if c.store.away.Load() != nil {
 		return
 	}
@@ -55,8 +60,14 @@ func (c *Channel) listen(ctx context.Context, receive func([]byte)) {
 		}
 		return
 	}
-	for m := range sub.Channel(goredis.WithChannelSize(buffered), goredis.WithChannelSendTimeout(Timeout)) {
-		receive([]byte(m.Payload))
+	missed()
+	for m := range sub.ChannelWithSubscriptions(goredis.WithChannelSize(buffered)) {
+		switch m := m.(type) {
+		case *goredis.Subscription:
+			missed()
+		case *goredis.Message:
+			receive([]byte(m.Payload))
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -44,6 +45,14 @@ redis.call('HSET', KEYS[1], name, data)
 redis.call('ZADD', KEYS[2], now, name)
 redis.call('PEXPIRE', KEYS[1], idle)
 redis.call('PEXPIRE', KEYS[2], idle)
+redis.call('PUBLISH', ARGV[7], ARGV[8])
+return 1`
+
+// dropSource forgets an entry of an owner.
+const dropSource = `
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`
 
 // useSource reads an entry of an owner and notes that it is used.
@@ -61,17 +70,38 @@ return redis.call('HGET', KEYS[1], ARGV[1])`
 // Kept keeps entries of owners for all replicas: of each at most so many, in so many bytes,
 // and none longer than it is used. Names of owners are hashed; names of entries and what is
 // in them is for the user to make unreadable.
+//
+// Whoever changes an entry tells the other replicas its name in the same step: there is no
+// change that they could not have been told of.
 type Kept struct {
-	store     *Store
-	kind      string
-	bound     Bound
-	swap, use *goredis.Script
+	store           *Store
+	kind            string
+	self            string // name of this replica
+	bound           Bound
+	changes         *Channel
+	swap, use, drop *goredis.Script
 }
 
-// NewKept makes a place for entries of a kind.
-func (s *Store) NewKept(kind string, b Bound) *Kept {
-	return &Kept{s, kind, b, goredis.NewScript(swapSource), goredis.NewScript(useSource)}
+// NewKept makes a place for entries of a kind, for a replica of a name.
+func (s *Store) NewKept(kind, self string, b Bound) *Kept {
+	return &Kept{
+		store: s, kind: kind, self: self, bound: b, changes: s.NewChannel(kind),
+		swap: goredis.NewScript(swapSource), use: goredis.NewScript(useSource), drop: goredis.NewScript(dropSource),
+	}
 }
+
+// Run calls changed with the name of each entry that another replica has changed or dropped,
+// and missed after a time in which it may not have been told, until ctx ends.
+func (k *Kept) Run(ctx context.Context, changed func(name string), missed func()) {
+	k.changes.Run(ctx, missed, func(message []byte) {
+		if by, name, ok := strings.Cut(string(message), " "); ok && by != k.self {
+			changed(name)
+		}
+	})
+}
+
+// notice is what the others are told of a change.
+func (k *Kept) notice(name string) string { return k.self + " " + name }
 
 func (k *Kept) keys(owner string) []string {
 	at := k.store.key(k.kind, owner)
@@ -82,7 +112,7 @@ func (k *Kept) keys(owner string) []string {
 // it was, and has replaced it.
 func (k *Kept) Swap(ctx context.Context, owner, name string, was, data []byte) (done bool, err error) {
 	err = k.store.do(ctx, func(ctx context.Context) error {
-		n, err := k.swap.Run(ctx, k.store.client, k.keys(owner), name, was, data, k.bound.Most, k.bound.Bytes, k.bound.Idle.Milliseconds()).Int()
+		n, err := k.swap.Run(ctx, k.store.client, k.keys(owner), name, was, data, k.bound.Most, k.bound.Bytes, k.bound.Idle.Milliseconds(), k.changes.name, k.notice(name)).Int()
 		done = n == 1
 		return err
 	})
@@ -107,11 +137,6 @@ func (k *Kept) Use(ctx context.Context, owner, name string) (data []byte, err er
 // Drop forgets an entry.
 func (k *Kept) Drop(ctx context.Context, owner, name string) error {
 	return k.store.do(ctx, func(ctx context.Context) error {
-		keys := k.keys(owner)
-		p := k.store.client.TxPipeline()
-		p.HDel(ctx, keys[0], name)
-		p.ZRem(ctx, keys[1], name)
-		_, err := p.Exec(ctx)
-		return err
+		return k.drop.Run(ctx, k.store.client, k.keys(owner), name, k.changes.name, k.notice(name)).Err()
 	})
 }

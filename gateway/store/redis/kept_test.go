@@ -19,7 +19,7 @@ import (
 func TestKept(t *testing.T) {
 	r := server(t)
 	bound := redis.Bound{Most: 3, Bytes: 100, Idle: time.Hour}
-	a, b := open(t, r.URL()).NewKept("k", bound), open(t, r.URL()).NewKept("k", bound)
+	a, b := open(t, r.URL()).NewKept("k", "a", bound), open(t, r.URL()).NewKept("k", "b", bound)
 	ctx := t.Context()
 	swap := func(owner, name, was, data string, want bool) {
 		t.Helper()
@@ -52,7 +52,7 @@ func TestKept(t *testing.T) {
 		t.Error(err)
 	}
 	has("o", "4", "")
-	short := open(t, r.URL()).NewKept("k", redis.Bound{Most: 3, Bytes: 100, Idle: time.Millisecond})
+	short := open(t, r.URL()).NewKept("k", "b", redis.Bound{Most: 3, Bytes: 100, Idle: time.Millisecond})
 	if _, err := short.Swap(ctx, "q", "1", nil, []byte("x")); err != nil {
 		t.Error(err)
 	}
@@ -71,7 +71,7 @@ func TestOneOfManySwaps(t *testing.T) {
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 6 {
-		k := open(t, r.URL()).NewKept("k", redis.Bound{Most: 3, Bytes: 100, Idle: time.Hour})
+		k := open(t, r.URL()).NewKept("k", "b", redis.Bound{Most: 3, Bytes: 100, Idle: time.Hour})
 		wg.Go(func() {
 			if ok, err := k.Swap(t.Context(), "o", "1", nil, fmt.Append(nil, i)); err != nil {
 				t.Error(err)
@@ -86,6 +86,32 @@ func TestOneOfManySwaps(t *testing.T) {
 	}
 }
 
+// TestReplicasAreToldOfChanges of entries that others make, and when they may have missed some.
+func TestReplicasAreToldOfChanges(t *testing.T) {
+	r := server(t)
+	bound := redis.Bound{Most: 3, Bytes: 100, Idle: time.Hour}
+	a, b := open(t, r.URL()).NewKept("k", "a", bound), open(t, r.URL()).NewKept("k", "b", bound)
+	told, missed := make(chan string, 10), make(chan struct{}, 10)
+	run(t, func(ctx context.Context) {
+		b.Run(ctx, func(name string) { told <- name }, func() { missed <- struct{}{} })
+	})
+	<-missed
+	for _, change := range []func() error{
+		func() error { _, err := b.Swap(t.Context(), "o", "own", nil, []byte("x")); return err },
+		func() error { _, err := a.Swap(t.Context(), "o", "new", nil, []byte("x")); return err },
+		func() error { return a.Drop(t.Context(), "o", "dropped") },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first, second := <-told, <-told; first != "new" || second != "dropped" {
+		t.Errorf("told of %q and %q", first, second)
+	}
+	client(t, r).ClientKillByFilter(t.Context(), "TYPE", "pubsub")
+	<-missed
+}
+
 // TestWords: every replica hears what one says, also after Redis was away.
 func TestWords(t *testing.T) {
 	r := server(t)
@@ -93,7 +119,7 @@ func TestWords(t *testing.T) {
 	a, b := open(t, r.URL()).NewChannel("w"), open(t, r.URL()).NewChannel("w")
 	for i, w := range []*redis.Channel{a, b} {
 		run(t, func(ctx context.Context) {
-			w.Run(ctx, func(m []byte) {
+			w.Run(ctx, nil, func(m []byte) {
 				if string(m) == "hello" {
 					said[i].Add(1)
 				}

@@ -11,7 +11,7 @@ import (
 // that end at once. Its error is what Redis says against it.
 func (s *Store) Try(ctx context.Context) error {
 	name := "try " + rand.Text()
-	k := s.NewKept("try", Bound{Most: 1, Bytes: 64, Idle: time.Second})
+	k := s.NewKept("try", name, Bound{Most: 1, Bytes: 64, Idle: time.Second})
 	for _, step := range []func() error{
 		func() error { return s.client.Ping(ctx).Err() },
 		func() error { _, err := s.Count(ctx, "tries", 1); return err },
