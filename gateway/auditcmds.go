@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/audit/inspect"
-	"portcullis/gateway/audit/tree"
 )
 
 type auditCmd struct {
@@ -15,7 +15,7 @@ type auditCmd struct {
 	Checkpoint  auditCheckpointCmd  `cmd:"" help:"Print the newest signed checkpoint of a file."`
 	Prove       auditProveCmd       `cmd:"" help:"Write the proof that a line, or a decision's lines, are in the evidence."`
 	VerifyProof auditVerifyProofCmd `cmd:"" name:"verify-proof" help:"Check such a proof with the public key alone."`
-	Key         auditKeyCmd         `cmd:"" help:"Print the public half of the key that signs checkpoints."`
+	Key         auditKeyCmd         `cmd:"" help:"Print the public half of the key that signs checkpoints, and of those that did before."`
 	Query       auditQueryCmd       `cmd:"" help:"Find records: who did what, when, and what came of it."`
 	Exposure    auditExposureCmd    `cmd:"" help:"Say who received a secret or a credential, and what is left to rotate."`
 	Tail        auditTailCmd        `cmd:"" help:"Write the newest records, and with -f those that come."`
@@ -36,13 +36,14 @@ func (auditCmd) Help() string {
 type auditVerifyCmd struct {
 	Files []string `arg:"" name:"file" help:"Files of evidence, oldest first; .gz is read as well." type:"path"`
 	Since string   `help:"A checkpoint that was kept elsewhere: what it signs must still be there." type:"path" placeholder:"FILE"`
-	Key   string   `help:"Public key, as audit key prints it; without it that of the key beside the last file." type:"path" placeholder:"FILE"`
+	Key   string   `help:"Public keys: as audit key prints them, in PEM, or what vault read -format=json MOUNT/keys/NAME prints of a transit key; without it those beside the last file." type:"path" placeholder:"FILE"`
 }
 
 // Help is the end of the command's help.
 func (auditVerifyCmd) Help() string {
 	return "The exit code is 0 when the chain is good, 1 with \"first bad line: FILE:LINE\" when it is not, and 2 for wrong usage.\n\n" +
-		examples("portcullis audit verify logs/audit-*.jsonl logs/audit.jsonl --since kept.checkpoint --key audit.pub")
+		examples("portcullis audit verify logs/audit-*.jsonl logs/audit.jsonl --since kept.checkpoint --key audit.pub",
+			"vault read -format=json transit/keys/evidence > evidence.json && portcullis audit verify logs/audit.jsonl --key evidence.json")
 }
 
 // Run verifies.
@@ -101,7 +102,7 @@ func (c auditProveCmd) Run() error {
 
 type auditVerifyProofCmd struct {
 	File string `arg:"" help:"Proof." type:"path"`
-	Key  string `help:"Public key, as audit key prints it." type:"path" required:"" placeholder:"FILE"`
+	Key  string `help:"Public keys, as those of audit verify." type:"path" required:"" placeholder:"FILE"`
 }
 
 // Help is the end of the command's help.
@@ -119,15 +120,16 @@ type auditKeyCmd struct {
 
 // Help is the end of the command's help.
 func (auditKeyCmd) Help() string {
-	return examples("portcullis audit key logs/audit.jsonl > audit.pub")
+	return "A key of Vault's transit engine (AUDIT_SIGN_TRANSIT_KEY) is printed once it has signed, from what lies beside the file. Whoever does not trust that asks Vault: vault read -format=json MOUNT/keys/NAME.\n\n" +
+		examples("portcullis audit key logs/audit.jsonl > audit.pub")
 }
 
 // Run prints.
 func (c auditKeyCmd) Run() error {
-	public, err := tree.PublicOf(audit.Config{Path: c.File, SignKey: c.KeyFile}.KeyFile())
+	keys, err := inspect.Keys(c.File, c.KeyFile)
 	if err != nil {
 		return usageError{err}
 	}
-	_, err = fmt.Println(public)
+	_, err = fmt.Println(strings.Join(keys, "\n"))
 	return err
 }

@@ -16,8 +16,10 @@ import (
 	"sync"
 	"time"
 
+	"portcullis/gateway/audit/tree"
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
+	"portcullis/gateway/retry"
 )
 
 // Log appends records to one file, one JSON object a line. write(2) has returned
@@ -60,10 +62,15 @@ type Config struct {
 	// records are refused.
 	Share bool
 	// Sign lets a checkpoint of the tree over all lines be signed a second after a line
-	// at the latest, into NAME.checkpoint beside the file. SignKey is the file of the
-	// ed25519 key (PKCS 8 in PEM), NAME.key when it is empty; one is made where none is.
+	// at the latest, into NAME.checkpoint beside the file, with the public half of the key
+	// in NAME.public. SignKey is the file of the ed25519 key (PKCS 8 in PEM), NAME.key when
+	// it is empty; one is made where none is.
 	Sign    bool
 	SignKey string
+	// Signer signs in the place of the key in a file. Whoever has it may be out of reach:
+	// then checkpoints are late, and lines are written all the same. Close does not wait
+	// for it; call Checkpoint before. Optional.
+	Signer tree.Signer
 	// Signed is called with every new checkpoint, a signed note. It must not wait. Optional.
 	Signed func(checkpoint []byte)
 	// Unsigned is called with the reason when a checkpoint could not be signed. Optional.
@@ -111,36 +118,34 @@ func (l *Log) Reopen() error {
 	return l.chain.reopen()
 }
 
-// Checkpoint signs what has been written up to now, for whoever keeps the newest
-// checkpoint elsewhere.
-func (l *Log) Checkpoint() error { return l.checkpoint(time.Now(), true) }
-
-// Close writes what was only counted and closes the file; the next record opens it
-// again.
-func (l *Log) Close() error {
+// Checkpoint signs what has been written and counted up to now.
+func (l *Log) Checkpoint(ctx context.Context) error {
 	l.flush(time.Now(), true)
-	signed := l.checkpoint(time.Now(), true)
+	return l.checkpoint(ctx, time.Now(), true)
+}
+
+// Close writes what was only counted, signs with the key in the file and closes the
+// evidence; the next record opens it again.
+func (l *Log) Close() error {
+	var signed error
+	if l.cfg.Signer == nil {
+		signed = l.Checkpoint(context.Background())
+	} else {
+		l.flush(time.Now(), true)
+	}
 	l.turn.Lock()
 	defer l.turn.Unlock()
 	return errors.Join(signed, l.chain.close())
 }
 
-// Run writes the counts of refusals as their windows end, until ctx ends.
+// Run signs checkpoints, and writes the counts of refusals as their windows end, until ctx
+// ends.
 func (l *Log) Run(ctx context.Context) {
-	t := time.NewTicker(windowLook)
-	defer t.Stop()
-	var told time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-t.C:
-			l.flush(now, false)
-			if err := l.checkpoint(now, false); err != nil && l.cfg.Unsigned != nil && now.Sub(told) > time.Minute {
-				told = now
-				l.cfg.Unsigned(err)
-			}
-		}
+	var signing sync.WaitGroup
+	defer signing.Wait()
+	signing.Go(func() { l.keepSigned(ctx) })
+	for retry.Sleep(ctx, windowLook) {
+		l.flush(time.Now(), false)
 	}
 }
 
@@ -179,16 +184,18 @@ func (l *Log) Unauthenticated(addr, code, rule string) (first bool) {
 func (l *Log) Outcome(r *op.Record) error { return l.record("outcome", r) }
 
 func (l *Log) record(kind string, r *op.Record) error {
-	return l.put(r.Request.Caller, kind, func(b []byte) ([]byte, error) { return l.appendRecord(b, kind, r) })
+	return l.put(r.Request.Caller, kind, false, func(b []byte) ([]byte, error) { return l.appendRecord(b, kind, r) })
 }
 
-// put encodes a record and appends it, within the caller's share where there is one.
-func (l *Log) put(who *call.Caller, kind string, encode func([]byte) ([]byte, error)) error {
+// put encodes a record and appends it, within the caller's share where there is one. A
+// quiet one does not ask for a checkpoint.
+func (l *Log) put(who *call.Caller, kind string, quiet bool, encode func([]byte) ([]byte, error)) error {
 	e, ok := l.spare.Get().(*entry)
 	if !ok {
 		e = &entry{}
 	}
 	defer l.free(e)
+	e.quiet = quiet
 	var err error
 	if e.body, err = encode(e.body[:0]); err == nil {
 		e.body = escapeHidden(l.filtered(e))

@@ -97,6 +97,7 @@ func (c *chain) write(es []*entry, sync bool) error {
 	own := c.begin()
 	for _, e := range es {
 		c.add(e.body)
+		c.wrote[len(c.wrote)-1].quiet = e.quiet
 	}
 	if len(c.buf) == 0 {
 		return nil
@@ -126,7 +127,8 @@ func (c *chain) write(es []*entry, sync bool) error {
 // written is a line in what is written, with its end there.
 type written struct {
 	link
-	end int
+	end   int
+	quiet bool // see entry
 }
 
 func (c *chain) add(body []byte) {
@@ -135,7 +137,7 @@ func (c *chain) add(body []byte) {
 		k = c.wrote[len(c.wrote)-1].link
 	}
 	c.buf, k = appendLine(c.buf, k, body)
-	c.wrote = append(c.wrote, written{k, len(c.buf)})
+	c.wrote = append(c.wrote, written{link: k, end: len(c.buf)})
 }
 
 // begin starts what is written with the log's own records, and returns how many
@@ -164,7 +166,7 @@ func (c *chain) took(n int) (whole int) {
 			break
 		}
 		c.last, c.whole = w.link, w.link
-		c.grow(w.link)
+		c.grow(w.link, !w.quiet)
 		c.offer(whole)
 		whole++
 	}

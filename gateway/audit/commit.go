@@ -3,6 +3,7 @@ package audit
 type entry struct {
 	body  []byte // a JSON object without seq and prev
 	other []byte // what the filter makes of it
+	quiet bool   // it does not ask for a checkpoint
 	err   error
 }
 

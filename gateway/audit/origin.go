@@ -122,6 +122,10 @@ type Upkeep struct {
 	Caller string // key of the caller that it is for, empty for the gateway itself
 	Code   string // what came of it, "ok" for success; empty before it is sent
 	Sent   op.Traffic
+
+	// Evidence says that it signs or keeps a checkpoint: its lines do not ask for the next
+	// one, which would go on for ever.
+	Evidence bool
 }
 
 // Upkeep records a request that the gateway sends to Vault for itself: in a line before
@@ -129,7 +133,7 @@ type Upkeep struct {
 // cannot be written, which is counted: rights must be revoked and tokens renewed on a
 // full disk too, and Vault's own audit log has it; `audit reconcile` shows it then.
 func (l *Log) Upkeep(u Upkeep) {
-	_ = l.put(nil, "upkeep", func(b []byte) ([]byte, error) { // put has counted the failure
+	_ = l.put(nil, "upkeep", u.Evidence, func(b []byte) ([]byte, error) { // put has counted the failure
 		n := begin(b)
 		n.Time("time", time.Now().UTC())
 		n.Str("type", "upkeep")

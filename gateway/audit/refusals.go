@@ -19,7 +19,7 @@ type Refusals struct {
 func (l *Log) flush(now time.Time, all bool) {
 	for _, t := range []*tally{l.callers, l.peers} {
 		for _, w := range t.ended(now, all) {
-			if err := l.put(nil, "refusals", func(b []byte) ([]byte, error) { return l.appendWindow(b, &w, now) }); err != nil {
+			if err := l.put(nil, "refusals", false, func(b []byte) ([]byte, error) { return l.appendWindow(b, &w, now) }); err != nil {
 				t.giveBack(w) // put has counted the failure
 				continue
 			}

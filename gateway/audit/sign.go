@@ -1,22 +1,11 @@
 package audit
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
-	"time"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"portcullis/gateway/audit/tree"
-)
-
-// A checkpoint is signed a second after a line at the latest, or after so many lines.
-const (
-	checkpointEvery = time.Second
-	checkpointLines = 1000
 )
 
 // Beside is where a file that belongs to a file of evidence lies: its name with
@@ -38,7 +27,8 @@ func (c Config) KeyFile() string {
 // so that a restart need not read all lines again, and nor need who proves a line.
 type grown struct {
 	tree.Edge
-	Seq uint64
+	Seq  uint64
+	asks uint64 // number of the last line that asks for a checkpoint, see Upkeep.Evidence
 }
 
 // size is what the file NAME.tree says about the tiles beside it.
@@ -62,14 +52,19 @@ func keptTree(path string) (g grown) {
 	if err != nil {
 		return g
 	}
-	return grown{edge, kept.Seq}
+	return grown{Edge: edge, Seq: kept.Seq}
 }
 
-// grow adds a line to the tree.
-func (c *chain) grow(k link) {
-	if c.cfg.Sign && c.grown.Seq < k.seq {
-		c.grown.Add(k.sum)
-		c.grown.Seq = k.seq
+// grow adds a line to the tree. One that does not ask for a checkpoint is signed with the
+// next one that does.
+func (c *chain) grow(k link, asks bool) {
+	if !c.cfg.Sign || c.grown.Seq >= k.seq {
+		return
+	}
+	c.grown.Add(k.sum)
+	c.grown.Seq = k.seq
+	if asks {
+		c.grown.asks = k.seq
 	}
 }
 
@@ -101,115 +96,8 @@ func (c *chain) addLines(name string) error {
 	s := NewScanner(f)
 	for s.Scan() {
 		if h, ok := parseHead(s.Bytes()); ok && s.Ended() && h.Seq > c.grown.Seq {
-			c.grow(link{h.Seq, s.Sum()})
+			c.grow(link{h.Seq, s.Sum()}, true)
 		}
 	}
 	return errors.Join(s.Err(), f.Close())
-}
-
-// signer signs what the chain has become.
-type signer struct {
-	key    note.Signer
-	signed uint64 // number of the last line that is signed
-	at     time.Time
-
-	unwritten []tree.TileFile // full tiles that could not be written yet
-}
-
-// checkpoint signs the tree when it is time to, or at once.
-func (l *Log) checkpoint(now time.Time, atOnce bool) error {
-	if !l.cfg.Sign {
-		return nil
-	}
-	l.signing.Lock()
-	defer l.signing.Unlock()
-	if l.signer.key == nil {
-		key, _, err := tree.LoadKey(l.cfg.KeyFile())
-		if err != nil {
-			return err
-		}
-		l.signer.key = key
-	}
-	n, due := l.treeNow(func(seq uint64) bool {
-		return seq != l.signer.signed && (atOnce || now.Sub(l.signer.at) >= checkpointEvery || seq-l.signer.signed >= checkpointLines)
-	})
-	if !due {
-		return nil
-	}
-	l.signer.unwritten = append(l.signer.unwritten, n.full...)
-	c := tree.Checkpoint{Size: n.Size, Root: n.Root(), Seq: n.Seq, Last: n.last, Time: now}
-	text, err := c.Sign(l.signer.key)
-	if err == nil {
-		err = l.keep(n, text)
-	}
-	if err != nil {
-		return err
-	}
-	l.signer.signed, l.signer.at = n.Seq, now
-	if l.cfg.Signed != nil {
-		l.cfg.Signed(text)
-	}
-	return nil
-}
-
-// keep writes the tiles, then what refers to them.
-func (l *Log) keep(n now, text []byte) error {
-	tiles, partial := tilesOf(n.path), n.Partial()
-	if err := tiles.Write(append(l.signer.unwritten, partial...), replace); err != nil {
-		l.signer.unwritten = l.signer.unwritten[max(0, len(l.signer.unwritten)-maxUnwritten):]
-		return err
-	}
-	kept, err := json.Marshal(size{n.Size, n.Seq})
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(replace(Beside(n.path, "tree"), kept), replace(Beside(n.path, "checkpoint"), text)); err != nil {
-		return err
-	}
-	tiles.Tidy(append(l.signer.unwritten, partial...))
-	l.signer.unwritten = nil
-	return nil
-}
-
-// maxUnwritten bounds the full tiles that wait for a disk that takes none, 8 KiB each.
-// Without them a proof reads the lines.
-const maxUnwritten = 1024
-
-// now is a copy of the tree with the file that it is about.
-type now struct {
-	grown
-	path string
-	last [sha256.Size]byte // hash of the last line
-	full []tree.TileFile
-}
-
-// treeNow copies the tree, when it is due.
-func (l *Log) treeNow(due func(seq uint64) bool) (n now, ok bool) {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	g := &l.chain.grown
-	if g.Size == 0 || !due(g.Seq) {
-		return n, false
-	}
-	n = now{path: l.chain.path, last: l.chain.whole.sum}
-	n.Seq = g.Seq
-	n.Edge, n.full, _ = g.Take() // without one of them a proof reads the lines
-	return n, true
-}
-
-// replace writes a file that is small and can be made again: it appears as a whole,
-// and nobody waits for the disk.
-func replace(name string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the error that led here is reported
-	}
-	return err
 }

@@ -30,6 +30,28 @@ func (c *Config) checkAnchors(p *problems) {
 	p.unless(c.AuditAnchorEvery >= time.Second, "AUDIT_ANCHOR_INTERVAL: less than a second")
 }
 
+// SigningKey is the mount and the name of the transit key that signs checkpoints; both are
+// empty for a key in a file.
+func (c *Config) SigningKey() (mount, name string) {
+	i := strings.LastIndexByte(c.AuditSignTransit, '/')
+	if i < 0 {
+		return "", ""
+	}
+	return c.AuditSignTransit[:i], c.AuditSignTransit[i+1:]
+}
+
+func (c *Config) checkSigningKey(p *problems) {
+	if c.AuditSignTransit == "" {
+		return
+	}
+	mount, name := c.SigningKey()
+	m, err := call.ParsePath(mount)
+	_, nameErr := call.ParseSubject(name)
+	p.unless(err == nil && nameErr == nil && mount != "" && m.String() == mount, "AUDIT_SIGN_TRANSIT_KEY: must be MOUNT/NAME, as transit/evidence")
+	p.unless(c.AuditSignKey == "", "AUDIT_SIGN_KEY_FILE and AUDIT_SIGN_TRANSIT_KEY: only one may be set")
+	p.unless(c.AuditFile != "-", "AUDIT_SIGN_TRANSIT_KEY: with AUDIT_FILE=- there are no checkpoints")
+}
+
 // toStdout tells whether a receiver is standard output, in whatever format.
 func toStdout(receiver string) bool {
 	name, _, _ := strings.Cut(receiver, "#")

@@ -121,6 +121,7 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.AuditMaxBytes == 0 || c.AuditMaxBytes >= 64<<10, "AUDIT_MAX_BYTES: less than 65536; 0 is for no bound")
 	p.unless(c.AuditMaxAge == 0 || c.AuditMaxAge >= time.Second, "AUDIT_MAX_AGE: less than a second; 0 is for no bound")
 	c.checkAnchors(p)
+	c.checkSigningKey(p)
 	p.unless(c.AuditKeep >= 0, "AUDIT_KEEP: must not be negative; 0 is for all")
 	p.unless(c.AuditSpoolBytes >= 0, "AUDIT_SPOOL_BYTES: must not be negative; 0 is for no spool")
 	p.unless((c.AuditSinkCert == "") == (c.AuditSinkKey == ""), "AUDIT_SINK_CERT and AUDIT_SINK_KEY: both or neither must be set")

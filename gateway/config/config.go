@@ -33,7 +33,11 @@ type Config struct {
 	AuditMaxAge   time.Duration `cfg:"AUDIT_MAX_AGE"`       // so is one whose first line is as old; 0 for no bound
 	AuditKeep     int           `cfg:"AUDIT_KEEP"`          // how many full files stay, 0 for all
 	AuditSignKey  string        `cfg:"AUDIT_SIGN_KEY_FILE"` // ed25519 key (PKCS 8 in PEM) that signs checkpoints; default: audit.key beside the file, made when it is not there
-	AuditCompress bool          `cfg:"AUDIT_COMPRESS"`      // full files are compressed (gzip)
+	// A key of Vault's transit engine that signs checkpoints in the place of the one in a
+	// file: MOUNT/NAME, of the type ed25519
+	AuditSignTransit string `cfg:"AUDIT_SIGN_TRANSIT_KEY"`
+
+	AuditCompress bool `cfg:"AUDIT_COMPRESS"` // full files are compressed (gzip)
 	// Where checkpoints of the evidence are kept as well: vault:MOUNT/PATH (KV version 2,
 	// with CAS), https://, syslog+tcp://, syslog+tls://; and how often at most, as long as
 	// lines come

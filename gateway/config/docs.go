@@ -151,7 +151,7 @@ func example(k Key, t reflect.Type) string {
 // examples are those that nothing else says.
 var examples = map[string]string{
 	"POLICY_CANARY": "5%",
-	"VAULT_CALLERS": "child", "AUDIT_ANCHORS": "vault:secret/evidence", "OIDC_ISSUER": "https://gateway.example.com",
+	"VAULT_CALLERS": "child", "AUDIT_ANCHORS": "vault:secret/evidence", "AUDIT_SIGN_TRANSIT_KEY": "transit/evidence", "OIDC_ISSUER": "https://gateway.example.com",
 	"HOST": "0.0.0.0", "ADMIN_ADDR": "127.0.0.1:9089", "AUDIT_FILE": "/var/lib/portcullis/audit.jsonl", "AUDIT_SYNC": "group", "LOG_REQUESTS": "all", "REDIS_URL": "rediss://gateway:password@redis.example.com:6379", "FIRM_STORE": "vault:secret/portcullis/state", "STATE_DIR": "/var/lib/portcullis/state",
 	"AUDIT_SINKS": "syslog+tls://siem.example.com:6514#format=cef,https://collector.example.com/ingest", "LOG_LEVEL": "debug",
 	"VAULT_ADDR": "https://vault.example.com:8200", "VAULT_NAMESPACE": "team", "VAULT_AUDIT_TAP": "file:/var/log/vault/audit.log",

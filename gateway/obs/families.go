@@ -58,6 +58,7 @@ func ofCalls() map[string]family {
 		"portcullis_policy_dry_run_total":                    {"counter", "Denials of rules in dry run, which were not enforced, by rule."},
 		"portcullis_audit_failures_total":                    {"counter", "Records of evidence that could not be written; each refused its call or lost an outcome."},
 		"portcullis_audit_archive_failures_total":            {"counter", "Full files of evidence that could not be compressed, removed or kept."},
+		"portcullis_audit_checkpoint_failures_total":         {"counter", "Checkpoints of the evidence that could not be signed; lines are written all the same."},
 		"portcullis_audit_checkpoint_timestamp_seconds":      {"gauge", "When the newest checkpoint of the evidence was signed, as Unix time; 0 for none since the start."},
 		"portcullis_audit_anchored_timestamp_seconds":        {"gauge", "When the checkpoint that was anchored last was signed, as Unix time; 0 for none since the start."},
 		"portcullis_audit_sink_lines_total":                  {"counter", "Lines of evidence that an audit sink has taken."},

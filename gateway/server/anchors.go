@@ -120,16 +120,19 @@ func (a *anchors) took(err error, now time.Time) {
 	}
 }
 
-// anchorLast anchors what the calls have left on record, while Vault can still be
-// reached: what comes behind it is the gateway's own leaving. A Vault that is away does
+// anchorLast signs and anchors what the calls have left on record, while Vault can still
+// be reached: what comes behind it is the gateway's own leaving. A Vault that is away does
 // not hold the end up.
 func (g *Server) anchorLast(ctx context.Context) {
-	if len(g.cfg.AuditAnchors) == 0 {
+	if len(g.cfg.AuditAnchors) == 0 && g.cfg.AuditSignTransit == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, sinksTimeout)
 	defer cancel()
-	if err := errors.Join(g.audit.Checkpoint(), g.anchorNow(ctx)); err != nil {
+	if err := g.audit.Checkpoint(ctx); err != nil {
+		g.logs.Server.Error("the end of the evidence is not signed: keep a copy of it elsewhere; the next start signs it", "cause", err)
+	}
+	if err := g.anchorNow(ctx); err != nil {
 		g.logs.Server.Error("the last checkpoint of the evidence is not anchored: keep a copy of it elsewhere", "cause", err)
 	}
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ func TestTheLastCheckpointIsAnchored(t *testing.T) {
 	v := vaulttest.Start(t)
 	dir := t.TempDir()
 	t.Run("gateway", func(t *testing.T) {
-		url := serve(t, anchored(t, v, dir))
+		url := serve(t, configured(t, v, dir, map[string]string{"AUDIT_ANCHORS": "vault:witness/anchor", "AUDIT_ANCHOR_INTERVAL": "1s"}))
 		says := func(want string) func() bool {
 			return func() bool {
 				answer(t, "GET", url+"/secrets/none")
@@ -57,13 +58,15 @@ func TestTheLastCheckpointIsAnchored(t *testing.T) {
 	}
 }
 
-func anchored(t *testing.T, v *vaulttest.Vault, dir string) config.Config {
+func configured(t *testing.T, v *vaulttest.Vault, dir string, more map[string]string) config.Config {
 	t.Helper()
-	for key, value := range map[string]string{
+	env := map[string]string{
 		"VAULT_ADDR": v.Addr, "VAULT_TOKEN": v.Token, "LOG_DIR": dir, "PORT": "0", "SHUTDOWN_DELAY": "0s",
 		"API_KEYS_JSON": `{"dev-api-key":"agent_api"}`, "POLICY_DIR": filepath.Join("..", "..", "fixtures", "policy-dev"), "POLICY_TIMEOUT": "10s",
-		"AUDIT_ANCHORS": "vault:witness/anchor", "AUDIT_ANCHOR_INTERVAL": "1s", "RATE_LIMIT_REQUESTS": "1000000",
-	} {
+		"RATE_LIMIT_REQUESTS": "1000000",
+	}
+	maps.Copy(env, more)
+	for key, value := range env {
 		t.Setenv(key, value)
 	}
 	c, err := config.Load(config.Source{})

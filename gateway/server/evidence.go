@@ -19,7 +19,7 @@ func (g *Server) auditConfig() audit.Config {
 	return audit.Config{
 		Path: g.cfg.AuditFile, Group: g.cfg.AuditSync == "group", Share: g.options.Stdio,
 		Redact: g.baseRedactor.AppendValue, Filter: g.filterEvidence, Ended: g.refusalsEnded, Written: g.sinks.Offer, Spend: g.spendEvidence,
-		Signed: g.signed, Sign: g.cfg.AuditFile != audit.Stdout, SignKey: g.cfg.AuditSignKey,
+		Signer: g.evidenceSigner(), Signed: g.signed, Sign: g.cfg.AuditFile != audit.Stdout, SignKey: g.cfg.AuditSignKey,
 		Unsigned: func(err error) { g.logs.Server.Error("evidence is not signed: no new checkpoint", "cause", err) },
 		Segments: audit.Segments{
 			MaxBytes: g.cfg.AuditMaxBytes, MaxAge: g.cfg.AuditMaxAge, Keep: g.cfg.AuditKeep, Compress: g.cfg.AuditCompress,

@@ -98,6 +98,10 @@ func VaultSetup(c config.Config, rules func(*call.Caller) vaultpolicy.Rules, sub
 	if mount, path := c.FirmPlace(); mount != "" {
 		s.Firm = mount + "/" + path
 	}
+	if a := vaultAnchor(c); a.Mount != "" {
+		s.Anchor = a.Mount + "/" + a.Path.String()
+	}
+	s.Signing = c.AuditSignTransit
 	var granted [][]string
 	for tenant, names := range subjects {
 		for _, name := range names {

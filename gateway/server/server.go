@@ -184,6 +184,7 @@ func (g *Server) openVault() (err error) {
 	c.UseOf = g.ops.VaultUse
 	c.Janitor.Allowed, c.Janitor.Ended = g.mayHold, g.auth.Revoked
 	c.Anchor, c.Documents = vaultAnchor(g.cfg), vaultDocuments(g.cfg)
+	c.Signing.Mount, c.Signing.Name = g.cfg.SigningKey()
 	c.Upkeep = func(u vault.Upkeep) { g.audit.Upkeep(audit.Upkeep(u)) }
 	c.RootToken = func() { g.warnOf(config.DangerOf(config.RootToken, "VAULT_TOKEN")) }
 	c.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(g.cfg))

@@ -60,8 +60,10 @@ func (c *Client) WriteAnchor(ctx context.Context, checkpoint []byte, version int
 
 func (c *Client) anchorPath() string { return c.anchor.Mount + "/data/" + c.anchor.Path.String() }
 
-// ofUpkeep tells whether an id is one of a request of the gateway's own.
-func ofUpkeep(id string) bool { return id == "" || strings.HasPrefix(id, anchorPrefix) }
+// ofEvidence tells whether an id is that of a request that signs or keeps a checkpoint.
+func ofEvidence(id string) bool {
+	return strings.HasPrefix(id, anchorPrefix) || strings.HasPrefix(id, signingPrefix)
+}
 
 type anchorVersion struct {
 	Version int `json:"version"`

@@ -65,8 +65,9 @@ type Config struct {
 
 	Log *slog.Logger // what happens in the background; nil for nowhere
 
-	Anchor    Anchor    // where checkpoints of the evidence are kept
-	Documents Documents // where the gateway keeps documents of its own
+	Anchor    Anchor     // where checkpoints of the evidence are kept
+	Signing   SigningKey // what Sign signs with
+	Documents Documents  // where the gateway keeps documents of its own
 
 	// Upkeep is called with each request that the gateway sends to Vault for itself; it must not wait for
 	// Vault. Optional.
@@ -110,6 +111,7 @@ type Client struct {
 	log       *slog.Logger
 	upkeep    func(Upkeep)
 	anchor    Anchor
+	signing   signing
 	documents Documents
 
 	wrappings owned // given to callers
@@ -169,6 +171,7 @@ func New(c Config) (*Client, error) {
 	cl := &Client{
 		base: base, http: tr, wire: requests, nodes: nodes, mounts: c.Mounts, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), login: c.Login,
 		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log, upkeep: c.Upkeep, anchor: c.Anchor, documents: c.Documents,
+		signing:  signing{SigningKey: c.Signing},
 		tellRoot: sync.OnceFunc(c.RootToken),
 		breaker:  &breaker.Breaker{Failures: breakerFailures, Rest: breakerRest},
 	}
@@ -207,7 +210,7 @@ func (c *Client) Inventory(ctx context.Context) ([]leases.Owned, error) {
 // Reserved reports whether a resource belongs to the gateway itself: it is nobody's
 // secret, and no events tell of it.
 func (c *Client) Reserved(r call.Resource) bool {
-	return c.registry.Contains(r) || c.anchor.holds(r) || c.documents.holds(r)
+	return c.registry.Contains(r) || c.anchor.holds(r) || c.signing.holds(r) || c.documents.holds(r)
 }
 
 // largeAtVault is how many requests of one caller Vault gets at once when what they send

@@ -22,6 +22,8 @@ type Upkeep struct {
 	Caller string // key of the caller that it is for, empty for the gateway itself
 	Code   string // what came of it, "ok" for success; empty before it is sent
 	Sent   Traffic
+
+	Evidence bool // it signs or keeps a checkpoint of the evidence
 }
 
 // track gives a request an id and says so. One of a call has the decision's; one of the
@@ -32,13 +34,14 @@ func (c *Client) track(ctx context.Context, r *wire.Request) (ended func(error))
 			of.stamp(r)
 		}
 	}
-	if !ofUpkeep(r.ID) {
+	evidence := ofEvidence(r.ID)
+	if r.ID != "" && !evidence {
 		return func(error) {}
 	}
 	if r.Counts = (&wire.Counts{}); r.ID == "" {
 		r.ID = upkeepID()
 	}
-	u := Upkeep{ID: r.ID, Method: methodName(r.Method), Path: r.Path, Caller: r.Caller}
+	u := Upkeep{ID: r.ID, Method: methodName(r.Method), Path: r.Path, Caller: r.Caller, Evidence: evidence}
 	c.upkeep(u)
 	counts := r.Counts
 	return func(err error) {

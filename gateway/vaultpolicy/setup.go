@@ -27,6 +27,8 @@ type Setup struct {
 	Audience string
 	Registry string // path of the registry of leases, mount first: secret/mcp/.leases
 	Firm     string // the same of FIRM_STORE, empty for a file: portcullis/state
+	Anchor   string // the same of AUDIT_ANCHORS, empty for none in Vault
+	Signing  string // AUDIT_SIGN_TRANSIT_KEY, empty for a key in a file: transit/evidence
 	Rules    Rules  // of callers, with OwnPrefix in the place of their prefix
 }
 
@@ -90,6 +92,13 @@ func (s Setup) gatewayRules() Rules {
 				r.allow(mount+"/"+verb+"/"+path+"/*", []string{"create", "read", "update", "delete", "list"})
 			}
 		}
+	}
+	if mount, path, ok := strings.Cut(s.Anchor, "/"); ok {
+		r.allow(mount+"/data/"+path, []string{"create", "read", "update"})
+	}
+	if i := strings.LastIndexByte(s.Signing, '/'); i > 0 {
+		r.allow(s.Signing[:i]+"/sign"+s.Signing[i:], []string{"update"})
+		r.allow(s.Signing[:i]+"/keys"+s.Signing[i:], []string{"read"})
 	}
 	for _, p := range []string{
 		"sys/leases/renew", "sys/leases/revoke", "sys/wrapping/wrap", "sys/wrapping/rewrap", "auth/token/renew-self", "auth/token/revoke-self",

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -23,7 +25,7 @@ func usage(format string, args ...any) error { return Usage{fmt.Errorf(format, a
 type Verify struct {
 	Files    []string
 	Since    string // file of a kept checkpoint, empty for none
-	Key      string // file of the public key, empty for the key beside the last file
+	Key      string // file of the public keys, empty for those beside the last file
 	Out      io.Writer
 	Progress func(lines int, bytes int64) // optional
 }
@@ -62,7 +64,7 @@ type mark struct {
 }
 
 func (c Verify) marks() (all []*mark, err error) {
-	key, err := publicKey(c.Key, c.Files)
+	keys, err := publicKeys(c.Key, c.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -78,13 +80,13 @@ func (c Verify) marks() (all []*mark, err error) {
 		if err != nil {
 			return nil, Usage{err}
 		}
-		if key == nil {
+		if keys == nil {
 			if m.outside {
 				return nil, usage("--since needs the public key: give --key FILE, as `portcullis audit key` printed it")
 			}
 			continue
 		}
-		if m.Checkpoint, err = tree.OpenCheckpoint(text, key); err != nil {
+		if m.Checkpoint, err = tree.OpenCheckpoint(text, keys); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.name, err)
 		}
 		all = append(all, m)
@@ -92,18 +94,11 @@ func (c Verify) marks() (all []*mark, err error) {
 	return all, nil
 }
 
-// publicKey reads the public key, or takes that of the key beside the last file; it
-// is nil when there is none.
-func publicKey(name string, files []string) (note.Verifier, error) {
+// publicKeys reads the public keys of a file. Without one it takes those beside the last
+// file, and that of the key there; it is nil when there are none.
+func publicKeys(name string, files []string) (note.Verifiers, error) {
 	if name == "" {
-		public, err := tree.PublicOf(audit.Beside(files[len(files)-1], "key"))
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, Usage{err}
-		}
-		return tree.Public([]byte(public))
+		return keysBeside(files[len(files)-1])
 	}
 	raw, err := os.ReadFile(name)
 	if err != nil {
@@ -114,6 +109,45 @@ func publicKey(name string, files []string) (note.Verifier, error) {
 		return nil, usage("%s: %v", name, err)
 	}
 	return v, nil
+}
+
+func keysBeside(file string) (note.Verifiers, error) {
+	keys, err := Keys(file, "")
+	if absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, Usage{err}
+	}
+	v, err := tree.Public([]byte(strings.Join(keys, "\n")))
+	if err != nil {
+		return nil, usage("%s: %v", audit.Beside(file, "public"), err)
+	}
+	return v, nil
+}
+
+// Keys are the verifier keys of a file of evidence: those beside it, and the one of the
+// private key, which lies in a file of its own or beside the evidence. Its error is that
+// of the private key where there are none.
+func Keys(file, private string) (keys []string, err error) {
+	raw, err := os.ReadFile(audit.Beside(file, "public"))
+	if err != nil && !absent(err) {
+		return nil, err
+	}
+	keys = strings.Fields(string(raw))
+	key, err := tree.PublicOf(audit.Config{Path: file, SignKey: private}.KeyFile())
+	switch {
+	case err == nil && !slices.Contains(keys, key):
+		return append(keys, key), nil
+	case err == nil, len(keys) > 0 && private == "" && absent(err):
+		return keys, nil
+	}
+	return nil, err
+}
+
+// absent tells whether a file is not there for whoever asks.
+func absent(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)
 }
 
 // holder holds lines to checkpoints.

@@ -54,7 +54,11 @@ func FuzzReadEvidence(f *testing.F) {
 func FuzzCheckpointsAndProofs(f *testing.F) {
 	f.Add([]byte("portcullis-audit\n1\nAAAA\nline 1 00\ntime 2026-01-01T00:00:00Z\n\n— portcullis-audit AAAA\n"))
 	f.Add([]byte(`{"checkpoint":"x","hashes":"AAAA","lines":[{"line":{"a":1},"leaf":-1,"path":[9]}]}`))
-	_, public, err := tree.LoadKey(filepath.Join(f.TempDir(), "audit.key"))
+	private := filepath.Join(f.TempDir(), "audit.key")
+	if _, err := tree.LoadKey(private); err != nil {
+		f.Fatal(err)
+	}
+	public, err := tree.PublicOf(private)
 	if err != nil {
 		f.Fatal(err)
 	}

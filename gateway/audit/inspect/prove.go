@@ -124,7 +124,7 @@ func VerifyProof(out io.Writer, name, key string) error {
 	if err != nil {
 		return Usage{err}
 	}
-	v, err := publicKey(key, []string{name})
+	v, err := publicKeys(key, []string{name})
 	if err != nil {
 		return err
 	}

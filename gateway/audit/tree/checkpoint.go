@@ -1,6 +1,8 @@
 package tree
 
 import (
+	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -27,17 +29,55 @@ type Checkpoint struct {
 	Time time.Time
 }
 
-// Sign returns the checkpoint as a signed note.
-func (c Checkpoint) Sign(s note.Signer) ([]byte, error) {
-	return note.Sign(&note.Note{Text: fmt.Sprintf("%s\n%d\n%s\nline %d %x\ntime %s\n",
-		Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]), c.Seq, c.Last, c.Time.UTC().Format(time.RFC3339))}, s)
+// Signer signs a text with an ed25519 key. It may wait, until ctx ends, for somebody who
+// has the key.
+type Signer func(ctx context.Context, text []byte) (Signature, error)
+
+// Signature is one of ed25519, with the key that verifies it.
+type Signature struct {
+	Public ed25519.PublicKey
+	Bytes  []byte
 }
+
+var errSignature = errors.New("the signature of the checkpoint is not one of the key that should have made it")
+
+// Sign returns the checkpoint as a signed note, and the verifier key of the note. A
+// signature that does not verify is an error.
+func (c Checkpoint) Sign(ctx context.Context, sign Signer) (signedNote []byte, verifierKey string, err error) {
+	text := fmt.Sprintf("%s\n%d\n%s\nline %d %x\ntime %s\n",
+		Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]), c.Seq, c.Last, c.Time.UTC().Format(time.RFC3339))
+	s, err := sign(ctx, []byte(text))
+	if err != nil {
+		return nil, "", err
+	}
+	if verifierKey, err = VerifierKey(s.Public); err != nil {
+		return nil, "", err
+	}
+	v, err := note.NewVerifier(verifierKey)
+	if err != nil {
+		return nil, "", err
+	}
+	if !v.Verify([]byte(text), s.Bytes) {
+		return nil, "", errSignature
+	}
+	signedNote, err = note.Sign(&note.Note{Text: text}, given{v, s.Bytes})
+	return signedNote, verifierKey, err
+}
+
+// given is a signature that has been made.
+type given struct {
+	note.Verifier
+	signature []byte
+}
+
+// Sign implements note.Signer.
+func (g given) Sign([]byte) ([]byte, error) { return g.signature, nil }
 
 var errForm = errors.New("not a checkpoint of evidence")
 
 // OpenCheckpoint reads a signed checkpoint and checks its signature.
-func OpenCheckpoint(text []byte, v note.Verifier) (Checkpoint, error) {
-	n, err := note.Open(text, note.VerifierList(v))
+func OpenCheckpoint(text []byte, keys note.Verifiers) (Checkpoint, error) {
+	n, err := note.Open(text, keys)
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
 	}

@@ -1,23 +1,20 @@
 package tree
 
 import (
-	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
-// LoadKey reads an ed25519 key (PKCS 8 in PEM). It makes one when there is no file.
-func LoadKey(name string) (note.Signer, string, error) {
+// LoadKey reads an ed25519 key (PKCS 8 in PEM) and signs with it. It makes one when there
+// is no file.
+func LoadKey(name string) (Signer, error) {
 	raw, err := os.ReadFile(name)
 	if err == nil && len(raw) == 0 { // a process was killed before it had written it
 		err = os.Remove(name)
@@ -29,13 +26,15 @@ func LoadKey(name string) (note.Signer, string, error) {
 		}
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("key of the evidence: %w", err)
+		return nil, fmt.Errorf("key of the evidence: %w", err)
 	}
-	s, public, err := signerOf(raw)
+	key, err := parseKey(raw)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return s, public, nil
+	return func(_ context.Context, text []byte) (Signature, error) {
+		return Signature{Public: key.Public().(ed25519.PublicKey), Bytes: ed25519.Sign(key, text)}, nil
+	}, nil
 }
 
 // PublicOf is the public half of the key in a file, which must be there.
@@ -44,27 +43,11 @@ func PublicOf(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, public, err := signerOf(raw)
+	key, err := parseKey(raw)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	return public, nil
-}
-
-func signerOf(raw []byte) (note.Signer, string, error) {
-	key, err := parseKey(raw)
-	if err != nil {
-		return nil, "", err
-	}
-	public, err := note.NewEd25519VerifierKey(Origin, key.Public().(ed25519.PublicKey))
-	if err != nil {
-		return nil, "", err
-	}
-	// NAME+HASH+DATA, of which the hash is the public key's (package note).
-	hash := strings.SplitN(public, "+", 3)[1]
-	secret := base64.StdEncoding.EncodeToString(append([]byte{1}, key.Seed()...))
-	signer, err := note.NewSigner("PRIVATE+KEY+" + Origin + "+" + hash + "+" + secret)
-	return signer, public, err
+	return VerifierKey(key.Public().(ed25519.PublicKey))
 }
 
 var errKey = errors.New("not an ed25519 key in PEM (make one with: openssl genpkey -algorithm ed25519)")
@@ -104,25 +87,4 @@ func makeKey(name string) error {
 		return nil
 	}
 	return err
-}
-
-// Public reads a public key: a note's verifier key, as `portcullis audit key` prints
-// it, or an ed25519 key in PEM.
-func Public(raw []byte) (note.Verifier, error) {
-	text := string(bytes.TrimSpace(raw))
-	if block, _ := pem.Decode(raw); block != nil {
-		k, err := x509.ParsePKIXPublicKey(block.Bytes)
-		key, ok := k.(ed25519.PublicKey)
-		if err != nil || !ok {
-			return nil, errors.New("not an ed25519 public key")
-		}
-		if text, err = note.NewEd25519VerifierKey(Origin, key); err != nil {
-			return nil, err
-		}
-	}
-	v, err := note.NewVerifier(text)
-	if err != nil {
-		return nil, fmt.Errorf("not a public key of evidence, as `portcullis audit key` prints it: %w", err)
-	}
-	return v, nil
 }

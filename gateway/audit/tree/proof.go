@@ -22,9 +22,9 @@ type Proved struct {
 	Path []tlog.Hash
 }
 
-// Check verifies the proof with the public key alone.
-func (p Proof) Check(v note.Verifier) (Checkpoint, error) {
-	c, err := OpenCheckpoint([]byte(p.Checkpoint), v)
+// Check verifies the proof with public keys alone, of which one has signed the checkpoint.
+func (p Proof) Check(keys note.Verifiers) (Checkpoint, error) {
+	c, err := OpenCheckpoint([]byte(p.Checkpoint), keys)
 	if err != nil {
 		return c, err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -36,11 +37,22 @@ func TestRootIsTheLibrarys(t *testing.T) {
 	}
 }
 
-func TestProofs(t *testing.T) {
-	signer, public, err := tree.LoadKey(filepath.Join(t.TempDir(), "audit.key"))
+// loadKey loads a key, or makes one, and returns its public half as well.
+func loadKey(t *testing.T, name string) (tree.Signer, string) {
+	t.Helper()
+	signer, err := tree.LoadKey(name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	public, err := tree.PublicOf(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer, public
+}
+
+func TestProofs(t *testing.T) {
+	signer, public := loadKey(t, filepath.Join(t.TempDir(), "audit.key"))
 	v, err := tree.Public([]byte(public + "\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +64,7 @@ func TestProofs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	note, err := tree.Checkpoint{Size: 100, Root: full.Root(), Seq: 100, Last: sha256.Sum256([]byte(line(99))), Time: time.Unix(1, 0)}.Sign(signer)
+	note, _, err := tree.Checkpoint{Size: 100, Root: full.Root(), Seq: 100, Last: sha256.Sum256([]byte(line(99))), Time: time.Unix(1, 0)}.Sign(t.Context(), signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,14 +98,11 @@ func TestProofs(t *testing.T) {
 // TestPublicKeys: a key in PEM is as good as one of a note; the wrong one is refused.
 func TestPublicKeys(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "audit.key")
-	signer, public, err := tree.LoadKey(name)
-	if err != nil {
-		t.Fatal(err)
+	signer, public := loadKey(t, name)
+	if _, again := loadKey(t, name); again != public {
+		t.Error("the key is another one")
 	}
-	if _, again, err := tree.LoadKey(name); err != nil || again != public {
-		t.Errorf("the key is another one: %v", err)
-	}
-	note, err := tree.Checkpoint{}.Sign(signer)
+	note, _, err := tree.Checkpoint{}.Sign(t.Context(), signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +126,48 @@ func TestPublicKeys(t *testing.T) {
 	}
 }
 
+// TestPublicKeysOfVault: what Vault answers about a transit key has all its versions, and
+// one of another type is refused.
+func TestPublicKeysOfVault(t *testing.T) {
+	signer, public := loadKey(t, filepath.Join(t.TempDir(), "audit.key"))
+	note, _, err := tree.Checkpoint{}.Sign(t.Context(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, raw, _ := strings.Cut(public[strings.IndexByte(public, '+')+1:], "+")
+	key, err := base64.StdEncoding.DecodeString(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(kind string, keys ...[]byte) []byte {
+		versions := map[string]any{}
+		for i, k := range keys {
+			versions[fmt.Sprint(i+1)] = map[string]any{"public_key": k, "creation_time": "2026-01-01T00:00:00Z"}
+		}
+		text, err := json.Marshal(map[string]any{"request_id": "r", "data": map[string]any{"type": kind, "keys": versions}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	v, err := tree.Public(answer("ed25519", key[1:], other)) // its first byte says ed25519
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tree.OpenCheckpoint(note, v); err != nil {
+		t.Error(err)
+	}
+	for name, text := range map[string][]byte{"another type": answer("aes256-gcm96", key[1:]), "no key": answer("ed25519"), "half a key": answer("ed25519", key[2:]), "other JSON": []byte(`{"a":1}`)} {
+		if _, err := tree.Public(text); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
 // TestAKeyIsThereAsAWhole: a process that was killed while it made the key leaves none, or
 // an empty file, which is made anew; a key that is there is never replaced.
 func TestAKeyIsThereAsAWhole(t *testing.T) {
@@ -124,12 +175,9 @@ func TestAKeyIsThereAsAWhole(t *testing.T) {
 	if err := os.WriteFile(name, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, public, err := tree.LoadKey(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, again, err := tree.LoadKey(name); err != nil || again != public {
-		t.Errorf("the key is another one: %v", err)
+	_, public := loadKey(t, name)
+	if _, again := loadKey(t, name); again != public {
+		t.Error("the key is another one")
 	}
 	st, err := os.Stat(name)
 	files, gerr := filepath.Glob(name + "*")
@@ -139,7 +187,7 @@ func TestAKeyIsThereAsAWhole(t *testing.T) {
 	if err := os.WriteFile(name, []byte("half of a key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := tree.LoadKey(name); err == nil {
+	if _, err := tree.LoadKey(name); err == nil {
 		t.Error("what is no key was replaced")
 	}
 }
