@@ -2,10 +2,13 @@ package oidc
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +86,8 @@ func (i *Issuer) current() []key {
 	return i.keys
 }
 
-// claims are what an assertion says. Subject names the caller among all callers.
+// claims are what an assertion says. Subject names the caller among all callers, see
+// subjectOf.
 type claims struct {
 	Issuer   string   `json:"iss"`
 	Subject  string   `json:"sub"`
@@ -113,10 +117,22 @@ func (i *Issuer) Assert(c *call.Caller, target string) (call.Secret, error) {
 		Expires: now.Add(Life).Unix(), Issued: now.Unix(), Before: now.Add(-skew).Unix(),
 	}
 	if c != nil {
-		body.Subject, body.Name, body.Tenant, body.Kind, body.Prefix = c.Key(), c.Subject, c.Tenant, c.Kind, c.Prefix.String()
+		body.Subject, body.Name, body.Tenant, body.Kind, body.Prefix = subjectOf(c), c.Subject, c.Tenant, c.Kind, c.Prefix.String()
 		body.Roles = append(body.Roles, c.Roles...)
 	}
 	return sign(i.current()[0], body)
+}
+
+// subjectOf names a caller to Vault, which takes names of entities for equal that differ
+// in upper and lower case alone (Vault docs, concepts/identity). What lower case would
+// lose is behind a further slash, which no caller's key has, as a hash.
+func subjectOf(c *call.Caller) string {
+	key := c.Key()
+	if strings.ToLower(key) == key {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return key + "/" + hex.EncodeToString(sum[:16])
 }
 
 // sign makes a JWT (RFC 7519) in the compact form of a JWS (RFC 7515 section 7.1).

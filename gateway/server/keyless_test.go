@@ -53,7 +53,7 @@ func newKeyless(t *testing.T, settings ...string) *keyless {
 	}
 	for name, v := range map[string]string{
 		"HOST": "127.0.0.1", "PORT": "0", "LOG_DIR": filepath.Join(k.dir, "logs"), "POLICY_DIR": policies, "POLICY_TIMEOUT": "5s", "SHUTDOWN_DELAY": "0s",
-		"API_KEYS_JSON": `{"key-of-wide":"wide","key-of-narrow":"narrow"}`, "VAULT_ADDR": k.vault.Addr, "VAULT_TIMEOUT": "30s",
+		"API_KEYS_JSON": `{"key-of-wide":"wide","key-of-narrow":"narrow","key-of-Narrow":"Narrow"}`, "VAULT_ADDR": k.vault.Addr, "VAULT_TIMEOUT": "30s",
 		"VAULT_CALLERS": "jwt", "OIDC_ISSUER": "http://gateway.test", "OIDC_ISSUER_KEY_FILE": keyFile, "RATE_LIMIT_ENABLED": "false",
 	} {
 		t.Setenv(name, v)
@@ -202,11 +202,11 @@ func (k *keyless) entities(t *testing.T, path string) map[string]bool {
 	return found
 }
 
-// Each caller is an entity of its own in Vault, and Vault keeps apart what is theirs even
-// where the gateway's own policy would not.
+// Each caller is an entity of its own in Vault, also where names differ in case alone, and
+// Vault keeps apart what is theirs even where the gateway's own policy would not.
 func TestCallersLogInToVaultAsThemselves(t *testing.T) {
 	k := newKeyless(t)
-	for _, who := range []string{"wide", "narrow"} {
+	for _, who := range []string{"wide", "narrow", "Narrow"} {
 		if status, body := k.send(t, "PUT", "/secrets/app", "key-of-"+who, `{"data":{"of":"`+who+`"}}`); status != 200 {
 			t.Fatalf("%s: got %d %s", who, status, body)
 		}
@@ -221,7 +221,12 @@ func TestCallersLogInToVaultAsThemselves(t *testing.T) {
 	if len(one) != 1 || len(other) != 2 || one[""] || other[""] { // the other one's was asked for by both
 		t.Errorf("got the entities %v and %v", one, other)
 	}
-	if logins := k.vault.Count("auth/portcullis/login"); logins > 4 {
+	for e := range k.entities(t, "secret/data/mcp/Narrow/app") {
+		if other[e] {
+			t.Errorf("two callers are the entity %s", e)
+		}
+	}
+	if logins := k.vault.Count("auth/portcullis/login"); logins > 5 {
 		t.Errorf("%d logins, want one of each caller and the gateway's own", logins)
 	}
 }
