@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,12 +26,13 @@ type Exposed struct {
 	Rotate  []string   `json:"rotate"`  // what is left to do
 }
 
-// Receiver is one caller, and what it received of the path.
+// Receiver is one caller, for itself or on behalf of one person, and what it received of
+// the path.
 type Receiver struct {
 	Who        string    `json:"who"`
 	Subject    string    `json:"subject"`
 	Tenant     string    `json:"tenant,omitempty"`
-	OnBehalfOf []string  `json:"on_behalf_of,omitempty"`
+	OnBehalfOf string    `json:"on_behalf_of,omitempty"`
 	Clients    []string  `json:"clients,omitempty"`
 	Sessions   []string  `json:"sessions,omitempty"` // hashed
 	SourceIPs  []string  `json:"source_ips,omitempty"`
@@ -45,6 +47,7 @@ type Receiver struct {
 // Lease is a credential that was issued at the path.
 type Lease struct {
 	Who           string    `json:"who"`
+	OnBehalfOf    string    `json:"on_behalf_of,omitempty"`
 	SHA256        string    `json:"lease_id_sha256,omitempty"`
 	Suffix        string    `json:"lease_id_suffix,omitempty"`
 	User          string    `json:"user,omitempty"`
@@ -52,6 +55,13 @@ type Lease struct {
 	SerialDecimal string    `json:"serial_decimal,omitempty"`
 	Expires       time.Time `json:"expires"`
 	Decision      string    `json:"decision_id"`
+}
+
+// pair is a caller, and on whose behalf it called.
+type pair struct{ who, behalf string }
+
+func (p pair) compare(o pair) int {
+	return cmp.Or(strings.Compare(p.who, o.who), strings.Compare(p.behalf, o.behalf))
 }
 
 // maxListed bounds what is listed of one receiver: decisions, addresses, sessions.
@@ -62,15 +72,15 @@ type exposure struct {
 	Exposed
 	named string // a secret whose name ends like the version that is asked about
 	now   time.Time
-	forms map[string]map[string]*Receiver // by form, by who
-	open  map[string]*Record              // intents without an outcome
-	live  map[string]Lease                // by hash, or by serial
+	forms map[string]map[pair]*Receiver // by form
+	open  map[string]*Record            // intents without an outcome
+	live  map[string]Lease              // by hash, or by serial
 }
 
 // Exposure finds who received what lies at a full path, with @VERSION for one version of
 // a KV secret.
 func Exposure(f Files, path string, now time.Time) (Exposed, error) {
-	x := &exposure{now: now, forms: map[string]map[string]*Receiver{}, open: map[string]*Record{}, live: map[string]Lease{}}
+	x := &exposure{now: now, forms: map[string]map[pair]*Receiver{}, open: map[string]*Record{}, live: map[string]Lease{}}
 	x.named = cleanPath(path)
 	x.Path, x.Version = versioned(x.named)
 	err := f.Each(func(r *Record, _ []byte) error {
@@ -150,12 +160,12 @@ func (x *exposure) receive(form string, r *Record) {
 		return
 	}
 	if x.forms[form] == nil {
-		x.forms[form] = map[string]*Receiver{}
+		x.forms[form] = map[pair]*Receiver{}
 	}
-	who := r.Who()
+	who := pair{r.Who(), r.Behalf()}
 	to := x.forms[form][who]
 	if to == nil {
-		to = &Receiver{Who: who, Subject: r.Subject, Tenant: r.Tenant, First: r.Time, Fields: r.Fields}
+		to = &Receiver{Who: who.who, OnBehalfOf: who.behalf, Subject: r.Subject, Tenant: r.Tenant, First: r.Time, Fields: r.Fields}
 		x.forms[form][who] = to
 	}
 	to.add(r)
@@ -174,7 +184,7 @@ func (to *Receiver) add(r *Record) {
 	}
 	client := strings.TrimSpace(r.ClientName + " " + r.ClientVersion)
 	for list, s := range map[*[]string]string{
-		&to.OnBehalfOf: r.OnBehalfOf, &to.Clients: client, &to.Sessions: r.Session, &to.SourceIPs: r.SourceIP,
+		&to.Clients: client, &to.Sessions: r.Session, &to.SourceIPs: r.SourceIP,
 	} {
 		if s != "" && !slices.Contains(*list, s) && len(*list) < maxListed {
 			*list = append(*list, s)
@@ -202,7 +212,7 @@ func (x *exposure) lease(r *Record) {
 		return
 	}
 	x.live[id] = Lease{
-		Who: r.Who(), SHA256: r.Lease, Suffix: r.LeaseSuffix, User: r.User, Serial: r.Serial, SerialDecimal: r.SerialDecimal,
+		Who: r.Who(), OnBehalfOf: r.Behalf(), SHA256: r.Lease, Suffix: r.LeaseSuffix, User: r.User, Serial: r.Serial, SerialDecimal: r.SerialDecimal,
 		Expires: r.Expires, Decision: r.DecisionID,
 	}
 }
@@ -230,7 +240,7 @@ func (x *exposure) finish() {
 		"plain": &x.Plain, "masked": &x.Masked, "wrapped": &x.Wrapped, "unknown": &x.Unknown, "written": &x.Written,
 	} {
 		*to = []Receiver{}
-		for _, who := range slices.Sorted(maps.Keys(x.forms[form])) {
+		for _, who := range slices.SortedFunc(maps.Keys(x.forms[form]), pair.compare) {
 			*to = append(*to, *x.forms[form][who])
 		}
 	}
@@ -262,7 +272,7 @@ func (x *exposure) left() []string {
 		if l.User != "" {
 			name += " of user " + Shown(l.User)
 		}
-		todo = append(todo, fmt.Sprintf("%s, issued to %s, lives until %s: revoke it", name, Shown(l.Who), l.Expires.UTC().Format(time.RFC3339)))
+		todo = append(todo, fmt.Sprintf("%s, issued to %s, lives until %s: revoke it", name, parties(l.Who, l.OnBehalfOf), l.Expires.UTC().Format(time.RFC3339)))
 	}
 	return todo
 }
@@ -292,7 +302,7 @@ func (x Exposed) Write(out io.Writer, asJSON bool) error {
 	}
 	fmt.Fprintf(&b, "credentials that have not ended: %d\n", len(x.Leases))
 	for _, l := range x.Leases {
-		fmt.Fprintf(&b, "  %s  …%s  %s  until %s\n", Shown(l.Who), Shown(l.Suffix), Shown(l.User+l.SerialDecimal), l.Expires.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&b, "  %s  …%s  %s  until %s\n", parties(l.Who, l.OnBehalfOf), Shown(l.Suffix), Shown(l.User+l.SerialDecimal), l.Expires.UTC().Format(time.RFC3339))
 	}
 	for _, todo := range x.Rotate {
 		fmt.Fprintf(&b, "to do: %s\n", todo)
@@ -303,11 +313,11 @@ func (x Exposed) Write(out io.Writer, asJSON bool) error {
 
 // String is the receiver in one line.
 func (r Receiver) String() string {
-	s := fmt.Sprintf("%s  %d times  %s to %s", Shown(r.Who), r.Count, r.First.UTC().Format(time.RFC3339), r.Last.UTC().Format(time.RFC3339))
+	s := fmt.Sprintf("%s  %d times  %s to %s", parties(r.Who, r.OnBehalfOf), r.Count, r.First.UTC().Format(time.RFC3339), r.Last.UTC().Format(time.RFC3339))
 	if len(r.Versions) > 0 {
 		s += fmt.Sprintf("  versions %v", r.Versions)
 	}
-	for title, list := range map[string][]string{"for": r.OnBehalfOf, "with": r.Clients, "from": r.SourceIPs, "only": r.Fields} {
+	for title, list := range map[string][]string{"with": r.Clients, "from": r.SourceIPs, "only": r.Fields} {
 		if len(list) > 0 {
 			s += fmt.Sprintf("  %s %s", title, shownAll(list))
 		}

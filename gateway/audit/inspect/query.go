@@ -41,7 +41,7 @@ func (f *Filter) Match(r *Record) bool {
 }
 
 func (f *Filter) who(r *Record) bool {
-	return slices.Contains([]string{r.Who(), r.Subject, r.OnBehalfOf}, f.Who) || like(f.Who, r.Who())
+	return slices.Contains([]string{r.Who(), r.Subject, r.Behalf(), r.OnBehalfOf}, f.Who) || like(f.Who, r.Who())
 }
 
 func (f *Filter) op(r *Record) bool {
@@ -107,7 +107,7 @@ func (t *table) row(r *Record) error {
 	if r.Version > 0 {
 		path = fmt.Sprintf("%s@%d", path, r.Version)
 	}
-	fmt.Fprintf(t.w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Time.UTC().Format("2006-01-02 15:04:05.000Z"), r.Seq, Shown(r.Type), Shown(r.Who()),
+	fmt.Fprintf(t.w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Time.UTC().Format("2006-01-02 15:04:05.000Z"), r.Seq, Shown(r.Type), parties(r.Who(), r.Behalf()),
 		what, Shown(path), Shown(r.Code), Shown(r.delivered()), Shown(r.DecisionID+r.upkeepID()), Shown(r.RequestID), r.via())
 	if t.rows++; t.rows%200 == 0 {
 		return t.w.Flush()

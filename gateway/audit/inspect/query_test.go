@@ -126,6 +126,31 @@ func TestExposureNamesTheReceivers(t *testing.T) {
 	}
 }
 
+// TestPersonsBehindOneAgentAreToldApart: as receivers, in the table and by --who.
+func TestPersonsBehindOneAgentAreToldApart(t *testing.T) {
+	at := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	name := filepath.Join(t.TempDir(), "audit.jsonl")
+	read := func(seq int, behalf string) string {
+		return lines(seq, at, "agent", "kv.read", "secret/app", `"code":"ok","deliver":"plain","version":3`+behalf)
+	}
+	text := read(1, "") + read(3, `,"on_behalf_of":"alice"`) + read(5, `,"on_behalf_of":"alice","on_behalf_of_tenant":"acme"`) + read(7, `,"on_behalf_of":"alice"`)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files := inspect.Files{Names: []string{name}}
+	x, err := inspect.Exposure(files, "secret/app", at)
+	if err != nil || len(x.Plain) != 3 || x.Plain[0].OnBehalfOf != "" || x.Plain[1].OnBehalfOf != "acme/alice" || x.Plain[2].OnBehalfOf != "alice" || x.Plain[2].Count != 2 {
+		t.Errorf("got %+v, %v", x.Plain, err)
+	}
+	for who, want := range map[string]int{"acme/alice": 1, "alice": 3, "agent": 4} {
+		var out bytes.Buffer
+		n, err := inspect.Query(&out, files, inspect.Filter{Who: who, Code: "ok"}, false)
+		if err != nil || n != want || who == "acme/alice" && !strings.Contains(out.String(), "agent for acme/alice") {
+			t.Errorf("%s: got %d, %v\n%s", who, n, err, &out)
+		}
+	}
+}
+
 // TestANameCannotHideAnother: whoever may write makes a secret whose name is the question
 // about a version of another one. Both are told of.
 func TestANameCannotHideAnother(t *testing.T) {

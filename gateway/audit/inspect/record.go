@@ -26,6 +26,7 @@ type Record struct {
 	JTI           string         `json:"jti"`
 	SourceIP      string         `json:"source_ip"`
 	OnBehalfOf    string         `json:"on_behalf_of"`
+	BehalfTenant  string         `json:"on_behalf_of_tenant"`
 	ClientName    string         `json:"client_name"`
 	ClientVersion string         `json:"client_version"`
 	Session       string         `json:"session"` // hashed
@@ -85,10 +86,27 @@ func (r *Record) Who() string {
 	if r.Type == "upkeep" {
 		return strings.TrimPrefix(r.Caller, "/")
 	}
-	if r.Tenant != "" {
-		return r.Tenant + "/" + r.Subject
+	return within(r.Tenant, r.Subject)
+}
+
+// Behalf is on whose behalf the call was made, or who acted in the caller's name, empty
+// for nobody.
+func (r *Record) Behalf() string { return within(r.BehalfTenant, r.OnBehalfOf) }
+
+// within is a subject behind its tenant when it has one.
+func within(tenant, subject string) string {
+	if tenant != "" {
+		return tenant + "/" + subject
 	}
-	return r.Subject
+	return subject
+}
+
+// parties names the caller, and who else the call was about.
+func parties(who, behalf string) string {
+	if behalf != "" {
+		return Shown(who) + " for " + Shown(behalf)
+	}
+	return Shown(who)
 }
 
 // FullPath is what was acted on, with its mount; of upkeep, the path at Vault.
