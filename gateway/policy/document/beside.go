@@ -85,6 +85,9 @@ func (in *Input) Beside() (other Input, ok bool) {
 	return other, true
 }
 
+// OfBehalf begins the name of a rule that refused whom a second credential names.
+const OfBehalf = "on_behalf_of/"
+
 // Meet is what two answers allow together, to the sender (o) and to whom a second
 // credential names. Obligations are those of both, the tighter one where they differ;
 // the tier and the prefix are the sender's.
@@ -94,7 +97,7 @@ func (o Output) Meet(b Output) Output {
 	if !b.Allow {
 		o.Allow = false
 		for _, r := range b.Reasons {
-			r.Msg, r.Rule = strings.TrimSpace("on whose behalf the call is made: "+r.Msg), "on_behalf_of/"+r.Rule
+			r.Msg, r.Rule = strings.TrimSpace("on whose behalf the call is made: "+r.Msg), OfBehalf+r.Rule
 			o.Reasons = append(slices.Clip(o.Reasons), r)
 		}
 		return o

@@ -30,6 +30,9 @@ func (r random) request(t testing.TB) *op.Request {
 	if r.IntN(2) == 0 {
 		c.Claims = map[string]any{"team": r.one("a", "b")}
 	}
+	if r.IntN(3) == 0 {
+		c.Behalf = &call.Caller{Subject: r.one("other", "s", "r"), Tenant: r.one(c.Tenant, "t"), Kind: "human", Method: call.JWT, Scopes: c.Scopes, Prefix: c.Prefix}
+	}
 	q := &op.Request{Caller: c, Time: time.Unix(1_700_000_000, 0), Op: r.one("kv.read", "kv.list", "kv.delete", "transit.encrypt", "transit.decrypt")}
 	key := r.one("k", "k1", "s", "k-r")
 	switch q.Op {

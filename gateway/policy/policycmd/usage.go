@@ -11,6 +11,7 @@ import (
 
 	"portcullis/gateway/policy"
 	"portcullis/gateway/policy/data"
+	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 	"portcullis/gateway/policy/reach"
@@ -38,23 +39,37 @@ func (p Policy) usage(prog *program.Program, log io.Reader) (*used, error) {
 		}
 		u.decisions++
 		for _, r := range rec.Reasons {
-			u.rules[r.Rule]++
+			u.rules[strings.TrimPrefix(r.Rule, document.OfBehalf)]++
 		}
 		if !rec.Allow {
 			return nil
 		}
 		u.allowed++
-		who := q.in.Principal
-		u.grants.Add(reach.Caller{Tenant: who.Tenant, Subject: who.ID, Prefix: who.Prefix, Roles: who.Roles}, q.in.Action.Op, q.in.Resource.Path)
+		u.add(&q.in)
+		if behalf, ok := q.in.Beside(); ok {
+			u.add(&behalf) // it needed the grants of both
+		}
 		return nil
 	})
 	return u, err
 }
 
+// add counts the grants that a call needed of its principal's.
+func (u *used) add(in *document.Input) {
+	who := in.Principal
+	u.grants.Add(reach.Caller{Tenant: who.Tenant, Subject: who.ID, Prefix: who.Prefix, Roles: who.Roles}, in.Action.Op, in.Resource.Path)
+}
+
+// ascribing are the fields by which a call is ascribed to grants.
+func ascribing() []string {
+	who := "principal.on_behalf_of."
+	return []string{"principal.id", "principal.tenant", "principal.roles", who + "id", who + "tenant", who + "roles", "action.op", "resource.path"}
+}
+
 // blind is a hidden field without which a call cannot be ascribed to a grant.
 func blind(rec policy.Record) string {
 	for _, f := range rec.Erased {
-		if slices.Contains([]string{"principal.id", "principal.tenant", "principal.roles", "action.op", "resource.path"}, f) {
+		if slices.Contains(ascribing(), f) {
 			return f
 		}
 	}
