@@ -187,6 +187,9 @@ func (c *client) as(t *testing.T, st step, req *http.Request) *http.Client {
 	if !ok {
 		t.Fatalf("line %d: there is no caller %s", st.line, st.who)
 	}
+	if other := who["for"]; other != "" {
+		req.Header.Set("X-On-Behalf-Of", "Bearer "+token(t, c.callers[other]))
+	}
 	conf := &tls.Config{RootCAs: c.ca.Pool(), MinVersion: tls.VersionTLS13}
 	switch {
 	case who["key"] != "":
@@ -209,6 +212,7 @@ func token(t *testing.T, words map[string]string) string {
 	}
 	for name, v := range words {
 		switch name {
+		case "for": // another credential
 		case "age":
 			claims["iat"] = now.Add(-ago(t, v)).Unix()
 		case "auth_time":

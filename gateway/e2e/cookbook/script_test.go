@@ -14,7 +14,8 @@ import (
 //	replace FILE OLD => NEW a change of the recipe, as its reader makes one
 //	data YAML               more data, for what the recipe leaves to its reader
 //	caller NAME WORDS       who calls: claims of a token, as sub=alice roles=a,b; with
-//	                        cert=NAME a certificate instead, with key=KEY an API key
+//	                        cert=NAME a certificate instead, with key=KEY an API key;
+//	                        with for=NAME the token of that caller beside its own
 //	vault PATH JSON         a write to Vault, for what has to be there as well
 //	secret PATH             one that is there, with the fields user and password
 //
