@@ -28,13 +28,16 @@ func (ch *Authenticator) Valid(c *call.Caller) error {
 	return nil
 }
 
-// Revoked reports whether a caller has been shut out: by the deny list, or because
-// its API key is there no longer. A credential that has merely come to its end
+// Revoked reports whether a caller, or on whose behalf it calls, has been shut out: by the
+// deny list, or because its API key is there no longer. A credential that has merely come to its end
 // shuts nobody out.
 func (ch *Authenticator) Revoked(c *call.Caller) bool {
 	now := ch.now()
 	ch.refreshDenied(now)
 	if ch.denied.Check(c, now) != nil {
+		return true
+	}
+	if c.Behalf != nil && ch.Revoked(c.Behalf) {
 		return true
 	}
 	return c.Method == call.APIKey && ch.keys != nil && (c.Expires.IsZero() || now.Before(c.Expires)) && ch.keys.Valid(c, now) != nil

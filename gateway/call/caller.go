@@ -3,6 +3,7 @@ package call
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -73,6 +74,26 @@ func (c *Caller) Key() string {
 		return c.key
 	}
 	return c.Tenant + "/" + c.Subject
+}
+
+// Holder identifies for whom something is kept that one call makes and another uses, as a
+// lease: the caller, or the caller on behalf of one person. What a caller holds on behalf
+// of one person is nothing to those whom it serves besides, nor to itself alone. Bounds
+// of what one caller may take are by Key.
+func (c *Caller) Holder() string {
+	if c.Behalf == nil {
+		return c.Key()
+	}
+	return c.Key() + holderMark + c.Behalf.Key()
+}
+
+// holderMark cannot be part of a key.
+const holderMark = " for "
+
+// KeyOf is the key of the caller of a holder.
+func KeyOf(holder string) string {
+	key, _, _ := strings.Cut(holder, holderMark)
+	return key
 }
 
 // KeepKey keeps the key, which is asked for many times in a call. It is called when the

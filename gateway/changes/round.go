@@ -139,10 +139,10 @@ func (r *round) queued() (n int) {
 
 // turn returns a caller's.
 func (r *round) turn(c *call.Caller) *turn {
-	of := r.callers[c.Key()]
+	of := r.callers[c.Holder()]
 	if of == nil {
 		of = &turn{caller: c}
-		r.callers[c.Key()] = of
+		r.callers[c.Holder()] = of
 	}
 	return of
 }

@@ -24,6 +24,7 @@ grants:
   subjects:
     agent_api: {kv: {"shared/both": {}, "shared/agents": {}}}
     alice: {kv: {"shared/both": {}, "shared/people": {}}}
+    bob: {kv: {"shared/both": {}}}
 `
 	behalfRule = `package policy.deny.team
 
@@ -135,6 +136,9 @@ func TestOnBehalfOf(t *testing.T) {
 	t.Run("rest", func(t *testing.T) { behalfOverREST(t, g, p, alice) })
 	t.Run("mcp", func(t *testing.T) { behalfOverMCP(t, g, alice) })
 	t.Run("vault api", func(t *testing.T) { behalfOverVaultAPI(t, g, alice) })
+	t.Run("two persons", func(t *testing.T) {
+		twoPersons(t, g, with(alice), with(p.token("bob", map[string]any{"scope": "read list write"})))
+	})
 	if err := g.Stop(); err != nil {
 		t.Error(err)
 	}
@@ -254,6 +258,29 @@ func behalfOverVaultAPI(t *testing.T, g *stack.Gateway, alice string) {
 		headers := append([]string{"X-Vault-Token: " + token, "X-API-Key"}, tc.headers...)
 		if status, _, body := exchange(t, "GET", g.URL+"/v1/secret/data/shared/"+tc.path, "", headers...); status != tc.status {
 			t.Errorf("%s: got %d %s", name, status, body)
+		}
+	}
+}
+
+// twoPersons: what one agent is given on behalf of one person is nothing to another whom
+// it serves, nor to itself alone.
+func twoPersons(t *testing.T, g *stack.Gateway, alice, bob string) {
+	_, header, body := exchange(t, "GET", g.URL+"/v1/secret/data/shared/both/x", "", alice, "X-Vault-Wrap-TTL: 60")
+	_, rest, _ := strings.Cut(body, `"token":"`)
+	token, _, _ := strings.Cut(rest, `"`)
+	if token == "" {
+		t.Fatalf("nothing was wrapped: %s", body)
+	}
+	for _, tc := range []struct {
+		name    string
+		headers []string
+		own     bool
+	}{{"bob", []string{bob}, false}, {"the agent", nil, false}, {"alice", []string{alice}, true}} {
+		if status, _, body := exchange(t, "GET", g.URL+"/decisions/"+header.Get("X-Decision-Id"), "", tc.headers...); (status == 200) != tc.own {
+			t.Errorf("%s asks about a decision of alice's: got %d %s", tc.name, status, body)
+		}
+		if _, _, body := exchange(t, "PUT", g.URL+"/v1/sys/wrapping/unwrap", `{"token":"`+token+`"}`, tc.headers...); strings.Contains(body, `"a":"b"`) != tc.own {
+			t.Errorf("%s opens what was wrapped for alice: got %s", tc.name, body)
 		}
 	}
 }

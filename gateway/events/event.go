@@ -40,7 +40,7 @@ type Event struct {
 	Subject string    // who did it, empty when not known
 	Source  Source
 	Time    time.Time
-	Owner   string // call.Caller.Key of the one caller whom it concerns, empty for all
+	Owner   string // call.Caller.Holder of the one whom it concerns, empty for all
 }
 
 // Of returns the event of a call that changed a secret.

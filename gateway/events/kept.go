@@ -25,7 +25,7 @@ func newKept(size, share int) kept {
 // whose names the caller in whose share an event is; empty when nobody of ours did it.
 func (e *entry) whose() string {
 	if e.Owner != "" {
-		return "owner " + e.Owner
+		return "owner " + call.KeyOf(e.Owner)
 	}
 	return e.Subject
 }
@@ -62,7 +62,7 @@ func (k *kept) drop(i int) {
 // sequence number.
 func (k *kept) lost(seq uint64, f *Filter, c *call.Caller) bool {
 	own := len(f.Kinds) == 0 || slices.Contains(f.Kinds, ToolCompleted)
-	return seq < k.gone || own && seq < k.goneOwn[c.Key()]
+	return seq < k.gone || own && seq < k.goneOwn[c.Holder()]
 }
 
 // since are the events after a sequence number.

@@ -117,7 +117,7 @@ func (l *Log) enter(r *Reader, after string) error {
 	l.readers[r] = struct{}{}
 	streams.Inc()
 	if len(r.filter.Kinds) == 0 || slices.Contains(r.filter.Kinds, ToolCompleted) {
-		add(l.owned, c.Key(), r)
+		add(l.owned, c.Holder(), r)
 	}
 	for _, t := range r.filter.Topics {
 		l.index(r, t)
@@ -160,7 +160,7 @@ func (r *Reader) resume(after string) {
 
 // wants reports whether an event passes the filter and concerns the caller.
 func (f *Filter) wants(e *Event, c *call.Caller) bool {
-	if e.Owner != "" && e.Owner != c.Key() {
+	if e.Owner != "" && e.Owner != c.Holder() {
 		return false
 	}
 	if len(f.Kinds) > 0 && !slices.Contains(f.Kinds, e.Kind) {
@@ -371,7 +371,7 @@ func (r *Reader) Close() {
 
 // forget takes a reader off every way that leads to it. The log's lock is held.
 func (l *Log) forget(r *Reader) {
-	drop(l.owned, r.caller.Key(), r)
+	drop(l.owned, r.caller.Holder(), r)
 	for _, t := range r.topicsOf() {
 		l.unindex(r, t)
 	}

@@ -2,16 +2,16 @@ package events
 
 import "portcullis/gateway/call"
 
-// Subscribed returns the topics of every caller.
+// Subscribed returns the topics of every caller, for each whom it calls for.
 func (l *Log) Subscribed() map[*call.Caller]map[Topic]bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out, byKey := map[*call.Caller]map[Topic]bool{}, map[string]map[Topic]bool{}
+	out, byHolder := map[*call.Caller]map[Topic]bool{}, map[string]map[Topic]bool{}
 	for r := range l.readers {
-		ts := byKey[r.caller.Key()]
+		ts := byHolder[r.caller.Holder()]
 		if ts == nil {
 			ts = map[Topic]bool{}
-			byKey[r.caller.Key()], out[r.caller] = ts, ts
+			byHolder[r.caller.Holder()], out[r.caller] = ts, ts
 		}
 		for _, t := range r.topicsOf() {
 			ts[t] = true

@@ -67,7 +67,7 @@ func (ex *Exchange) readInput(p inputParams, purpose string) (Input, error) {
 		return in, nil
 	}
 	var ok bool
-	if in.State, ok = ex.server.states.open(p.state, ex.Caller.Key()+"\x00"+purpose, time.Now()); !ok {
+	if in.State, ok = ex.server.states.open(p.state, ex.Caller.Holder()+"\x00"+purpose, time.Now()); !ok {
 		return in, protocol.InvalidParams("the requestState is not one that was given out for this")
 	}
 	return in, nil
@@ -90,7 +90,7 @@ func (ex *Exchange) outcome(body jsontext.Value, err error, purpose string) (res
 		State    string                  `json:"requestState,omitempty"`
 	}{Requests: need.Requests}
 	if need.State != nil {
-		reply.State = ex.server.states.seal(need.State, ex.Caller.Key()+"\x00"+purpose, time.Now())
+		reply.State = ex.server.states.seal(need.State, ex.Caller.Holder()+"\x00"+purpose, time.Now())
 	}
 	return result{kind: "input_required", body: protocol.MustJSON(reply)}, nil
 }

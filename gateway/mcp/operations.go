@@ -95,7 +95,7 @@ func (o *operation) call(ctx context.Context, ex *Exchange, args jsontext.Value)
 func (ex *Exchange) completed(name string) {
 	if l := ex.server.Events; l != nil {
 		l.Publish(events.Event{
-			Kind: events.ToolCompleted, Op: name, Subject: ex.Caller.Subject, Owner: ex.Caller.Key(), Source: events.FromGateway,
+			Kind: events.ToolCompleted, Op: name, Subject: ex.Caller.Subject, Owner: ex.Caller.Holder(), Source: events.FromGateway,
 		})
 	}
 }

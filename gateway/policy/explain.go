@@ -30,20 +30,20 @@ func (e *Engine) Explain(c *call.Caller, id string) (Explanation, error) {
 	if r == nil {
 		return e.recall(c, id)
 	}
-	if r.facts.Caller.Key() != c.Key() {
+	if r.facts.Caller.Holder() != c.Holder() {
 		return Explanation{}, call.Errorf(call.NotFound, "not found")
 	}
 	return r.explanation(), nil
 }
 
 // Kept finds a decision in memory, of whichever caller, among those whose ids begin with a
-// time as PartsOf has it. Caller is whose it is: nobody else may hear of it.
-func (e *Engine) Kept(at string, is func(id string) bool) (caller string, x Explanation, ok bool) {
+// time as PartsOf has it. The holder (call.Caller) is whose it is: nobody else may hear of it.
+func (e *Engine) Kept(at string, is func(id string) bool) (holder string, x Explanation, ok bool) {
 	r := e.log.find(func(id string) bool { return strings.HasPrefix(id, at) && is(id) })
 	if r == nil {
 		return "", Explanation{}, false
 	}
-	return r.facts.Caller.Key(), r.explanation(), true
+	return r.facts.Caller.Holder(), r.explanation(), true
 }
 
 func (r *record) explanation() Explanation {
@@ -62,7 +62,7 @@ func (e *Engine) recall(c *call.Caller, id string) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, call.Wrap(call.Internal, "internal error", err)
 	}
-	if r == nil || r.Caller != c.Key() {
+	if r == nil || r.Caller != c.Key() || r.OnBehalfOf != behalfOf(c, e.log.key) {
 		return Explanation{}, call.Errorf(call.NotFound, "not found")
 	}
 	return Explanation{

@@ -43,6 +43,7 @@ type Record struct {
 	Time           time.Time            `json:"time"`
 	Revision       string               `json:"revision"`
 	Caller         string               `json:"caller"`
+	OnBehalfOf     string               `json:"on_behalf_of,omitempty"` // HMAC of the key of whom a second credential names
 	Allow          bool                 `json:"allow"`
 	Code           string               `json:"code,omitempty"`
 	Reasons        []op.Reason          `json:"reasons,omitempty"`
@@ -62,6 +63,7 @@ type Record struct {
 // policy does not spell out, and what its data say.
 func (r *record) line(key []byte) Record {
 	out := r.head()
+	out.OnBehalfOf = behalfOf(r.facts.Caller, key)
 	in := r.input()
 	raw, err := json.Marshal(in)
 	if err == nil {
@@ -77,7 +79,18 @@ func (r *record) line(key []byte) Record {
 	return out
 }
 
-// head is the record without its input.
+// behalfOf tells one person from another whom a caller calls for, wherever the masks hide
+// who that is; empty for nobody.
+func behalfOf(c *call.Caller, key []byte) string {
+	if c.Behalf == nil {
+		return ""
+	}
+	told, _ := hiding{key: key}.value(c.Behalf.Key())
+	text, _ := told.(string)
+	return text
+}
+
+// head is the record without its input, and without whom the caller calls for.
 func (r *record) head() Record {
 	d := r.decision
 	return Record{
@@ -96,7 +109,7 @@ func (r *record) append(b, key []byte) ([]byte, error) {
 		return append(b, raw...), err
 	}
 	o := jsonline.Begin(b)
-	r.appendHead(&o)
+	r.appendHead(&o, key)
 	in := r.input()
 	in.AppendTo(&o, "input")
 	return o.End(), nil
@@ -104,13 +117,14 @@ func (r *record) append(b, key []byte) ([]byte, error) {
 
 // appendHead appends what head has, member by member: a line is written for every
 // decision.
-func (r *record) appendHead(o *jsonline.Object) {
+func (r *record) appendHead(o *jsonline.Object, key []byte) {
 	d := &r.decision
 	o.Int("v", 1)
 	o.Str("id", d.ID)
 	o.Time("time", r.facts.Time)
 	o.Str("revision", d.Revision)
 	o.Str("caller", r.facts.Caller.Key())
+	o.Opt("on_behalf_of", behalfOf(r.facts.Caller, key))
 	o.Bool("allow", d.Allow)
 	o.Opt("code", string(d.Code))
 	optional(o, "reasons", d.Reasons)

@@ -155,7 +155,7 @@ func (g *Server) serveLeases(w http.ResponseWriter, r *http.Request, _ *call.Cal
 	rows := make([]map[string]any, 0, len(all))
 	for _, h := range all {
 		rows = append(rows, map[string]any{
-			"caller": h.Caller, "role": h.Role, "lease_id_suffix": suffix(h.ID),
+			"caller": h.Caller, "on_behalf_of": h.OnBehalfOf, "role": h.Role, "lease_id_suffix": suffix(h.ID),
 			"issued": h.Issued.Format(time.RFC3339), "expires": h.Expires.Format(time.RFC3339),
 		})
 	}

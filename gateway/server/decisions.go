@@ -16,7 +16,7 @@ import (
 
 // sharedDecision is what a replica tells another of a decision, sealed by its id.
 type sharedDecision struct {
-	Caller      string             `json:"caller"`
+	Holder      string             `json:"holder"` // call.Caller.Holder
 	Explanation policy.Explanation `json:"explanation"`
 }
 
@@ -42,11 +42,11 @@ func (g *Server) answerDecisions(ctx context.Context) {
 		if json.Unmarshal(question, &asked) != nil {
 			return nil
 		}
-		caller, e, ok := g.policy.Kept(asked.Time, func(id string) bool { return decisionBox(id).Name == asked.Name })
+		holder, e, ok := g.policy.Kept(asked.Time, func(id string) bool { return decisionBox(id).Name == asked.Name })
 		if !ok {
 			return nil
 		}
-		return decisionBox(e.ID).Seal(sharedDecision{caller, e})
+		return decisionBox(e.ID).Seal(sharedDecision{holder, e})
 	})
 }
 
@@ -72,7 +72,7 @@ func (g *Server) askForDecision(ctx context.Context, c *call.Caller, id string, 
 		return policy.Explanation{}, &call.Error{Code: call.Overloaded, Msg: "the decision cannot be looked for now; try again later", RetryAfter: redis.Again, Err: err}
 	}
 	var d sharedDecision
-	if answer == nil || !box.Open(answer, &d) || d.Caller != c.Key() || d.Explanation.ID != id {
+	if answer == nil || !box.Open(answer, &d) || d.Holder != c.Holder() || d.Explanation.ID != id {
 		return policy.Explanation{}, absent
 	}
 	return d.Explanation, nil

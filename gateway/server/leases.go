@@ -34,7 +34,7 @@ func CallerPolicies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) 
 }
 
 // mayHold reports whether a caller may go on holding a lease: the policy would
-// still issue the credentials. Scopes are a credential's, and the lease outlives
+// still issue the credentials, to it and to whom it holds them for. Scopes are a credential's, and the lease outlives
 // the credential that it was asked for with, so they do not matter. A policy that
 // gives no answer takes nothing away.
 func (g *Server) mayHold(ctx context.Context, c *call.Caller, h leases.Held) bool {
@@ -42,17 +42,26 @@ func (g *Server) mayHold(ctx context.Context, c *call.Caller, h leases.Held) boo
 	if err != nil {
 		return false
 	}
-	all := *c
-	all.Behalf = nil // neither does on whose behalf it was asked for
-	all.Scopes = slices.Concat(principal.AllScopes(), c.Scopes)
-	all.Expires, all.AuthTime = time.Time{}, time.Time{} // the lease outlives the credential
 	operation, mount := g.issuerOf(h.ID)
-	b, err := g.ops.Bind(&op.Request{ID: "lease", Transport: op.REST, Op: operation, Mount: mount, Args: args, Caller: &all, Time: time.Now()})
+	b, err := g.ops.Bind(&op.Request{ID: "lease", Transport: op.REST, Op: operation, Mount: mount, Args: args, Caller: lasting(c), Time: time.Now()})
 	if err != nil {
 		return false
 	}
 	d := g.policy.Decide(ctx, b)
 	return d.Allow || d.Code != call.Forbidden
+}
+
+// lasting is a credential as its leases outlive it: with every scope, without an age and
+// an end. It is the same with one of whom the leases are held for.
+func lasting(c *call.Caller) *call.Caller {
+	if c == nil {
+		return nil
+	}
+	all := *c
+	all.Scopes = slices.Concat(principal.AllScopes(), c.Scopes)
+	all.Expires, all.AuthTime = time.Time{}, time.Time{}
+	all.Behalf = lasting(c.Behalf)
+	return &all
 }
 
 // issuerOf is the operation that has issued a lease, and in which mount: the mount is

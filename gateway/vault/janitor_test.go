@@ -116,6 +116,7 @@ func TestLeases(t *testing.T) {
 		"end after a restart":                endAfterRestart,
 		"that nobody knows of end as well":   killStray,
 		"are the caller's own, and only his": ownOnly,
+		"are held for one person":            heldForOne,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.ttl(t, "1h", "24h")
@@ -290,5 +291,51 @@ func ownOnly(t *testing.T, w world) {
 	}
 	if !w.works(t, u) {
 		t.Error("the credential is gone")
+	}
+}
+
+// heldForOne: of two persons behind one agent, each has its own leases, and the agent by
+// itself has neither's; they count together, and end with the person.
+func heldForOne(t *testing.T, w world) {
+	cl := w.client(t, leases.Rules{Max: 3})
+	as := func(who string) *call.Caller {
+		c := caller("agent")
+		if who != "" {
+			c.Behalf = caller(who)
+		}
+		return c
+	}
+	held := map[string]issued{}
+	for _, who := range []string{"", "alice", "bob"} {
+		u, err := issue(t, cl, as(who), 0)
+		held[who] = must(t, u, err)
+	}
+	if _, err := issue(t, cl, as("carol"), 0); !call.Is(err, call.LeaseQuota) {
+		t.Errorf("the agent's fourth: got %v, want lease_quota", err)
+	}
+	for who := range held {
+		s := open(t, cl, dbGrant(as(who), "db.renew", 0))
+		if list, err := s.Leases(t.Context()); err != nil || len(list) != 1 || list[0].ID != held[who].ID {
+			t.Errorf("leases held for %q: %v, %v", who, list, err)
+		}
+		for other, u := range held {
+			if _, err := s.Renew(t.Context(), u.ID, 60); call.Is(err, call.NotFound) != (other != who) {
+				t.Errorf("%q renews what is held for %q: %v", who, other, err)
+			}
+			if other == who {
+				continue
+			}
+			if err := s.Revoke(t.Context(), u.ID); !call.Is(err, call.NotFound) {
+				t.Errorf("%q revokes what is held for %q: %v", who, other, err)
+			}
+		}
+	}
+	if err := cl.RevokeWhere(t.Context(), func(c *call.Caller) bool { return c.Behalf != nil && c.Behalf.Subject == "alice" }); err != nil {
+		t.Fatal(err)
+	}
+	for who, u := range held {
+		if w.works(t, u) != (who != "alice") {
+			t.Errorf("alice was revoked: what is held for %q works: %v", who, w.works(t, u))
+		}
 	}
 }

@@ -59,7 +59,7 @@ func (s *Session) shorten(ctx context.Context, l Lease, longest time.Duration) (
 // chooses. The grant's longest life of a lease counts from when it was issued.
 func (s *Session) Renew(ctx context.Context, id string, increment int) (Lease, error) {
 	ctx, registry, key := s.partOf(ctx), s.client.registry, s.Caller().Key()
-	e, err := registry.Read(ctx, key, id)
+	e, err := registry.Read(ctx, s.Caller(), id)
 	if err != nil {
 		return Lease{}, err
 	}
@@ -102,7 +102,7 @@ func (s *Session) timeLeft(e leases.Entry) (time.Duration, error) {
 // Revoke revokes a lease of the caller's and returns when the credential is gone.
 func (s *Session) Revoke(ctx context.Context, id string) error {
 	ctx, registry, key := s.partOf(ctx), s.client.registry, s.Caller().Key()
-	e, err := registry.Read(ctx, key, id)
+	e, err := registry.Read(ctx, s.Caller(), id)
 	if err != nil {
 		return err
 	}
@@ -113,9 +113,9 @@ func (s *Session) Revoke(ctx context.Context, id string) error {
 	return nil
 }
 
-// Leases are the caller's own.
+// Leases are the caller's own, of those that it holds for whom it calls now.
 func (s *Session) Leases(ctx context.Context) ([]leases.Held, error) {
-	return s.client.registry.List(s.partOf(ctx), s.Caller().Key())
+	return s.client.registry.List(s.partOf(ctx), s.Caller())
 }
 
 // Discard revokes a lease that this very session has issued. Revoke is for a lease that
@@ -145,13 +145,13 @@ func (s *Session) isOfMount(id string) bool {
 
 // NoteOnce remembers that a lease that is not registered is the caller's.
 func (s *Session) NoteOnce(l Lease, role string) {
-	s.client.passwords.add(s.Caller().Key(), call.Secret(l.ID), role, time.Duration(l.Duration)*time.Second)
+	s.client.passwords.add(s.Caller().Holder(), call.Secret(l.ID), role, time.Duration(l.Duration)*time.Second)
 }
 
 // Once reports a lease of the caller's that is not registered, and RevokeOnce ends it.
 // Their error is NotFound for one that is another caller's, or not known any more.
 func (s *Session) Once(id string) (leases.Held, error) {
-	one, ok := s.client.passwords.look(s.Caller().Key(), call.Secret(id))
+	one, ok := s.client.passwords.look(s.Caller().Holder(), call.Secret(id))
 	if !ok {
 		return leases.Held{}, call.Errorf(call.NotFound, "not found")
 	}
@@ -160,7 +160,7 @@ func (s *Session) Once(id string) (leases.Held, error) {
 
 // RevokeOnce is said at Once.
 func (s *Session) RevokeOnce(ctx context.Context, id string) error {
-	if !s.client.passwords.take(s.Caller().Key(), call.Secret(id)) {
+	if !s.client.passwords.take(s.Caller().Holder(), call.Secret(id)) {
 		return call.Errorf(call.NotFound, "not found")
 	}
 	return s.Discard(ctx, id)

@@ -19,14 +19,14 @@ import (
 type owned struct {
 	mu   sync.Mutex // guards the fields below
 	all  map[[sha256.Size]byte]*delivered
-	each map[string]int // by the caller's key
+	each map[string]int // by the caller's key (call.KeyOf)
 	next byEnd          // all, by when they end
 }
 
 type delivered struct {
 	sum  [sha256.Size]byte // of the token
-	key  string
-	path string // where it was made, or the role
+	of   string            // call.Caller.Holder
+	path string            // where it was made, or the role
 	made time.Time
 	ends time.Time
 	at   int // its place in owned.next
@@ -65,12 +65,12 @@ const (
 )
 
 // wrapped remembers whose a wrapped answer is.
-func (w *owned) wrapped(key string, i wire.WrapInfo) {
-	w.add(key, i.Token, i.CreationPath, time.Duration(i.TTL)*time.Second)
+func (w *owned) wrapped(holder string, i wire.WrapInfo) {
+	w.add(holder, i.Token, i.CreationPath, time.Duration(i.TTL)*time.Second)
 }
 
 // add remembers whose a thing is.
-func (w *owned) add(key string, token call.Secret, path string, life time.Duration) {
+func (w *owned) add(holder string, token call.Secret, path string, life time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
@@ -80,7 +80,8 @@ func (w *owned) add(key string, token call.Secret, path string, life time.Durati
 	for len(w.next) > 0 && now.After(w.next[0].ends) { // each is walked over once
 		w.drop(w.next[0])
 	}
-	one := &delivered{sum: sha256.Sum256([]byte(token.Reveal())), key: key, path: path, made: now, ends: now.Add(life)}
+	one := &delivered{sum: sha256.Sum256([]byte(token.Reveal())), of: holder, path: path, made: now, ends: now.Add(life)}
+	key := call.KeyOf(holder)
 	if w.each[key] >= ownedEach || len(w.all) >= ownedAll || w.all[one.sum] != nil {
 		return
 	}
@@ -93,27 +94,28 @@ func (w *owned) add(key string, token call.Secret, path string, life time.Durati
 func (w *owned) drop(one *delivered) {
 	delete(w.all, one.sum)
 	heap.Remove(&w.next, one.at)
-	if w.each[one.key]--; w.each[one.key] <= 0 {
-		delete(w.each, one.key)
+	key := call.KeyOf(one.of)
+	if w.each[key]--; w.each[key] <= 0 {
+		delete(w.each, key)
 	}
 }
 
-// take forgets what is a caller's, and reports whether there was something.
-func (w *owned) take(key string, token call.Secret) bool {
+// take forgets what is a holder's, and reports whether there was something.
+func (w *owned) take(holder string, token call.Secret) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	one, there := w.find(key, token)
+	one, there := w.find(holder, token)
 	if there {
 		w.drop(one)
 	}
 	return there
 }
 
-// look is what is known of what is a caller's.
-func (w *owned) look(key string, token call.Secret) (delivered, bool) {
+// look is what is known of what is a holder's.
+func (w *owned) look(holder string, token call.Secret) (delivered, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	one, there := w.find(key, token)
+	one, there := w.find(holder, token)
 	if !there {
 		return delivered{}, false
 	}
@@ -121,15 +123,15 @@ func (w *owned) look(key string, token call.Secret) (delivered, bool) {
 }
 
 // find is look while mu is held.
-func (w *owned) find(key string, token call.Secret) (*delivered, bool) {
+func (w *owned) find(holder string, token call.Secret) (*delivered, bool) {
 	one := w.all[sha256.Sum256([]byte(token.Reveal()))]
-	return one, one != nil && one.key == key && !time.Now().After(one.ends)
+	return one, one != nil && one.of == holder && !time.Now().After(one.ends)
 }
 
 // Wrapping says of an answer that was wrapped for a caller at which path and when that was
 // and for how long; ok is false for one that is another caller's, was used or has ended.
 func (c *Client) Wrapping(of *call.Caller, token call.Secret) (path string, at time.Time, ttl time.Duration, ok bool) {
-	one, ok := c.wrappings.look(of.Key(), token)
+	one, ok := c.wrappings.look(of.Holder(), token)
 	if !ok {
 		return "", time.Time{}, 0, false
 	}
@@ -152,7 +154,7 @@ func (u *unwrappedData) Complete() bool { return len(u.data) > 0 && u.data[0] ==
 // token opens it once, here or elsewhere (sys/wrapping/unwrap, Vault API). Its errors are
 // NotFound for one that is another caller's, unknown or used.
 func (s *Session) Unwrap(ctx context.Context, token call.Secret) ([]byte, error) {
-	if !s.client.wrappings.take(s.Caller().Key(), token) {
+	if !s.client.wrappings.take(s.Caller().Holder(), token) {
 		return nil, call.Errorf(call.NotFound, "not found: the token is none of yours that the gateway knows, or was used, or has ended")
 	}
 	var u unwrappedData
@@ -168,15 +170,15 @@ func (s *Session) Unwrap(ctx context.Context, token call.Secret) ([]byte, error)
 // as the first one was made for. A wrapping token may not do that itself, so the gateway's
 // does (sys/wrapping/rewrap, Vault API). Its errors are those of Unwrap.
 func (s *Session) Rewrap(ctx context.Context, token call.Secret) (*Wrapped, error) {
-	key := s.Caller().Key()
-	if !s.client.wrappings.take(key, token) {
+	holder := s.Caller().Holder()
+	if !s.client.wrappings.take(holder, token) {
 		return nil, call.Errorf(call.NotFound, "not found: the token is none of yours that the gateway knows, or was used, or has ended")
 	}
 	raw, err := json.Marshal(map[string]string{"token": token.Reveal()})
 	if err != nil {
 		return nil, err
 	}
-	r := wire.Request{Method: wire.Put, Path: "sys/wrapping/rewrap", Body: raw, Caller: key}
+	r := wire.Request{Method: wire.Put, Path: "sys/wrapping/rewrap", Body: raw, Caller: s.Caller().Key()}
 	s.stamp(&r)
 	a := wire.WantWrapped()
 	err = s.client.asGateway(ctx, r, a)
@@ -186,6 +188,6 @@ func (s *Session) Rewrap(ctx context.Context, token call.Secret) (*Wrapped, erro
 	if err != nil {
 		return nil, err
 	}
-	s.client.wrappings.wrapped(key, *a.WrapInfo)
+	s.client.wrappings.wrapped(holder, *a.WrapInfo)
 	return &Wrapped{*a.WrapInfo}, nil
 }

@@ -45,8 +45,10 @@ type State struct {
 	written      map[string]string // what Vault is known to hold, by name
 }
 
-// Of returns the caller's state and notes the time of the call.
+// Of returns the caller's state and notes the time of the call. Vault knows the caller
+// alone: on whose behalf it calls changes neither its rights there nor its credentials.
 func (r *Registry) Of(c *call.Caller) *State {
+	c = alone(c)
 	key := c.Key()
 	r.mu.Lock()
 	s := r.states[key]
@@ -60,6 +62,16 @@ func (r *Registry) Of(c *call.Caller) *State {
 	s.use(c)
 	s.mu.Unlock()
 	return s
+}
+
+// alone is the caller as if it called for itself.
+func alone(c *call.Caller) *call.Caller {
+	if c.Behalf == nil {
+		return c
+	}
+	own := *c
+	own.Behalf = nil
+	return &own
 }
 
 func (r *Registry) newState(c *call.Caller) *State {

@@ -88,6 +88,7 @@ func (s *State) evictOldest() {
 // with the token that it was made with, so requests that make leases use a token that
 // lives longer.
 func (s *State) TokenSource(c *call.Caller, forLeases bool) *tokencache.Source {
+	c = alone(c)
 	s.mu.Lock()
 	t := s.use(c).tokens
 	s.mu.Unlock()

@@ -14,11 +14,17 @@ import (
 // and not whose it is.
 type Certificate struct {
 	Serial  string `json:"serial_number"`
+	Holder  string `json:"holder,omitempty"` // call.Caller.Holder, empty for the caller alone
 	Mount   string `json:"mount"`
 	Role    string `json:"role"`
 	Issued  int64  `json:"issued"`            // Unix seconds
 	Expires int64  `json:"expires"`           // Unix seconds
 	Revoked int64  `json:"revoked,omitempty"` // Unix seconds, 0 for not
+}
+
+// HeldBy reports whether the certificate was issued to the caller, for whom it calls now.
+func (c Certificate) HeldBy(by *call.Caller) bool {
+	return c.Holder == by.Holder() || c.Holder == "" && by.Behalf == nil
 }
 
 // Bounds of what is kept of certificates: those of one caller that have not ended, the

@@ -40,9 +40,8 @@ type Held struct {
 // NewEntry is the entry of a lease whose life begins now. The policy's longest life of a
 // lease counts from now; 0 is none.
 func NewEntry(c *call.Caller, l wire.Lease, role string, longest time.Duration) Entry {
-	now, by := time.Now(), *c
-	by.Scopes = nil
-	e := Entry{By: &by, Lease: l.ID, Role: role, Renewable: l.Renewable, Issued: now.Unix(), Renewed: now.Unix(), Seen: now.Unix()}
+	now, by := time.Now(), unscoped(c)
+	e := Entry{By: by, Lease: l.ID, Role: role, Renewable: l.Renewable, Issued: now.Unix(), Renewed: now.Unix(), Seen: now.Unix()}
 	e.Expires = e.Issued + int64(l.Duration)
 	if longest > 0 {
 		e.Ends = now.Add(longest).Unix()
@@ -50,11 +49,38 @@ func NewEntry(c *call.Caller, l wire.Lease, role string, longest time.Duration) 
 	return e
 }
 
+// unscoped is a credential without its scopes.
+func unscoped(c *call.Caller) *call.Caller {
+	if c == nil {
+		return nil
+	}
+	by := *c
+	by.Scopes, by.Behalf = nil, unscoped(c.Behalf)
+	return &by
+}
+
 // RenewedNow is the entry after a renewal that granted so many seconds.
 func (e Entry) RenewedNow(seconds int) Entry {
 	e.Renewed = time.Now().Unix()
 	e.Expires = e.Renewed + int64(seconds)
 	return e
+}
+
+// heldBy reports whether the lease was issued to a caller, for whom it calls now. The
+// entry is one of the caller's.
+func (e Entry) heldBy(c *call.Caller) bool {
+	if e.By == nil {
+		return c.Behalf == nil
+	}
+	return e.By.Holder() == c.Holder()
+}
+
+// behalf is the key of whom the lease was issued for beside the caller, empty for nobody.
+func (e Entry) behalf() string {
+	if e.By == nil || e.By.Behalf == nil {
+		return ""
+	}
+	return e.By.Behalf.Key()
 }
 
 // name is the entry's name in its folder.

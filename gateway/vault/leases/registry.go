@@ -69,10 +69,15 @@ func (r *Registry) RegisterToken(ctx context.Context, key string, t tokencache.T
 	return r.tokens(key).write(ctx, e)
 }
 
-// Read finds the entry of a lease of the caller's. For a lease of another caller and for
-// a lease that never was it returns the same NotFound.
-func (r *Registry) Read(ctx context.Context, key, leaseID string) (Entry, error) {
-	return r.leases(key).read(ctx, entryName(leaseID))
+// Read finds the entry of a lease of the caller's. For a lease of another caller, or of
+// another holder (call.Caller.Holder), and for one that never was it returns the same
+// NotFound.
+func (r *Registry) Read(ctx context.Context, c *call.Caller, leaseID string) (Entry, error) {
+	e, err := r.leases(c.Key()).read(ctx, entryName(leaseID))
+	if err == nil && !e.heldBy(c) {
+		return Entry{}, call.Errorf(call.NotFound, "not found")
+	}
+	return e, err
 }
 
 // Update writes an entry that was read. A change that somebody else made since is no
@@ -87,12 +92,14 @@ func (r *Registry) Remove(ctx context.Context, key string, e Entry) {
 	_ = r.leases(key).remove(ctx, e)
 }
 
-// List returns the leases that a caller holds.
-func (r *Registry) List(ctx context.Context, key string) ([]Held, error) {
-	entries, err := r.leases(key).entries(ctx)
+// List returns the leases that a caller holds for whom it calls now.
+func (r *Registry) List(ctx context.Context, c *call.Caller) ([]Held, error) {
+	entries, err := r.leases(c.Key()).entries(ctx)
 	held := make([]Held, 0, len(entries))
 	for _, e := range entries {
-		held = append(held, e.held())
+		if e.heldBy(c) {
+			held = append(held, e.held())
+		}
 	}
 	return held, err
 }
@@ -152,10 +159,12 @@ func (r *Registry) subjects(ctx context.Context, tenant, path string, add func(t
 	return err
 }
 
-// Owned is a lease with the key of the caller that holds it.
+// Owned is a lease with the key of the caller that holds it, and of whom the caller holds
+// it for, empty for itself.
 type Owned struct {
 	Held
-	Caller string
+	Caller     string
+	OnBehalfOf string
 }
 
 // Inventory lists the leases of all callers, at most so many. It reads an entry of the
@@ -172,12 +181,12 @@ func (r *Registry) Inventory(ctx context.Context, most int) ([]Owned, error) {
 	}
 	var all []Owned
 	for _, key := range keys {
-		held, err := r.List(ctx, key)
+		entries, err := r.leases(key).entries(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, h := range held {
-			if all = append(all, Owned{h, key}); len(all) == most {
+		for _, e := range entries {
+			if all = append(all, Owned{e.held(), key, e.behalf()}); len(all) == most {
 				return all, nil
 			}
 		}
