@@ -28,7 +28,7 @@ func (r *runner) whole() {
 	for _, path := range fields(in) {
 		for _, c := range changes()[:3] {
 			r.count("whole")
-			spoilt := in.clone()
+			spoilt := in.along(path)
 			c.apply(spoilt, path)
 			nullable := c.name == "null" && slices.Contains([]string{"on_behalf_of", "relative", "age_s", "created_s", "metadata"}, path[len(path)-1])
 			if r.isWhole(spoilt) == nil && !nullable {
@@ -237,7 +237,7 @@ func (r *runner) scopes(in raw, out document.Output) {
 		if i < len(list) {
 			fewer = slices.Delete(slices.Clone(list), i, i+1)
 		}
-		less := in.clone()
+		less := in.along([]string{"principal", "scopes"})
 		set(less, []string{"principal", "scopes"}, fewer)
 		if again := r.answer(r.full, less); again.Allow {
 			r.fail("scopes", r.where(out, again), "fewer scopes allow "+describe(in), "never deny because of a scope that is there")

@@ -20,8 +20,7 @@ func (r *runner) fields(in raw) {
 
 // pairs spoils two fields at once.
 func (r *runner) pairs(in raw) {
-	// What no rule can read changes nothing, and there are many pairs.
-	all := slices.DeleteFunc(fields(in), func(path []string) bool { return !r.Program.Reads().Any(strings.Join(path, ".")) })
+	all := slices.DeleteFunc(fields(in), func(path []string) bool { return !r.read(spoil{path: path}) }) // there are many pairs
 	allowed := r.allows(r.alone, in)
 	for i, a := range all {
 		for _, b := range all[i+1:] {
@@ -43,10 +42,10 @@ func (s spoil) String() string { return strings.Join(s.path, ".") + " is " + s.n
 
 // spoilt tries one input that is spoilt; allowed says what the whole one is.
 func (r *runner) spoilt(in raw, allowed bool, list []spoil) {
-	less := in.clone()
-	what := ""
+	less, what := in, ""
 	for _, s := range list {
 		before := at(less, s.path)
+		less = less.along(s.path)
 		s.apply(less, s.path)
 		if reflect.DeepEqual(before, at(less, s.path)) {
 			return // nothing to spoil
@@ -55,7 +54,10 @@ func (r *runner) spoilt(in raw, allowed bool, list []spoil) {
 	}
 	what = strings.TrimPrefix(what, " and ")
 	r.count("fields")
-	is := r.allows(r.alone, less)
+	is := allowed
+	if slices.ContainsFunc(list, r.read) {
+		is = r.allows(r.alone, less)
+	}
 	if is && !allowed && !emptied(list) {
 		r.fail("fields", nil, "allowed when "+what+": "+describe(in), "read every field positively")
 	}
@@ -66,6 +68,10 @@ func (r *runner) spoilt(in raw, allowed bool, list []spoil) {
 		r.newestAgrees(in, less, what)
 	}
 }
+
+// read reports whether a rule can read what was spoilt. What none can read changes no
+// answer, which the cache of decisions goes by as well.
+func (r *runner) read(s spoil) bool { return r.Program.Reads().Any(strings.Join(s.path, ".")) }
 
 // emptied reports whether a field got an empty value of its own type, which is
 // another question rather than a spoilt one.

@@ -55,6 +55,21 @@ func cloneMap(m map[string]any) map[string]any {
 	return out
 }
 
+// along is the input with copies of the objects that a path leads through, so that what
+// is at its end can be changed.
+func (r raw) along(path []string) raw {
+	out := maps.Clone(r)
+	for m, i := out, 0; i < len(path)-1; i++ {
+		inner, ok := m[path[i]].(map[string]any)
+		if !ok {
+			break
+		}
+		inner = maps.Clone(inner)
+		m[path[i]], m = inner, inner
+	}
+	return out
+}
+
 func at(m map[string]any, path []string) any {
 	var v any = m
 	for _, p := range path {
