@@ -26,6 +26,7 @@ func (serveCmd) Help() string {
 
 // Run serves until it is told to stop.
 func (s serveCmd) Run() error {
+	server.TuneGC() // the start makes more garbage than it keeps
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	from := config.Source{File: s.File, WorkingDir: true}

@@ -17,7 +17,8 @@ const (
 )
 
 // Memory that is not used any more is given back to the system when it is that much, and
-// nothing has been collected for a while, so that nobody waits for it.
+// nothing has been collected for a while, so that nobody waits for it. What the start alone
+// has needed is given back once, whatever it is: nobody calls yet, or nobody notices.
 const (
 	giveBack     = 32 << 20 // bytes
 	idleFor      = 10 * time.Second
@@ -96,11 +97,11 @@ func (t *memorySaver) step(now time.Time) {
 		t.percent = p
 		t.setPercent(p)
 	}
-	if u.collected != t.seen || t.since.IsZero() {
+	started := t.since.IsZero()
+	if u.collected != t.seen || started {
 		t.seen, t.since = u.collected, now
-		return
 	}
-	if now.Sub(t.since) < idleFor || u.held < t.least+giveBack {
+	if !started && (now.Sub(t.since) < idleFor || u.held < t.least+giveBack) {
 		return
 	}
 	t.free()

@@ -23,6 +23,10 @@ func TestMemoryIsGivenBackWhenItIsQuiet(t *testing.T) {
 		}
 	}
 	still := func() {}
+	pass(1, still)
+	if freed != 1 {
+		t.Errorf("%d times given back what the start has needed, want once", freed)
+	}
 	pass(60, still)
 	if freed > 1 {
 		t.Errorf("%d times given back of a heap that does not change", freed)
