@@ -113,7 +113,8 @@ func (c *client) exchange(q *request) error {
 		return err
 	}
 	c.body.Reset()
-	if _, err = c.body.ReadFrom(resp.Body); err != nil {
+	_, err = c.body.ReadFrom(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		return err
 	}
 	if id := resp.Header.Get("Mcp-Session-Id"); id != "" && c.session == "" {

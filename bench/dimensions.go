@@ -139,7 +139,7 @@ func callers(own bool) func(context.Context, *grower, *point) error {
 		one := t.requests[0]
 		t.requests, t.order = nil, nil
 		for i := range p.n {
-			token, err := g.set.issuer.token("ES256", fmt.Sprintf("caller-%d", i), role)
+			token, err := g.set.issuer.token("ES256", fmt.Sprintf("caller-%d", i))
 			if err != nil {
 				return err
 			}
@@ -206,7 +206,7 @@ func streams(ctx context.Context, g *grower, p *point) error {
 	}
 	const readers = 8 // one caller may not have them all
 	for i := range readers {
-		token, err := g.set.issuer.token("ES256", fmt.Sprintf("reader-%d", i), role)
+		token, err := g.set.issuer.token("ES256", fmt.Sprintf("reader-%d", i))
 		if err != nil {
 			return err
 		}

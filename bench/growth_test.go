@@ -47,7 +47,7 @@ func TestTokens(t *testing.T) {
 	seen := map[string]bool{}
 	for _, alg := range []string{"RS256", "ES256"} {
 		for _, who := range []string{"a", "b"} {
-			token, err := i.token(alg, who, role)
+			token, err := i.token(alg, who)
 			if err != nil || strings.Count(token, ".") != 2 || seen[token] {
 				t.Errorf("%s: got %q, %v", alg, token, err)
 			}

@@ -45,7 +45,7 @@ func (i issuer) keys() ([]byte, error) {
 }
 
 // token is good for two hours.
-func (i issuer) token(alg, subject, role string) (string, error) {
+func (i issuer) token(alg, subject string) (string, error) {
 	now := time.Now().Unix()
 	claims := fmt.Appendf(nil, `{"iss":"https://bench.test","aud":"bench","sub":%q,"roles":[%q],"iat":%d,"exp":%d,"scopes":["read","write","list","delete"]}`, subject, role, now, now+7200)
 	signed := url64.EncodeToString(fmt.Appendf(nil, `{"alg":%q,"typ":"JWT","kid":%q}`, alg, alg)) + "." + url64.EncodeToString(claims)

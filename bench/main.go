@@ -75,7 +75,7 @@ func main() {
 func command(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case len(args) == 2 && args[0] == "proxy":
-		return proxy(args[1])
+		return proxy(ctx, args[1])
 	case len(args) > 0 && args[0] == "growth":
 		return growth(ctx, args[1:], out)
 	case len(args) > 0 && args[0] == "soak":

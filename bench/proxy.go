@@ -13,12 +13,12 @@ import (
 
 // proxy is the measure of things: a reverse proxy that does nothing else, with as
 // many idle connections as it can use.
-func proxy(to string) error {
+func proxy(ctx context.Context, to string) error {
 	u, err := url.Parse(to)
 	if err != nil {
 		return err
 	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

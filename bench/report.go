@@ -31,13 +31,13 @@ func publish(out io.Writer, o options, results []*result) error {
 	if o.svg != "" {
 		head += fmt.Sprintf("![CPU a request](%s)\n\n", filepath.Base(o.svg))
 	}
-	return os.WriteFile(o.write, []byte(head+text), 0o644) //nolint:gosec // figures are no secret
+	return os.WriteFile(o.write, []byte(head+text), 0o644)
 }
 
 // pictures writes the picture in each form that is asked for.
 func pictures(o options, results []*result) error {
 	if o.svg != "" {
-		if err := os.WriteFile(o.svg, svg(results), 0o644); err != nil { //nolint:gosec // a picture is no secret
+		if err := os.WriteFile(o.svg, svg(results), 0o644); err != nil {
 			return err
 		}
 	}
@@ -48,7 +48,7 @@ func pictures(o options, results []*result) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(o.png, raw, 0o644) //nolint:gosec // the same
+	return os.WriteFile(o.png, raw, 0o644)
 }
 
 // table is one scenario, in Markdown. Ratios are to the bare proxy, when it is there.

@@ -121,7 +121,7 @@ func save(file string, results []*result) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, append(raw, '\n'), 0o644) //nolint:gosec // figures are no secret
+	return os.WriteFile(file, append(raw, '\n'), 0o644)
 }
 
 func open(file string) (results []*result, err error) {

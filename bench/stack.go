@@ -141,7 +141,7 @@ func (s *set) identity() (err error) {
 	if err != nil {
 		return err
 	}
-	s.token, err = s.issuer.token("RS256", subject, role)
+	s.token, err = s.issuer.token("RS256", subject)
 	_, perr := s.policy("policy", 1000)
 	return errors.Join(err, perr, os.WriteFile(filepath.Join(s.dir, "jwks.json"), keys, 0o600))
 }

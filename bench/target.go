@@ -46,7 +46,7 @@ func newTarget(s *scenario, p place, over string) (*target, error) {
 	}
 	t := &target{name: p.name, addr: base.Host, front: p.front, order: s.order(), result: &outcome{Target: p.name, times: newHistogram()}}
 	if base.Scheme == "https" {
-		t.tls = &tls.Config{ServerName: base.Hostname(), InsecureSkipVerify: p.insecure, NextProtos: []string{"http/1.1"}} //nolint:gosec // --insecure
+		t.tls = &tls.Config{ServerName: base.Hostname(), InsecureSkipVerify: p.insecure, NextProtos: []string{"http/1.1"}}
 	}
 	if base.Port() == "" {
 		t.addr += map[string]string{"http": ":80", "https": ":443"}[base.Scheme]

@@ -59,10 +59,10 @@ func used(pid int) time.Duration {
 		return 0
 	}
 	_, rest, _ := strings.Cut(string(text), ") ") // the name may have spaces
-	var user, system time.Duration
+	var user, system int64
 	fields := strings.Fields(rest)
 	if len(fields) > 12 {
 		_, _ = fmt.Sscan(fields[11]+" "+fields[12], &user, &system)
 	}
-	return (user + system) * 10 * time.Millisecond
+	return time.Duration(user+system) * 10 * time.Millisecond
 }

@@ -98,7 +98,7 @@ func newHandbook(t *testing.T, v *stack.Vault) *handbook {
 				t.Fatal(err)
 			}
 		}
-		if err := os.WriteFile(filepath.Join(dir, "bin", name), []byte(h.replace.Replace(text)), 0o750); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(dir, "bin", name), []byte(h.replace.Replace(text)), 0o750); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -51,7 +51,7 @@ func (l *Limiter) share(c *call.Caller, t op.Tier, k budget.Kind, most int) (rel
 		return nil, unchecked(err)
 	case err != nil:
 		stoodIn.Inc()
-		return func() {}, nil
+		return func() {}, nil //nolint:nilerr // without shared places the replica's own, taken before, bound the caller
 	case !ok:
 		return nil, budget.Exhausted(k, budget.Caller)
 	}

@@ -44,7 +44,7 @@ const (
 // whatever came of it.
 func (s *Server) serveCompat(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	if ex.msg.IsNotification() {
-		s.notified(w, ex)
+		s.notified(w, r, ex)
 		return
 	}
 	res, err := ex.oldAnswer(r.Context())

@@ -130,9 +130,9 @@ func (s *Server) admitPOST(w http.ResponseWriter, r *http.Request, ex *Exchange)
 func (s *Server) respond(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	switch {
 	case ex.msg.IsResponse():
-		s.pass(w, ex)
+		s.pass(w, r, ex)
 	case ex.msg.IsNotification():
-		s.notified(w, ex)
+		s.notified(w, r, ex)
 	case ex.era == modern && ex.msg.Method == protocol.MethodListen:
 		s.serveListen(w, r, ex)
 	default:
@@ -142,17 +142,17 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 
 // notified takes a notification. Nothing but a notification may come without an
 // id: a call that nobody waits for is not made.
-func (s *Server) notified(w http.ResponseWriter, ex *Exchange) {
+func (s *Server) notified(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	if !strings.HasPrefix(ex.msg.Method, "notifications/") {
-		s.refuse(w, ex.http, ex, protocol.BadRequest(protocol.CodeInvalidRequest, "a request needs an id"))
+		s.refuse(w, r, ex, protocol.BadRequest(protocol.CodeInvalidRequest, "a request needs an id"))
 		return
 	}
-	s.pass(w, ex)
+	s.pass(w, r, ex)
 }
 
 // pass answers what has no reply, unless it may not have come where it has to.
-func (s *Server) pass(w http.ResponseWriter, ex *Exchange) {
-	if err := s.sessions.pass(ex.http.Context(), ex.session, ex.msg); err != nil {
+func (s *Server) pass(w http.ResponseWriter, r *http.Request, ex *Exchange) {
+	if err := s.sessions.pass(r.Context(), ex.session, ex.msg); err != nil {
 		s.writeFault(w, nil, streamFault(call.AsError(err)))
 		return
 	}

@@ -55,7 +55,7 @@ func readInputs(r *protocol.Reader) inputParams {
 }
 
 // readInput reads the answers that came with a request.
-func (ex *Exchange) readInput(p inputParams, purpose string) (Input, error) {
+func (ex *Exchange) readInput(ctx context.Context, p inputParams, purpose string) (Input, error) {
 	in := Input{Responses: map[string]jsontext.Value{}}
 	for _, m := range p.responses {
 		if m.Value.Kind() != '{' {
@@ -67,7 +67,7 @@ func (ex *Exchange) readInput(p inputParams, purpose string) (Input, error) {
 		return in, nil
 	}
 	var ok bool
-	if in.State, ok = ex.server.states.open(p.state, ex.Caller.Holder()+"\x00"+purpose, time.Now()); !ok {
+	if in.State, ok = ex.server.states.open(ctx, p.state, ex.Caller.Holder()+"\x00"+purpose, time.Now()); !ok {
 		return in, protocol.InvalidParams("the requestState is not one that was given out for this")
 	}
 	return in, nil
@@ -77,7 +77,7 @@ func (ex *Exchange) readInput(p inputParams, purpose string) (Input, error) {
 func (ex *Exchange) Input() Input { return ex.input }
 
 // outcome makes a result of what a tool or prompt returned.
-func (ex *Exchange) outcome(body jsontext.Value, err error, purpose string) (result, error) {
+func (ex *Exchange) outcome(ctx context.Context, body jsontext.Value, err error, purpose string) (result, error) {
 	need, ok := errors.AsType[*InputRequired](err)
 	if !ok {
 		return result{body: body}, err
@@ -90,7 +90,7 @@ func (ex *Exchange) outcome(body jsontext.Value, err error, purpose string) (res
 		State    string                  `json:"requestState,omitempty"`
 	}{Requests: need.Requests}
 	if need.State != nil {
-		reply.State = ex.server.states.seal(need.State, ex.Caller.Holder()+"\x00"+purpose, time.Now())
+		reply.State = ex.server.states.seal(ctx, need.State, ex.Caller.Holder()+"\x00"+purpose, time.Now())
 	}
 	return result{kind: "input_required", body: protocol.MustJSON(reply)}, nil
 }
@@ -113,10 +113,10 @@ func newStates(sh *Shared) states {
 
 // box seals and opens now. While the shared key cannot be had, what is sealed is for this
 // process alone, and nothing else can be opened: the client begins anew.
-func (s states) box() cipher.AEAD {
+func (s states) box(ctx context.Context) cipher.AEAD {
 	key := s.own
 	if s.shared != nil {
-		if k, err := s.shared(context.Background()); err == nil { // is bounded by itself
+		if k, err := s.shared(ctx); err == nil {
 			key = k
 		}
 	}
@@ -125,17 +125,17 @@ func (s states) box() cipher.AEAD {
 	return box
 }
 
-func (s states) seal(state []byte, bound string, now time.Time) string {
+func (s states) seal(ctx context.Context, state []byte, bound string, now time.Time) string {
 	plain := binary.BigEndian.AppendUint64(nil, uint64(now.Add(stateLife).Unix()))
-	return base64.RawURLEncoding.EncodeToString(s.box().Seal(nil, nil, append(plain, state...), []byte(bound)))
+	return base64.RawURLEncoding.EncodeToString(s.box(ctx).Seal(nil, nil, append(plain, state...), []byte(bound)))
 }
 
-func (s states) open(sealed, bound string, now time.Time) ([]byte, bool) {
+func (s states) open(ctx context.Context, sealed, bound string, now time.Time) ([]byte, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
 	if err != nil {
 		return nil, false
 	}
-	plain, err := s.box().Open(nil, nil, raw, []byte(bound))
+	plain, err := s.box(ctx).Open(nil, nil, raw, []byte(bound))
 	if err != nil || len(plain) < 8 || uint64(now.Unix()) > binary.BigEndian.Uint64(plain) {
 		return nil, false
 	}

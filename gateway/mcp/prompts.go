@@ -181,11 +181,11 @@ func (ex *Exchange) getPrompt(ctx context.Context, p promptCall) (result, error)
 		return result{}, protocol.InvalidParams("unknown prompt: prompts/list names yours")
 	}
 	purpose := "prompt " + p.name
-	in, err := ex.readInput(p.input, purpose)
+	in, err := ex.readInput(ctx, p.input, purpose)
 	if err != nil {
 		return result{}, err
 	}
 	ex.input = in
 	body, err := ex.server.prompts[i].Get(ctx, ex, p.args)
-	return ex.outcome(body, err, purpose)
+	return ex.outcome(ctx, body, err, purpose)
 }

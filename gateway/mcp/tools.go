@@ -56,7 +56,7 @@ func (ex *Exchange) callTool(ctx context.Context, p toolCall) (result, error) {
 		return result{}, ex.unreadable(ctx, protocol.InvalidParams("params: arguments must be an object, not "+protocol.KindOf(p.args)))
 	}
 	purpose := "tool " + t.Name
-	in, err := ex.readInput(p.input, purpose)
+	in, err := ex.readInput(ctx, p.input, purpose)
 	if err != nil {
 		return result{}, ex.unreadable(ctx, ex.faultOf(err))
 	}
@@ -67,7 +67,7 @@ func (ex *Exchange) callTool(ctx context.Context, p toolCall) (result, error) {
 	}
 	ex.input = in
 	body, err := t.Call(ctx, ex, p.arguments())
-	return ex.outcome(body, err, purpose)
+	return ex.outcome(ctx, body, err, purpose)
 }
 
 // maxNear bounds how many tools an answer about an unknown one names.

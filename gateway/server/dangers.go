@@ -8,7 +8,7 @@ import (
 
 // warnOf logs a danger of the configuration, with what follows and what to do.
 func (g *Server) warnOf(d config.Found) {
-	g.logs.Server.Warn("configuration: "+d.What, "danger", d.ID, "where", d.Where, "consequence", d.Risk, "do", d.Do)
+	g.logs.Server.Warn("dangerous configuration", "what", d.What, "danger", d.ID, "where", d.Where, "consequence", d.Risk, "do", d.Do)
 }
 
 // dangerous says which dangers the configuration has; what is wrong with single files is

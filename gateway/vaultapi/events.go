@@ -90,7 +90,7 @@ func (a *API) deliver(ctx context.Context, conn *websocket.Conn, rd *events.Read
 		e, _, err := rd.Next(ctx, a.KeepAlive)
 		// Without an answer whether the session is still there, an event is not sent: the client
 		// subscribes again. A ping says nothing, so it may be.
-		if now, _, away := a.own(q); session && now == nil && (away == nil || err == nil) {
+		if now, _, away := a.own(ctx, q); session && now == nil && (away == nil || err == nil) {
 			return events.ErrEnded
 		}
 		limited, done := context.WithTimeout(ctx, writeTimeout)

@@ -122,12 +122,12 @@ func (q *request) duration(names ...string) (time.Duration, error) {
 }
 
 // own is the session that a request came with and its token, nil for another credential.
-func (a *API) own(q *request) (*session, string, error) {
+func (a *API) own(ctx context.Context, q *request) (*session, string, error) {
 	token, _ := presented(q.http)
 	if !strings.HasPrefix(token, mark) {
 		return nil, token, nil
 	}
-	one, _, err := a.Sessions.live(q.http.Context(), token)
+	one, _, err := a.Sessions.live(ctx, token)
 	return one, token, err
 }
 
@@ -148,7 +148,7 @@ func (a *API) lookupSelf(q *request) (*reply, error) {
 	if c.AuthTime.IsZero() {
 		d["creation_time"] = 0
 	}
-	one, _, err := a.own(q)
+	one, _, err := a.own(q.http.Context(), q)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (a *API) lookupSelf(q *request) (*reply, error) {
 
 // renewSelf prolongs a session. Any other credential is its issuer's to prolong.
 func (a *API) renewSelf(q *request) (*reply, error) {
-	one, token, err := a.own(q)
+	one, token, err := a.own(q.http.Context(), q)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (a *API) renewSelf(q *request) (*reply, error) {
 
 // revokeSelf ends a session. Any other credential is its issuer's to revoke.
 func (a *API) revokeSelf(q *request) (*reply, error) {
-	one, token, err := a.own(q)
+	one, token, err := a.own(q.http.Context(), q)
 	if err != nil {
 		return nil, err
 	}

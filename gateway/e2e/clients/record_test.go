@@ -20,6 +20,11 @@ import (
 	"testing"
 )
 
+// sent are the headers of a request that are recorded.
+func sent() []string {
+	return []string{"X-Vault-Token", "X-Vault-Request", "X-Vault-Wrap-Ttl", "Authorization", "Content-Type"}
+}
+
 // recorder stands between a client and a side, and notes what they say.
 type recorder struct {
 	token string

@@ -70,11 +70,6 @@ type exchange struct {
 	Named   []string          `json:"named"`
 }
 
-// sent are the headers of a request that are recorded.
-func sent() []string {
-	return []string{"X-Vault-Token", "X-Vault-Request", "X-Vault-Wrap-Ttl", "Authorization", "Content-Type"}
-}
-
 // answered notes an answer.
 func (e *exchange) answered(status int, h http.Header, body []byte) {
 	e.Status, e.Form, e.Named = status, nil, nil

@@ -11,11 +11,11 @@ import (
 	"portcullis/gateway/retry"
 )
 
-// A place is leased for placeLease, and whoever holds it renews the lease every placeRenewal: the
-// places of a replica that has ended are free again after placeLease at the latest.
+// A place is leased for placeLease, and whoever holds it renews the lease placeRenewals times
+// in that: the places of a replica that has ended are free again after placeLease at the latest.
 const (
-	placeLease   = 30 * time.Second
-	placeRenewal = 10 * time.Second
+	placeLease    = 30 * time.Second
+	placeRenewals = 3
 )
 
 // takeSource takes a place when fewer than so many are taken. Places are members of a sorted
@@ -97,7 +97,7 @@ func (p *Places) remove(ctx context.Context, key string, members ...any) {
 
 // Run renews the places of this replica until ctx ends.
 func (p *Places) Run(ctx context.Context) {
-	for retry.Sleep(ctx, retry.Jitter(p.lease*placeRenewal/placeLease, 8)) {
+	for retry.Sleep(ctx, retry.Jitter(p.lease/placeRenewals, 8)) {
 		for key, members := range p.snapshot() {
 			p.prolong(ctx, key, members)
 		}
