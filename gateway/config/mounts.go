@@ -105,10 +105,14 @@ func (c *Config) checkEntries(p *problems) {
 	}
 }
 
-// checkTemplate wants a prefix that tells callers apart.
+// checkTemplate wants a prefix that tells callers apart: {tenant}-{subject} is a-b-c to b-c
+// of the tenant a and to c of the tenant a-b.
 func (p *problems) checkTemplate(key, prefix string) {
 	_, err := call.ParsePlain(strings.NewReplacer("{tenant}", "t", "{subject}", "s").Replace(prefix))
 	p.unless(err == nil && strings.Contains(prefix, "{subject}"), "%s: want a clean path with {subject} in it, and {tenant} where callers have tenants, as {tenant}/{subject}", key)
+	for segment := range strings.SplitSeq(prefix, "/") {
+		p.unless(strings.Count(segment, "{tenant}")+strings.Count(segment, "{subject}") < 2, "%s: {tenant} and {subject} in one segment would give two callers one prefix: put a slash between them", key)
+	}
 }
 
 // addEntries adds the entries of [[mounts]] that are of an engine.

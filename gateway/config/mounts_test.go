@@ -29,6 +29,8 @@ func TestMounts(t *testing.T) {
 		"another node, no URL": {set: map[string]string{"VAULT_CLUSTER_ADDRS": "b"}, want: "VAULT_CLUSTER_ADDRS"},
 		"untold versions":      {set: keyless("KV_MOUNTS", "secret,legacy"), want: "mounts: legacy needs version 1 or 2"},
 		"told versions":        {set: keyless("MOUNTS", `[{"engine":"kv","path":"legacy","version":1}]`)},
+		"prefix of each":       {set: map[string]string{"MOUNTS": `[{"engine":"kv","path":"more","prefix":"x/{tenant}/y-{subject}"}]`}},
+		"prefix of several":    {set: map[string]string{"MOUNTS": `[{"engine":"kv","path":"more","prefix":"{tenant}-{subject}"}]`}, want: "in one segment"},
 		"another node, clear":  {set: map[string]string{"VAULT_ADDR": "https://a:8200", "VAULT_CLUSTER_ADDRS": "http://b:8200"}, want: "VAULT_CLUSTER_ADDRS: not https"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -137,7 +137,12 @@ func (n *naming) pattern(at place, engine, name string) {
 			say("a wildcard is a whole segment, + for any one and * at the end for everything below", "give the wildcard a segment of its own")
 			return
 		}
-		for _, t := range program.Templates(s) {
+		templates := program.Templates(s)
+		if len(templates) > 1 { // as {claims.team}-{principal} is a-b-c to b-c of a and to c of a-b
+			say("two templates in one segment, so callers with other values can have the same name", "put a slash between them")
+			return
+		}
+		for _, t := range templates {
 			s = strings.ReplaceAll(s, "{"+t+"}", "x")
 		}
 		if strings.ContainsAny(s, "{}") {

@@ -33,11 +33,13 @@ func TestDataThatNobodyMeans(t *testing.T) {
 		"grants: {roles: {a: {db: {r: {min_ttl_s: 60, max_ttl_s: 900}}}}}\nobligations: {db.issue_creds: {min_ttl_s: 30, max_ttl_s: 600}}": "",
 		"grants: {subjects: {a: {tier: Gold}}}\ntiers: {gold: {requests: 9, window_s: 60, burst: 9}}":                                      "Gold",
 		"grants: {subjects: {a: {kv: {secret/data/x/: {}}}}}":                                                                              "no call can have",
-		"teams: {t: {owns: {}}}":                      "owns nothing",
-		"teams: {t: {owns: {kv: []}}}":                "owns nothing",
-		"teams: {t: {owns: {kv: [\"mcp/cards/*\"]}}}": "without wildcards",
-		"teams: {t: {owns: {kv: [\"mcp/+/cards\"]}}}": "without wildcards",
-		"version: \"2\"":                              "version is \"2\"",
+		"teams: {t: {owns: {}}}":                                                        "owns nothing",
+		"teams: {t: {owns: {kv: []}}}":                                                  "owns nothing",
+		"teams: {t: {owns: {kv: [\"mcp/cards/*\"]}}}":                                   "without wildcards",
+		"teams: {t: {owns: {kv: [\"mcp/+/cards\"]}}}":                                   "without wildcards",
+		"version: 2\ngrants: {roles: {a: {kv: {\"x/{claims.team}-{principal}\": {}}}}}": "two templates in one segment",
+		"version: 2\ngrants: {roles: {a: {kv: {\"x/{claims.team}/{principal}\": {}}}}}": "",
+		"version: \"2\"": "version is \"2\"",
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {

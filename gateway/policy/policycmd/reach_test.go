@@ -121,7 +121,7 @@ func (r random) pattern() string {
 	}
 	var segments []string
 	for range 1 + r.IntN(3) {
-		segments = append(segments, r.one("a", "b", "a1", "shared", "+", "{principal}", "{role}", "{tenant}", "{claims.team}", "x-{principal}", "{role}-{claims.team}"))
+		segments = append(segments, r.one("a", "b", "a1", "shared", "+", "{principal}", "{role}", "{tenant}", "{claims.team}", "x-{principal}", "r-{claims.team}"))
 	}
 	if r.IntN(3) == 0 {
 		segments = append(segments, "*")
