@@ -115,15 +115,18 @@ func (c wasmNewCmd) Run() error { return wasmcmd.New(os.Stdout, c.Lang, c.Dir) }
 type wasmRunCmd struct {
 	File string `arg:"" help:"Module." type:"path"`
 	Hook string `help:"log, request or response." enum:"log,request,response" default:"response"`
+
+	Counters []string `help:"Names under which it may count, as counters of the manifest." placeholder:"NAME"`
 }
 
 // Help is the end of the command's help.
 func (wasmRunCmd) Help() string {
-	return "Default limits apply, no digest is needed.\n\n" +
+	return "Default limits apply, no digest is needed. What the module logs and counts goes to standard error, as the gateway would log it.\n\n" +
 		examples(`echo '{"password":"x"}' | portcullis wasm run wasm/redact/redact.wasm --hook log`)
 }
 
 // Run transforms.
 func (c wasmRunCmd) Run() error {
-	return wasmcmd.Run(context.Background(), os.Stdin, os.Stdout, c.File, c.Hook)
+	t := wasmcmd.Trial{File: c.File, Hook: c.Hook, Counters: c.Counters, Log: os.Stderr}
+	return t.Run(context.Background(), os.Stdin, os.Stdout)
 }

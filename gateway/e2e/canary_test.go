@@ -36,7 +36,7 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	others := overhear(t, shared)
 	g := e2e.StartGateway(t, v, append(r.env, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "REDIS_URL="+shared.URL(),
 		"RATE_LIMIT_REQUESTS=6000", "RATE_LIMIT_WINDOW_SECONDS=3600", "VAULT_TOKEN="+v.Token,
-		"ADMIN_ADDR=127.0.0.1:0", "PKI_MOUNTS=pki", "TOTP_MOUNTS=totp", "JWT_HS256_SECRET="+canarySigner)...)
+		"ADMIN_ADDR=127.0.0.1:0", "PKI_MOUNTS=pki", "TOTP_MOUNTS=totp", "JWT_HS256_SECRET="+canarySigner, "WASM_MANIFEST="+talkative(t))...)
 	ears := openEars(t, g)
 	deliver := func(method, path, body string) {
 		if resp, raw := e2e.Do(t, method, g.URL+path, body); resp.StatusCode >= 300 {
@@ -101,6 +101,7 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	lookIntoStreams(t, ears)
 	lookIntoReceivers(t, r, g)
 	deriveFrom(t, g)
+	heardGuest(t, g)
 	lookInto(t, g.LogDir, v.Token, 5)
 	lookForSession(t, g, token)
 	for _, name := range []string{"requests.log", "responses.log", "server.log"} {

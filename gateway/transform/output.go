@@ -91,9 +91,9 @@ func (o *output) record(s *step, h guest.Hook, payload []byte, emitted *guest.Em
 		if scrub == nil {
 			scrub = newScrubber(payload, s.args)
 		}
-		text := o.redactor.AppendFor(s.caller, nil, []byte(scrub.clean(printable(string(line.Text)))))
+		text := scrub.line(line.Text, s.caller, o.redactor)
 		o.logged.Inc()
-		o.log.Log(context.Background(), level(line.Level), "a transform module logged a line", "module", o.name, "hook", h.String(), "text", string(text))
+		o.log.Log(context.Background(), level(line.Level), "a transform module logged a line", "module", o.name, "hook", h.String(), "text", text)
 	}
 }
 
@@ -118,6 +118,18 @@ func level(n uint32) slog.Level {
 		return slog.LevelError
 	}
 	return slog.LevelInfo
+}
+
+// line is a line of a module as it is logged: one line that says nothing of the documents
+// which the module was given, nor a secret that the redactor knows.
+func (s *scrubber) line(text []byte, caller string, r *native.Redactor) string {
+	return string(r.AppendFor(caller, nil, []byte(s.clean(printable(string(text))))))
+}
+
+// Logged is a line of a module as the gateway logs it, with its level, for who tries a
+// module without a gateway.
+func Logged(l guest.Line, payload []byte) string {
+	return fmt.Sprintf("%s: %s", level(l.Level), newScrubber(payload).line(l.Text, "", native.New()))
 }
 
 // printable replaces what could end a line, or change how it is read.

@@ -244,7 +244,7 @@ func TestMeteringChangesNothing(t *testing.T) {
 	for _, name := range []string{"redact/redact.wasm", "mask/mask.wasm", "encode/encode.wasm", "pii/pii.wasm", "sdk/rust/module.wasm"} {
 		t.Run(name, func(t *testing.T) {
 			bin := shipped(t, name)
-			m := load(t, bin, guest.Config{Pool: 1, Isolation: guest.Pooled})
+			m := load(t, bin, guest.Config{Pool: 1, Isolation: guest.Pooled, Logs: true, Counters: []string{}})
 			plain := unmetered(t, bin)
 			meta := []byte(`{"args":{"as":"hex","keys":["*a*","pass*"]}}`)
 			for range 2000 {
@@ -264,6 +264,11 @@ func TestMeteringChangesNothing(t *testing.T) {
 func unmetered(t *testing.T, bin []byte) func(meta, payload []byte) ([]byte, bool) {
 	rt := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfig().WithMemoryLimitPages(128))
 	t.Cleanup(func() { rt.Close(t.Context()) })
+	unheard := func(context.Context, uint32, uint32, uint32) {}
+	if _, err := rt.NewHostModuleBuilder(guest.HostModule).NewFunctionBuilder().WithFunc(unheard).Export("log").
+		NewFunctionBuilder().WithFunc(unheard).Export("count").Instantiate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	compiled, err := rt.CompileModule(t.Context(), bin)
 	if err != nil {
 		t.Fatal(err)

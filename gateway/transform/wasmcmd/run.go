@@ -15,11 +15,18 @@ import (
 	"portcullis/gateway/transform/wasmbin"
 )
 
-// Run transforms in to out with a module file under the default limits, without
-// a meta part. It needs no manifest. The output is held to what the input was:
-// UTF-8, and JSON where the input is JSON.
-func Run(ctx context.Context, in io.Reader, out io.Writer, file, hook string) error {
-	res, err := run(ctx, in, file, hook)
+// Trial is a module that is run once, under the default limits and without a meta part.
+// It needs no manifest.
+type Trial struct {
+	File, Hook string
+	Counters   []string  // under which it may count
+	Log        io.Writer // for what it logs and counts, also when it fails
+}
+
+// Run transforms in to out. The output is held to what the input was: UTF-8, and JSON
+// where the input is JSON.
+func (t Trial) Run(ctx context.Context, in io.Reader, out io.Writer) error {
+	res, err := t.run(ctx, in)
 	if err != nil {
 		return oneLine(err)
 	}
@@ -27,12 +34,12 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, file, hook string) er
 	return err
 }
 
-func run(ctx context.Context, in io.Reader, file, hook string) ([]byte, error) {
-	h, err := guest.ParseHook(hook)
+func (t Trial) run(ctx context.Context, in io.Reader) ([]byte, error) {
+	h, err := guest.ParseHook(t.Hook)
 	if err != nil {
 		return nil, err
 	}
-	bin, err := transform.ReadModule(file)
+	bin, err := transform.ReadModule(t.File)
 	if err != nil {
 		return nil, err
 	}
@@ -46,11 +53,27 @@ func run(ctx context.Context, in io.Reader, file, hook string) ([]byte, error) {
 	}
 	defer func() { _ = engine.Close() }()
 	e := entry(bin)
-	mod, err := engine.Load(bin, guest.Config{Stub: e.WASI != "", Isolation: guest.Fresh, Pool: 1, Logs: true, Counters: []string{}})
+	mod, err := engine.Load(bin, guest.Config{Stub: e.WASI != "", Isolation: guest.Fresh, Pool: 1, Logs: true, Counters: append([]string{}, t.Counters...)})
 	if err != nil {
 		return nil, err
 	}
-	return call(mod, e, h, payload)
+	return t.call(mod, e, h, payload)
+}
+
+// emitted writes what a module logged and counted, with what the gateway hides hidden.
+func (t Trial) emitted(said *guest.Emitted, payload []byte) {
+	if said == nil {
+		return
+	}
+	for _, l := range said.Lines {
+		fmt.Fprintln(t.Log, transform.Logged(l, payload))
+	}
+	for i, n := range said.Counts {
+		fmt.Fprintf(t.Log, "counted: %s %d\n", t.Counters[i], n)
+	}
+	if said.Lost > 0 {
+		fmt.Fprintf(t.Log, "dropped: %d lines beyond four, or counts under a name that --counters does not list\n", said.Lost)
+	}
 }
 
 // readInput reads at most what the gateway would give to the hook.
@@ -67,12 +90,13 @@ func readInput(in io.Reader, h guest.Hook) ([]byte, error) {
 }
 
 // call treats the end of a log line as the gateway does: it is not the guest's.
-func call(mod *guest.Module, e *transform.Entry, h guest.Hook, payload []byte) ([]byte, error) {
+func (t Trial) call(mod *guest.Module, e *transform.Entry, h guest.Hook, payload []byte) ([]byte, error) {
 	text, end := payload, ""
 	if line, ok := bytes.CutSuffix(payload, []byte("\n")); ok && h == guest.Log {
 		text, end = line, "\n"
 	}
 	res, used, err := mod.Append(nil, e.Input(h, nil, text))
+	t.emitted(used.Emitted, text)
 	if err != nil {
 		return nil, err
 	}

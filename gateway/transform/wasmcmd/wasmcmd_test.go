@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -88,7 +89,7 @@ func TestRun(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := wasmcmd.Run(t.Context(), strings.NewReader(tt.in), &out, tt.file, tt.hook)
+			err := wasmcmd.Trial{File: tt.file, Hook: tt.hook, Log: io.Discard}.Run(t.Context(), strings.NewReader(tt.in), &out)
 			if tt.want == "ERROR" {
 				if err == nil || strings.Contains(err.Error(), "\n") || out.Len() > 0 {
 					t.Errorf("got %q, %v", out.String(), err)
@@ -99,6 +100,31 @@ func TestRun(t *testing.T) {
 				t.Errorf("got %q, %v", out.String(), err)
 			}
 		})
+	}
+}
+
+// What a module logs is shown as the gateway logs it: bounded, on one line, and without
+// what is in the document.
+func TestRunShowsWhatModulesLog(t *testing.T) {
+	for name, tt := range map[string]struct {
+		bin  []byte
+		want string
+	}{
+		"a line":                  {abuse.Logs(1, "found a thing"), "INFO: found a thing\n"},
+		"of the document":         {abuse.Logs(3, "it holds hunter2-hunter2"), "ERROR: it holds [redacted]\n"},
+		"lines in a line":         {abuse.Logs(2, "a\nb\x1b[31m"), "WARN: a\ufffdb\ufffd[31m\n"},
+		"a count":                 {abuse.Counts("things", 2), "counted: things 2\n"},
+		"under an unlisted name":  {abuse.Counts("others", 2), "counted: things 0\ndropped: 1 lines beyond four, or counts under a name that --counters does not list\n"},
+		"a token that it made up": {abuse.Logs(0, "Authorization: Bearer abcdefghijkl"), "DEBUG: Authorization: Bearer [redacted]\n"},
+	} {
+		var out, log bytes.Buffer
+		trial := wasmcmd.Trial{File: file(t, tt.bin), Hook: "response", Counters: []string{"things"}, Log: &log}
+		if err := trial.Run(t.Context(), strings.NewReader(`{"pin":"hunter2-hunter2"}`), &out); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := strings.Replace(log.String(), "counted: things 0\n", "", 1); got != strings.Replace(tt.want, "counted: things 0\n", "", 1) {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
 	}
 }
 
@@ -147,8 +173,16 @@ func TestNewProjectFromStartToEnd(t *testing.T) {
 			}
 			out.Reset()
 			in := strings.NewReader(`{"data":{"password":"x"}}`)
-			if err := wasmcmd.Run(t.Context(), in, &out, filepath.Join(dir, "module.wasm"), "response"); err != nil || out.String() != `{"data":{"password":"[masked]"}}` {
+			var log bytes.Buffer
+			trial := wasmcmd.Trial{File: filepath.Join(dir, "module.wasm"), Hook: "response", Counters: []string{"masked"}, Log: &log}
+			if err := trial.Run(t.Context(), in, &out); err != nil || out.String() != `{"data":{"password":"[masked]"}}` {
 				t.Errorf("run: %q, %v", out.String(), err)
+			}
+			if err := trial.Run(t.Context(), strings.NewReader(`[1]`), &out); err == nil {
+				t.Error("a list is taken for a result")
+			}
+			if want := "counted: masked 1\nWARN: the result is no object\ncounted: masked 0\n"; log.String() != want {
+				t.Errorf("it logged and counted %q, want %q", log.String(), want)
 			}
 			if err := wasmcmd.New(&out, lang, dir); err == nil {
 				t.Error("a project was written over another")
