@@ -120,7 +120,8 @@ func (f policyFlags) run(do func(context.Context, policycmd.Policy) error) error
 		return err
 	}
 	server.TuneGC() // as in the gateway
-	return exitOf(do(context.Background(), p))
+	err = do(context.Background(), p)
+	return exitOf(errors.Join(err, p.Refused(err)))
 }
 
 // exitOf tells a finding from what keeps a command from its work.
@@ -294,13 +295,15 @@ func (c policyReplayCmd) Run() error {
 }
 
 type policyBenchCmd struct {
-	policyFlags
+	formatFlags
 	Rounds int           `help:"How often each case is measured; the best counts." default:"60"`
 	Round  time.Duration `help:"How long once is." default:"25ms"`
 }
 
 // Help is the end of the command's help.
-func (policyBenchCmd) Help() string { return examples("portcullis policy bench my-policy") }
+func (policyBenchCmd) Help() string {
+	return "What is measured is the embedded policy with data of its own.\n\n" + examples("portcullis policy bench")
+}
 
 // Run measures.
 func (c policyBenchCmd) Run() error {
@@ -309,7 +312,9 @@ func (c policyBenchCmd) Run() error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	return c.run(func(ctx context.Context, p policycmd.Policy) error { return p.Bench(ctx, dir, c.Rounds, c.Round) })
+	return policyFlags{formatFlags: c.formatFlags, keyFlags: keyFlags{Algorithm: "ES256"}}.run(func(ctx context.Context, p policycmd.Policy) error {
+		return p.Bench(ctx, dir, c.Rounds, c.Round)
+	})
 }
 
 type policyBuildCmd struct {

@@ -22,6 +22,10 @@ func TestPolicyCommands(t *testing.T) {
 	}
 	fixtures, manifest := filepath.Join(e2e.Root(t), "fixtures"), filepath.Join(e2e.Root(t), "wasm", "manifest.yaml")
 	dev, masked := filepath.Join(fixtures, "policy-dev"), filepath.Join(fixtures, "policy-masked")
+	broken := filepath.Join(dir, "x.rego")
+	if err := os.WriteFile(broken, []byte("hello {"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		args []string
 		dir  string // POLICY_DIR
@@ -57,6 +61,8 @@ func TestPolicyCommands(t *testing.T) {
 		{[]string{"rules", filepath.Join(dir, "new")}, "", 0, "payments.no_destroy"},
 		{[]string{"schema", "data"}, "", 0, `"additionalProperties": false`},
 		{[]string{"schema", "nothing"}, "", 2, "input"},
+		{[]string{"bench", dev}, "", 2, "unexpected argument"},
+		{[]string{"rules", broken, "--json"}, "", 2, `"ok": false`},
 	} {
 		out, code := portcullis(t, []string{"POLICY_DIR=" + tt.dir}, append([]string{"policy"}, tt.args...)...)
 		if code != tt.code || !strings.Contains(out, tt.want) {

@@ -99,6 +99,8 @@ func (b *Bundle) readFS(tree fs.FS) (*Bundle, error) {
 			return err
 		case name != "." && strings.HasPrefix(d.Name(), "."):
 			return b.hidden(tree, name, d)
+		case d.IsDir() && wanted(strings.ToLower(name)):
+			return &Fault{name, 1, "a directory, where a file is meant", "put the file here; a container has a directory where the file that it was to mount is missing"}
 		case d.IsDir():
 			return nil
 		}

@@ -47,7 +47,7 @@ func readSigned(path string, keys Keys) (*Bundle, error) {
 	return unseal(raw, keys)
 }
 
-var errNoKey = errors.New("a signed archive needs a verification key")
+var errNoKey = errors.New("a signed archive needs the key that verifies it: give its id and file (--key-id and --key-file, or POLICY_KEY_ID and POLICY_KEY_FILE)")
 
 // Archive reads a signed archive that came from a place that is no file.
 func Archive(raw []byte, place string, keys Keys) (*Bundle, error) {

@@ -21,6 +21,7 @@ import (
 
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/lint"
+	"portcullis/gateway/policy/program"
 	"portcullis/gateway/policy/regotest"
 	"portcullis/policies"
 )
@@ -93,26 +94,23 @@ func (p Policy) Fmt(check bool) error {
 	if p.Dir == "" || bundle.Signed(p.Dir) {
 		return errors.New("name a directory or a .rego file: an archive is not changed")
 	}
-	b, err := bundle.Read(p.Dir, p.Keys)
+	b, err := p.read()
 	if err != nil {
 		return err
 	}
-	w := written{Files: []string{}}
-	o := output{}
-	for _, f := range append(append([]bundle.File{}, b.Rules...), b.Tests...) {
-		text, err := format.SourceWithOpts(b.Title(f.Name), f.Text, format.Opts{RegoVersion: ast.RegoV1})
-		if err != nil {
-			return err
-		}
-		if bytes.Equal(text, f.Text) {
+	changed, err := formatted(b)
+	if err != nil {
+		return err
+	}
+	w, o := written{Files: []string{}}, output{}
+	for _, f := range changed {
+		w.Files = append(w.Files, f.Name)
+		o.results = append(o.results, result{rule: "fmt", level: "warning", msg: "not formatted; run portcullis policy fmt", file: f.Name, line: 1})
+		if check {
 			continue
 		}
-		w.Files = append(w.Files, b.Title(f.Name))
-		o.results = append(o.results, result{rule: "fmt", level: "warning", msg: "not formatted; run portcullis policy fmt", file: b.Title(f.Name), line: 1})
-		if !check {
-			if err := os.WriteFile(b.Title(f.Name), text, 0o644); err != nil {
-				return err
-			}
+		if err := os.WriteFile(f.Name, f.Text, 0o644); err != nil {
+			return err
 		}
 	}
 	o.value, o.text = w, func(out io.Writer) {
@@ -127,6 +125,23 @@ func (p Policy) Fmt(check bool) error {
 		return ErrFound
 	}
 	return nil
+}
+
+// formatted are the files that are formatted otherwise, as they should be. Where one cannot
+// be read, none is.
+func formatted(b *bundle.Bundle) (changed []bundle.File, err error) {
+	var found program.Findings
+	for _, f := range slices.Concat(b.Rules, b.Tests) {
+		name := b.Title(f.Name)
+		text, err := format.SourceWithOpts(name, f.Text, format.Opts{RegoVersion: ast.RegoV1})
+		switch {
+		case err != nil:
+			found = append(found, program.CompileFindings(err)...)
+		case !bytes.Equal(text, f.Text):
+			changed = append(changed, bundle.File{Name: name, Text: text})
+		}
+	}
+	return changed, found.Err()
 }
 
 // listedRule is a rule of a team as Rules reports it.

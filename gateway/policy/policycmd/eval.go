@@ -22,15 +22,15 @@ const maxLine = 4 << 20
 
 // Eval writes the policy's answer to an input.
 func (p Policy) Eval(ctx context.Context, input []byte) error {
+	prog, err := p.compile(ctx)
+	if err != nil {
+		return err
+	}
 	q, err := p.questionOf(input)
 	if err != nil {
 		return err
 	}
 	in := q.in
-	prog, err := p.compile(ctx)
-	if err != nil {
-		return err
-	}
 	out := decide(ctx, prog, &in)
 	if out.Reasons == nil {
 		out.Reasons = []document.Reason{}
@@ -88,13 +88,18 @@ const maxProblems = 10
 
 // records calls f for every decision of a log, in order. Other lines, as those of
 // a shadow, are left out. What cannot be read, as a line that a crash cut off, is
-// reported when the others have been seen.
+// reported when the others have been seen, and so is a log without a line of a decision log.
 func records(log io.Reader, f func(line []byte, r policy.Record) error) error {
 	s := bufio.NewScanner(log)
 	s.Buffer(make([]byte, 64<<10), maxLine)
 	var problems []error
-	for n := 1; s.Scan(); n++ {
-		r, err := decision(s.Bytes())
+	n, known := 0, 0
+	for s.Scan() {
+		n++
+		r, other, err := decision(s.Bytes())
+		if err == nil && (r != nil || other) {
+			known++
+		}
 		if err == nil && r != nil {
 			err = f(s.Bytes(), *r)
 		}
@@ -102,19 +107,22 @@ func records(log io.Reader, f func(line []byte, r policy.Record) error) error {
 			problems = append(problems, fmt.Errorf("line %d of the log: %w", n, err))
 		}
 	}
+	if n > 0 && known == 0 && len(problems) == 0 {
+		problems = append(problems, fmt.Errorf("none of the %d lines is of a decision log: name the file of DECISION_LOG", n))
+	}
 	return errors.Join(append(problems, s.Err())...)
 }
 
 // decision reads a line of a decision log; nil for a line of another kind, whose fields
-// of the same names may have other types.
-func decision(line []byte) (*policy.Record, error) {
+// of the same names may have other types. shadow is true for one that the log has as well.
+func decision(line []byte) (r *policy.Record, shadow bool, err error) {
 	var kind struct {
 		Shadow string          `json:"shadow"`
 		Input  json.RawMessage `json:"input"`
 	}
-	if err := json.Unmarshal(line, &kind); err != nil || kind.Shadow != "" || kind.Input == nil {
-		return nil, err
+	if err := object(line, &kind); err != nil || kind.Shadow != "" || kind.Input == nil {
+		return nil, kind.Shadow != "", err
 	}
-	var r policy.Record
-	return &r, json.Unmarshal(line, &r)
+	r = &policy.Record{}
+	return r, false, json.Unmarshal(line, r)
 }

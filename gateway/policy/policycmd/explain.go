@@ -48,11 +48,11 @@ type placed struct {
 // What was recorded is said first; what this policy answers follows where it can be
 // another thing.
 func (p Policy) Explain(ctx context.Context, input []byte, trace bool) error {
-	q, err := p.questionOf(input)
+	prog, err := p.compile(ctx)
 	if err != nil {
 		return err
 	}
-	prog, err := p.compile(ctx)
+	q, err := p.questionOf(input)
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,27 @@ func (p Policy) load() (core, team *bundle.Bundle, err error) {
 	if core, err = bundle.Core(); err != nil || p.Dir == "" {
 		return core, nil, err
 	}
-	team, err = bundle.Read(p.Dir, p.Keys)
+	team, err = p.read()
 	return core, team, err
+}
+
+// read reads the policy. What is wrong with a file is a finding.
+func (p Policy) read() (*bundle.Bundle, error) {
+	team, err := bundle.Read(p.Dir, p.Keys)
+	if f, ok := errors.AsType[*bundle.Fault](err); ok {
+		return nil, program.Findings{admission.Unreadable(f)}
+	}
+	return team, err
+}
+
+// Refused writes the findings that kept a command from its work, in the form for programs
+// that was asked for; the text of the error has them for people.
+func (p Policy) Refused(err error) error {
+	found, ok := errors.AsType[program.Findings](err)
+	if !ok || p.Format == Text {
+		return nil
+	}
+	return p.emit(output{value: map[string]any{"ok": false, "findings": found}, results: findings(found)})
 }
 
 // checks are what the policy is held against.
@@ -77,8 +96,8 @@ func (p Policy) Check(ctx context.Context) error {
 func (p Policy) Examine(ctx context.Context) (Checked, error) {
 	c := Checked{Findings: program.Findings{}}
 	core, team, err := p.load()
-	if f, ok := errors.AsType[*bundle.Fault](err); ok {
-		c.Findings = append(c.Findings, admission.Unreadable(f))
+	if found, ok := errors.AsType[program.Findings](err); ok {
+		c.Findings = append(c.Findings, found...)
 		return c, nil
 	}
 	if err != nil {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"portcullis/gateway/call"
 	"portcullis/gateway/policy/reach"
 )
 
@@ -29,13 +31,21 @@ func (p Policy) Reach(ctx context.Context, f reach.Filter) error {
 	if f.Op != "" && p.Catalogue.Get(f.Op) == nil {
 		return fmt.Errorf("no operation is called %q", f.Op)
 	}
+	if _, err := call.ParsePath(f.Path); f.Path != "" && err != nil {
+		return fmt.Errorf("--path %q: no call can have it: %w", f.Path, err)
+	}
 	r := reached{Bound: "upper", Entries: []reach.Entry{}}
 	for _, e := range reach.Bound(prog.Data, p.Catalogue.All(), time.Now().Unix()) {
 		if f.Keep(e) {
 			r.Entries = append(r.Entries, e)
 		}
 	}
-	o := output{value: r, text: r.write}
+	o := output{value: r, text: func(w io.Writer) {
+		r.write(w)
+		if f.Who != "" && !slices.ContainsFunc(r.Entries, func(e reach.Entry) bool { return e.Subject == f.Who || e.Role == f.Who }) {
+			line(w, "no grant names %q, so this is what every caller has", f.Who)
+		}
+	}}
 	for _, e := range r.Entries {
 		o.results = append(o.results, result{rule: "reach", level: "note", msg: fmt.Sprintf("%s may %s %q, by %s", e.Who(), e.Op, e.Path, e.Via)})
 	}

@@ -1,6 +1,7 @@
 package policycmd
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,11 +40,26 @@ func (p Policy) questionOf(raw []byte) (question, error) {
 	return q, nil
 }
 
+// object reads a JSON object, and says of anything else what it is.
+func object(raw []byte, v any) error {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return errors.New("there is nothing: name a file with a call, or give one on standard input")
+	}
+	err := json.Unmarshal(raw, v)
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && t.Field == "" {
+		return fmt.Errorf("it is of the type %s, and an object is wanted (policies/README.md shows one)", t.Value)
+	}
+	if err != nil {
+		return fmt.Errorf("it is no JSON: %w", err)
+	}
+	return nil
+}
+
 func questionIn(raw []byte) (q question, err error) {
 	var rec struct {
 		Input json.RawMessage `json:"input"`
 	}
-	if err := json.Unmarshal(raw, &rec); err != nil {
+	if err := object(raw, &rec); err != nil {
 		return q, fmt.Errorf("read the input: %w", err)
 	}
 	if rec.Input == nil {

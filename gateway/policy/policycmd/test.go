@@ -159,6 +159,9 @@ func (t tested) write(w io.Writer) {
 		}
 	}
 	line(w, "%d tests, %d failed", len(t.Tests), t.Failed)
+	if len(t.Tests) == 0 {
+		line(w, "there is no test (test_… in a file *_test.rego): policy check, and so the gateway, refuses rules without one")
+	}
 	for _, u := range t.Uncovered {
 		line(w, "%s: not covered", u)
 	}
@@ -222,6 +225,9 @@ func (t *tested) coverage(r regotest.Report, bundles []*bundle.Bundle, o TestOpt
 			t.Lines += report.CoveredLines + report.NotCoveredLines
 			for _, n := range report.NotCovered {
 				at := place{b.Title(f.Name), n.Start.Row}
+				if slices.Contains(t.NotCovered, at) {
+					continue // two parts of one line
+				}
 				t.NotCovered, t.Uncovered = append(t.NotCovered, at), append(t.Uncovered, at.String())
 			}
 			if o.Coverage {
