@@ -65,7 +65,7 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchang
 	if s.Events != nil {
 		sess.cursor = s.Events.Now(ex.Caller, sess.id)
 	}
-	s.sessions.save(r.Context(), sess)
+	s.sessions.begin(r.Context(), sess)
 	ex.join(sess)
 	w.Header().Set(protocol.HeaderSession, sess.id)
 	return nil

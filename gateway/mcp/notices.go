@@ -56,7 +56,8 @@ func (s *Server) Changed(ctx context.Context, name string) {
 	}
 }
 
-// Missed reads each session in which something is open.
+// Missed reads each session in which something is open, and tells Shared of those that it does
+// not have.
 func (s *Server) Missed(ctx context.Context) {
 	for _, sess := range s.sessions.busy() {
 		s.sessions.look(ctx, sess)
@@ -91,13 +92,13 @@ func (ss *sessions) named(name string) *session {
 	return ss.byName[name]
 }
 
-// busy are the sessions in which something is open.
+// busy are the sessions in which something is open, and those that Shared does not have.
 func (ss *sessions) busy() (out []*session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	for _, s := range ss.byID {
 		s.mu.Lock()
-		if s.reader != nil || len(s.running) > 0 {
+		if s.reader != nil || len(s.running) > 0 || s.shared == nil {
 			out = append(out, s)
 		}
 		s.mu.Unlock()
@@ -113,7 +114,7 @@ func (ss *sessions) look(ctx context.Context, s *session) {
 	for {
 		data, err := ss.shared.Use(ctx, s.owner, s.at.Name)
 		if err == nil {
-			ss.saw(s, data)
+			ss.saw(ctx, s, data)
 			return
 		}
 		if !retry.Sleep(ctx, lookEvery) {
@@ -123,12 +124,14 @@ func (ss *sessions) look(ctx context.Context, s *session) {
 }
 
 // saw makes a session what Shared has said.
-func (ss *sessions) saw(s *session, data []byte) {
+func (ss *sessions) saw(ctx context.Context, s *session, data []byte) {
 	switch {
 	case data != nil:
 		ss.adopt(s, s.id, s.owner, data)
 	case s.known() != nil:
 		ss.end(s)
+	default:
+		ss.save(ctx, s) // it was begun while Shared was away
 	}
 }
 
@@ -140,7 +143,7 @@ func (ss *sessions) handle(ctx context.Context, s *session, n *notice) *handled 
 		if err != nil {
 			return nil
 		}
-		ss.saw(s, data)
+		ss.saw(ctx, s, data)
 	case noticeStream:
 		s.endStream()
 	case noticeAnswer:

@@ -11,6 +11,7 @@ import (
 	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
+	"portcullis/gateway/retry"
 )
 
 // This file keeps the sessions of this replica the same as those of the others.
@@ -123,21 +124,34 @@ func (s *session) stopCancelled(r *record) {
 	}
 }
 
-// save tells Shared of a session that it does not have. When that fails, the next request
-// tries again.
-func (ss *sessions) save(ctx context.Context, s *session) {
-	if !ss.isShared(s) {
-		return
-	}
+// save tells Shared of a session that it does not have, and reports whether it did. When that
+// fails, the next request tries again, or the next look.
+func (ss *sessions) save(ctx context.Context, s *session) bool {
 	s.mu.Lock()
 	data := s.at.Seal(s.record())
 	s.mu.Unlock()
 	if ok, err := ss.shared.Swap(ctx, s.owner, s.at.Name, nil, data); err != nil || !ok {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shared = data
+	return true
+}
+
+// beginFor is how long a new session waits for Shared to have it: other replicas answer that
+// they do not know it until then. It goes on without them when Shared stays away.
+const beginFor = time.Second
+
+// begin tells Shared of a new session.
+func (ss *sessions) begin(ctx context.Context, s *session) {
+	if !ss.isShared(s) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, beginFor)
+	defer cancel()
+	for !ss.save(context.WithoutCancel(ctx), s) && retry.Sleep(ctx, lookEvery) {
+	}
 }
 
 // change changes a session for all replicas. Its error is *call.Error.
@@ -243,7 +257,7 @@ func (ss *sessions) refresh(ctx context.Context, s *session) {
 		return
 	}
 	if data, err := ss.shared.Use(ctx, s.owner, s.at.Name); err == nil {
-		ss.saw(s, data)
+		ss.saw(ctx, s, data)
 	}
 }
 

@@ -285,7 +285,6 @@ func TestSessionsWithoutTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	e2e.Eventually(t, "shared again", func() bool {
-		_, _ = b.ask(t, begun, list)
 		code, _ := a.ask(t, begun, list)
 		return code == 200
 	})
