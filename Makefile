@@ -87,8 +87,8 @@ opa: ## Serve archives that OPA's own command has built and signed; building it 
 handbook: build ## Run the commands of every page of the handbook
 	@HANDBOOK=all go test -count=1 -timeout 30m -v -run '^(TestHandbook|TestTheQuickPath|TestTheOperatorsPage)$$' ./gateway/e2e
 
-replicas: build ## Restart three gateways under load, several times (ROUNDS=10), and fail over a Redis
-	@REPLICAS_ROUNDS=$(or $(ROUNDS),10) go test -count=1 -timeout 1h -v -run '^TestRollingRestart$$' ./gateway/e2e/replicas
+replicas: build ## Restart three gateways under load, several times (ROUNDS=10), kill one, and fail over a Redis
+	@REPLICAS_ROUNDS=$(or $(ROUNDS),10) go test -count=1 -timeout 1h -v -tags replicas -run '^TestRollingRestart$$|LookerWasKilled' ./gateway/e2e/replicas
 	@go test -count=1 -tags sentinel -v -run Sentinel ./gateway/store/redis
 
 fanout: ## Measure thousands of event streams, with and without readers that never read

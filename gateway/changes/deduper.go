@@ -158,13 +158,21 @@ func (d *Deduper) ObservedSince(t events.Topic, since Mark) bool {
 	return d.observed[t].mark > since
 }
 
+// observedAfter is ObservedSince for a time.
+func (d *Deduper) observedAfter(t events.Topic, at time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.observed[t].at.After(at)
+}
+
 // OfferPolled takes a change that a poll has found which began to read at since, and
-// publishes it soon unless the change is published from another source.
-func (d *Deduper) OfferPolled(e events.Event, since Mark) {
+// publishes it soon unless the change is published from another source. Then it calls told.
+func (d *Deduper) OfferPolled(e events.Event, since Mark, told func()) {
 	time.AfterFunc(pollWait, func() {
 		if !d.ObservedSince(topicOf(e), since) {
 			d.publish(e)
 		}
+		told()
 	})
 }
 

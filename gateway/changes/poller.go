@@ -3,6 +3,9 @@ package changes
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -28,6 +31,8 @@ type Poller struct {
 	// name that ends in a slash has names below it. Without it subtrees are not
 	// polled.
 	List func(ctx context.Context, c *call.Caller, t events.Topic) ([]string, error)
+	// Shared lets one replica read for all; nil where each gateway reads for itself.
+	Shared *Shared
 	// Every is the time between two reads of one secret, default 5 s.
 	Every time.Duration
 	// PerSecond bounds the reads; with more secrets a round takes longer. Default 25.
@@ -74,9 +79,11 @@ type Metadata struct {
 type baseline struct {
 	last    Metadata
 	names   map[string]bool
-	known   bool // last or names are set
-	partial bool // of last, the version alone is up to date: it comes from an event
-	fresh   bool // made by an event, and not reached by a round yet
+	known   bool      // last or names are set
+	partial bool      // of last, the version alone is up to date: it comes from an event
+	fresh   bool      // made by an event, and not reached by a round yet
+	told    string    // state that another replica has told of
+	at      time.Time // when last or names were read
 }
 
 // Run polls until ctx ends.
@@ -143,7 +150,7 @@ func (p *Poller) forget(known map[events.Topic]bool) {
 // observe updates the baseline of a secret with a change that is published from another
 // source, so that the next poll does not find it.
 func (p *Poller) observe(e events.Event) {
-	if e.Kind != events.ResourceChanged || e.Source == events.FromPoll {
+	if e.Kind != events.ResourceChanged || e.Source == events.FromPoll && e.State == "" {
 		return
 	}
 	p.mu.Lock()
@@ -156,6 +163,10 @@ func (p *Poller) observe(e events.Event) {
 		}
 		s = &baseline{fresh: true}
 		p.baselines[t] = s
+	}
+	if e.Source == events.FromPoll {
+		s.told = e.State
+		return
 	}
 	s.last.Version = max(s.last.Version, e.Version)
 	s.known, s.partial = s.known || e.Version > 0, true
@@ -173,19 +184,32 @@ func (p *Poller) within(t events.Topic) bool {
 	})
 }
 
-// pollSecret reads the metadata of a secret for a caller, and reports whether it could.
-func (r *round) pollSecret(ctx context.Context, c *call.Caller, t events.Topic) bool {
+// pollSecret reads the metadata of a secret for a caller.
+func (r *round) pollSecret(ctx context.Context, c *call.Caller, t events.Topic) error {
 	since := r.Deduper.Now()
-	now, err := r.Read(ctx, c, t)
+	now, at, err := readOnce(ctx, r, t, func() (Metadata, error) { return r.Read(ctx, c, t) }, func(was Metadata) { r.changed(t, was, time.Time{}) })
 	if err != nil {
-		return false
+		return err
 	}
 	// A change that was published during the read may be part of it or not: the next
 	// read tells.
-	if !r.Deduper.ObservedSince(t, since) && r.changed(t, now) {
-		r.Deduper.OfferPolled(pollEvent(t, now.Version), since)
+	if r.Deduper.ObservedSince(t, since) || r.Deduper.observedAfter(t, at) {
+		return nil
 	}
-	return true
+	if !r.changed(t, now, at) {
+		note(ctx, r, t, now)
+		return nil
+	}
+	e := pollEvent(t, now.Version)
+	e.State = now.state()
+	r.Deduper.OfferPolled(e, since, func() { note(context.WithoutCancel(ctx), r, t, now) })
+	return nil
+}
+
+// state is a short name for what is said.
+func (m Metadata) state() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q", m.Version, m.Updated, m.Fingerprint))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 func pollEvent(t events.Topic, version int) events.Event {
@@ -203,14 +227,14 @@ func (p *Poller) baseline(t events.Topic) *baseline {
 }
 
 // changed makes what was read the baseline, and reports whether it differs from the one
-// of before.
-func (p *Poller) changed(t events.Topic, now Metadata) bool {
+// of before, which no other replica has told.
+func (p *Poller) changed(t events.Topic, now Metadata, at time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := p.baseline(t)
 	was := *b
-	*b = baseline{last: now, known: true}
-	if !was.known {
+	*b = baseline{last: now, known: true, at: at}
+	if !was.known || was.told == now.state() {
 		return false
 	}
 	if was.partial {

@@ -26,6 +26,7 @@ type round struct {
 	known    map[events.Topic]bool // what the round knows of
 	done     map[events.Topic]bool // what was looked at
 	room     int                   // how many more names subtrees may bring
+	fresh    time.Duration         // how old what another replica has read may be
 	urgent   int                   // looks that nothing but the pace is waited for: somebody has just subscribed
 }
 
@@ -82,6 +83,7 @@ func (p *Poller) round(ctx context.Context) bool {
 		return p.waitOrWake(ctx, p.Every)
 	}
 	n := p.beginRound(r.queued())
+	r.fresh = p.interval(n) * time.Duration(n) * 4 / 5
 	for looks := 0; looks < p.maxReads() && r.hasNext(); looks++ {
 		if r.urgent == 0 && !p.waitOrWake(ctx, p.interval(n)) || !p.pace(ctx) {
 			return false
@@ -197,9 +199,14 @@ func (r *round) poll(ctx context.Context, t events.Topic, of *turn) {
 	r.mu.Lock()
 	r.readAt[t] = time.Now()
 	r.mu.Unlock()
+	var err error
 	if t.Below {
-		r.done[t] = r.pollSubtree(ctx, of, t)
+		err = r.pollSubtree(ctx, of, t)
 	} else {
-		r.done[t] = r.pollSecret(ctx, of.caller, t)
+		err = r.pollSecret(ctx, of.caller, t)
+	}
+	r.done[t] = err == nil || later(err)
+	if t.Below && later(err) {
+		r.keep(t)
 	}
 }

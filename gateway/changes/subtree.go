@@ -2,37 +2,51 @@ package changes
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 )
 
-// pollSubtree lists the names in a subtree for a caller, and reports whether it could. A
-// new name is polled as a secret without versions, and a change is published for a name
+// pollSubtree lists the names in a subtree for a caller. A new name is polled as a secret without versions, and a change is published for a name
 // that is gone.
-func (r *round) pollSubtree(ctx context.Context, of *turn, t events.Topic) bool {
+func (r *round) pollSubtree(ctx context.Context, of *turn, t events.Topic) error {
 	if r.List == nil {
-		return true
+		return nil
 	}
-	names, err := r.List(ctx, of.caller, t)
+	names, at, err := readOnce(ctx, r, t, func() ([]string, error) { return r.List(ctx, of.caller, t) }, func(was []string) { r.updateNames(t, namesIn(t, was), time.Time{}) })
 	if err != nil {
-		return false
+		return err
 	}
-	slices.Sort(names)
-	now := map[string]bool{}
-	for _, name := range names {
-		if below, ok := child(t, name); ok {
-			now[name] = true
-			r.add(below, of)
-		}
+	now := namesIn(t, names)
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		below, _ := child(t, name)
+		r.add(below, of)
 	}
 	r.sort(of)
-	for _, gone := range r.updateNames(t, now) {
-		r.Log.Publish(pollEvent(gone, 0))
+	gone, appeared := r.updateNames(t, now, at)
+	for _, t := range gone {
+		r.Log.Publish(pollEvent(t, 0))
 	}
-	return true
+	for _, t := range appeared {
+		note(ctx, r, t, Metadata{}) // whoever looks at it first tells of it
+	}
+	note(ctx, r, t, names)
+	return nil
+}
+
+// namesIn are the names in a subtree that the gateway serves.
+func namesIn(t events.Topic, names []string) map[string]bool {
+	in := map[string]bool{}
+	for _, name := range names {
+		if _, ok := child(t, name); ok {
+			in[name] = true
+		}
+	}
+	return in
 }
 
 // child is the topic of a name below a subtree. A name that the gateway does not
@@ -65,8 +79,8 @@ func (r *round) keep(t events.Topic) {
 }
 
 // updateNames notes the names in a subtree. It returns the secrets that were there and
-// are not.
-func (p *Poller) updateNames(t events.Topic, now map[string]bool) (gone []events.Topic) {
+// are not, and the names that are there and were not.
+func (p *Poller) updateNames(t events.Topic, now map[string]bool, at time.Time) (gone, appeared []events.Topic) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.baseline(t)
@@ -74,6 +88,7 @@ func (p *Poller) updateNames(t events.Topic, now map[string]bool) (gone []events
 		of, _ := child(t, name)
 		if s.known && !s.names[name] && p.baselines[of] == nil {
 			p.baseline(of).known = true // with nothing there yet
+			appeared = append(appeared, of)
 		}
 	}
 	for name := range s.names {
@@ -84,8 +99,8 @@ func (p *Poller) updateNames(t events.Topic, now map[string]bool) (gone []events
 	for _, g := range gone {
 		delete(p.baselines, g)
 	}
-	s.names, s.known = now, true
-	return gone
+	s.names, s.known, s.at = now, true, at
+	return gone, appeared
 }
 
 // secretsIn are the known secrets that a name in a subtree stands for. The lock is held.

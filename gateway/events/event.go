@@ -41,6 +41,7 @@ type Event struct {
 	Source  Source
 	Time    time.Time
 	Owner   string // call.Caller.Holder of the one whom it concerns, empty for all
+	State   string // of a change that was found, what the resource was found in; empty when not known
 }
 
 // Of returns the event of a call that changed a secret.

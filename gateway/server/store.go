@@ -3,12 +3,14 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"portcullis/gateway/auth"
 	"portcullis/gateway/budget"
+	"portcullis/gateway/changes"
 	"portcullis/gateway/config"
 	"portcullis/gateway/limit"
 	"portcullis/gateway/mcp"
@@ -76,6 +78,26 @@ func (g *Server) sharedSessions() *mcp.Shared {
 	g.notices = g.store.NewQuestions("mcp", self)
 	return &mcp.Shared{
 		Self: self, Use: g.mcpSessions.Use, Swap: g.mcpSessions.Swap, Drop: g.mcpSessions.Drop, Key: g.store.NewKey("mcp"), Ask: g.notices.Ask,
+	}
+}
+
+// sharedReadings let one replica look for changes on behalf of all; nil for one gateway.
+func (g *Server) sharedReadings() *changes.Shared {
+	if g.store == nil {
+		return nil
+	}
+	readings := g.store.NewReadings("look")
+	return &changes.Shared{
+		Read: func(ctx context.Context, name string, fresh time.Duration, read func() ([]byte, error)) ([]byte, time.Duration, []byte, error) {
+			got, err := readings.Read(ctx, name, fresh, read)
+			if errors.Is(err, redis.ErrElsewhere) {
+				err = changes.ErrElsewhere
+			}
+			return got.Data, got.Age, got.Noted, err
+		},
+		Note: func(ctx context.Context, name string, data []byte, long time.Duration) {
+			_ = readings.Note(ctx, name, data, long) // the next look notes it again
+		},
 	}
 }
 

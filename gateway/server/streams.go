@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -130,7 +131,7 @@ func (g *Server) poller(d *changes.Deduper) *changes.Poller {
 	unlimited := *g.calls
 	unlimited.Take = func(*op.Bound, *op.Decision) error { return nil }
 	r := metadataReader{&unlimited}
-	return &changes.Poller{Log: g.events, Deduper: d, Read: r.read, List: r.list}
+	return &changes.Poller{Log: g.events, Deduper: d, Read: r.read, List: r.list, Shared: g.sharedReadings()}
 }
 
 // metadataReader reads metadata and lists names as a subscriber.
@@ -162,7 +163,7 @@ func (m metadataReader) read(ctx context.Context, c *call.Caller, t events.Topic
 	}
 	err := m.call(ctx, c, t, &reply)
 	sum := sha256.Sum256(reply.Versions)
-	return changes.Metadata{Version: reply.Version, Updated: reply.Updated, Fingerprint: string(sum[:16])}, err
+	return changes.Metadata{Version: reply.Version, Updated: reply.Updated, Fingerprint: base64.RawURLEncoding.EncodeToString(sum[:16])}, err
 }
 
 func (m metadataReader) list(ctx context.Context, c *call.Caller, t events.Topic) ([]string, error) {

@@ -96,12 +96,13 @@ type record struct {
 	Source  events.Source `json:"source"`
 	Time    time.Time     `json:"time"`
 	Owner   string        `json:"owner,omitempty"`
+	State   string        `json:"state,omitempty"`
 }
 
 // Send queues an event for the shared log. Sent, unless it is nil, is closed when the event
 // is there or has to wait for Redis.
 func (e *Events) Send(ev events.Event) (sent <-chan struct{}) {
-	raw, err := json.Marshal(record{ev.Kind, ev.Op, ev.Mount, ev.Path.String(), ev.Version, ev.Subject, ev.Source, ev.Time, ev.Owner})
+	raw, err := json.Marshal(record{ev.Kind, ev.Op, ev.Mount, ev.Path.String(), ev.Version, ev.Subject, ev.Source, ev.Time, ev.Owner, ev.State})
 	if err != nil {
 		return nil // texts and numbers cannot fail
 	}
@@ -317,7 +318,7 @@ func (e *Events) take(m goredis.XMessage) (n events.Numbered, foreign, ok bool) 
 		return n, false, false
 	}
 	n = events.Numbered{Seq: e.last, Event: events.Event{
-		Kind: r.Kind, Op: r.Op, Mount: r.Mount, Path: p, Version: r.Version, Subject: r.Subject, Source: r.Source, Time: r.Time, Owner: r.Owner,
+		Kind: r.Kind, Op: r.Op, Mount: r.Mount, Path: p, Version: r.Version, Subject: r.Subject, Source: r.Source, Time: r.Time, Owner: r.Owner, State: r.State,
 	}}
 	return n, origin != e.origin, !e.repeats(r, origin)
 }
@@ -327,6 +328,7 @@ type finding struct {
 	source      events.Source
 	mount, path string
 	version     int
+	state       string
 }
 
 // told is which replica's word of a finding was told, and when that was.
@@ -348,7 +350,7 @@ func (e *Events) repeats(r record, origin string) bool {
 	if r.Kind != events.ResourceChanged || r.Source == events.FromGateway {
 		return false
 	}
-	f := finding{r.Source, r.Mount, r.Path, r.Version}
+	f := finding{r.Source, r.Mount, r.Path, r.Version, r.State}
 	if was, ok := e.told[f]; ok && was.origin != origin && r.Time.Sub(was.at).Abs() < foundWithin {
 		return true
 	}
