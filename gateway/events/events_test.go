@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/events"
 	"portcullis/gateway/op"
@@ -270,7 +271,11 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 }
 
 func TestCaps(t *testing.T) {
-	l := events.New(events.Config{Allow: yes, PerCaller: 2, Readers: 3, Topics: 1})
+	budgets := budget.New(budget.Table{budget.Streams: {Caller: 2, All: 3}})
+	l := events.New(events.Config{
+		Allow: yes, Topics: 1,
+		Hold: func(c *call.Caller) (func(), error) { return budgets.Reserve(budget.Of(c), budget.Streams, 1) },
+	})
 	open(t, l, caller("x"), below("a"), "")
 	second := open(t, l, caller("x"), below("a"), "")
 	if _, err := l.Subscribe(caller("x"), "s", below("a"), ""); !call.Is(err, call.RateLimited) {
@@ -288,6 +293,14 @@ func TestCaps(t *testing.T) {
 	many := events.Filter{Topics: make([]events.Topic, 2)}
 	if _, err := l.Subscribe(caller("w"), "s", many, ""); !call.Is(err, call.InvalidRequest) {
 		t.Errorf("two topics got %v", err)
+	}
+}
+
+// TestPlacesAloneBoundReaders: whoever raises the budget of streams gets what it says.
+func TestPlacesAloneBoundReaders(t *testing.T) {
+	l := events.New(events.Config{Allow: yes})
+	for range 20_000 {
+		open(t, l, caller("x"), below("a"), "")
 	}
 }
 
@@ -332,7 +345,7 @@ func TestOwnEventsAreOwn(t *testing.T) {
 // TestIdleReadersAreSmall bounds what a reader that waits costs, its goroutine
 // not counted.
 func TestIdleReadersAreSmall(t *testing.T) {
-	l := events.New(events.Config{Allow: yes, PerCaller: 20_000, Readers: 20_000})
+	l := events.New(events.Config{Allow: yes})
 	const n = 5000
 	before := heap()
 	for i := range n {

@@ -19,7 +19,7 @@ type Config struct {
 	// Valid reports why a caller's credential is no longer good. Optional.
 	Valid func(*call.Caller) error
 	// Hold takes a place among the streams of a caller, until release is called. Its
-	// error is RateLimited. Optional.
+	// error is RateLimited or Overloaded. Without it readers have no bound.
 	Hold func(*call.Caller) (release func(), err error)
 	// Reserve takes room for one more topic of a caller, until release is called. Its
 	// error is RateLimited or Overloaded. Optional.
@@ -32,20 +32,16 @@ type Config struct {
 	// process or cannot now. Nil for a log of this process.
 	Send func(Event) (sent <-chan struct{})
 
-	Size      int // events kept for replay, default 4096
-	Share     int // events of one caller among them, default an eighth, at least 64
-	Queue     int // events that wait for one reader before it is cut off, default 256
-	PerCaller int // readers of one caller, default 6,000
-	Readers   int // readers of all callers, default 16,000
-	Topics    int // topics of one reader, default 256
+	Size   int // events kept for replay, default 4096
+	Share  int // events of one caller among them, default an eighth, at least 64
+	Queue  int // events that wait for one reader before it is cut off, default 256
+	Topics int // topics of one reader, default 256
 }
 
 func (c Config) orDefault() Config {
 	c.Size = cmp.Or(c.Size, 4096)
 	c.Share = cmp.Or(c.Share, max(c.Size/8, 64))
 	c.Queue = cmp.Or(c.Queue, 256)
-	c.PerCaller = cmp.Or(c.PerCaller, 6000)
-	c.Readers = cmp.Or(c.Readers, 16000)
 	c.Topics = cmp.Or(c.Topics, 256)
 	return c
 }
@@ -65,7 +61,6 @@ type Log struct {
 	kept     kept
 	last     uint64 // newest sequence number, 0 for an empty log
 	readers  map[*Reader]struct{}
-	callers  map[string]int // readers by caller
 	exact    map[topicKey]map[*Reader]struct{}
 	below    map[topicKey]map[*Reader]struct{}
 	owned    map[string]map[*Reader]struct{} // readers by caller that want what concerns the caller alone
@@ -81,8 +76,8 @@ func New(c Config) *Log {
 	c = c.orDefault()
 	return &Log{
 		Config: c, ids: newIDs(randomKey()), kept: newKept(c.Size, c.Share),
-		readers: map[*Reader]struct{}{}, callers: map[string]int{},
-		exact: map[topicKey]map[*Reader]struct{}{}, below: map[topicKey]map[*Reader]struct{}{},
+		readers: map[*Reader]struct{}{},
+		exact:   map[topicKey]map[*Reader]struct{}{}, below: map[topicKey]map[*Reader]struct{}{},
 		owned: map[string]map[*Reader]struct{}{},
 	}
 }

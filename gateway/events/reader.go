@@ -105,15 +105,9 @@ func (l *Log) enter(r *Reader, after string) error {
 	c := r.caller
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.closed:
+	if l.closed {
 		return call.Errorf(call.Overloaded, "the gateway is stopping")
-	case l.callers[c.Key()] >= l.PerCaller:
-		return &call.Error{Code: call.RateLimited, Msg: "too many streams", RetryAfter: time.Minute}
-	case len(l.readers) >= l.Readers:
-		return &call.Error{Code: call.Overloaded, Msg: "too many streams", RetryAfter: time.Minute}
 	}
-	l.callers[c.Key()]++
 	l.readers[r] = struct{}{}
 	streams.Inc()
 	if len(r.filter.Kinds) == 0 || slices.Contains(r.filter.Kinds, ToolCompleted) {
@@ -360,9 +354,6 @@ func (r *Reader) Close() {
 	l.forget(r)
 	r.release()
 	streams.Dec()
-	if l.callers[r.caller.Key()]--; l.callers[r.caller.Key()] == 0 {
-		delete(l.callers, r.caller.Key())
-	}
 	r.end(ErrClosed)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -77,7 +77,7 @@ func newLiveWith(t *testing.T, change func(*world)) *live {
 	l := &live{world: newWorld(t)}
 	change(l.world)
 	l.started, l.cancelled = l.world.started, l.world.cancelled
-	l.log = events.New(events.Config{PerCaller: 10, Allow: func(_ context.Context, c *call.Caller, e events.Event) bool { return e.Path.Within(c.Prefix) }})
+	l.log = events.New(events.Config{Allow: func(_ context.Context, c *call.Caller, e events.Event) bool { return e.Path.Within(c.Prefix) }})
 	l.world.Events = l.log
 	s := mcp.New(l.world.Config)
 	l.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

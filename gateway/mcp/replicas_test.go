@@ -63,7 +63,7 @@ func (tw *twins) replica(t *testing.T, change func(*world)) *live {
 	kept, asked := store.NewKept("mcp", self, redis.Bound{Most: 64, Bytes: 1 << 20, Idle: time.Hour}), store.NewQuestions("mcp", self)
 	l.world.Shared = &mcp.Shared{Self: self, Use: kept.Use, Swap: kept.Swap, Drop: kept.Drop, Ask: l.counted(asked.Ask), Key: store.NewKey("mcp")}
 	l.log = events.New(events.Config{
-		Send: shared.Send, PerCaller: 10,
+		Send:  shared.Send,
 		Allow: func(_ context.Context, c *call.Caller, e events.Event) bool { return e.Path.Within(c.Prefix) },
 	})
 	l.world.Events = l.log
