@@ -18,13 +18,13 @@ const maxLists = 1 << 16
 // lists keeps which operations callers can call. It belongs to one snapshot.
 type lists = kept[listed]
 
-// listed is what a caller can do with an operation, for a second: a grant may end,
-// and a rule may look at the clock.
+// listed is what a caller can do with an operation, and the time in which that holds: a
+// grant may end, and a rule may look at the clock.
 type listed struct {
-	names    []string
-	unnamed  bool // it acts on nothing that has a name, or on any
-	possible bool
-	second   int64
+	names       []string
+	unnamed     bool // it acts on nothing that has a name, or on any
+	possible    bool
+	from, until int64 // Unix seconds
 }
 
 func newLists(b *budget.Budgets) *lists { return &lists{most: maxLists, budgets: b} }
@@ -83,40 +83,54 @@ func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op, t op.Tran
 	f.Request.Transport = string(t)
 	key := s.listKey(f, c.AuthTime)
 	l, ok := s.lists.get(key)
-	if ok && l.second == now.Unix() {
+	if ok && l.from <= now.Unix() && now.Unix() < l.until {
 		return l
 	}
-	l = e.list(ctx, s, f)
+	q := &listing{ctx: ctx, snapshot: s}
+	l = q.of(f)
 	if ctx.Err() != nil {
 		return l // the caller has left: the answer is no answer for others
 	}
-	l.second = now.Unix()
+	if l.from, l.until = s.ListWindow(now.Unix()); q.failed {
+		l.from, l.until = now.Unix(), now.Unix()+1
+	}
 	s.lists.put(c.Key(), key, l)
 	return l
 }
 
-// list asks the policy. An error is a no.
-func (e *Engine) list(ctx context.Context, s *snapshot, f document.Facts) (l listed) {
+// listing asks the policy what is possible. An error is a no, for the moment.
+type listing struct {
+	ctx      context.Context
+	snapshot *snapshot
+	failed   bool // there was an error
+}
+
+func (q *listing) possible(f document.Facts) bool { return q.sure(q.snapshot.Possible(q.ctx, f)) }
+
+func (q *listing) sure(ok bool, err error) bool {
+	q.failed = q.failed || err != nil
+	return ok && err == nil
+}
+
+func (q *listing) of(f document.Facts) listed {
 	switch {
 	case f.Op.Unnamed:
-		return listed{possible: onSomeMount(ctx, s, f), unnamed: true}
+		return listed{possible: q.onSomeMount(f), unnamed: true}
 	case !byName(f.Op):
-		ok, err := s.PossibleAnywhere(ctx, f)
-		l.possible = err == nil && ok
-		return l
+		return listed{possible: q.sure(q.snapshot.PossibleAnywhere(q.ctx, f))}
 	}
-	if ok, err := s.Possible(ctx, f); err == nil && ok {
+	if q.possible(f) {
 		return listed{possible: true, unnamed: true}
 	}
-	names, open := e.names(ctx, s, f)
+	names, open := q.names(f)
 	return listed{names: names, possible: open || len(names) > 0, unnamed: open}
 }
 
 // onSomeMount asks about an operation that acts on nothing but a mount.
-func onSomeMount(ctx context.Context, s *snapshot, f document.Facts) bool {
+func (q *listing) onSomeMount(f document.Facts) bool {
 	for _, m := range f.Op.Mounts() {
 		f.Resource.Mount = m.Path
-		if ok, err := s.Possible(ctx, f); err == nil && ok {
+		if q.possible(f) {
 			return true
 		}
 	}
@@ -126,17 +140,17 @@ func onSomeMount(ctx context.Context, s *snapshot, f document.Facts) bool {
 // names tries every name that the data grant to the caller. Its arguments stay
 // unknown. A grant of any name leaves them open, unless rules refuse all but some that
 // they name.
-func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) (out []string, open bool) {
-	all := s.Granted(f.Caller, f.Op.Engine)
+func (q *listing) names(f document.Facts) (out []string, open bool) {
+	all := q.snapshot.Granted(f.Caller, f.Op.Engine)
 	if f.Caller.Behalf != nil {
-		all = append(all, s.Granted(f.Caller.Behalf, f.Op.Engine)...)
+		all = append(all, q.snapshot.Granted(f.Caller.Behalf, f.Op.Engine)...)
 	}
 	for _, granted := range all {
 		m, name := f.Op.Named(granted)
 		f.Resource.Mount = m.Path
 		tried := []string{name}
 		if name == "+" {
-			tried = append([]string{anyName}, s.Marks()...)
+			tried = append([]string{anyName}, q.snapshot.Marks()...)
 		}
 		for _, t := range tried {
 			p, err := call.ParsePath(t)
@@ -144,9 +158,8 @@ func (e *Engine) names(ctx context.Context, s *snapshot, f document.Facts) (out 
 				continue
 			}
 			f.Resource.Path = p
-			ok, err := s.Possible(ctx, f)
 			switch {
-			case err != nil || !ok:
+			case !q.possible(f):
 			case t == anyName:
 				return nil, true
 			default:

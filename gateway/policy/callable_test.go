@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy"
@@ -78,5 +79,59 @@ func TestListsAskOfNoNameWhereThereIsNone(t *testing.T) {
 		if got != want || passes != want {
 			t.Errorf("%s: listed %v, passes %v, want %v", name, got, passes, want)
 		}
+	}
+}
+
+// TestListsHoldAsLongAsTheirGrants: what a caller can call is not worked out again before a
+// grant ends, or a rule can say something else.
+func TestListsHoldAsLongAsTheirGrants(t *testing.T) {
+	now := at()
+	dir := team(t, map[string]string{"data.yaml": fmt.Sprintf("grants: {subjects: {agent_api: {transit: {k: {expires_s: %d}}}}}", now.Unix()+600)})
+	e := open(t, policy.Config{Dir: dir, Now: func() time.Time { return now }})
+	c, o := agent(t), catalogue(t).Get("transit.encrypt")
+	if !e.Callable(t.Context(), c, o) {
+		t.Fatal("what is granted is not listed")
+	}
+	allocations := testing.AllocsPerRun(100, func() { now = now.Add(time.Second); e.Callable(t.Context(), c, o) })
+	if allocations > 50 {
+		t.Errorf("%v allocations a second later", allocations)
+	}
+	if now = at().Add(599 * time.Second); !e.Callable(t.Context(), c, o) {
+		t.Error("not listed before the grant ends")
+	}
+	if now = at().Add(600 * time.Second); e.Callable(t.Context(), c, o) {
+		t.Error("listed although the grant has ended")
+	}
+}
+
+func TestListsFollowTheClockOfARule(t *testing.T) {
+	now := time.Date(2026, 1, 2, 11, 59, 59, 0, time.UTC)
+	dir := team(t, map[string]string{
+		"x.rego": `package policy.deny.x
+
+import rego.v2
+
+# METADATA
+# custom:
+#   id: x.afternoon
+deny contains {"code": "x.afternoon", "msg": "mornings only", "rule": "x.afternoon"} if {
+	input.action.op == "kv.read"
+	input.context.time.hour_utc >= 12
+}
+`,
+		"x_test.rego": `package policy.deny.x_test
+
+import rego.v2
+
+test_afternoon if count(data.policy.deny.x.deny) == 1 with input as {"action": {"op": "kv.read"}, "context": {"time": {"hour_utc": 13}}}
+`,
+	})
+	e := open(t, policy.Config{Dir: dir, Now: func() time.Time { return now }})
+	c, o := agent(t), catalogue(t).Get("kv.read")
+	if !e.Callable(t.Context(), c, o) {
+		t.Error("not listed in the morning")
+	}
+	if now = now.Add(time.Second); e.Callable(t.Context(), c, o) {
+		t.Error("listed in the afternoon")
 	}
 }

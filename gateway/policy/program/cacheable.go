@@ -51,6 +51,15 @@ func (p *Program) Window(now int64) (from, until int64) {
 	return from, until
 }
 
+// ListWindow is the Window of an answer about lists, whose keys have no time in them: while
+// a rule of a team reads any time, or the age of a credential, it is that second alone.
+func (p *Program) ListWindow(now int64) (from, until int64) {
+	if p.team.Any("context.time") || p.team.Any("principal.auth.age_s") {
+		return now, now + 1
+	}
+	return p.Window(now)
+}
+
 // ends are the times at which any grant ends, in order.
 func ends(d data.Data) []int64 {
 	var out []int64
