@@ -82,6 +82,9 @@ func (c LogConfig) options() *slog.HandlerOptions {
 			a.Value = slog.StringValue(a.Value.Time().UTC().Format(tsLayout))
 		case slog.LevelKey:
 			a.Key = "lvl"
+			if l, ok := a.Value.Any().(slog.Level); ok {
+				a.Value = slog.StringValue(l.String()) // of all else than texts, slog asks encoding/json
+			}
 		}
 		return a
 	})}

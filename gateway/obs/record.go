@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -30,7 +31,9 @@ func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 	recorded(ctx)
 	attrs := attributesOf(make([]slog.Attr, 0, 24), rec, traceID)
 	if r.Spend == nil || r.Spend(rec.Request.Caller, LineBytes(attrs)) || level >= slog.LevelError {
-		r.Log.LogAttrs(ctx, level, "call", attrs...)
+		line := slog.NewRecord(time.Now(), level, "call", 0) // LogAttrs looks for the line of code as well
+		line.AddAttrs(attrs...)
+		_ = r.Log.Handler().Handle(ctx, line) // as LogAttrs does
 	}
 }
 

@@ -131,9 +131,9 @@ func (t *Tracer) Call(rec *op.Record) string {
 		return ""
 	}
 	from := rec.Request.Trace
-	ctx := t.context.Extract(context.Background(), propagation.MapCarrier{"traceparent": from.Parent, "tracestate": from.State})
+	ctx := t.begun(from.Parent, from.State)
 	options := []trace.SpanStartOption{trace.WithTimestamp(rec.Start), trace.WithSpanKind(trace.SpanKindServer)}
-	if link := trace.SpanContextFromContext(t.context.Extract(context.Background(), propagation.MapCarrier{"traceparent": from.Link})); link.IsValid() {
+	if link := trace.SpanContextFromContext(t.begun(from.Link, "")); link.IsValid() {
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: link}))
 	}
 	ctx, span := t.tracer.Start(ctx, spanName(rec), options...)
@@ -148,6 +148,14 @@ func (t *Tracer) Call(rec *op.Record) string {
 	t.stages(ctx, rec)
 	span.End(trace.WithTimestamp(rec.Start.Add(rec.Total)))
 	return span.SpanContext().TraceID().String()
+}
+
+// begun has the trace that another has begun (W3C Trace Context), if any.
+func (t *Tracer) begun(parent, state string) context.Context {
+	if parent == "" {
+		return context.Background()
+	}
+	return t.context.Extract(context.Background(), propagation.MapCarrier{"traceparent": parent, "tracestate": state})
 }
 
 // stages makes a span for each stage that the call went through. That of Vault is a

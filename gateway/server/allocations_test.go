@@ -23,10 +23,10 @@ var allocations = []struct {
 	name, method, path, body string
 	status, most             int
 }{
-	{"REST kv.read", "GET", "/secrets/app", "", 200, 214},
-	{"MCP tools/call kv.read", "POST", "/mcp/rpc", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv_read","arguments":{"path":"app"}}}`, 200, 288},
-	{"REST kv.read, denied", "GET", "/kv/secret/mcp/other/app", "", 403, 134},
-	{"REST transit.sign", "POST", "/transit/sign", `{"key":"signing","input":"eA=="}`, 200, 246},
+	{"REST kv.read", "GET", "/secrets/app", "", 200, 208},
+	{"MCP tools/call kv.read", "POST", "/mcp/rpc", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv_read","arguments":{"path":"app"}}}`, 200, 280},
+	{"REST kv.read, denied", "GET", "/kv/secret/mcp/other/app", "", 403, 133},
+	{"REST transit.sign", "POST", "/transit/sign", `{"key":"signing","input":"eA=="}`, 200, 236},
 }
 
 func TestAllocationsPerCall(t *testing.T) {
