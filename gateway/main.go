@@ -33,7 +33,7 @@ type cli struct {
 	Wasm        wasmCmd        `cmd:"" help:"Work on WASM transforms."`
 	Audit       auditCmd       `cmd:"" help:"Verify and read evidence."`
 	VaultPolicy vaultPolicyCmd `cmd:"" name:"vault-policy" help:"Print, or write to Vault, the least policy of a subject."`
-	VaultSetup  vaultSetupCmd  `cmd:"" name:"vault-setup" help:"Print, or do, what Vault needs so that callers log in to it as themselves."`
+	VaultSetup  vaultSetupCmd  `cmd:"" name:"vault-setup" help:"Print, or do, what Vault needs so that the gateway, and its callers, can use it."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`

@@ -105,6 +105,11 @@ func (v vaultPolicyCmd) caller(cfg config.Config) (*call.Caller, error) {
 
 // rulesOf are the rules of any caller, and what they are made from.
 func rulesOf(cfg config.Config) (func(*call.Caller) vaultpolicy.Rules, *policy.Engine, error) {
+	for _, m := range cfg.More["kv"] {
+		if m.Version == 0 {
+			return nil, nil, usageError{fmt.Errorf("MOUNTS: give the version of the KV mount %s, 1 or 2, on which its paths in Vault depend: only a running gateway asks Vault", m.Path)}
+		}
+	}
 	catalogue, err := ops.New(server.Mounts(cfg))
 	if err != nil {
 		return nil, nil, err

@@ -13,20 +13,25 @@ import (
 
 type vaultSetupCmd struct {
 	File    string `name:"config" help:"Configuration file (.toml, .yaml or .json)." type:"path" placeholder:"FILE"`
-	Callers string `help:"How callers get their Vault tokens: jwt for a login of each on the gateway's word." enum:"jwt" default:"jwt"`
+	Callers string `help:"How callers get their Vault tokens: jwt for a login of each on the gateway's word, child for a child of the gateway's token, gateway for that token itself." enum:"jwt,child,gateway" default:"jwt"`
 	Print   string `help:"Print what Vault is to be told: hcl, cli or terraform." placeholder:"FORM"`
 	Apply   bool   `help:"Tell Vault, with VAULT_TOKEN."`
 }
 
 // Help is the end of the command's help.
 func (vaultSetupCmd) Help() string {
-	return `Sets up the JWT auth method, the roles and the policies that VAULT_CALLERS=jwt needs. It can be done before the gateway
-runs: Vault is told the public keys of OIDC_ISSUER_KEY_FILE, or, without that file, fetches them from OIDC_ISSUER. Callers
-may in Vault what their own prefix and the data of the policy allow; the gateway itself may read no secret.
+	return `Sets up the auth method, the roles and the policies that a value of VAULT_CALLERS needs. It can be done before the gateway
+runs, and again when the data of the policy change. What callers may follows from their own prefixes and these data.
+
+jwt: Vault is told the public keys of OIDC_ISSUER_KEY_FILE, or, without that file, fetches them from OIDC_ISSUER. The
+gateway itself may read no secret. child: an AppRole that may write the policies of callers and make their tokens, and reads
+no secret itself. gateway: an AppRole that may whatever any caller may. How to fetch the ids of the AppRole is said at the
+end of --print cli and after --apply.
 
 ` + examples(
 		"portcullis vault-setup --callers jwt --print cli",
 		"OIDC_ISSUER=https://gateway.example.com VAULT_TOKEN=... portcullis vault-setup --callers jwt --apply",
+		"portcullis vault-setup --callers child --print terraform",
 	)
 }
 
@@ -43,14 +48,14 @@ func (v vaultSetupCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	s, err := server.VaultSetup(cfg, rules, engine.Subjects())
+	plan, err := server.VaultSetup(cfg, v.Callers, rules, engine.Holders())
 	if err != nil {
 		return usageError{err}
 	}
 	if v.Apply {
-		return v.apply(cfg, s)
+		return v.apply(cfg, plan)
 	}
-	text, err := s.Print(v.Print)
+	text, err := plan.Print(v.Print)
 	if err != nil {
 		return usageError{err}
 	}
@@ -58,12 +63,18 @@ func (v vaultSetupCmd) Run() error {
 	return err
 }
 
-func (v vaultSetupCmd) apply(cfg config.Config, s vaultpolicy.Setup) error {
+func (v vaultSetupCmd) apply(cfg config.Config, p vaultpolicy.Plan) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	o, err := vaultpolicy.NewOperator(cfg.VaultAddr, cfg.VaultNamespace, cfg.VaultToken)
 	if err != nil {
 		return usageError{err}
 	}
-	return o.SetUp(ctx, s)
+	if err := o.SetUp(ctx, p); err != nil {
+		return err
+	}
+	for _, line := range p.After {
+		fmt.Println(line)
+	}
+	return nil
 }

@@ -42,6 +42,20 @@ func (e *Engine) Subjects() map[string][]string {
 	return all
 }
 
+// Holders are callers that hold, together, all that the active data grant: one for each
+// subject, and one of no name for each role.
+func (e *Engine) Holders() (list []call.Caller) {
+	for t := range e.active.Load().Data.Tables() {
+		for _, subject := range t.Names(data.Subjects) {
+			list = append(list, call.Caller{Tenant: t.Tenant, Subject: subject})
+		}
+		for _, role := range t.Names(data.Roles) {
+			list = append(list, call.Caller{Tenant: t.Tenant, Roles: []string{role}})
+		}
+	}
+	return list
+}
+
 // named are the grants of one subject or role. resolve gives the names that the name of
 // a grant stands for.
 func named(h data.Holder, now time.Time, resolve func(string) []string) (list []Named) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -73,41 +74,44 @@ func ownWord(c config.Config, vc *vault.Config) error {
 	return nil
 }
 
-// VaultSetup is what Vault is to be told so that callers can log in. rules are those of
-// any caller, subjects those that the data name, by tenant.
-func VaultSetup(c config.Config, rules func(*call.Caller) vaultpolicy.Rules, subjects map[string][]string) (vaultpolicy.Setup, error) {
+// VaultSetup is what Vault is to be told for a way in which callers get their tokens:
+// gateway, child or jwt. rules are those of any caller, holders those that the policy's
+// data name.
+func VaultSetup(c config.Config, callers string, rules func(*call.Caller) vaultpolicy.Rules, holders []call.Caller) (vaultpolicy.Plan, error) {
 	s := vaultpolicy.Setup{
-		Mount: c.OIDCMount, Issuer: c.OIDCIssuer, Caller: callerRole, Lease: leaseRole, Gateway: gatewayRole, Own: oidc.Own, Audience: oidc.Audience,
-		Registry: c.KVMount + "/" + strings.TrimPrefix(c.DefaultPrefix+"/.leases", "/"),
+		Registry: vaultpolicy.Place{Mount: c.KVMount, Path: strings.TrimPrefix(c.DefaultPrefix+"/.leases", "/")},
+		Anchor:   vaultpolicy.Place{Mount: vaultAnchor(c).Mount, Path: vaultAnchor(c).Path.String()},
+		Rules:    vaultpolicy.ForAll(holders, rules),
 	}
-	if strings.Contains(c.KVMount, "/") {
-		return s, errors.New("KV_MOUNT: a mount with slashes cannot be set up by this command yet: use --print hcl and correct the paths")
+	s.Firm.Mount, s.Firm.Path = c.FirmPlace()
+	if i := strings.LastIndexByte(c.AuditSignTransit, '/'); i > 0 {
+		s.Signs = vaultpolicy.Place{Mount: c.AuditSignTransit[:i], Path: c.AuditSignTransit[i+1:]}
 	}
-	if s.Issuer == "" {
-		return s, errors.New("OIDC_ISSUER: not set: the URL by which Vault knows the gateway")
+	if callers == "jwt" {
+		return keylessPlan(c, s)
 	}
-	if c.OIDCKeyFile != "" {
-		issuer, err := oidc.New(c.OIDCIssuer, c.OIDCKeyFile)
-		if err != nil {
-			return s, err
-		}
-		if s.Keys, err = issuer.Keys(); err != nil {
-			return s, err
-		}
+	a := vaultpolicy.AppRole{
+		Setup: s, Mount: cmp.Or(c.VaultAuthMount, "approle"), Role: "portcullis", Base: c.DefaultPrefix, Rotate: c.VaultSecretIDRotation > 0,
 	}
-	if mount, path := c.FirmPlace(); mount != "" {
-		s.Firm = mount + "/" + path
+	if callers == "child" {
+		a.Child = &vaultpolicy.Children{Role: c.ChildTokenRole, Lease: c.LeaseTokenRole, Policies: c.ChildTokenPolicyPrefix}
 	}
-	if a := vaultAnchor(c); a.Mount != "" {
-		s.Anchor = a.Mount + "/" + a.Path.String()
+	return a.Plan(), nil
+}
+
+func keylessPlan(c config.Config, s vaultpolicy.Setup) (vaultpolicy.Plan, error) {
+	k := vaultpolicy.Keyless{
+		Setup: s, Mount: c.OIDCMount, Issuer: c.OIDCIssuer, Caller: callerRole, Lease: leaseRole, Gateway: gatewayRole, Own: oidc.Own, Audience: oidc.Audience,
 	}
-	s.Signing = c.AuditSignTransit
-	var granted [][]string
-	for tenant, names := range subjects {
-		for _, name := range names {
-			granted = append(granted, []string{tenant, name})
-		}
+	if k.Issuer == "" {
+		return vaultpolicy.Plan{}, errors.New("OIDC_ISSUER: not set: the URL by which Vault knows the gateway")
 	}
-	s.Rules = vaultpolicy.ForAll(granted, rules)
-	return s, nil
+	if c.OIDCKeyFile == "" {
+		return k.Plan(), nil
+	}
+	issuer, err := oidc.New(c.OIDCIssuer, c.OIDCKeyFile)
+	if err == nil {
+		k.Keys, err = issuer.Keys()
+	}
+	return k.Plan(), err
 }

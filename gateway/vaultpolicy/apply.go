@@ -87,37 +87,49 @@ func (o *Operator) Token(ctx context.Context, subject string, policies []string,
 	return call.Secret(s.Auth.ClientToken), nil
 }
 
-// SetUp makes Vault what a Setup says (sys/auth, auth/jwt and sys/policies/acl, Vault API).
-func (o *Operator) SetUp(ctx context.Context, s Setup) error {
-	accessor, err := o.accessor(ctx, s.Mount)
+// SetUp makes Vault what a Plan says (sys/auth and the paths of its steps, Vault API).
+func (o *Operator) SetUp(ctx context.Context, p Plan) error {
+	accessor, err := o.authMethod(ctx, p)
 	if err != nil {
 		return err
 	}
-	if accessor == "" {
-		step := s.EnableAuth()
-		if _, err := o.vault.Logical().WriteWithContext(ctx, step.Path, step.Body); err != nil {
-			return fmt.Errorf("write %s: %w", step.Path, err)
-		}
-		if accessor, err = o.accessor(ctx, s.Mount); err != nil {
+	for _, step := range p.Steps {
+		body, err := step.body(accessor)
+		if err != nil {
 			return err
 		}
-	}
-	for _, step := range s.Steps(accessor) {
-		if _, err := o.vault.Logical().WriteWithContext(ctx, step.Path, step.Body); err != nil {
+		if _, err := o.vault.Logical().WriteBytesWithContext(ctx, step.Path, []byte(body)); err != nil {
 			return fmt.Errorf("write %s: %w", step.Path, err)
 		}
 	}
 	return nil
 }
 
-// accessor is that of an auth method, empty when there is none.
-func (o *Operator) accessor(ctx context.Context, mount string) (string, error) {
+// authMethod is the accessor of a plan's auth method, which is made when there is none.
+func (o *Operator) authMethod(ctx context.Context, p Plan) (string, error) {
+	accessor, err := o.accessor(ctx, p.Mount, p.Type)
+	if err != nil || accessor != "" {
+		return accessor, err
+	}
+	if err := o.vault.Sys().EnableAuthWithOptionsWithContext(ctx, p.Mount, &api.EnableAuthOptions{Type: p.Type, Description: p.Description}); err != nil {
+		return "", fmt.Errorf("enable the auth method %s: %w", p.Mount, err)
+	}
+	return o.accessor(ctx, p.Mount, p.Type)
+}
+
+// accessor is that of an auth method, empty when there is none. One of another type is an
+// error: it serves somebody else.
+func (o *Operator) accessor(ctx context.Context, mount, kind string) (string, error) {
 	methods, err := o.vault.Sys().ListAuthWithContext(ctx)
 	if err != nil {
 		return "", fmt.Errorf("list the auth methods: %w", err)
 	}
-	if m := methods[mount+"/"]; m != nil {
-		return m.Accessor, nil
+	m := methods[mount+"/"]
+	switch {
+	case m == nil:
+		return "", nil
+	case m.Type != kind:
+		return "", fmt.Errorf("auth/%s is of the type %s, wanted is %s: name another mount in VAULT_AUTH_MOUNT, or OIDC_MOUNT", mount, m.Type, kind)
 	}
-	return "", nil
+	return m.Accessor, nil
 }

@@ -1,21 +1,30 @@
 package vaultpolicy
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	"portcullis/gateway/call"
 )
 
-// Setup is what Vault is told so that the gateway needs no credential of its own: a JWT
-// auth method (Vault API, auth/jwt) that takes the gateway's word for who a caller is,
-// policies that are made of the caller's entity, and the gateway's own, which reads no
-// secret.
+// Setup is what the set-ups of all ways have in common: places where the gateway keeps
+// things of its own, and what callers may.
 type Setup struct {
+	Registry Place // of leases
+	Firm     Place // FIRM_STORE
+	Anchor   Place // AUDIT_ANCHORS
+	Signs    Place // AUDIT_SIGN_TRANSIT_KEY, a key of a transit mount
+	Rules    Rules // of callers, made by ForAll
+}
+
+// Place is a path in a KV mount of version 2. The zero Place is nowhere.
+type Place struct{ Mount, Path string }
+
+// Keyless is the set-up that lets the gateway hold no credential: a JWT auth method (Vault
+// API, auth/jwt) that takes the gateway's word for who a caller is, policies that are made
+// of the caller's entity, and the gateway's own, which reads no secret.
+type Keyless struct {
+	Setup
 	Mount   string   // of the auth method, below auth/
 	Issuer  string   // URL of the gateway as Vault knows it
 	Keys    []string // its public keys in PEM; none lets Vault fetch them from Issuer
@@ -25,53 +34,37 @@ type Setup struct {
 	Own     string   // subject of the gateway itself
 
 	Audience string
-	Registry string // path of the registry of leases, mount first: secret/mcp/.leases
-	Firm     string // the same of FIRM_STORE, empty for a file: portcullis/state
-	Anchor   string // the same of AUDIT_ANCHORS, empty for none in Vault
-	Signing  string // AUDIT_SIGN_TRANSIT_KEY, empty for a key in a file: transit/evidence
-	Rules    Rules  // of callers, with OwnPrefix in the place of their prefix
 }
 
-// OwnPrefix stands for a caller's prefix in rules that are for all callers: Vault fills it
-// in from the caller's entity (Vault docs, concepts/policies, templated policies).
-func OwnPrefix(accessor string) string {
-	return "{{identity.entity.aliases." + accessor + ".metadata.prefix}}"
-}
-
-// Step is one write to Vault.
-type Step struct {
-	Path string
-	Body map[string]any
-}
-
-// Placeholder stands for the accessor of the auth method where it is not known yet.
+// Placeholder stands for the accessor of the auth method, which Vault makes.
 const Placeholder = "ACCESSOR"
 
-// EnableAuth makes the auth method, whose accessor the other steps need.
-func (s Setup) EnableAuth() Step {
-	return Step{"sys/auth/" + s.Mount, map[string]any{"type": "jwt", "description": "callers of the gateway"}}
+// ofEntity is a word of the caller's entity: Vault fills it in (Vault docs,
+// concepts/policies, templated policies).
+func ofEntity(word string) string {
+	return "{{identity.entity.aliases." + Placeholder + ".metadata." + word + "}}"
 }
 
-// Steps are the other writes. They may be repeated.
-func (s Setup) Steps(accessor string) []Step {
+// Plan is the set-up as writes.
+func (s Keyless) Plan() Plan {
 	config := map[string]any{"bound_issuer": s.Issuer, "jwt_validation_pubkeys": s.Keys}
 	if len(s.Keys) == 0 {
 		config = map[string]any{"bound_issuer": s.Issuer, "jwks_url": s.Issuer + "/oidc/jwks"}
 	}
-	caller := strings.ReplaceAll(s.Rules.HCL(), prefixMark, OwnPrefix(accessor))
+	callers := s.Rules.filled(ofEntity("prefix"), ofEntity("subject"), ofEntity("tenant"))
 	at := "auth/" + s.Mount
-	return []Step{
+	return Plan{Mount: s.Mount, Type: "jwt", Description: "callers of the gateway", Steps: []Step{
 		{at + "/config", config},
-		{"sys/policies/acl/" + s.Caller, map[string]any{"policy": caller}},
-		{"sys/policies/acl/" + s.Gateway, map[string]any{"policy": s.gatewayRules().HCL()}},
+		policyStep(s.Caller, callers),
+		policyStep(s.Gateway, s.gatewayRules()),
 		{at + "/role/" + s.Caller, s.role(s.Caller, map[string]any{"token_policies": []string{s.Caller}, "token_type": "batch", "token_ttl": "5m"})},
 		{at + "/role/" + s.Lease, s.role(s.Lease, map[string]any{"token_policies": []string{s.Caller}, "token_type": "service", "token_ttl": "1h"})},
 		{at + "/role/" + s.Gateway, s.role(s.Gateway, map[string]any{"token_policies": []string{s.Gateway}, "token_type": "service", "token_ttl": "1h", "bound_subject": s.Own})},
-	}
+	}}
 }
 
 // role is a role that takes assertions for itself alone.
-func (s Setup) role(name string, more map[string]any) map[string]any {
+func (s Keyless) role(name string, more map[string]any) map[string]any {
 	r := map[string]any{
 		"role_type": "jwt", "user_claim": "sub", "bound_audiences": []string{s.Audience}, "bound_claims": map[string]any{"target": name},
 	}
@@ -82,23 +75,77 @@ func (s Setup) role(name string, more map[string]any) map[string]any {
 	return r
 }
 
+// AppRole is the set-up for a gateway that logs in with an AppRole (Vault API,
+// auth/approle).
+type AppRole struct {
+	Setup
+	Mount  string // of the auth method, below auth/
+	Role   string // of the gateway, and the name of its policy
+	Base   string // begins the prefixes of all callers, empty for no common beginning
+	Rotate bool   // the gateway replaces its secret id (VAULT_SECRET_ID_ROTATION)
+	// Child are the token roles of callers' requests and of what their leases depend on,
+	// and the beginning of the names of their policies; nil lets callers use the
+	// gateway's own token, which then may whatever any of them may.
+	Child *Children
+}
+
+// Children are the names of what child tokens need.
+type Children struct{ Role, Lease, Policies string }
+
+// Plan is the set-up as writes.
+func (s AppRole) Plan() Plan {
+	steps := []Step{policyStep(s.Role, s.ownRules())}
+	if c := s.Child; c != nil {
+		for name, more := range map[string]map[string]any{
+			c.Role: {"orphan": false, "token_type": "default-batch"}, c.Lease: {"orphan": true, "token_type": "service"},
+		} {
+			role := map[string]any{"allowed_policies_glob": c.Policies + "*", "disallowed_policies": "root,default", "renewable": true}
+			maps.Copy(role, more)
+			steps = append(steps, Step{"auth/token/roles/" + name, role})
+		}
+	}
+	at := "auth/" + s.Mount + "/role/" + s.Role
+	steps = append(steps, Step{at, map[string]any{"token_policies": []string{s.Role}, "token_type": "service", "token_ttl": "1h"}})
+	return Plan{Mount: s.Mount, Type: "approle", Description: "the gateway", Steps: steps, After: []string{
+		"vault read -field=role_id " + at + "/role-id > role-id",
+		"(umask 077; vault write -f -field=secret_id " + at + "/secret-id > secret-id)",
+	}}
+}
+
+// ownRules are the gateway's: with child tokens it may write the policies of callers and
+// make their tokens, and reads no secret itself.
+func (s AppRole) ownRules() Rules {
+	r := s.gatewayRules()
+	if s.Rotate {
+		at := "auth/" + s.Mount + "/role/" + s.Role
+		r.allow(at+"/secret-id", []string{"update"})
+		r.allow(at+"/secret-id/destroy", []string{"update"})
+	}
+	c := s.Child
+	if c == nil {
+		return merged(r, s.Rules.filled(s.Base, "+", "+"))
+	}
+	r.allow("sys/policies/acl/"+c.Policies+"*", []string{"create", "read", "update", "delete"})
+	r.allow("sys/policies/acl", []string{"list"})
+	for _, name := range []string{c.Role, c.Lease} {
+		r.allow("auth/token/create/"+name, []string{"update"})
+		r.allow("auth/token/roles/"+name, []string{"read"})
+	}
+	return r
+}
+
 // gatewayRules are what the gateway needs for itself: to look after leases and tokens, to
 // wrap answers, the registry, and what must not be lost. No secret is among them.
 func (s Setup) gatewayRules() Rules {
 	r := Rules{}
-	for _, place := range []string{s.Registry, s.Firm} {
-		if mount, path, ok := strings.Cut(place, "/"); ok { // a mount has no slash here
-			for _, verb := range []string{"data", "metadata"} {
-				r.allow(mount+"/"+verb+"/"+path+"/*", []string{"create", "read", "update", "delete", "list"})
-			}
-		}
+	for _, at := range []Place{s.Registry, s.Firm} {
+		r.keep(at, "data", "/*")
+		r.keep(at, "metadata", "/*")
 	}
-	if mount, path, ok := strings.Cut(s.Anchor, "/"); ok {
-		r.allow(mount+"/data/"+path, []string{"create", "read", "update"})
-	}
-	if i := strings.LastIndexByte(s.Signing, '/'); i > 0 {
-		r.allow(s.Signing[:i]+"/sign"+s.Signing[i:], []string{"update"})
-		r.allow(s.Signing[:i]+"/keys"+s.Signing[i:], []string{"read"})
+	r.keep(s.Anchor, "data", "")
+	if s.Signs.Mount != "" {
+		r.allow(s.Signs.Mount+"/sign/"+s.Signs.Path, []string{"update"})
+		r.allow(s.Signs.Mount+"/keys/"+s.Signs.Path, []string{"read"})
 	}
 	for _, p := range []string{
 		"sys/leases/renew", "sys/leases/revoke", "sys/wrapping/wrap", "sys/wrapping/rewrap", "auth/token/renew-self", "auth/token/revoke-self",
@@ -110,18 +157,49 @@ func (s Setup) gatewayRules() Rules {
 	return r
 }
 
-// prefixMark is the prefix in rules for all callers until the accessor is known. It is a
-// clean path, as prefixes are.
-const prefixMark = "OWN-PREFIX"
+// keep allows all of a place in one part of KV version 2.
+func (r Rules) keep(at Place, part, below string) {
+	if at.Mount != "" {
+		r.allow(at.Mount+"/"+part+"/"+at.Path+below, []string{"create", "read", "update", "delete", "list"})
+	}
+}
 
-// ForAll are the rules of all callers at once: what each may in its own prefix, and what
-// the data grant any of them. A second fence is no decision: between callers it keeps
-// apart what is their own.
-func ForAll(granted [][]string, rules func(*call.Caller) Rules) Rules {
+// The marks stand in rules for all callers for what differs between them. They are clean
+// segments, as those are.
+const (
+	prefixMark  = "OWN-PREFIX"
+	subjectMark = "OWN-SUBJECT"
+	tenantMark  = "OWN-TENANT"
+)
+
+// filled are the rules with something in the place of the marks. Nothing in the place of
+// the prefix is the mount itself.
+func (r Rules) filled(prefix, subject, tenant string) Rules {
+	out := Rules{}
+	for path, can := range r {
+		if prefix == "" {
+			path = strings.ReplaceAll(path, prefixMark+"/", "")
+		}
+		path = strings.NewReplacer(prefixMark, prefix, subjectMark, subject, tenantMark, tenant).Replace(path)
+		for c := range can {
+			out.allow(path, []string{c})
+		}
+	}
+	return out
+}
+
+// ForAll are the rules of all callers at once: what each may in its own part of each
+// mount, and what the data grant any of them, and any role. A second fence is no decision:
+// between callers it keeps apart what is their own.
+func ForAll(holders []call.Caller, rules func(*call.Caller) Rules) Rules {
 	prefix, _ := call.ParsePath(prefixMark)
-	all := rules(&call.Caller{Subject: "any", Prefix: prefix, Method: call.APIKey})
-	for _, who := range granted {
-		maps.Copy(all, merged(all, rules(&call.Caller{Tenant: who[0], Subject: who[1], Prefix: prefix, Method: call.APIKey})))
+	all := Rules{}
+	for _, c := range append([]call.Caller{{}, {Tenant: tenantMark}}, holders...) {
+		if c.Subject == "" {
+			c.Subject = subjectMark
+		}
+		c.Prefix, c.Method = prefix, call.APIKey
+		maps.Copy(all, merged(all, rules(&c)))
 	}
 	return all
 }
@@ -130,60 +208,10 @@ func merged(a, b Rules) Rules {
 	out := Rules{}
 	for _, r := range []Rules{a, b} {
 		for path, can := range r {
-			out.allow(path, slices.Collect(maps.Keys(can)))
+			for c := range can {
+				out.allow(path, []string{c})
+			}
 		}
 	}
 	return out
-}
-
-// Print writes the steps as commands of Vault's CLI (cli), or as Terraform's
-// vault_generic_endpoint (terraform). The accessor is read in the first step.
-func (s Setup) Print(form string) (string, error) {
-	switch form {
-	case "hcl":
-		steps := s.Steps(Placeholder)
-		return fmt.Sprintf("# policy %s\n%s\n# policy %s\n%s", s.Caller, steps[1].Body["policy"], s.Gateway, steps[2].Body["policy"]), nil
-	case "cli":
-		return s.commands()
-	case "terraform":
-		return s.terraform()
-	}
-	return "", errors.New("--print is one of hcl, cli and terraform")
-}
-
-func (s Setup) commands() (string, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "vault auth enable -path=%s jwt\n%s=$(vault read -field=accessor sys/auth/%s)\n", s.Mount, Placeholder, s.Mount)
-	for _, step := range s.Steps("${" + Placeholder + "}") {
-		raw, err := json.Marshal(step.Body)
-		if err != nil {
-			return "", err
-		}
-		quoted := strings.ReplaceAll(string(raw), `'`, `'\''`)
-		quoted = strings.ReplaceAll(quoted, "${"+Placeholder+"}", `'"${`+Placeholder+`}"'`)
-		fmt.Fprintf(&b, "printf '%%s' '%s' | vault write %s -\n", quoted, step.Path)
-	}
-	return b.String(), nil
-}
-
-func (s Setup) terraform() (string, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "resource \"vault_jwt_auth_backend\" \"gateway\" {\n  path = %q\n  bound_issuer = %q\n", s.Mount, s.Issuer)
-	if len(s.Keys) > 0 {
-		raw, err := json.Marshal(s.Keys)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&b, "  jwt_validation_pubkeys = %s\n}\n", raw)
-	} else {
-		fmt.Fprintf(&b, "  jwks_url = %q\n}\n", s.Issuer+"/oidc/jwks")
-	}
-	for i, step := range s.Steps("${vault_jwt_auth_backend.gateway.accessor}")[1:] {
-		raw, err := json.Marshal(step.Body)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&b, "\nresource \"vault_generic_endpoint\" \"gateway_%d\" {\n  path = %q\n  ignore_absent_fields = true\n  data_json = jsonencode(%s)\n  depends_on = [vault_jwt_auth_backend.gateway]\n}\n", i+1, step.Path, raw)
-	}
-	return b.String(), nil
 }

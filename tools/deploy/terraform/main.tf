@@ -1,6 +1,7 @@
-# Vault's side of Portcullis: who the gateway is, and what it may do. The policy is
-# gateway.hcl of tools/devvault, without the engines that you do not have and with your
-# mounts; give the path of your copy.
+# Vault's side of Portcullis: who the gateway is, and what it may do. The policy is what
+# portcullis vault-setup --callers child --print hcl writes (or --callers gateway, when
+# callers use the gateway's own token); give the path of that file. With --print terraform
+# the command writes all of this itself, with the token roles that callers' tokens need.
 terraform {
   required_version = ">= 1.5"
   required_providers {
