@@ -80,6 +80,7 @@ func (in *kvDeleteIn) version(ctx context.Context, s *vault.Session) error {
 type kvSetMetadataIn struct {
 	secret
 	Custom      map[string]*string `json:"custom_metadata,omitempty" jsonschema:"texts of your own about the secret, none of them secret; null removes one, others stay"`
+	Replace     bool               `json:"replace,omitempty" jsonschema:"whether custom_metadata is all that there is from now on, so that others do not stay"`
 	MaxVersions *int               `json:"max_versions,omitempty" jsonschema:"how many are kept, 0 for the mount's own; fewer drops the oldest for good at the next write"`
 	CASRequired *bool              `json:"cas_required,omitempty" jsonschema:"whether every write must say cas"`
 	DeleteAfter *string            `json:"delete_version_after,omitempty" jsonschema:"how long versions written from now on live, such as 30m or 72h, 0s for ever"`
@@ -96,8 +97,11 @@ var durationRE = regexp.MustCompile(`^([0-9]+|([0-9]+(\.[0-9]+)?(h|m|s|d))+)$`)
 
 // Target implements op.Target.
 func (in *kvSetMetadataIn) Target(at op.At) (call.Resource, error) {
-	if len(in.Custom) == 0 && in.MaxVersions == nil && in.CASRequired == nil && in.DeleteAfter == nil {
+	if (in.Custom == nil || len(in.Custom) == 0 && !in.Replace) && in.MaxVersions == nil && in.CASRequired == nil && in.DeleteAfter == nil {
 		return call.Resource{}, call.Errorf(call.InvalidRequest, "nothing is set: give custom_metadata, max_versions, cas_required or delete_version_after")
+	}
+	if in.Replace && in.Custom == nil {
+		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument replace: give custom_metadata too, which replaces what is there")
 	}
 	if len(in.Custom) > maxCustom {
 		return call.Resource{}, call.Errorf(call.InvalidRequest, "argument custom_metadata: more than %d names, which is Vault's bound", maxCustom)
@@ -134,8 +138,11 @@ func kvSetMetadata(ctx context.Context, s *vault.Session, in kvSetMetadataIn) (k
 		body["delete_version_after"] = *in.DeleteAfter
 	}
 	path := "metadata/" + in.full.String()
-	err := s.Patch(ctx, path, body, nil)
-	if call.Is(err, call.NotFound) {
+	var err error
+	if !in.Replace {
+		err = s.Patch(ctx, path, body, nil)
+	}
+	if in.Replace || call.Is(err, call.NotFound) {
 		for name, v := range in.Custom {
 			if v == nil {
 				delete(in.Custom, name)

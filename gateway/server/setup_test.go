@@ -94,8 +94,11 @@ func TestVaultSetupOfAnAppRole(t *testing.T) {
 			}
 			k := &keyless{vault: v, url: serve(t, c)}
 			for _, step := range [][3]string{
-				{"PUT", "/secrets/app", `{"data":{"in":"it"}}`}, {"GET", "/secrets/app", ""}, {"PUT", "/kv/team/people/narrow/app", `{"data":{"in":"it"}}`},
-				{"POST", "/transit/encrypt", `{"key":"mcp","plaintext":"aGk="}`}, {"DELETE", "/secrets/app", ""},
+				{"PUT", "/secrets/app", `{"data":{"in":"it"}}`},
+				{"GET", "/secrets/app", ""},
+				{"PUT", "/kv/team/people/narrow/app", `{"data":{"in":"it"}}`},
+				{"POST", "/transit/encrypt", `{"key":"mcp","plaintext":"aGk="}`},
+				{"DELETE", "/secrets/app", ""},
 			} {
 				if status, body := k.send(t, step[0], step[1], "key-of-narrow", step[2]); status >= 300 {
 					t.Errorf("%s %s: got %d %s", step[0], step[1], status, body)

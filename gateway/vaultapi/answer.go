@@ -1,6 +1,7 @@
 package vaultapi
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -22,9 +23,11 @@ type reply struct {
 	WrapInfo      any    `json:"wrap_info"`
 	Warnings      any    `json:"warnings"` // nil for none
 	Auth          any    `json:"auth"`
+	MountType     string `json:"mount_type"`
 
 	status int    // 0 for 200
 	text   string // answered as it is, in the place of all others
+	media  string // of the text, empty for text/plain
 	bare   bool   // Data is the whole body
 }
 
@@ -99,11 +102,13 @@ func send(w http.ResponseWriter, q *request, a *reply) {
 		w.WriteHeader(a.status)
 		return
 	case a.text != "":
-		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Content-Type", cmp.Or(a.media, "text/plain"))
 		_, _ = w.Write([]byte(a.text)) // the reader is gone when this fails
 		return
 	}
-	a.RequestID = q.id
+	if a.RequestID = q.id; a.WrapInfo == nil {
+		a.MountType = q.mountType()
+	}
 	var body any = a
 	if a.bare {
 		body = a.Data

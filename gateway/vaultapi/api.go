@@ -66,7 +66,7 @@ const unknown = "vault.unknown"
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 	q, err := parse(r, c)
-	s, _ := a.ask(q)
+	s, known := a.ask(q)
 	if c == nil && (s == nil || !s.public) { // whatever let it in
 		a.refused(w, r, call.AsError(call.Errorf(call.Unauthenticated, "a token is needed")))
 		return
@@ -76,6 +76,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller) {
 		return
 	}
 	row, missed := a.find(q)
+	if known {
+		missed = call.Errorf(call.MethodNotAllowed, "unsupported operation")
+	}
 	if missed != nil {
 		a.refuse(w, q, missed)
 		return

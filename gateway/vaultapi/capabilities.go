@@ -31,11 +31,12 @@ const maxPaths = 20
 func (a *API) capabilities(q *request) (*reply, error) {
 	var paths []string
 	if raw, there := q.body["paths"]; there && json.Unmarshal(raw, &paths) != nil {
-		paths = []string{q.text("paths")}
+		paths = strings.Split(q.text("paths"), ",")
 	}
 	if one := q.text("path"); one != "" {
 		paths = append(paths, one)
 	}
+	paths = slices.DeleteFunc(paths, func(p string) bool { return strings.TrimSpace(p) == "" })
 	if len(paths) == 0 || len(paths) > maxPaths {
 		return nil, call.Errorf(call.InvalidRequest, "paths must be supplied: from 1 to %d", maxPaths)
 	}
@@ -46,7 +47,7 @@ func (a *API) capabilities(q *request) (*reply, error) {
 	if len(paths) == 1 {
 		found["capabilities"] = found[paths[0]]
 	}
-	whole := map[string]any{"request_id": q.id, "lease_id": "", "renewable": false, "lease_duration": 0, "wrap_info": nil, "warnings": nil, "auth": nil}
+	whole := map[string]any{"request_id": q.id, "lease_id": "", "renewable": false, "lease_duration": 0, "wrap_info": nil, "warnings": nil, "auth": nil, "mount_type": "system"}
 	maps.Copy(whole, found) // Vault has them in both places
 	whole["data"] = found
 	return &reply{bare: true, Data: whole}, nil

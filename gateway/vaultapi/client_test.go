@@ -21,6 +21,7 @@ func TestVaultsOwnClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w, w.client(t, agentKey)) })
 	}
+	t.Run("answers as Vault's", w.likeVault)
 	t.Run("errors", w.errors)
 	t.Run("one record of each call", w.recorded)
 }

@@ -74,5 +74,5 @@ func deleted(id string, e *call.Error) *reply {
 	if raw, err := json.Marshal(facts["metadata"]); err == nil {
 		_ = json.Unmarshal(raw, &metadata) // what the gateway has made is an object
 	}
-	return &reply{RequestID: id, Data: map[string]any{"data": nil, "metadata": metadata}}
+	return &reply{RequestID: id, MountType: "kv", Data: map[string]any{"data": nil, "metadata": metadata}}
 }

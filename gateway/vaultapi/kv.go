@@ -84,6 +84,9 @@ func kvWritten(q *request) (map[string]any, error) {
 	}
 	if cas, there := options["cas"]; there {
 		args["cas"] = cas
+		if cas.Kind() == 'n' {
+			args["cas"] = 0 // as Vault reads it: the secret must not be there
+		}
 	}
 	return args, nil
 }
@@ -108,13 +111,15 @@ func patchMetadata(q *request) (map[string]any, error) {
 	return args, q.take(args, same("custom_metadata", "max_versions", "cas_required", "delete_version_after"), "options")
 }
 
-// putMetadata is for what a put does not replace: of custom metadata Vault would drop
-// whatever is not named, and the operation keeps it.
+// putMetadata drops the custom metadata that it does not name, as Vault does.
 func putMetadata(q *request) (map[string]any, error) {
-	if _, there := q.body["custom_metadata"]; there {
-		return nil, call.Errorf(call.InvalidRequest, "custom_metadata is only changed by a patch through the gateway (vault kv metadata patch)")
+	args, err := patchMetadata(q)
+	if custom, there := args["custom_metadata"].(jsontext.Value); there {
+		if args["replace"] = true; custom.Kind() == 'n' {
+			args["custom_metadata"] = map[string]any{}
+		}
 	}
-	return patchMetadata(q)
+	return args, err
 }
 
 func empty(*request, result) *reply { return none() }
@@ -143,6 +148,9 @@ func facts(r result) map[string]any {
 
 func kvMetadata(_ *request, r result) *reply {
 	delete(r.fields, "warnings")
+	if string(r.fields["custom_metadata"]) == "{}" {
+		r.fields["custom_metadata"] = jsontext.Value("null")
+	}
 	return data(r.fields)
 }
 

@@ -1,7 +1,13 @@
 package vaultapi
 
 import (
+	"encoding/pem"
+	"strconv"
+	"strings"
+	"time"
+
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -110,14 +116,17 @@ func pkiRoutes() []route {
 	names := same("common_name", "alt_names", "ip_sans", "ttl")
 	withCSR := same("common_name", "alt_names", "ip_sans", "ttl", "csr")
 	return []route{
-		row("issue/:role", "pki.issue", roleWith(names), allFields, write),
-		row("sign/:role", "pki.sign", roleWith(withCSR), allFields, write),
+		row("issue/:role", "pki.issue", roleWith(names), issued, write),
+		row("sign/:role", "pki.sign", roleWith(withCSR), issued, write),
 		row("revoke-with-key", "pki.revoke", roleless(same("certificate", "private_key")), allFields, write),
 		row("certs", "pki.list", nothing, serials, list),
 		row("cert/ca", "pki.ca", nothing, pemAs("certificate"), read),
 		row("cert/crl", "pki.crl", nothing, pemAs("crl"), read),
-		row("ca/pem", "pki.ca", nothing, textAs("certificate"), read),
-		row("crl/pem", "pki.crl", nothing, textAs("crl"), read),
+		row("ca/pem", "pki.ca", nothing, textAs("certificate", "application/pem-certificate-chain"), read),
+		row("ca", "pki.ca", nothing, derOf("certificate", "application/pkix-cert"), read),
+		row("ca_chain", "pki.ca", nothing, chain, read),
+		row("crl/pem", "pki.crl", nothing, textAs("crl", "application/x-pem-file"), read),
+		row("crl", "pki.crl", nothing, derOf("crl", "application/pkix-crl"), read),
 	}
 }
 
@@ -154,12 +163,12 @@ func roleless(names map[string]string) func(*request) (map[string]any, error) {
 
 // serials are the serial numbers of certificates, as a list.
 func serials(q *request, r result) *reply {
-	var issued []struct {
+	var all []struct {
 		Serial string `json:"serial_number"`
 	}
-	_ = json.Unmarshal(r.fields["certificates"], &issued) // what the gateway has made is one
-	names := make([]string, 0, len(issued))
-	for _, c := range issued {
+	_ = json.Unmarshal(r.fields["certificates"], &all) // what the gateway has made is one
+	names := make([]string, 0, len(all))
+	for _, c := range all {
 		names = append(names, c.Serial)
 	}
 	return listOf(names)
@@ -167,12 +176,40 @@ func serials(q *request, r result) *reply {
 
 func pemAs(field string) func(*request, result) *reply {
 	return func(_ *request, r result) *reply {
-		return data(map[string]any{"certificate": r.fields[field]})
+		return data(map[string]any{"certificate": r.fields[field], "revocation_time": 0, "revocation_time_rfc3339": ""})
 	}
 }
 
-func textAs(field string) func(*request, result) *reply {
-	return func(_ *request, r result) *reply { return &reply{text: r.text(field)} }
+func textAs(field, media string) func(*request, result) *reply {
+	return func(_ *request, r result) *reply { return &reply{text: r.text(field), media: media} }
+}
+
+// derOf is what a PEM block holds.
+func derOf(field, media string) func(*request, result) *reply {
+	return func(_ *request, r result) *reply {
+		block, _ := pem.Decode([]byte(r.text(field)))
+		if block == nil {
+			return none()
+		}
+		return &reply{text: string(block.Bytes), media: media}
+	}
+}
+
+// chain is the issuing CA's certificate and those above it.
+func chain(_ *request, r result) *reply {
+	var all []string
+	_ = json.Unmarshal(r.fields["chain"], &all) // what the gateway has made is a list
+	return &reply{text: strings.Join(all, "\n"), media: "application/pkix-cert"}
+}
+
+// issued is a certificate; when it ends is a number in Vault's answers.
+func issued(_ *request, r result) *reply {
+	delete(r.fields, "warnings")
+	if at, err := time.Parse(time.RFC3339, r.text("expires")); err == nil {
+		r.fields["expiration"] = jsontext.Value(strconv.FormatInt(at.Unix(), 10))
+		delete(r.fields, "expires")
+	}
+	return data(r.fields)
 }
 
 func anyLeased(q *request, r result) *reply {

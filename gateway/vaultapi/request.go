@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -56,6 +57,8 @@ type request struct {
 	body   map[string]jsontext.Value // members of the body's object, nil without a body
 	raw    []byte                    // the body
 
+	slash  bool              // the path had one at its end
+	engine string            // of the mount, as the catalogue has it
 	mount  op.Mount          // that the path begins with
 	params map[string]string // what the pattern's parameters stand for
 }
@@ -63,12 +66,12 @@ type request struct {
 // parse reads a request. Errors are call.Errors.
 func parse(r *http.Request, c *call.Caller) (*request, error) {
 	q := &request{http: r, caller: c, id: r.Header.Get("X-Request-Id"), verb: verbOf(r), params: map[string]string{}}
+	q.slash = strings.HasSuffix(r.PathValue("path"), "/")
 	q.path = strings.Trim(r.PathValue("path"), "/")
-	var err error
-	if q.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
-		return q, call.Errorf(call.InvalidRequest, "the query of the URL cannot be parsed")
+	if err := q.readQuery(); err != nil {
+		return q, err
 	}
-	if ns := r.Header.Get("X-Vault-Namespace"); strings.Trim(ns, "/ ") != "" {
+	if ns := strings.Trim(r.Header.Get("X-Vault-Namespace"), "/ "); ns != "" && ns != "root" {
 		return q, call.Errorf(call.InvalidRequest, "namespaces are not supported: leave VAULT_NAMESPACE (X-Vault-Namespace) unset; the gateway knows the namespace of its Vault")
 	}
 	if q.verb != write && q.verb != patch {
@@ -77,7 +80,52 @@ func parse(r *http.Request, c *call.Caller) (*request, error) {
 	return q, q.readBody()
 }
 
-func isTrue(s string) bool { return s == "true" || s == "1" }
+// readQuery reads the query. One that Vault and the gateway could read differently is
+// refused, and so is a question about what a path is for.
+func (q *request) readQuery() (err error) {
+	if q.query, err = url.ParseQuery(q.http.URL.RawQuery); err != nil {
+		return call.Errorf(call.InvalidRequest, "the query of the URL cannot be parsed")
+	}
+	for name, values := range q.query {
+		if len(values) > 1 {
+			return call.Errorf(call.InvalidRequest, "the query has the parameter %s more than once", safe(name))
+		}
+	}
+	for _, name := range []string{"list", "help"} {
+		if text := q.query.Get(name); text != "" {
+			yes, err := strconv.ParseBool(text)
+			switch {
+			case err != nil:
+				return call.Errorf(call.InvalidRequest, "%s: neither true nor false", name)
+			case yes && name == "help":
+				return call.Errorf(call.InvalidRequest, "the gateway has no help about paths: it is in the documentation of Vault's API")
+			}
+		}
+	}
+	return nil
+}
+
+// mountType is the type of what the path lies in, as Vault has it.
+func (q *request) mountType() string {
+	if q.engine != "" {
+		return engines()[q.engine]
+	}
+	switch first, rest, _ := strings.Cut(q.path, "/"); first {
+	case "sys":
+		return "system"
+	case "auth":
+		method, _, _ := strings.Cut(rest, "/")
+		return method
+	default:
+		return first
+	}
+}
+
+// isTrue reads a truth as Vault does.
+func isTrue(s string) bool {
+	yes, err := strconv.ParseBool(s)
+	return err == nil && yes
+}
 
 // readBody reads the body, which is a JSON object whatever its media type: Vault's
 // clients name several, and none at all.

@@ -1,6 +1,7 @@
 package vaultapi
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -77,7 +78,13 @@ func (a *API) find(q *request) (*route, error) {
 			return nil, call.Errorf(call.VaultUnavailable, "Vault has not said yet whether the mount is KV version 1 or 2; try again")
 		}
 	}
-	q.mount = m
+	q.mount, q.engine = m, engine
+	switch {
+	case q.slash && q.verb != list: // the name of a folder
+		return nil, call.Errorf(call.UnknownOperation, "unsupported path: it ends in a slash")
+	case q.http != nil && q.http.Method == http.MethodHead:
+		return nil, call.Errorf(call.MethodNotAllowed, "unsupported operation")
+	}
 	known := false
 	for i := range a.table {
 		r := &a.table[i]
@@ -91,7 +98,7 @@ func (a *API) find(q *request) (*route, error) {
 			return r, nil
 		}
 	}
-	if known {
+	if known && q.verb != list {
 		return nil, call.Errorf(call.MethodNotAllowed, "unsupported operation")
 	}
 	return nil, call.Errorf(call.UnknownOperation, "unsupported path")

@@ -3,6 +3,7 @@ package vaultapi
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ type question struct {
 	ofLease map[string]string
 	// stream, in the place of answer, is one that takes the connection.
 	stream func(http.ResponseWriter, *request, *question)
+	// mints says that the answer has a token of ours, which nobody wraps.
+	mints bool
 	// credential, in the place of answer, makes a request that presents what a login has
 	// in its body.
 	credential func(*request) (*http.Request, error)
@@ -41,14 +44,15 @@ func (a *API) questions() []question {
 		{pattern: "sys/mounts", verbs: verbs(read), answer: a.mounts},
 		{pattern: "sys/health", verbs: verbs(read), public: true, answer: a.health},
 		{pattern: "sys/seal-status", verbs: verbs(read), public: true, answer: a.sealStatus},
+		{pattern: "sys/init", verbs: verbs(read), public: true, answer: a.initialized},
 		{pattern: "sys/leader", verbs: verbs(read), public: true, answer: a.leader},
 		{pattern: "sys/capabilities-self", verbs: posted, answer: a.capabilities},
 		{pattern: eventsPath + "*type", verbs: verbs(read), stream: a.subscribe},
 		{pattern: "sys/wrapping/lookup", verbs: posted, answer: a.lookupWrapping},
 		{pattern: "auth/token/lookup-self", verbs: verbs(read), answer: a.lookupSelf},
-		{pattern: "auth/token/renew-self", verbs: posted, name: "vault.renew_self", answer: a.renewSelf},
+		{pattern: "auth/token/renew-self", verbs: posted, name: "vault.renew_self", mints: true, answer: a.renewSelf},
 		{pattern: "auth/token/revoke-self", verbs: posted, name: "vault.revoke_self", answer: a.revokeSelf},
-		{pattern: "auth/token/create", verbs: posted, name: "vault.session", answer: a.child},
+		{pattern: "auth/token/create", verbs: posted, name: "vault.session", mints: true, answer: a.child},
 	}, logins(), leaseQuestions())
 }
 
@@ -58,7 +62,7 @@ func logins() []question {
 	for pattern, credential := range map[string]func(*request) (*http.Request, error){
 		"auth/approle/login": byKey, "auth/jwt/login": byJWT, "auth/kubernetes/login": byJWT, "auth/cert/login": byCertificate,
 	} {
-		out = append(out, question{pattern: pattern, verbs: verbs(write), public: true, credential: credential})
+		out = append(out, question{pattern: pattern, verbs: verbs(write), public: true, mints: true, credential: credential})
 	}
 	return out
 }
@@ -131,6 +135,12 @@ func (a *API) answer(w http.ResponseWriter, q *request, s *question, bad error) 
 		}
 		a.do(w, q, &row, bad)
 		return
+	}
+	if s.public && s.credential == nil {
+		bad = nil // whoever asks how the gateway is gets an answer
+	}
+	if how, _, _ := delivery(q.http.Header); s.mints && bad == nil && how == call.Wrapped {
+		bad = call.Errorf(call.InvalidRequest, "a session of the gateway's is not wrapped: leave out -wrap-ttl (X-Vault-Wrap-TTL)")
 	}
 	if s.stream != nil && bad == nil {
 		s.stream(w, q, s)
@@ -242,12 +252,23 @@ const version = "1.21.1"
 // the gateway can do with it.
 func (a *API) health(q *request) (*reply, error) {
 	away := a.Ready(q.http.Context()) != nil
-	out := &reply{bare: true, Data: map[string]any{
+	status := map[string]int{"activecode": http.StatusOK, "sealedcode": http.StatusServiceUnavailable}
+	for name := range status {
+		if text := q.query.Get(name); text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 200 || n > 599 {
+				return nil, call.Errorf(call.InvalidRequest, "%s: not a status, from 200 to 599", name)
+			}
+			status[name] = n
+		}
+	}
+	out := &reply{status: status["activecode"], bare: true, Data: map[string]any{
 		"initialized": true, "sealed": away, "standby": false, "performance_standby": false, "replication_performance_mode": "disabled",
 		"replication_dr_mode": "disabled", "server_time_utc": time.Now().Unix(), "version": version, "enterprise": false, "cluster_name": "portcullis",
+		"cluster_id": "", "echo_duration_ms": 0, "clock_skew_ms": 0, "replication_primary_canary_age_ms": 0,
 	}}
 	if away {
-		out.status = http.StatusServiceUnavailable
+		out.status = status["sealedcode"]
 	}
 	return out, nil
 }
@@ -256,14 +277,22 @@ func (a *API) health(q *request) (*reply, error) {
 func (a *API) sealStatus(q *request) (*reply, error) {
 	d := map[string]any{
 		"type": "shamir", "initialized": true, "sealed": a.Ready(q.http.Context()) != nil, "t": 1, "n": 1, "progress": 0, "nonce": "",
-		"version": version, "build_date": "", "migration": false, "cluster_name": "portcullis", "recovery_seal": false, "storage_type": "gateway",
+		"version": version, "build_date": "", "migration": false, "cluster_name": "portcullis", "cluster_id": "", "recovery_seal": false, "storage_type": "gateway",
 	}
 	return &reply{bare: true, Data: d}, nil
 }
 
 // leader answers as a Vault that is alone (Vault API, sys/leader).
 func (a *API) leader(*request) (*reply, error) {
-	return &reply{bare: true, Data: map[string]any{"ha_enabled": false, "is_self": true, "leader_address": "", "leader_cluster_address": ""}}, nil
+	return &reply{bare: true, Data: map[string]any{
+		"ha_enabled": false, "is_self": true, "leader_address": "", "leader_cluster_address": "",
+		"active_time": "0001-01-01T00:00:00Z", "performance_standby": false, "performance_standby_last_remote_wal": 0,
+	}}, nil
+}
+
+// initialized answers as a Vault that serves (Vault API, sys/init).
+func (a *API) initialized(*request) (*reply, error) {
+	return &reply{bare: true, Data: map[string]any{"initialized": true}}, nil
 }
 
 // Errors makes errors below /v1/ Vault's, for the edge.

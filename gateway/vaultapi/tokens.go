@@ -142,6 +142,7 @@ func (a *API) lookupSelf(q *request) (*reply, error) {
 		"renewable": false, "expire_time": nil, "creation_time": c.AuthTime.Unix(),
 		"meta": map[string]string{"subject": c.Subject, "tenant": c.Tenant},
 	}
+	d["issue_time"] = c.AuthTime.UTC().Format(time.RFC3339)
 	if !c.Expires.IsZero() {
 		d["ttl"], d["expire_time"] = int(time.Until(c.Expires).Seconds()), c.Expires.UTC().Format(time.RFC3339)
 	}
