@@ -51,6 +51,15 @@ func Wrap(c Code, msg string, err error) *Error {
 	return &Error{Code: c, Msg: msg, Err: err}
 }
 
+// storeAway is when it is worth trying again what the shared store was needed for.
+const storeAway = 2 * time.Second
+
+// StoreAway makes the error of a call that needs what replicas share, while that cannot be
+// reached.
+func StoreAway(msg string, err error) *Error {
+	return &Error{Code: Overloaded, Msg: msg, RetryAfter: storeAway, Err: err}
+}
+
 // AsError returns err as an *Error. Anything that is not one is Internal and says
 // nothing to the caller. It returns nil for nil.
 func AsError(err error) *Error {

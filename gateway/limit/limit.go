@@ -83,11 +83,8 @@ func (l *Limiter) Take(b *op.Bound, d *op.Decision) error {
 	return nil
 }
 
-// storeAway is when a call may be tried again that the shared store was needed for.
-const storeAway = 2 * time.Second
-
 func unchecked(err error) error {
-	return &call.Error{Code: call.Overloaded, Msg: "the rate limit cannot be checked now; try again later", RetryAfter: storeAway, Err: err}
+	return call.StoreAway("the rate limit cannot be checked now; try again later", err)
 }
 
 // mayStandIn reports whether the bucket of this process may stand in for a shared one that

@@ -48,7 +48,7 @@ func (ss *sessions) find(ctx context.Context, id string, c *call.Caller) (*sessi
 }
 
 func storeAway(err error) *call.Error {
-	return &call.Error{Code: call.Overloaded, Msg: "the session cannot be reached now; try again later", RetryAfter: 2 * time.Second, Err: err}
+	return call.StoreAway("the session cannot be reached now; try again later", err)
 }
 
 // adopt makes the session of this replica, nil for none, what data say, and returns it. Of

@@ -9,7 +9,6 @@ import (
 	"portcullis/gateway/call/sealed"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy"
-	"portcullis/gateway/store/redis"
 )
 
 // This file lets any replica explain the decisions of all that run.
@@ -69,7 +68,7 @@ func (g *Server) askForDecision(ctx context.Context, c *call.Caller, id string, 
 	question, _ := json.Marshal(decisionAsked{at, box.Name}) // texts
 	answer, err := g.decisions.Ask(ctx, place, question)
 	if err != nil {
-		return policy.Explanation{}, &call.Error{Code: call.Overloaded, Msg: "the decision cannot be looked for now; try again later", RetryAfter: redis.Again, Err: err}
+		return policy.Explanation{}, call.StoreAway("the decision cannot be looked for now; try again later", err)
 	}
 	var d sharedDecision
 	if answer == nil || !box.Open(answer, &d) || d.Holder != c.Holder() || d.Explanation.ID != id {

@@ -74,5 +74,5 @@ func (sh *Shared) drop(ctx context.Context, token string, s *session) error {
 }
 
 func away(err error) error {
-	return &call.Error{Code: call.Overloaded, Msg: "sessions cannot be looked up now; try again later", RetryAfter: 2 * time.Second, Err: err}
+	return call.StoreAway("sessions cannot be looked up now; try again later", err)
 }

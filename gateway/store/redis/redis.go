@@ -33,9 +33,6 @@ import (
 // Timeout bounds each operation, the making of a connection included.
 const Timeout = time.Second
 
-// Again is when it is worth trying again what Redis was needed for.
-const Again = 2 * time.Second
-
 // lookEvery is how often a Redis that was away is looked for, and lookRarely how often one
 // that nothing is known against.
 const (
