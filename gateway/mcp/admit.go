@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -22,17 +23,51 @@ const (
 	asEvent            // takes a token and is on record
 )
 
-// admit charges for the exchange and records it, once.
-func (ex *Exchange) admit(ctx context.Context, d due) *call.Error {
+// pay charges for the exchange and runs it, once: what keeps something is on record
+// between its intent and its outcome. A refusal is a *call.Error, any other error that of run.
+func (ex *Exchange) pay(ctx context.Context, d due, run func(context.Context) error) error {
 	if d == free || d == byCall || ex.admitted {
-		return nil
+		return run(ctx)
 	}
 	ex.admitted = true
-	r := op.Request{Op: recordedAs(ex.msg.Method)}
-	if d == asList {
-		r.Phase = op.PhaseList
+	if d == asEvent {
+		return ex.keep(ctx, run)
 	}
-	return ex.settle(ctx, r)
+	if err := ex.settle(ctx, op.Request{Op: recordedAs(ex.msg.Method), Phase: op.PhaseList}); err != nil {
+		ex.logRefusal(err)
+		return err
+	}
+	return run(ctx)
+}
+
+// keep does what makes the gateway keep something.
+func (ex *Exchange) keep(ctx context.Context, act func(context.Context) error) (err error) {
+	if ex.server.Change == nil {
+		return act(ctx)
+	}
+	r, done := ex.settled(op.Request{Op: recordedAs(ex.msg.Method)}), false
+	refused := ex.server.Change(ctx, r, func(ctx context.Context) error {
+		done, err = true, act(ctx)
+		return recorded(err)
+	})
+	if done || refused == nil {
+		return err
+	}
+	e := call.AsError(refused)
+	ex.logRefusal(e)
+	return e
+}
+
+// recorded is an error as evidence has it: a fault of the protocol is a request that cannot
+// be fulfilled, and a question to the client is none.
+func recorded(err error) error {
+	if _, asks := errors.AsType[*InputRequired](err); asks {
+		return nil
+	}
+	if f, ok := errors.AsType[*protocol.Fault](err); ok {
+		return f.Cause()
+	}
+	return err
 }
 
 // unreadable puts a message that is no call on record, as an unreadable call over
@@ -53,8 +88,13 @@ func (ex *Exchange) settle(ctx context.Context, r op.Request) *call.Error {
 	if ex.server.Admit == nil {
 		return nil
 	}
+	return call.AsError(ex.server.Admit(ctx, ex.settled(r)))
+}
+
+// settled is a request of this exchange that is no operation.
+func (ex *Exchange) settled(r op.Request) *op.Request {
 	r.ID, r.Transport, r.Caller = ex.requestID, ex.transport, ex.Caller
-	return call.AsError(ex.server.Admit(ctx, &r))
+	return &r
 }
 
 // recordedAs is the name of a method in evidence.

@@ -21,6 +21,7 @@ type till struct {
 	mu     sync.Mutex // guards what follows
 	bucket int
 	seen   []string
+	came   []error // of each Change
 }
 
 func (c *till) admit(_ context.Context, r *op.Request) error {
@@ -40,6 +41,18 @@ func (c *till) admit(_ context.Context, r *op.Request) error {
 	return r.Bad
 }
 
+// change is admit, and what it is asked to do when that lets it in.
+func (c *till) change(ctx context.Context, r *op.Request, act func(context.Context) error) error {
+	if err := c.admit(ctx, r); err != nil {
+		return err
+	}
+	err := act(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.came = append(c.came, err)
+	return err
+}
+
 func (c *till) taken() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,7 +63,7 @@ func (c *till) taken() []string {
 func charged(t *testing.T, tokens int) (*live, *till) {
 	t.Helper()
 	c := &till{bucket: tokens}
-	return newLiveWith(t, func(w *world) { w.Admit = c.admit }), c
+	return newLiveWith(t, func(w *world) { w.Admit, w.Change = c.admit, c.change }), c
 }
 
 func answered(t *testing.T, r *http.Response) string {
@@ -226,5 +239,32 @@ func TestWhatAClientSaysOfItselfIsNotKept(t *testing.T) {
 	resp := l.send(t, http.MethodPost, body)
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Mcp-Session-Id") == "" {
 		t.Errorf("got %d %s", resp.StatusCode, answered(t, resp))
+	}
+}
+
+// TestTheOutcomeOfAMethodIsWhatCameOfIt: what a method makes the gateway keep is on record
+// as begun only where it was.
+func TestTheOutcomeOfAMethodIsWhatCameOfIt(t *testing.T) {
+	l, c := charged(t, 100)
+	id := l.open(t)
+	for i, tc := range []struct {
+		message string
+		code    call.Code // of the outcome, empty for none
+	}{
+		{`"id":1,"method":"logging/setLevel","params":{"level":"warning"}`, ""},
+		{`"id":2,"method":"resources/subscribe","params":{"uri":"kv://secret/mcp/agent/app"}`, ""},
+		{`"id":3,"method":"resources/subscribe","params":{"uri":"kv://secret/mcp/other/app"}`, call.InvalidRequest},
+		{`"id":4,"method":"resources/subscribe","params":{"uri":"nothing"}`, call.InvalidRequest},
+	} {
+		answered(t, l.send(t, http.MethodPost, `{"jsonrpc":"2.0",`+tc.message+`}`, "Mcp-Session-Id", id))
+		c.mu.Lock()
+		if len(c.came) != i+2 { // the first is of the session
+			t.Fatalf("%s: %d outcomes", tc.message, len(c.came))
+		}
+		err := call.AsError(c.came[i+1])
+		c.mu.Unlock()
+		if (err == nil) != (tc.code == "") || err != nil && err.Code != tc.code {
+			t.Errorf("%s: the outcome is %v, want %q", tc.message, err, tc.code)
+		}
 	}
 }

@@ -70,10 +70,9 @@ func (ex *Exchange) oldAnswer(ctx context.Context) (result, error) {
 	if err != nil {
 		return result{}, ex.unreadable(ctx, ex.faultOf(err))
 	}
-	if err := ex.admit(ctx, m.due); err != nil {
-		return result{}, err
-	}
-	return run(ctx)
+	var res result
+	err = ex.pay(ctx, m.due, func(ctx context.Context) (err error) { res, err = run(ctx); return err })
+	return res, err
 }
 
 // oldFault gives an error its old number. The text stays a public one.

@@ -79,11 +79,8 @@ func (ex *Exchange) answer(ctx context.Context) (reply []byte, f *protocol.Fault
 	if err != nil {
 		return nil, ex.unreadable(ctx, ex.faultOf(err))
 	}
-	if err := ex.admit(ctx, m.due); err != nil {
-		ex.logRefusal(err)
-		return nil, ex.faultOf(err)
-	}
-	res, err := run(ctx)
+	var res result
+	err = ex.pay(ctx, m.due, func(ctx context.Context) (err error) { res, err = run(ctx); return err })
 	if err != nil {
 		return nil, ex.faultOf(err)
 	}

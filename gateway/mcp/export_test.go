@@ -13,7 +13,10 @@ import (
 func AfterTheEnd(s *Server, id string, c *call.Caller) (stream, request *protocol.Fault) {
 	sess := s.sessions.get(id, c)
 	s.sessions.end(sess)
-	_, stream = sess.attach(s.Events, c, "", func() {})
+	_, err := sess.attach(s.Events, c, "", func() {})
+	if err != nil {
+		stream = streamRefusal(err)
+	}
 	_, request = sess.begin(jsontext.Value("1"), func() {})
 	return stream, request
 }

@@ -30,19 +30,22 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 		return
 	}
 	ex.msg.Method = "stream"
-	if err := ex.admit(r.Context(), asEvent); err != nil {
-		s.writeFault(w, nil, streamFault(err))
-		return
-	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	s.sessions.streaming(ctx, sess)
-	defer s.sessions.streamed(context.WithoutCancel(ctx), sess)
-	rd, f := sess.attach(s.Events, c, r.Header.Get("Last-Event-Id"), cancel)
-	if f != nil {
-		s.writeFault(w, nil, f)
+	var rd *events.Reader
+	err := ex.pay(ctx, asEvent, func(context.Context) (err error) {
+		s.sessions.streaming(ctx, sess) // first, so that this replica is told of what others add meanwhile
+		rd, err = sess.attach(s.Events, c, r.Header.Get("Last-Event-Id"), cancel)
+		if err != nil {
+			s.sessions.streamed(context.WithoutCancel(ctx), sess)
+		}
+		return err
+	})
+	if err != nil {
+		s.writeFault(w, nil, streamRefusal(err))
 		return
 	}
+	defer s.sessions.streamed(context.WithoutCancel(ctx), sess)
 	defer sess.detach(rd)
 	s.sessions.overtaken(sess)
 	st := newStream(w, s.Limits.WriteTimeout)
@@ -52,7 +55,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, c *call.Cal
 
 // attach makes the session's stream, in the place of an earlier one. Without an id it
 // goes on where the last one ended, so nothing is lost between two streams.
-func (s *session) attach(l *events.Log, c *call.Caller, after string, stop context.CancelFunc) (*events.Reader, *protocol.Fault) {
+func (s *session) attach(l *events.Log, c *call.Caller, after string, stop context.CancelFunc) (*events.Reader, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -68,7 +71,7 @@ func (s *session) attach(l *events.Log, c *call.Caller, after string, stop conte
 	f := s.topics.filter(events.ResourceChanged, events.ToolsChanged, events.PromptsChanged)
 	rd, err := l.Subscribe(c, s.id, f, after)
 	if err != nil {
-		return nil, streamFault(call.AsError(err))
+		return nil, err
 	}
 	s.reader, s.stopStream = rd, stop
 	return rd, nil

@@ -55,12 +55,15 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchang
 	if p.Err != nil {
 		return protocol.InvalidParams("params: " + p.Err.Error())
 	}
-	if err := ex.admit(r.Context(), asEvent); err != nil {
-		return streamFault(err)
-	}
 	sess := ex.negotiate(h)
-	if !s.sessions.open(sess, time.Now()) {
-		return streamFault(&call.Error{Code: call.Overloaded, Msg: "too many sessions", RetryAfter: time.Minute})
+	err := ex.pay(r.Context(), asEvent, func(context.Context) error {
+		if !s.sessions.open(sess, time.Now()) {
+			return &call.Error{Code: call.Overloaded, Msg: "too many sessions", RetryAfter: time.Minute}
+		}
+		return nil
+	})
+	if err != nil {
+		return streamRefusal(err)
 	}
 	if s.Events != nil {
 		sess.cursor = s.Events.Now(ex.Caller, sess.id)

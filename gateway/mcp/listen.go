@@ -38,25 +38,42 @@ func (ex *Exchange) listen(ctx context.Context, send func([]byte) error, alive f
 	if len(to.uris) > ex.server.Events.Topics {
 		return nil, ex.unreadable(ctx, protocol.InvalidParams("too many subscriptions"))
 	}
-	if err := ex.admit(ctx, asEvent); err != nil {
-		return nil, streamFault(err)
-	}
 	l := &listening{ex: ex, topics: topics{}, ack: map[string]any{}, send: send, alive: alive}
-	l.honour(ctx, to)
-	release, kerr := ex.server.Budgets.Reserve(budget.Of(ex.Caller), budget.Kept, int64(l.topics.size()))
-	if kerr != nil {
-		return nil, tooManySubscriptions()
-	}
-	defer release()
-	rd, err := ex.server.Events.Subscribe(ex.Caller, "listen", l.topics.filter(l.kinds...), "")
+	var end func()
+	var rd *events.Reader
+	err := ex.pay(ctx, asEvent, func(ctx context.Context) (err error) { rd, end, err = l.open(ctx, to); return err })
 	if err != nil {
-		return nil, streamFault(call.AsError(err))
+		return nil, streamRefusal(err)
 	}
-	defer rd.Close()
+	defer end()
 	if l.notify("notifications/subscriptions/acknowledged", map[string]any{"notifications": l.ack}) != nil {
 		return nil, nil
 	}
 	return l.pump(ctx, rd), nil
+}
+
+// open subscribes to what will be honoured, until end is called.
+func (l *listening) open(ctx context.Context, to listenTo) (rd *events.Reader, end func(), err error) {
+	l.honour(ctx, to)
+	s := l.ex.server
+	release, err := s.Budgets.Reserve(budget.Of(l.ex.Caller), budget.Kept, int64(l.topics.size()))
+	if err != nil {
+		return nil, nil, tooManySubscriptions()
+	}
+	rd, err = s.Events.Subscribe(l.ex.Caller, "listen", l.topics.filter(l.kinds...), "")
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return rd, func() { rd.Close(); release() }, nil
+}
+
+// streamRefusal refuses a stream for an error of whatever kind.
+func streamRefusal(err error) *protocol.Fault {
+	if f, ok := errors.AsType[*protocol.Fault](err); ok {
+		return f
+	}
+	return streamFault(call.AsError(err))
 }
 
 // streamFault refuses a stream; the caps have HTTP statuses of their own.

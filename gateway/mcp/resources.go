@@ -101,18 +101,12 @@ func (ex *Exchange) paidUnless(ctx context.Context, byCall bool) error {
 	if byCall {
 		return nil
 	}
-	if err := ex.admit(ctx, asEvent); err != nil {
-		return err
-	}
-	return nil
+	return ex.pay(ctx, asEvent, func(context.Context) error { return nil })
 }
 
 // paid charges for a list that no call was needed for.
 func (ex *Exchange) paid(ctx context.Context) error {
-	if err := ex.admit(ctx, asList); err != nil {
-		return err
-	}
-	return nil
+	return ex.pay(ctx, asList, func(context.Context) error { return nil })
 }
 
 func seconds(e *call.Error) string { return strconv.Itoa(int(math.Ceil(e.Wait().Seconds()))) }

@@ -38,10 +38,12 @@ type Config struct {
 	// Failed is called with a panic that became an internal error. Optional.
 	Failed func(error)
 
-	// Admit takes a request that is no operation: a session, a subscription, a list, a
-	// message that is no call. It charges the caller and leaves evidence; its errors are
-	// *call.Error. Optional.
-	Admit func(context.Context, *op.Request) error
+	// Admit takes a request that is no operation and makes the server keep nothing: a list, a
+	// message that is no call (pipeline.Admit). Change takes one that does, a session or a
+	// subscription, and does it on record (pipeline.Change). Both are set or neither; their
+	// errors are *call.Error.
+	Admit  func(context.Context, *op.Request) error
+	Change func(context.Context, *op.Request, func(context.Context) error) error
 	// Granted are the full paths of the KV mount outside its own prefix that the caller
 	// may use. Optional.
 	Granted func(context.Context, *call.Caller) []call.Path

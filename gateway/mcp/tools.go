@@ -60,13 +60,13 @@ func (ex *Exchange) callTool(ctx context.Context, p toolCall) (result, error) {
 	if err != nil {
 		return result{}, ex.unreadable(ctx, ex.faultOf(err))
 	}
-	if !t.byCall {
-		if err := ex.admit(ctx, asEvent); err != nil {
-			return result{}, err
-		}
-	}
 	ex.input = in
-	body, err := t.Call(ctx, ex, p.arguments())
+	due := asEvent
+	if t.byCall {
+		due = byCall
+	}
+	var body jsontext.Value
+	err = ex.pay(ctx, due, func(ctx context.Context) (err error) { body, err = t.Call(ctx, ex, p.arguments()); return err })
 	return ex.outcome(ctx, body, err, purpose)
 }
 

@@ -9,18 +9,18 @@ import (
 	"portcullis/gateway/op"
 )
 
-// Admit does what Do does for a request that is no operation and reaches no Vault:
-// a session, a subscription, a list, a message that cannot be read as a call. It
-// takes from the caller's bucket, and a refusal is recorded before its answer. What
-// makes the gateway keep something is recorded too, as an intent with its outcome; a
-// request in PhaseList is not. A request with Bad is refused with that. Errors are
-// *call.Error.
+// Admit does what Do does for a request that is no operation, reaches no Vault and makes
+// the gateway keep nothing: a list, a message that cannot be read as a call. It takes from
+// the caller's bucket, and a refusal is recorded before its answer. A request with Bad is
+// refused with that. Any other must be in PhaseList: what makes the gateway keep something
+// is for Change. Errors are *call.Error.
 func (p *Pipeline) Admit(ctx context.Context, r *op.Request) (err error) {
 	return p.Change(ctx, r, nil)
 }
 
-// Change admits a request, and does what it asks for between its intent and its outcome,
-// which says what came of it. Errors are *call.Error.
+// Change admits a request that makes the gateway keep something, a session or a
+// subscription, and does it between its intent and its outcome, which says what came of it.
+// A panic of act is on record as an internal error, and goes on. Errors are *call.Error.
 func (p *Pipeline) Change(ctx context.Context, r *op.Request, act func(context.Context) error) (err error) {
 	r, unsound := sound(r)
 	rec := &op.Record{Request: r, Start: time.Now()}
@@ -40,8 +40,11 @@ func (p *Pipeline) Change(ctx context.Context, r *op.Request, act func(context.C
 	if err := p.charge(rec); err != nil {
 		return p.refuse(rec, err)
 	}
-	if r.Phase == op.PhaseList {
+	switch {
+	case r.Phase == op.PhaseList:
 		return nil
+	case act == nil:
+		return p.refuse(rec, call.Wrap(call.Internal, "internal error", errNothing))
 	}
 	return p.record(ctx, rec, act)
 }
@@ -65,6 +68,7 @@ func sound(r *op.Request) (*op.Request, error) {
 var (
 	errNoRequest = errors.New("the transport has made no request")
 	errNoCaller  = errors.New("the transport has named no caller")
+	errNothing   = errors.New("the transport has put something on record that it does not do")
 )
 
 // charge takes a token for a request that is no operation.
@@ -88,7 +92,7 @@ func (p *Pipeline) take(rec *op.Record) error {
 }
 
 // record writes the intent and the outcome of a request that is no operation, and does
-// it in between where there is something to do.
+// it in between.
 func (p *Pipeline) record(ctx context.Context, rec *op.Record, act func(context.Context) error) (err error) {
 	defer rec.Mark(op.StageAudit)
 	if err := p.Intent(rec); err != nil {
@@ -101,9 +105,7 @@ func (p *Pipeline) record(ctx context.Context, rec *op.Record, act func(context.
 			rec.AuditLost = true
 		}
 	}()
-	if act != nil {
-		err = act(ctx)
-	}
+	err = act(ctx)
 	rec.Err = call.AsError(err)
 	return err
 }

@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -22,15 +23,11 @@ func TestAdmit(t *testing.T) {
 		steps  string
 	}{
 		{name: "a list", phase: op.PhaseList, steps: "take log"},
-		{name: "what is kept", steps: "take intent outcome log"},
+		{name: "what is kept, and not by way of Change", code: call.Internal, steps: "take refusal log"},
 		{name: "what cannot be read", bad: bad, code: call.InvalidRequest, steps: "take refusal log"},
 		{name: "limited", phase: op.PhaseList, bad: bad, change: func(b *bench) {
 			b.Take = func(*op.Bound, *op.Decision) error { return call.Errorf(call.RateLimited, "slow down") }
 		}, code: call.RateLimited, steps: "refusal log"},
-		{name: "intent not written", change: func(b *bench) { b.Intent = func(*op.Record) error { return fail } }, code: call.AuditUnavailable, steps: "take log"},
-		{name: "more evidence than one caller may have written", change: func(b *bench) {
-			b.Intent = func(*op.Record) error { return call.Errorf(call.RateLimited, "too many bytes of evidence") }
-		}, code: call.RateLimited, steps: "take refusal log"},
 		{name: "refusal not written", bad: bad, change: func(b *bench) { b.Refusal = func(*op.Record) error { return fail } }, code: call.AuditUnavailable, steps: "take log"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -49,12 +46,55 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
+// TestTheOutcomeOfAChangeIsWhatCameOfIt: what the gateway keeps for a caller is begun
+// between its intent and its outcome, and the outcome says whether it was.
+func TestTheOutcomeOfAChangeIsWhatCameOfIt(t *testing.T) {
+	full := call.Errorf(call.Overloaded, "no place")
+	for _, c := range []struct {
+		name   string
+		phase  op.Phase
+		act    error
+		change func(*bench)
+		code   call.Code // that the outcome and the answer have
+		steps  string
+	}{
+		{name: "done", steps: "take intent act outcome log"},
+		{name: "not done", act: full, code: call.Overloaded, steps: "take intent act outcome log"},
+		{name: "a list", phase: op.PhaseList, steps: "take log"},
+		{name: "intent not written", change: func(b *bench) {
+			b.Intent = func(*op.Record) error { return errors.New(canary) }
+		}, code: call.AuditUnavailable, steps: "take log"},
+		{name: "more evidence than one caller may have written", change: func(b *bench) {
+			b.Intent = func(*op.Record) error { return call.Errorf(call.RateLimited, "too many bytes of evidence") }
+		}, code: call.RateLimited, steps: "take refusal log"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			if c.change != nil {
+				c.change(b)
+			}
+			err := b.Change(t.Context(), &op.Request{Op: "mcp.x", Phase: c.phase, Caller: &call.Caller{Subject: "a"}}, func(context.Context) error {
+				b.steps = append(b.steps, "act")
+				return c.act
+			})
+			if got := strings.Join(b.steps, " "); got != c.steps {
+				t.Errorf("steps: got %q, want %q", got, c.steps)
+			}
+			for _, got := range []*call.Error{call.AsError(err), b.last.Err} {
+				if (got == nil) != (c.code == "") || got != nil && got.Code != c.code {
+					t.Errorf("got %v, want %q", got, c.code)
+				}
+			}
+		})
+	}
+}
+
 // TestAdmitChargesTheTierOfTheCaller: where no decision names a bucket.
 func TestAdmitChargesTheTierOfTheCaller(t *testing.T) {
 	b, tier := newBench(t), ""
 	b.TierOf = func(c *call.Caller) string { return c.Tier }
 	b.Take = func(_ *op.Bound, d *op.Decision) error { tier = d.Tier; return nil }
-	if err := b.Admit(t.Context(), &op.Request{Op: "mcp.x", Caller: &call.Caller{Subject: "a", Tier: "gold"}}); err != nil || tier != "gold" {
+	if err := b.Admit(t.Context(), &op.Request{Op: "mcp.x", Phase: op.PhaseList, Caller: &call.Caller{Subject: "a", Tier: "gold"}}); err != nil || tier != "gold" {
 		t.Errorf("got %q, %v", tier, err)
 	}
 }

@@ -30,7 +30,7 @@ func (g *Server) mountMCP() error {
 		lists = g.policy.Over(op.Stdio)
 	}
 	g.mcp = mcp.New(mcp.Config{
-		Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Callable: lists.Callable, Names: lists.Names,
+		Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Change: g.calls.Change, Callable: lists.Callable, Names: lists.Names,
 		Granted: g.grantedPaths, Version: g.options.Version, ToolNames: g.cfg.MCPToolNames, View: view,
 		Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.challenge,
 		Behalf: g.auth.Behalf, Budgets: g.budgets, Events: g.events, Providers: more, KeepAlive: g.keepAlive(), Revision: g.policy.InForce,

@@ -57,7 +57,10 @@ func (g *Server) openStreams() {
 	})
 	g.sse = sse.New(sse.Config{
 		Log: g.events, KVMount: g.cfg.KVMount, KeepAlive: g.keepAlive(),
-		Admit:  func(ctx context.Context, r *op.Request) error { return g.calls.Admit(ctx, r) },
+		Admit: func(ctx context.Context, r *op.Request) error { return g.calls.Admit(ctx, r) },
+		Change: func(ctx context.Context, r *op.Request, act func(context.Context) error) error {
+			return g.calls.Change(ctx, r, act)
+		},
 		Resume: g.auth.Resume,
 		Keep: func(c *call.Caller, n int) (func(), error) {
 			return g.budgets.Reserve(budget.Of(c), budget.Kept, int64(n))

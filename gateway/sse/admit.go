@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"context"
 	"net/http"
 
 	"portcullis/gateway/call"
@@ -22,11 +23,19 @@ func (s *Server) charge(r *http.Request, c *call.Caller, name string, items int)
 	return s.admit(r, q)
 }
 
-// record puts on record what the gateway keeps for a caller from now on, or why not.
-func (s *Server) record(r *http.Request, c *call.Caller, name string, bad error) error {
+// refuse puts on record why a request is refused, and returns what it is answered with.
+func (s *Server) refuse(r *http.Request, c *call.Caller, name string, bad error) error {
 	q := request(r, c, name)
 	q.Bad = bad
 	return s.admit(r, q)
+}
+
+// keep begins what the gateway keeps for a caller, on record.
+func (s *Server) keep(r *http.Request, c *call.Caller, name string, begin func(context.Context) error) error {
+	if s.Change == nil {
+		return begin(r.Context())
+	}
+	return s.Change(r.Context(), request(r, c, name), begin)
 }
 
 func (s *Server) admit(r *http.Request, q *op.Request) error {

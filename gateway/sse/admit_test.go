@@ -23,24 +23,33 @@ type charged struct {
 	admitted  []string
 	limit     int // requests that are let in
 	caller    *call.Caller
+	outcome   error // of the last Change
 }
 
 func newCharged(b *budget.Budgets) *charged {
 	c := &charged{limit: 1000, caller: &call.Caller{Subject: "agent", Prefix: path("mcp/agent")}}
 	log := events.New(events.Config{Allow: func(context.Context, *call.Caller, events.Event) bool { c.decisions++; return false }})
+	admit := func(_ context.Context, r *op.Request) error {
+		if c.limit--; c.limit < 0 {
+			return call.Errorf(call.RateLimited, "slow down")
+		}
+		bad := ""
+		if r.Bad != nil {
+			bad = " " + string(call.AsError(r.Bad).Code)
+		}
+		c.admitted = append(c.admitted, fmt.Sprintf("%s %s %d%s", r.Op, r.Phase, r.Items, bad))
+		return r.Bad
+	}
 	c.Server = sse.New(sse.Config{
 		Log: log, KVMount: "secret",
 		Error: func(w http.ResponseWriter, e *call.Error) { http.Error(w, e.Msg, http.StatusForbidden) },
-		Admit: func(_ context.Context, r *op.Request) error {
-			if c.limit--; c.limit < 0 {
-				return call.Errorf(call.RateLimited, "slow down")
+		Admit: admit,
+		Change: func(ctx context.Context, r *op.Request, act func(context.Context) error) error {
+			if err := admit(ctx, r); err != nil {
+				return err
 			}
-			bad := ""
-			if r.Bad != nil {
-				bad = " " + string(call.AsError(r.Bad).Code)
-			}
-			c.admitted = append(c.admitted, fmt.Sprintf("%s %s %d%s", r.Op, r.Phase, r.Items, bad))
-			return r.Bad
+			c.outcome = act(ctx)
+			return c.outcome
 		},
 		Keep: func(who *call.Caller, n int) (func(), error) { return b.Reserve(budget.Of(who), budget.Kept, int64(n)) },
 	})
@@ -104,6 +113,9 @@ func TestTicketsTakeOfWhatIsKept(t *testing.T) {
 	for i, want := range []int{201, 201, 201, 403} {
 		if got := c.ask("POST", "x="+strings.Repeat("y", 50_000)); got != want {
 			t.Errorf("ticket %d: got %d, want %d", i+1, got, want)
+		}
+		if (c.outcome == nil) != (want == 201) {
+			t.Errorf("ticket %d is on record with %v", i+1, c.outcome)
 		}
 	}
 	if n := b.Used(budget.Kept); n == 0 || n > 2000 {

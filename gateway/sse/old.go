@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -20,11 +21,11 @@ const oldRecent = 200
 
 // OldStream answers GET /mcp/sse: bare data lines, a greeting first.
 func (s *Server) OldStream(w http.ResponseWriter, r *http.Request, c *call.Caller) {
-	if err := s.record(r, c, opEvents, nil); err != nil {
-		s.Error(w, call.AsError(err))
-		return
-	}
-	rd, err := s.Log.Subscribe(c, "old", s.oldFilter(c), "")
+	var rd *events.Reader
+	err := s.keep(r, c, opEvents, func(context.Context) (err error) {
+		rd, err = s.Log.Subscribe(c, "old", s.oldFilter(c), "")
+		return err
+	})
 	if err != nil {
 		s.Error(w, call.AsError(err))
 		return

@@ -26,9 +26,11 @@ type Config struct {
 	KeepAlive time.Duration // between two signs of life, default 15 s
 	Write     time.Duration // deadline of one write, default 10 s
 	Retry     time.Duration // after which a client should come back, default 3 s
-	// Admit takes a token for a request that is no operation, puts it on record and says
-	// why it is refused (pipeline.Admit). Optional.
-	Admit func(context.Context, *op.Request) error
+	// Admit takes a token for a request that is no operation and says why it is refused, which
+	// is on record (pipeline.Admit). Change does what the gateway keeps for a caller from then
+	// on, on record (pipeline.Change). Both are set or neither.
+	Admit  func(context.Context, *op.Request) error
+	Change func(context.Context, *op.Request, func(context.Context) error) error
 	// Keep takes bytes of what may be kept for a caller, until release is called. Optional.
 	Keep func(c *call.Caller, bytes int) (release func(), err error)
 	// Resume authenticates a request with the ticket of a caller: its credential may have
@@ -63,7 +65,11 @@ func (s *Server) Events(w http.ResponseWriter, r *http.Request, c *call.Caller) 
 		s.Error(w, call.AsError(err))
 		return
 	}
-	rd, err := s.Log.Subscribe(c, "events", f, lastID(r))
+	var rd *events.Reader
+	err = s.keep(r, c, opEvents, func(context.Context) (err error) {
+		rd, err = s.Log.Subscribe(c, "events", f, lastID(r))
+		return err
+	})
 	if err != nil {
 		s.Error(w, call.AsError(err))
 		return
@@ -144,18 +150,20 @@ func (s *Server) uri(e events.Event) string {
 func (s *Server) asked(r *http.Request, c *call.Caller, name string) (f events.Filter, query url.Values, err error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return f, nil, s.record(r, c, name, call.Errorf(call.InvalidRequest, "the query of the URL cannot be parsed"))
+		return f, nil, s.refuse(r, c, name, call.Errorf(call.InvalidRequest, "the query of the URL cannot be parsed"))
 	}
 	query = url.Values{"path": q["path"], "type": q["type"]}
 	if n := len(q["path"]); n > s.Log.Topics || len(q["type"]) > maxTypes {
 		err = call.Errorf(call.InvalidRequest, "a stream has at most %d paths and %d types", s.Log.Topics, maxTypes)
-		return f, nil, s.record(r, c, name, err)
+		return f, nil, s.refuse(r, c, name, err)
 	}
 	if err = s.charge(r, c, name, len(q["path"])); err != nil {
 		return f, nil, err
 	}
-	f, err = s.filter(r.Context(), query, c)
-	return f, query, s.record(r, c, name, err)
+	if f, err = s.filter(r.Context(), query, c); err != nil {
+		return f, nil, s.refuse(r, c, name, err)
+	}
+	return f, query, nil
 }
 
 // maxTypes bounds the types that a filter names: there are not as many.

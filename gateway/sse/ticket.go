@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -47,23 +48,35 @@ func (s *Server) Ticket(w http.ResponseWriter, r *http.Request, c *call.Caller) 
 		s.Error(w, call.AsError(err))
 		return
 	}
-	tk := ticket{caller: c, query: q.Encode(), expires: time.Now().Add(TicketLife), release: func() {}}
-	if s.Keep != nil {
-		if tk.release, err = s.Keep(c, ticketBytes+len(tk.query)); err != nil {
-			s.Error(w, call.AsError(err))
-			return
-		}
-	}
-	id, ok := s.tickets.issue(tk, time.Now())
-	if !ok {
-		tk.release()
-		s.Error(w, &call.Error{Code: call.RateLimited, Msg: "too many unused tickets", RetryAfter: TicketLife})
+	var id string
+	err = s.keep(r, c, opTicket, func(context.Context) (err error) {
+		id, err = s.issue(c, q.Encode())
+		return err
+	})
+	if err != nil {
+		s.Error(w, call.AsError(err))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusCreated)
 	_, _ = fmt.Fprintf(w, `{"ticket":%q,"expires_in_s":%d}`, id, int(TicketLife.Seconds())) // the client has gone when this fails
+}
+
+// issue makes a ticket for a filter.
+func (s *Server) issue(c *call.Caller, query string) (id string, err error) {
+	tk := ticket{caller: c, query: query, expires: time.Now().Add(TicketLife), release: func() {}}
+	if s.Keep != nil {
+		if tk.release, err = s.Keep(c, ticketBytes+len(tk.query)); err != nil {
+			return "", err
+		}
+	}
+	id, ok := s.tickets.issue(tk, time.Now())
+	if !ok {
+		tk.release()
+		return "", &call.Error{Code: call.RateLimited, Msg: "too many unused tickets", RetryAfter: TicketLife}
+	}
+	return id, nil
 }
 
 func (t *tickets) issue(tk ticket, now time.Time) (string, bool) {

@@ -23,8 +23,11 @@ const Prefix = "/v1/"
 type API struct {
 	Catalogue *op.Catalogue
 	Do        func(context.Context, *op.Request) (*op.Result, error)
-	// Admit charges for a request that is no operation, and puts it on record.
-	Admit func(context.Context, *op.Request) error
+	// Admit charges for a request that is no operation and makes the gateway keep nothing, and
+	// puts on record why it is refused (pipeline.Admit). Change does one that does, on record
+	// (pipeline.Change).
+	Admit  func(context.Context, *op.Request) error
+	Change func(context.Context, *op.Request, func(context.Context) error) error
 	// May reports whether a call could be allowed; nothing is done. Its error says that the
 	// arguments do not bind.
 	May func(context.Context, *op.Request) (bool, error)

@@ -60,8 +60,8 @@ func (a *API) subscribe(w http.ResponseWriter, q *request, _ *question) {
 	_ = conn.Close(websocket.StatusGoingAway, reason(err))
 }
 
-// subscription is a caller's place in the event log. It is on record, or why there is none.
-func (a *API) subscription(q *request) (*events.Reader, error) {
+// subscription is a caller's place in the event log. It is on record, and so is why there is none.
+func (a *API) subscription(q *request) (rd *events.Reader, err error) {
 	r := &op.Request{ID: q.id, Transport: op.VaultAPI, Op: "events.stream", Caller: q.caller}
 	switch {
 	case a.Events == nil:
@@ -75,10 +75,11 @@ func (a *API) subscription(q *request) (*events.Reader, error) {
 	case strings.Count(q.params["type"], "*") > maxStars:
 		r.Bad = call.Errorf(call.InvalidRequest, "a type of events has at most %d stars", maxStars)
 	}
-	if err := a.Admit(q.http.Context(), r); err != nil {
-		return nil, err
-	}
-	return a.Events.Subscribe(q.caller, "vault", events.Filter{Kinds: []events.Kind{events.ResourceChanged}, Topics: a.Topics(q.caller)}, "")
+	err = a.Change(q.http.Context(), r, func(context.Context) (err error) {
+		rd, err = a.Events.Subscribe(q.caller, "vault", events.Filter{Kinds: []events.Kind{events.ResourceChanged}, Topics: a.Topics(q.caller)}, "")
+		return err
+	})
+	return rd, err
 }
 
 // deliver sends events, and a ping when there are none, until the session ends with which

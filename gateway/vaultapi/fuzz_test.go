@@ -38,6 +38,12 @@ func facade(f *testing.F, calls *[]*op.Request) *edge.Edge {
 	api := vaultapi.API{
 		Catalogue: cat, Sessions: sessions, Ready: func(context.Context) error { return nil },
 		Admit: func(_ context.Context, r *op.Request) error { return r.Bad },
+		Change: func(ctx context.Context, r *op.Request, act func(context.Context) error) error {
+			if r.Bad != nil {
+				return r.Bad
+			}
+			return act(ctx)
+		},
 		May: func(_ context.Context, r *op.Request) (bool, error) {
 			_, err := cat.Bind(r)
 			return err == nil, err

@@ -1,6 +1,7 @@
 package vaultapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -146,20 +147,22 @@ func (a *API) answer(w http.ResponseWriter, q *request, s *question, bad error) 
 		s.stream(w, q, s)
 		return
 	}
-	if q.caller != nil {
-		if err := a.admit(q, s, bad); err != nil {
-			WriteError(w, err, "")
-			return
-		}
-	} else if bad != nil {
+	if q.caller == nil && bad != nil {
 		WriteError(w, bad, "")
 		return
 	}
 	if s.credential != nil {
+		if q.caller != nil { // somebody who is known already
+			bad = a.charge(q, bad)
+		}
+		if bad != nil {
+			WriteError(w, bad, "")
+			return
+		}
 		a.login(w, q, s)
 		return
 	}
-	out, err := s.answer(q)
+	out, err := a.reply(q, s, bad)
 	respond(w, q, out, err)
 }
 
@@ -171,18 +174,29 @@ func respond(w http.ResponseWriter, q *request, out *reply, err error) {
 	send(w, q, out)
 }
 
-// admit charges for a question, and records one that changes what the gateway keeps.
-func (a *API) admit(q *request, s *question, bad error) error {
-	r := &op.Request{ID: q.id, Transport: op.VaultAPI, Op: s.name, Caller: q.caller, Bad: bad}
-	if s.name == "" {
-		r.Op, r.Phase = "vault.question", op.PhaseList
+// reply is the answer to a question. A question of a caller is charged, and what changes what
+// the gateway keeps is done on record.
+func (a *API) reply(q *request, s *question, bad error) (out *reply, err error) {
+	if q.caller == nil {
+		return s.answer(q)
 	}
-	return a.Admit(q.http.Context(), r)
+	if s.name == "" {
+		if err := a.charge(q, bad); err != nil {
+			return nil, err
+		}
+		return s.answer(q)
+	}
+	r := &op.Request{ID: q.id, Transport: op.VaultAPI, Op: s.name, Caller: q.caller, Bad: bad}
+	err = a.Change(q.http.Context(), r, func(context.Context) (err error) {
+		out, err = s.answer(q)
+		return err
+	})
+	return out, err
 }
 
-// record puts what a caller that has just become known does on record.
-func (a *API) record(q *request, c *call.Caller, name string) error {
-	return a.Admit(q.http.Context(), &op.Request{ID: q.id, Transport: op.VaultAPI, Op: name, Caller: c})
+// charge charges for a question that changes nothing.
+func (a *API) charge(q *request, bad error) error {
+	return a.Admit(q.http.Context(), &op.Request{ID: q.id, Transport: op.VaultAPI, Op: "vault.question", Phase: op.PhaseList, Caller: q.caller, Bad: bad})
 }
 
 // engines are the types of mounts, as Vault has them.

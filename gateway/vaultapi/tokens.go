@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
 )
 
 // Everything about tokens is about the gateway's own credentials and sessions (Vault
@@ -34,11 +35,12 @@ func (a *API) login(w http.ResponseWriter, q *request, s *question) {
 }
 
 // admitted begins the session of a login, on record.
-func (a *API) admitted(q *request, c *call.Caller) (*reply, error) {
-	if err := a.record(q, c, "vault.login"); err != nil {
-		return nil, err
-	}
-	return a.session(q.http.Context(), c, 0)
+func (a *API) admitted(q *request, c *call.Caller) (out *reply, err error) {
+	err = a.Change(q.http.Context(), &op.Request{ID: q.id, Transport: op.VaultAPI, Op: "vault.login", Caller: c}, func(ctx context.Context) (err error) {
+		out, err = a.session(ctx, c, 0)
+		return err
+	})
+	return out, err
 }
 
 // bare is a request without the credentials that it came with.

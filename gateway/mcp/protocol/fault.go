@@ -39,6 +39,18 @@ type Fault struct {
 // Error implements error.
 func (f *Fault) Error() string { return f.Msg }
 
+// Cause is the code that evidence has of the fault: that of the call.Error that it was made
+// of, else of a request that cannot be fulfilled.
+func (f *Fault) Cause() *call.Error {
+	code := call.InvalidRequest
+	if w, ok := f.Data.(WireError); ok {
+		code = w.Code
+	} else if f.Code == CodeInternal {
+		code = call.Internal
+	}
+	return call.Errorf(code, "%s", f.Msg)
+}
+
 // InvalidParams is the fault of a method whose params cannot be used.
 func InvalidParams(msg string) *Fault { return &Fault{Code: CodeInvalidParams, Msg: msg} }
 
