@@ -69,4 +69,8 @@ func TestPolicyCommands(t *testing.T) {
 			t.Errorf("policy %q: exit code %d, want %d and %q in\n%s", tt.args, code, tt.code, tt.want, out)
 		}
 	}
+	out, code := portcullis(t, []string{"POLICY_DIR=" + dev, "KV_MOUNTS=secret,legacy"}, "vault-policy", "agent_api")
+	if code != 0 || !strings.Contains(out, "the version of the KV mount legacy is not declared") || !strings.Contains(out, `path "legacy/data/`) {
+		t.Errorf("vault-policy of a mount without a version: exit code %d and\n%s", code, out)
+	}
 }

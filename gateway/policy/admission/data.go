@@ -155,8 +155,11 @@ func (p place) below(names ...string) place { return append(p, names...) }
 func (n *naming) table(at place, table data.Table) {
 	for _, kind := range data.Kinds() {
 		for who, holder := range table.Holders(kind) {
-			if kind == data.Subjects {
+			switch {
+			case kind == data.Subjects:
 				n.subject(at, who)
+			case strings.ContainsAny(who, "*?"):
+				n.warn(who, fmt.Sprintf("%s.roles names %q, which is a role of that name and not every role", at, who), "name each role; what every caller is to have has no place in the data")
 			}
 			n.holder(at.below(kind, who), holder)
 		}

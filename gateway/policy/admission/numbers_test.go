@@ -74,6 +74,7 @@ grants:
 teams:
   t: {owns: {kv: [secret/mcp/cards, "kv3:cards"]}}
 tiers: {gold: {requests: 0, window_s: 60}}
+tenants: {acme: {roles: {"*": {tier: standard}}}}
 `
 	if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -88,7 +89,7 @@ tiers: {gold: {requests: 0, window_s: 60}}
 	}
 	for want, line := range map[string]int{
 		"kv has no mount kv2": 4, `"secret:shared", and kv has one mount`: 4, "kv has no mount kv3": 6,
-		"paths have not the mount secret in them": 6, "no rules are in policy.deny.t": 6, "lets nothing through": 7,
+		"paths have not the mount secret in them": 6, "no rules are in policy.deny.t": 6, "lets nothing through": 7, "not every role": 8,
 	} {
 		if n := countOf(r.Findings, want, line); n != 1 {
 			t.Errorf("%q is said %d times of line %d: %v", want, n, line, r.Findings)

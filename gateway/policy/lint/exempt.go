@@ -127,8 +127,14 @@ func (x *exemptions) rules(n *names, t *ast.Term, silent bool) {
 // call warns of a text that is looked for in a path other than segment by segment, to make
 // a rule silent.
 func (x *exemptions) call(n *names, name string, args []*ast.Term, silent bool) {
+	if slices.Contains([]string{"gt", "gte", "lt", "lte"}, name) {
+		x.ordered(n, name, args, silent)
+	}
 	if !silent || !isBuiltin(name) {
 		return
+	}
+	if slices.Contains([]string{"startswith", "endswith", "contains", "regex.match"}, name) {
+		x.identity(n, name, args)
 	}
 	switch name {
 	case "startswith":

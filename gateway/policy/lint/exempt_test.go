@@ -50,3 +50,45 @@ func TestTextsAnywhereInAPath(t *testing.T) {
 		})
 	}
 }
+
+// What exempts by a part of a text that says who calls, or by the order of a claim that may
+// be a text, is warned of; what refuses by it is not.
+func TestPartsOfWhoCalls(t *testing.T) {
+	for body, want := range map[string]string{
+		`not endswith(input.principal.claims.email, "example.com")`:                                                            "identity-part",
+		`not endswith(input.principal.claims.email, "@example.com")`:                                                           "",
+		`endswith(input.principal.claims.email, "example.com")`:                                                                "",
+		`not startswith(input.principal.claims.repository, "acme/pay")`:                                                        "identity-part",
+		`not startswith(input.principal.claims.repository, "acme/")`:                                                           "",
+		`not startswith(input.principal.issuer, "https://idp.example")`:                                                        "identity-part",
+		`not contains(input.principal.issuer, "example.com")`:                                                                  "identity-part",
+		`not regex.match("refs/heads/main", input.principal.claims.ref)`:                                                       "identity-part",
+		`not regex.match("^refs/heads/(main$|dev)", input.principal.claims.ref)`:                                               "identity-part",
+		`not regex.match("^refs/heads/[a-z]+$", input.principal.claims.ref)`:                                                   "",
+		`not startswith(input.principal.id, "ci-")`:                                                                            "",
+		`not startswith(input.principal.id, "ci")`:                                                                             "identity-part",
+		"not ours\n}\n\nours if {\n\tr := input.principal.claims.repository\n\tstartswith(r, \"acme/pay\")":                    "identity-part",
+		`not input.principal.claims.level >= 3`:                                                                                "skipped",
+		`not 3 <= input.principal.claims.level`:                                                                                "skipped",
+		`not input.principal.claims.risk < 3`:                                                                                  "",
+		`not input.principal.claims.date >= "2026-01-01"`:                                                                      "",
+		"not fresh\n}\n\nfresh if input.principal.claims.auth_time > input.context.time.unix_s - 900\n\nx if {\n\tfresh":       "skipped",
+		"not fresh\n}\n\nfresh if {\n\tis_number(input.principal.claims.level)\n\tinput.principal.claims.level > 3":            "",
+		"input.principal.claims.risk > 3":                                                                                      "",
+		"is_number(input.principal.claims.risk)\n\tinput.principal.claims.risk < 3\n\tnot input.principal.claims.risk == null": "",
+	} {
+		found, _, err := check(t.Context(), nil, file("rego.v2", meta+head+"{\n"+reads+"\t"+body+"\n}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{}
+		for _, f := range found {
+			if f.Check == "identity-part" || f.Check == "skipped" && strings.Contains(f.Msg, "greater than every number") {
+				got[f.Check] = f.Warning && f.Line > 0 && f.Cure != ""
+			}
+		}
+		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !got[want]) {
+			t.Errorf("%s: got %v, want %q: %v", body, got, want, found)
+		}
+	}
+}
