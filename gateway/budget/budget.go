@@ -132,7 +132,7 @@ func (b *Budgets) refused(k Kind, scope Scope) error {
 	if scope == "" {
 		return nil
 	}
-	count(k, scope)
+	refusals(k, scope).Inc()
 	if scope == Everybody {
 		b.pools[k].exhaust(b.now())
 	}

@@ -9,15 +9,17 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 )
 
-// count counts a refusal.
-func count(k Kind, s Scope) {
-	metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_budget_refused_total{budget=%q,scope=%q}", k, s)).Inc()
+// refusals counts what was refused.
+func refusals(k Kind, s Scope) *metrics.Counter {
+	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_budget_refused_total{budget=%q,scope=%q}", k, s))
 }
 
-// Gauges registers what is used and what may be, by kind.
+// Gauges registers what is used and what may be, by kind. The counters that an alert
+// watches begin with it: the first step of one that begins later is not seen by rate().
 func (b *Budgets) Gauges(register func(name string, f func() float64)) {
 	for k := range kinds {
 		register(fmt.Sprintf("portcullis_budget_used{budget=%q}", k), func() float64 { return float64(b.Used(k)) })
+		refusals(k, Everybody)
 		register(fmt.Sprintf("portcullis_budget_limit{budget=%q}", k), func() float64 { return float64(b.Limit(k).All) })
 	}
 }

@@ -6,20 +6,10 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 )
 
-// reloads counts what came of new policies: ok or refused.
-func reloads(result string) *metrics.Counter {
-	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_reloads_total{result=%q}", result))
-}
-
 // dryRun counts the calls of which a rule in dry run would have spoken. Rules are named
 // by the policy, never by a caller.
 func dryRun(rule string) *metrics.Counter {
 	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_dry_run_total{rule=%q}", rule))
-}
-
-// shadowReloads counts what came of new candidates: ok or refused.
-func shadowReloads(result string) *metrics.Counter {
-	return metrics.GetOrCreateCounter(fmt.Sprintf("portcullis_policy_shadow_reloads_total{result=%q}", result))
 }
 
 // shadowed counts what a shadow would have answered: same, would_deny,
@@ -41,6 +31,15 @@ func canaryDecisions(allow bool) *metrics.Counter {
 func canaryShare() *metrics.Gauge {
 	return metrics.GetOrCreateGauge("portcullis_policy_canary_ratio", nil)
 }
+
+// What came of new policies, and of new candidates. Both results are there from the start:
+// of a counter that begins with its first step, increase() does not see that step.
+var (
+	reloads        = metrics.NewCounter(`portcullis_policy_reloads_total{result="ok"}`)
+	refused        = metrics.NewCounter(`portcullis_policy_reloads_total{result="refused"}`)
+	shadowReloads  = metrics.NewCounter(`portcullis_policy_shadow_reloads_total{result="ok"}`)
+	shadowsRefused = metrics.NewCounter(`portcullis_policy_shadow_reloads_total{result="refused"}`)
+)
 
 // What a decision was answered from.
 var (

@@ -264,7 +264,7 @@ func (e *Engine) activate(s *snapshot, digest string) {
 	}
 	e.refused.Store(nil)
 	e.known = digest
-	reloads("ok").Inc()
+	reloads.Inc()
 	e.cfg.Logger.Info("the policy is active", "revision", s.Revision, "revision_before", before)
 	if len(s.removed) > 0 {
 		e.cfg.Logger.Warn("the new policy no longer has what the one before had; calls that it refused or hid may pass", "removed", s.removed)
@@ -288,7 +288,7 @@ func (e *Engine) refuse(digest string, err error) error {
 		r.since = before.since
 	}
 	if before := e.refused.Load(); before == nil || before.err.Error() != err.Error() {
-		reloads("refused").Inc()
+		refused.Inc()
 		e.cfg.Logger.Error("the newest policy is refused", "cause", err)
 	}
 	e.refused.Store(r)

@@ -88,7 +88,7 @@ func (e *Engine) ReloadShadow(ctx context.Context) error {
 	e.shadow.refused.Store(nil)
 	e.shadow.tried = digest
 	e.canary.begin()
-	shadowReloads("ok").Inc()
+	shadowReloads.Inc()
 	e.cfg.Logger.Info("the shadow policy is evaluated beside the active one", "revision", s.Revision)
 	return nil
 }
@@ -97,7 +97,7 @@ func (e *Engine) ReloadShadow(ctx context.Context) error {
 func (e *Engine) refuseShadow(digest string, err error) error {
 	r := &refusal{err: err, since: e.cfg.Now()}
 	if before := e.shadow.refused.Load(); before == nil || before.err.Error() != err.Error() {
-		shadowReloads("refused").Inc()
+		shadowsRefused.Inc()
 		e.cfg.Logger.Error("the newest shadow policy is refused; the one before it stays", "cause", err)
 	}
 	e.shadow.refused.Store(r)

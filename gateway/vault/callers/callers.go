@@ -23,6 +23,9 @@ type Registry struct {
 
 // New makes an empty registry.
 func New(c Config, b Backend) *Registry {
+	for _, kind := range []string{"login", "batch", "service"} {
+		failed(kind)
+	}
 	return &Registry{Config: c.withDefaults(), Backend: b, states: map[string]*State{}, revoking: map[string]bool{}, roleTold: map[string]time.Time{}}
 }
 
