@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,10 +45,12 @@ type auditFilter struct {
 func (f auditFilter) filter(now time.Time) (inspect.Filter, error) {
 	since, err := inspect.Moment(f.Since, now)
 	until, err2 := inspect.Moment(f.Until, now)
-	return inspect.Filter{
+	want := inspect.Filter{
 		Since: since, Until: until, Who: f.Who, Op: f.Op, Path: f.Path, Request: f.Request, Decision: f.Decision, Code: f.Code,
 		Session: f.Session, Type: f.Type,
-	}, errors.Join(err, err2)
+	}
+	err = cmp.Or(err, err2, want.Check())
+	return want, err
 }
 
 func skipped(file string, line int) {
@@ -130,6 +133,9 @@ func (auditTailCmd) Help() string {
 // Run writes the end of the file.
 func (c auditTailCmd) Run() error {
 	want, err := c.filter(time.Now())
+	if err == nil {
+		err = inspect.Exist([]string{c.File})
+	}
 	if err != nil {
 		return found(err)
 	}

@@ -28,6 +28,7 @@ func TestTheOperatorsPage(t *testing.T) {
 	tool("kv_write", `{"path":"app","data":{"k":"v"}}`)
 	tool("kv_read", `{"path":"app"}`)
 	e2e.Do(t, "GET", g.URL+"/secrets/app", "")
+	e2e.Do(t, "POST", g.URL+"/db/creds/readonly", "{}") // there is no database: nothing is issued
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}

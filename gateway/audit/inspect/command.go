@@ -17,7 +17,10 @@ import (
 // Usage is an error of whoever asks: a file that is not there, a key that is needed.
 type Usage struct{ error }
 
-func usage(format string, args ...any) error { return Usage{fmt.Errorf(format, args...)} }
+func usage(format string, args ...any) error { return Usagef(format, args...) }
+
+// Usagef is such an error.
+func Usagef(format string, args ...any) error { return Usage{fmt.Errorf(format, args...)} }
 
 // Verify follows the chain through files, oldest first, and holds it to checkpoints:
 // the newest one beside the last file, and one that somebody has kept elsewhere. Its
@@ -32,16 +35,14 @@ type Verify struct {
 
 // Run verifies and says what was found.
 func (c Verify) Run() error {
-	for _, f := range c.Files {
-		if _, err := os.Stat(f); err != nil {
-			return Usage{err}
-		}
+	if err := Exist(c.Files); err != nil {
+		return err
 	}
 	marks, err := c.marks()
 	if err != nil {
 		return err
 	}
-	h := holder{marks: marks}
+	h := holder{marks: marks, last: Line{File: c.Files[len(c.Files)-1]}}
 	v := Verifier{Progress: c.Progress, Each: h.line}
 	for _, f := range c.Files {
 		if err := v.File(f); err != nil {
@@ -50,6 +51,9 @@ func (c Verify) Run() error {
 	}
 	if err := errors.Join(v.End(), h.end()); err != nil {
 		return err
+	}
+	if v.Lines == 0 {
+		return usage("nothing is verified: no line of a chain is in the files; give those that the gateway writes (AUDIT_FILE), and see whether they were emptied or replaced")
 	}
 	c.report(v.Verified, marks)
 	return nil
@@ -85,6 +89,9 @@ func (c Verify) marks() (all []*mark, err error) {
 				return nil, usage("--since needs the public key: give --key FILE, as `portcullis audit key` printed it")
 			}
 			continue
+		}
+		if _, err := tree.ParseCheckpoint(text); err != nil {
+			return nil, usage("%s: %v, as `portcullis audit checkpoint` prints it", m.name, err)
 		}
 		if m.Checkpoint, err = tree.OpenCheckpoint(text, keys); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.name, err)

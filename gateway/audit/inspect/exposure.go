@@ -24,6 +24,7 @@ type Exposed struct {
 	Written []Receiver `json:"written"` // who brought the value, and so has it
 	Leases  []Lease    `json:"leases"`  // credentials that have not ended
 	Rotate  []string   `json:"rotate"`  // what is left to do
+	Records int        `json:"records"` // that name the path
 }
 
 // Receiver is one caller, for itself or on behalf of one person, and what it received of
@@ -78,14 +79,17 @@ type exposure struct {
 }
 
 // Exposure finds who received what lies at a full path, with @VERSION for one version of
-// a KV secret.
+// a KV secret. That no record names the path is an error, since a path that is spelled in
+// another way looks like a secret that nobody has received.
 func Exposure(f Files, path string, now time.Time) (Exposed, error) {
 	x := &exposure{now: now, forms: map[string]map[pair]*Receiver{}, open: map[string]*Record{}, live: map[string]Lease{}}
 	x.named = cleanPath(path)
 	x.Path, x.Version = versioned(x.named)
 	err := f.Each(func(r *Record, _ []byte) error {
 		switch at := r.FullPath(); {
+		case at == "":
 		case at == x.Path, at == x.named:
+			x.Records++
 			x.record(r)
 		case r.Type == "outcome" && r.Code == "ok":
 			x.goesOn(r)
@@ -96,6 +100,9 @@ func Exposure(f Files, path string, now time.Time) (Exposed, error) {
 		x.receive("unknown", r)
 	}
 	x.finish()
+	if err == nil && x.Records == 0 {
+		return x.Exposed, usage("no record names %q: give the full path as records have it, mount first and without data/, such as secret/mcp/bot/app, and with @3 for version 3; portcullis audit query FILE... --path 'secret/*' lists paths", x.named)
+	}
 	return x.Exposed, err
 }
 

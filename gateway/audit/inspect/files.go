@@ -113,8 +113,12 @@ func Exist(files []string) error {
 		return usage("give files of evidence, oldest first")
 	}
 	for _, f := range files {
-		if _, err := os.Stat(f); err != nil {
+		st, err := os.Stat(f)
+		if err != nil {
 			return Usage{err}
+		}
+		if st.IsDir() {
+			return usage("%s is a directory: give the files in it, oldest first", f)
 		}
 	}
 	return nil

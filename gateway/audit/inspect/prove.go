@@ -19,6 +19,9 @@ import (
 // decision, named by its id, to out. The lines are searched where they must be and the
 // path is read from the tiles; only where that does not lead to a proof, all is read.
 func Prove(out io.Writer, files []string, id string) error {
+	if err := Exist(files); err != nil {
+		return err
+	}
 	newest := files[len(files)-1]
 	text, err := os.ReadFile(audit.Beside(newest, "checkpoint"))
 	if err != nil {

@@ -23,6 +23,27 @@ type Filter struct {
 	Type         string
 }
 
+// Types are the types of records.
+func Types() []string {
+	return []string{"intent", "outcome", "refusal", "refusals", "upkeep", "segment", "torn", "gap", "truncated", "resumed"}
+}
+
+// Check refuses what no record can match, and takes names as people write them: operations
+// as MCP lists them, codes in capitals.
+func (f *Filter) Check() error {
+	if f.Type != "" && !slices.Contains(Types(), f.Type) {
+		return usage("--type %s: no record has this type; there are %s", f.Type, strings.Join(Types(), ", "))
+	}
+	if !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since) {
+		return usage("--until lies before --since, so no record can match")
+	}
+	if !strings.Contains(f.Op, ".") {
+		f.Op = strings.Replace(f.Op, "_", ".", 1)
+	}
+	f.Code = strings.ToLower(f.Code)
+	return nil
+}
+
 // Match tells whether a record is asked for.
 func (f *Filter) Match(r *Record) bool {
 	switch {

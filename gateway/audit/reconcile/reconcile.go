@@ -76,6 +76,9 @@ func Run(c Config) (Report, error) {
 		}
 		return nil
 	})
+	if err == nil && s.Records == 0 && !c.Everybody {
+		return s.Report, inspect.Usagef("no record of the time is about Vault, so nothing says which of its requests are the gateway's: give the gateway's evidence, and see whether it was emptied; --all compares the requests of everybody")
+	}
 	if err == nil && !c.Everybody {
 		err = s.learn(&c)
 	}

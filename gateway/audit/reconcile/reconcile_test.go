@@ -66,6 +66,20 @@ func TestNoLineOfVaultsLogHidesAUse(t *testing.T) {
 	}
 }
 
+// TestEvidenceThatIsGoneAgreesWithNothing: where nothing is on record, nothing says which of
+// Vault's requests are the gateway's, and that is no agreement.
+func TestEvidenceThatIsGoneAgreesWithNothing(t *testing.T) {
+	log := write(t, request("r1", "d1", ""), "")
+	c := reconcile.Config{Files: []string{write(t, "")}, VaultAudit: []string{log}}
+	if r, err := reconcile.Run(c); err == nil {
+		t.Errorf("it agrees: %+v", r)
+	}
+	c.Everybody = true
+	if r, err := reconcile.Run(c); err != nil || len(r.UnknownToUs) != 1 {
+		t.Errorf("of everybody's requests: %+v, %v", r, err)
+	}
+}
+
 // TestTheIdOfACallThatWasCutOffOpensNothing: a call without an outcome may have reached
 // Vault, but not an hour later.
 func TestTheIdOfACallThatWasCutOffOpensNothing(t *testing.T) {

@@ -60,6 +60,9 @@ func publicKeys(raw []byte) (keys []string, err error) {
 
 func ofPEM(raw []byte) (keys []string, err error) {
 	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return nil, errors.New("it is a private key: give the public half, as `portcullis audit key` prints it, and keep the private one to the gateway")
+		}
 		k, err := x509.ParsePKIXPublicKey(block.Bytes)
 		key, ok := k.(ed25519.PublicKey)
 		if err != nil || !ok {
