@@ -83,11 +83,12 @@ type exposure struct {
 // another way looks like a secret that nobody has received.
 func Exposure(f Files, path string, now time.Time) (Exposed, error) {
 	x := &exposure{now: now, forms: map[string]map[pair]*Receiver{}, open: map[string]*Record{}, live: map[string]Lease{}}
-	x.named = cleanPath(path)
+	if x.named = cleanPath(path); x.named == "" {
+		return x.Exposed, usage("give a full path, such as secret/mcp/bot/app")
+	}
 	x.Path, x.Version = versioned(x.named)
 	err := f.Each(func(r *Record, _ []byte) error {
 		switch at := r.FullPath(); {
-		case at == "":
 		case at == x.Path, at == x.named:
 			x.Records++
 			x.record(r)
