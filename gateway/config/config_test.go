@@ -127,6 +127,11 @@ func TestBustedFiles(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+	for name, text := range map[string]string{"same.json": "{\"port\":1,\n\"port\":2}", "within.json": "{\n\"issuers\":[{\"issuer\":\"a\",\"issuer\":\"b\"}]}"} {
+		if _, err := load(write(t, name, text)); err == nil || !strings.Contains(err.Error(), "line 2: a key is there twice") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
 	if _, err := load("no-such-file.yaml"); err == nil {
 		t.Error("a missing file is accepted")
 	}

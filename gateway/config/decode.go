@@ -1,15 +1,47 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
+	strict "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"portcullis/gateway/call"
 )
+
+// strictJSON reads a file in JSON in which no key is there twice, as TOML and YAML have it.
+type strictJSON struct{}
+
+// Unmarshal implements koanf.Parser.
+func (strictJSON) Unmarshal(raw []byte) (m map[string]any, err error) { return m, unmarshal(raw, &m) }
+
+// Marshal implements koanf.Parser.
+func (strictJSON) Marshal(m map[string]any) ([]byte, error) { return strict.Marshal(m) }
+
+// unmarshal reads strict JSON. Its error quotes nothing: names may be API keys.
+func unmarshal(raw []byte, to any) error {
+	err := strict.Unmarshal(raw, to)
+	bad, ok := errors.AsType[*jsontext.SyntacticError](err)
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return errors.New("not the JSON that is wanted here")
+	}
+	said := "not valid JSON"
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		said = "a key is there twice"
+	}
+	return fmt.Errorf("line %d: %s", 1+bytes.Count(raw[:min(int(bad.ByteOffset), len(raw))], []byte("\n")), said)
+}
 
 // jsonText lets a value that is JSON text be written as a table in a file.
 func jsonText(from, to reflect.Type, v any) (any, error) {

@@ -79,7 +79,7 @@ func tables(raw any) (out []map[string]any, ok bool) {
 		}
 		text = string(b)
 	}
-	return out, json.Unmarshal([]byte(text), &out) == nil
+	return out, unmarshal([]byte(text), &out) == nil
 }
 
 func decodeEntry(v reflect.Value, entry map[string]any) (problems []error) {

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
-	"github.com/knadh/koanf/parsers/json"
 	"github.com/knadh/koanf/parsers/toml/v2"
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
@@ -49,7 +48,7 @@ func (c Config) load(s Source) (Config, error) {
 
 func (c *Config) readFile(k *koanf.Koanf, name string) []error {
 	parsers := map[string]koanf.Parser{
-		".toml": toml.Parser(), ".json": json.Parser(), ".yaml": yaml.Parser(), ".yml": yaml.Parser(),
+		".toml": toml.Parser(), ".json": strictJSON{}, ".yaml": yaml.Parser(), ".yml": yaml.Parser(),
 	}
 	p := parsers[strings.ToLower(filepath.Ext(name))]
 	if p == nil {
