@@ -14,6 +14,16 @@ func Begin(s *Sessions, c *call.Caller, ttl time.Duration) (string, error) {
 	return token, err
 }
 
+// BeginWith is Begin with the session of a token.
+func BeginWith(s *Sessions, c *call.Caller, parent string) (string, error) {
+	one, _, err := s.live(context.Background(), parent)
+	if one == nil {
+		return "", errors.Join(err, call.Errorf(call.NotFound, "no session"))
+	}
+	token, _, err := s.begin(context.Background(), c, 0, append([]string{s.name(parent)}, one.parents...)...)
+	return token, err
+}
+
 // Sweep forgets what has ended at a time.
 func Sweep(s *Sessions, now time.Time) {
 	s.mu.Lock()

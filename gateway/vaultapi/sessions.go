@@ -43,6 +43,7 @@ type session struct {
 	expires  time.Time
 	end      time.Time // it is not renewed beyond that
 	ttl      time.Duration
+	parents  []string // names of the sessions that it was begun with, the first one last
 }
 
 const (
@@ -51,6 +52,7 @@ const (
 	longestTTL   = 32 * 24 * time.Hour
 	sweepEvery   = time.Minute
 	randomLength = 32
+	maxParents   = 8
 )
 
 // Authenticate tells whose request it is. Below /v1/ the credential is in X-Vault-Token,
@@ -141,13 +143,32 @@ func (s *Sessions) live(ctx context.Context, token string) (*session, time.Time,
 	if one == nil || !time.Now().Before(one.expires) {
 		return nil, time.Time{}, nil
 	}
+	for _, name := range one.parents {
+		if s.all[[sha256.Size]byte([]byte(name))] == nil {
+			s.drop(one)
+			return nil, time.Time{}, nil
+		}
+	}
 	return one, one.expires, nil
 }
 
+// name is what a session is known by to those that were begun with it.
+func (s *Sessions) name(token string) string {
+	if s.Shared != nil {
+		return box(token).Name
+	}
+	sum := sha256.Sum256([]byte(token))
+	return string(sum[:])
+}
+
 // begin makes a session for a caller and returns its token. Without a time to live it is
-// the usual one. A credential that is only good with a proof of its holder's key (RFC
-// 9449) has none: the session would be good without.
-func (s *Sessions) begin(ctx context.Context, c *call.Caller, ttl time.Duration) (string, *session, error) {
+// the usual one. One that is begun with a session, which has parents, ends with each of
+// them. A credential that is only good with a proof of its holder's key (RFC 9449) has
+// none: the session would be good without.
+func (s *Sessions) begin(ctx context.Context, c *call.Caller, ttl time.Duration, parents ...string) (string, *session, error) {
+	if len(parents) > maxParents {
+		return "", nil, call.Errorf(call.InvalidRequest, "the session was begun with one that was begun with another, %d deep: log in for a new one", maxParents)
+	}
 	if c.JKT != "" {
 		return "", nil, call.Errorf(call.InvalidRequest, "no session is made from a token that is bound to a key (DPoP): it would be usable without the key; send the token itself, with a proof, on each request")
 	}
@@ -155,7 +176,7 @@ func (s *Sessions) begin(ctx context.Context, c *call.Caller, ttl time.Duration)
 		ttl = defaultTTL
 	}
 	now := time.Now()
-	one := &session{caller: c, created: now, ttl: min(ttl, longestTTL), end: now.Add(longestTTL)}
+	one := &session{caller: c, created: now, ttl: min(ttl, longestTTL), end: now.Add(longestTTL), parents: parents}
 	if !c.Expires.IsZero() && c.Expires.Before(one.end) {
 		one.end = c.Expires
 	}

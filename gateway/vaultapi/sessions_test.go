@@ -67,6 +67,33 @@ func TestSessionsOfBoundTokens(t *testing.T) {
 	}
 }
 
+// What is begun with what was begun with a session, and so on, ends with each of them and
+// is not begun without end.
+func TestSessionsOfSessions(t *testing.T) {
+	s, c := sessions(nil, nil), &call.Caller{Subject: "agent"}
+	token, err := vaultapi.Begin(s, c, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := []string{token}
+	for err == nil && len(line) < 20 {
+		if token, err = vaultapi.BeginWith(s, c, token); err == nil {
+			line = append(line, token)
+		}
+	}
+	if len(line) != 9 || !call.Is(err, call.InvalidRequest) {
+		t.Errorf("%d sessions deep: %v", len(line), err)
+	}
+	if err := vaultapi.Revoke(s, line[2]); err != nil {
+		t.Fatal(err)
+	}
+	for i, token := range line {
+		if err := known(s, token); (err == nil) != (i < 2) {
+			t.Errorf("session %d: %v", i, err)
+		}
+	}
+}
+
 // Sessions count against what a caller may hold, and its oldest one makes room. Where
 // everybody's share is used up, there is none.
 func TestSessionsTakeOfTheBudget(t *testing.T) {

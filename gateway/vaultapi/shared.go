@@ -29,6 +29,7 @@ type record struct {
 	Expires  time.Time
 	End      time.Time
 	TTL      time.Duration
+	Parents  []string `json:",omitempty"`
 }
 
 func box(token string) sealed.Box { return sealed.By("session of the Vault API", token) }
@@ -44,14 +45,22 @@ func (sh *Shared) fetch(ctx context.Context, token string) (*session, error) {
 	if data == nil || !b.Open(data, &r) || r.Caller == nil || !time.Now().Before(r.Expires) {
 		return nil, nil
 	}
+	for _, name := range r.Parents {
+		switch parent, err := sh.Get(ctx, name); {
+		case err != nil:
+			return nil, away(err)
+		case parent == nil:
+			return nil, nil
+		}
+	}
 	r.Caller.KeepKey()
-	return &session{accessor: r.Accessor, caller: r.Caller, created: r.Created, expires: r.Expires, end: r.End, ttl: r.TTL}, nil
+	return &session{accessor: r.Accessor, caller: r.Caller, created: r.Created, expires: r.Expires, end: r.End, ttl: r.TTL, parents: r.Parents}, nil
 }
 
 // put keeps a session. Its error is NotFound for one to replace that is not there any more.
 func (sh *Shared) put(ctx context.Context, token string, s *session, isNew bool) error {
 	b := box(token)
-	data := b.Seal(record{s.caller, s.accessor, s.created, s.expires, s.end, s.ttl})
+	data := b.Seal(record{s.caller, s.accessor, s.created, s.expires, s.end, s.ttl, s.parents})
 	put := sh.Replace
 	if isNew {
 		put = sh.Put

@@ -83,6 +83,17 @@ func TestSessionsOfReplicas(t *testing.T) {
 			if _, err := vaultapi.Renew(at[0], first, time.Hour); err == nil {
 				t.Error("one that has ended was prolonged")
 			}
+			parent := begin(0, time.Minute)
+			child, err := vaultapi.BeginWith(at[1], c, parent)
+			if err != nil || known(at[0], child) != nil {
+				t.Fatal(err, known(at[0], child))
+			}
+			if err := vaultapi.Revoke(at[1], parent); err != nil {
+				t.Fatal(err)
+			}
+			if err := known(at[0], child); !call.Is(err, call.Unauthenticated) {
+				t.Errorf("one outlives the session that it was begun with: %v", err)
+			}
 			short := begin(0, 50*time.Millisecond)
 			e2e.Eventually(t, "ended by itself", func() bool { return known(at[1], short) != nil })
 		})

@@ -75,8 +75,8 @@ func byJWT(q *request) (*http.Request, error) {
 func byCertificate(q *request) (*http.Request, error) { return bare(q), nil }
 
 // session begins a session and answers with it.
-func (a *API) session(ctx context.Context, c *call.Caller, ttl time.Duration) (*reply, error) {
-	token, one, err := a.Sessions.begin(ctx, c, ttl)
+func (a *API) session(ctx context.Context, c *call.Caller, ttl time.Duration, parents ...string) (*reply, error) {
+	token, one, err := a.Sessions.begin(ctx, c, ttl, parents...)
 	if err != nil {
 		return nil, err
 	}
@@ -87,17 +87,26 @@ func auth(token string, one *session, left time.Duration) map[string]any {
 	return map[string]any{
 		"client_token": token, "accessor": one.accessor, "policies": []string{"default"}, "token_policies": []string{"default"},
 		"metadata": map[string]string{"subject": one.caller.Subject, "tenant": one.caller.Tenant}, "lease_duration": int(left.Round(time.Second).Seconds()),
-		"renewable": true, "entity_id": "", "token_type": "service", "orphan": true, "mfa_requirement": nil, "num_uses": 0,
+		"renewable": true, "entity_id": "", "token_type": "service", "orphan": len(one.parents) == 0, "mfa_requirement": nil, "num_uses": 0,
 	}
 }
 
-// child begins a session from another credential. It never outlives it.
+// child begins a session from another credential. It never outlives it: where that is a
+// session, it ends when that is revoked, as with Vault's tokens.
 func (a *API) child(q *request) (*reply, error) {
 	ttl, err := q.duration("ttl", "explicit_max_ttl", "period")
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.session(q.http.Context(), q.caller, ttl)
+	one, token, err := a.own(q.http.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	var parents []string
+	if one != nil {
+		parents = append([]string{a.Sessions.name(token)}, one.parents...)
+	}
+	out, err := a.session(q.http.Context(), q.caller, ttl, parents...)
 	if _, asked := q.body["policies"]; asked && err == nil {
 		out.Warnings = []string{"policies of Vault's have no part in a session: it may do what its caller may, as the gateway's policy says"}
 	}
@@ -157,7 +166,7 @@ func (a *API) lookupSelf(q *request) (*reply, error) {
 	}
 	if one != nil {
 		d["accessor"], d["renewable"], d["creation_time"], d["creation_ttl"] = one.accessor, true, one.created.Unix(), int(one.ttl.Seconds())
-		d["issue_time"] = one.created.UTC().Format(time.RFC3339)
+		d["issue_time"], d["orphan"] = one.created.UTC().Format(time.RFC3339), len(one.parents) == 0
 	}
 	return data(d), nil
 }
