@@ -40,7 +40,7 @@ func (ch *Authenticator) Revoked(c *call.Caller) bool {
 	if c.Behalf != nil && ch.Revoked(c.Behalf) {
 		return true
 	}
-	return c.Method == call.APIKey && ch.keys != nil && (c.Expires.IsZero() || now.Before(c.Expires)) && ch.keys.Valid(c, now) != nil
+	return c.Method == call.APIKey && ch.keys != nil && (c.Expires.IsZero() || now.Before(c.Expires)) && ch.keys.Named(c, now) != nil
 }
 
 func (ch *Authenticator) ended(c *call.Caller, now time.Time) error {

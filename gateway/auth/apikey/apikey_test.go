@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -160,11 +161,32 @@ func TestReloadTakesKeysAwayAndKeepsThemOverAMistake(t *testing.T) {
 		_, err := s.Reload()
 		return err
 	}
+	if data, err := os.ReadFile(file); err != nil || os.WriteFile(file+".good", data, 0o600) != nil {
+		t.Fatal(err)
+	}
 	if err := write("keys: {"); err == nil {
 		t.Error("a broken file was accepted")
 	}
 	if _, err := s.Lookup(secret, time.Now()); err != nil {
 		t.Errorf("after a broken file: %v", err)
+	}
+	good, err := os.ReadFile(file + ".good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := regexp.MustCompile("sha256:[0-9a-f]+").FindString(string(good))
+	for what, other := range map[string]string{
+		"another key": strings.Replace(string(good), hash, "sha256:"+strings.Repeat("ab", 32), 1), "a scope less": regexp.MustCompile(" *- write\n").ReplaceAllString(string(good), ""),
+	} {
+		if err := write(other); err != nil || other == string(good) {
+			t.Fatal(err)
+		}
+		if s.Valid(c, time.Now()) == nil || s.Named(c, time.Now()) != nil {
+			t.Errorf("a stream of the key with %s: got %v, %v", what, s.Valid(c, time.Now()), s.Named(c, time.Now()))
+		}
+		if err := errors.Join(write(string(good)), s.Valid(c, time.Now())); err != nil {
+			t.Error(err)
+		}
 	}
 	if err := write("keys: []"); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ package apikey
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -97,6 +99,9 @@ func (s *Store) put(more []*key) error {
 		if t.byID[k.id] != nil {
 			return fmt.Errorf("key id %s is used twice", k.id)
 		}
+		if k.caller.KeyPrint == "" { // that of a fixed key stays
+			k.caller.KeyPrint = k.keyPrint()
+		}
 		k.used = metrics.GetOrCreateGauge("portcullis_auth_api_key_last_used_seconds{key="+strconv.Quote(k.id)+"}", nil)
 		t.byHash[k.hash], t.byID[k.id], t.owned[k.caller.Key()] = k, k, true
 	}
@@ -134,9 +139,22 @@ func (s *Store) find(presented string) *key {
 // Owns reports whether a key of the store names the principal.
 func (s *Store) Owns(principal string) bool { return s.keys.Load().owned[principal] }
 
-// Valid reports whether the key that a caller came with is still good for the
-// same caller.
+// Valid reports whether the key that a caller came with is still good for the same
+// caller, with the same rights: whoever has replaced a key under its id, or taken scopes
+// from it, means sessions and streams that were begun with it as well.
 func (s *Store) Valid(c *call.Caller, now time.Time) error {
+	if err := s.Named(c, now); err != nil {
+		return err
+	}
+	if k := s.keys.Load().byID[c.KeyID]; k == nil || c.KeyPrint != "" && c.KeyPrint != k.caller.KeyPrint {
+		return rule.UnknownKey
+	}
+	return nil
+}
+
+// Named reports whether there is a good key with the id and the name of the one that a
+// caller came with.
+func (s *Store) Named(c *call.Caller, now time.Time) error {
 	k := s.keys.Load().byID[c.KeyID]
 	if k == nil || k.caller.Key() != c.Key() {
 		return rule.UnknownKey
@@ -145,6 +163,13 @@ func (s *Store) Valid(c *call.Caller, now time.Time) error {
 		return rule.ExpiredKey
 	}
 	return nil
+}
+
+// keyPrint is a digest of a key and of everything that its entry says.
+func (k *key) keyPrint() string {
+	entry, _ := json.Marshal(k.caller) // texts, lists of them and times
+	sum := sha256.Sum256(append(entry, k.hash[:]...))
+	return hex.EncodeToString(sum[:16])
 }
 
 // Len is the number of keys.
