@@ -93,7 +93,7 @@ func (r *Readings) Read(ctx context.Context, name string, fresh time.Duration, r
 	got.Data, rerr = read()
 	got.Age = time.Since(start)
 	if err == nil && found == "" {
-		r.done(ctx, keys, token, box, fresh, got)
+		r.done(ctx, token, box, fresh, got)
 	}
 	return got, rerr
 }
@@ -117,12 +117,12 @@ func (r *Readings) Note(ctx context.Context, name string, data []byte, long time
 
 // done keeps what was read, or gives the lease back when that is nothing. What Redis does not
 // take, another replica reads when the lease has ended.
-func (r *Readings) done(ctx context.Context, keys []string, token string, box sealed.Box, fresh time.Duration, got Reading) {
+func (r *Readings) done(ctx context.Context, token string, box sealed.Box, fresh time.Duration, got Reading) {
 	var text []byte
 	if got.Data != nil && len(got.Data) <= mostReading {
 		text = box.Seal(append(binary.BigEndian.AppendUint64(nil, uint64(got.Age)), got.Data...)) //nolint:gosec // not negative
 	}
 	_ = r.store.do(context.WithoutCancel(ctx), func(ctx context.Context) error {
-		return r.keep.Run(ctx, r.store.client, keys, token, text, max(fresh.Milliseconds(), 1)).Err()
+		return r.keep.Run(ctx, r.store.client, r.keys(box), token, text, max(fresh.Milliseconds(), 1)).Err()
 	})
 }
