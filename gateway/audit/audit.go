@@ -97,8 +97,19 @@ func Open(c Config) *Log {
 }
 
 // Check opens the file, if it is not open, and reports whether that works and
-// whether what was to be written last could be.
+// whether what was to be written last could be. The key in a file is there afterwards;
+// what is wrong with it is said when it is to sign.
 func (l *Log) Check() error {
+	err := l.check()
+	if err == nil && l.cfg.Signer == nil { // for which nobody waits here
+		l.signing.Lock()
+		defer l.signing.Unlock()
+		_ = l.haveKey() // checkpoint reports it
+	}
+	return err
+}
+
+func (l *Log) check() error {
 	l.turn.Lock()
 	defer l.turn.Unlock()
 	if err := l.chain.ready(time.Now()); err != nil {

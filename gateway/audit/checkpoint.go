@@ -118,11 +118,8 @@ func (l *Log) signTree(ctx context.Context, n now, at time.Time) ([]byte, error)
 	}
 	tilesOf(n.path).Tidy(s.unwritten)
 	s.unwritten = nil
-	if s.sign == nil {
-		var err error
-		if s.sign, err = l.cfg.signer(); err != nil {
-			return nil, err
-		}
+	if err := l.haveKey(); err != nil {
+		return nil, err
 	}
 	c := tree.Checkpoint{Size: n.Size, Root: n.Root(), Seq: n.Seq, Last: n.last, Time: at}
 	text, public, err := c.Sign(ctx, s.sign)
@@ -132,12 +129,17 @@ func (l *Log) signTree(ctx context.Context, n now, at time.Time) ([]byte, error)
 	return text, errors.Join(publish(n.path, public), n.keep(text))
 }
 
-// signer is what signs: what is configured, or the key in the file.
-func (c Config) signer() (tree.Signer, error) {
-	if c.Signer != nil {
-		return c.Signer, nil
+// haveKey takes what signs: what is configured, or the key in the file, which it makes.
+// The lock of signing is held.
+func (l *Log) haveKey() (err error) {
+	switch s := &l.signer; {
+	case !l.cfg.Sign, s.sign != nil:
+	case l.cfg.Signer != nil:
+		s.sign = l.cfg.Signer
+	default:
+		s.sign, err = tree.LoadKey(l.cfg.KeyFile())
 	}
-	return tree.LoadKey(c.KeyFile())
+	return err
 }
 
 // publish puts the public half of the key that signs into NAME.public, behind those of the

@@ -109,3 +109,15 @@ func TestASignatureThatIsNoneIsRefused(t *testing.T) {
 		t.Error("it is kept")
 	}
 }
+
+// TestTheKeyIsThereWhenTheGatewayIsReady, before there is anything to sign: whoever backs
+// up its public half does not have to wait.
+func TestTheKeyIsThereWhenTheGatewayIsReady(t *testing.T) {
+	c := audit.Config{Path: filepath.Join(t.TempDir(), "audit.jsonl"), Sign: true}
+	if err := audit.Open(c).Check(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tree.PublicOf(c.KeyFile()); err != nil {
+		t.Error(err)
+	}
+}
