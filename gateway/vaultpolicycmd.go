@@ -56,7 +56,6 @@ func (v vaultPolicyCmd) Run() error {
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
-	v.assumed(cfg)
 	if v.Sync {
 		return v.sync(cfg)
 	}
@@ -77,16 +76,6 @@ func (v vaultPolicyCmd) Run() error {
 		return err
 	}
 	return v.use(cfg, p.Texts(callers.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key())))
-}
-
-// assumed says of which KV mounts the command does not know the version, which a running
-// gateway asks Vault for: the paths of the two versions differ.
-func (vaultPolicyCmd) assumed(cfg config.Config) {
-	for _, m := range cfg.More["kv"] {
-		if m.Version == 0 {
-			fmt.Fprintf(os.Stderr, "portcullis: the version of the KV mount %s is not declared, so its paths are those of version 2; declare it in MOUNTS ([[mounts]] in the file)\n", m.Path)
-		}
-	}
 }
 
 func (v vaultPolicyCmd) check() error {

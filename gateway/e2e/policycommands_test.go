@@ -70,7 +70,7 @@ func TestPolicyCommands(t *testing.T) {
 		}
 	}
 	out, code := portcullis(t, []string{"POLICY_DIR=" + dev, "KV_MOUNTS=secret,legacy"}, "vault-policy", "agent_api")
-	if code != 0 || !strings.Contains(out, "the version of the KV mount legacy is not declared") || !strings.Contains(out, `path "legacy/data/`) {
+	if code != 2 || !strings.Contains(out, "give the version of the KV mount legacy, 1 or 2") {
 		t.Errorf("vault-policy of a mount without a version: exit code %d and\n%s", code, out)
 	}
 }
