@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"portcullis/gateway/budget"
 	"portcullis/gateway/call"
 	"portcullis/gateway/mcp"
 	"portcullis/gateway/op"
@@ -271,6 +272,8 @@ func TestAbuseSessionFlood(t *testing.T) {
 
 func TestAbuseStreamFlood(t *testing.T) {
 	l := newLive(t)
+	budgets := budget.New(budget.Table{budget.Streams: {Caller: 10, All: 100}})
+	l.log.Hold = func(c *call.Caller) (func(), error) { return budgets.Reserve(budget.Of(c), budget.Streams, 1) }
 	listen := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},` + modernMeta + `}}`
 	h := []string{"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen"}
 	for range 10 {
