@@ -40,21 +40,20 @@ func (n *names) claimed(t *ast.Term) string {
 		return ""
 	}
 	field := ref.String()
-	_, claim := claimOf(field)
-	if claim || slices.Contains([]string{"input.principal.id", "input.principal.issuer", "input.principal.acting.id", "input.principal.on_behalf_of.id"}, field) {
+	if isClaim(field) || slices.Contains([]string{"input.principal.id", "input.principal.issuer", "input.principal.acting.id", "input.principal.on_behalf_of.id"}, field) {
 		return field
 	}
 	return ""
 }
 
-// claimOf is the claim that a field of the input is.
-func claimOf(field string) (name string, ok bool) {
+// isClaim reports whether a field of the input is a claim.
+func isClaim(field string) bool {
 	for _, of := range []string{"input.principal.claims", "input.principal.on_behalf_of.claims"} {
 		if rest, found := strings.CutPrefix(field, of); found && rest != "" {
-			return rest, true
+			return true
 		}
 	}
-	return "", false
+	return false
 }
 
 // closed reports whether a part of a text ends where the text does, or at a sign.
@@ -80,9 +79,8 @@ func (x *exemptions) ordered(n *names, operator string, args []*ast.Term, silent
 			continue
 		}
 		operator := mirrored(operator, i == 1)
-		_, claim := claimOf(ref.String())
 		holds := operator == "gt" || operator == "gte" // for a text
-		if _, text := args[1-i].Value.(ast.String); !claim || text || holds != silent || x.asksType(n, t) {
+		if _, text := args[1-i].Value.(ast.String); !isClaim(ref.String()) || text || holds != silent || x.asksType(n, t) {
 			continue
 		}
 		x.warn(t.Location, "skipped", ref.String()+" may be a text, and every text is greater than every number, so the rule then says nothing",
