@@ -92,17 +92,18 @@ type AppRole struct {
 // Children are the names of what child tokens need.
 type Children struct{ Role, Lease, Policies string }
 
+// role is a token role that gives out tokens with policies of callers alone.
+func (c Children) role(name, kind string, orphan bool) Step {
+	return Step{"auth/token/roles/" + name, map[string]any{
+		"allowed_policies_glob": c.Policies + "*", "disallowed_policies": "root,default", "renewable": true, "token_type": kind, "orphan": orphan,
+	}}
+}
+
 // Plan is the set-up as writes.
 func (s AppRole) Plan() Plan {
 	steps := []Step{policyStep(s.Role, s.ownRules())}
 	if c := s.Child; c != nil {
-		for name, more := range map[string]map[string]any{
-			c.Role: {"orphan": false, "token_type": "default-batch"}, c.Lease: {"orphan": true, "token_type": "service"},
-		} {
-			role := map[string]any{"allowed_policies_glob": c.Policies + "*", "disallowed_policies": "root,default", "renewable": true}
-			maps.Copy(role, more)
-			steps = append(steps, Step{"auth/token/roles/" + name, role})
-		}
+		steps = append(steps, c.role(c.Role, "default-batch", false), c.role(c.Lease, "service", true))
 	}
 	at := "auth/" + s.Mount + "/role/" + s.Role
 	steps = append(steps, Step{at, map[string]any{"token_policies": []string{s.Role}, "token_type": "service", "token_ttl": "1h"}})
