@@ -84,9 +84,7 @@ func VaultSetup(c config.Config, callers string, rules func(*call.Caller) vaultp
 		Rules:    vaultpolicy.ForAll(holders, rules),
 	}
 	s.Firm.Mount, s.Firm.Path = c.FirmPlace()
-	if i := strings.LastIndexByte(c.AuditSignTransit, '/'); i > 0 {
-		s.Signs = vaultpolicy.Place{Mount: c.AuditSignTransit[:i], Path: c.AuditSignTransit[i+1:]}
-	}
+	s.Signs.Mount, s.Signs.Path = c.SigningKey()
 	if callers == "jwt" {
 		return keylessPlan(c, s)
 	}
