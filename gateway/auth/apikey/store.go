@@ -143,26 +143,29 @@ func (s *Store) Owns(principal string) bool { return s.keys.Load().owned[princip
 // caller, with the same rights: whoever has replaced a key under its id, or taken scopes
 // from it, means sessions and streams that were begun with it as well.
 func (s *Store) Valid(c *call.Caller, now time.Time) error {
-	if err := s.Named(c, now); err != nil {
-		return err
+	k, err := s.named(c, now)
+	if err == nil && c.KeyPrint != "" && c.KeyPrint != k.caller.KeyPrint {
+		err = rule.UnknownKey
 	}
-	if k := s.keys.Load().byID[c.KeyID]; k == nil || c.KeyPrint != "" && c.KeyPrint != k.caller.KeyPrint {
-		return rule.UnknownKey
-	}
-	return nil
+	return err
 }
 
 // Named reports whether there is a good key with the id and the name of the one that a
 // caller came with.
 func (s *Store) Named(c *call.Caller, now time.Time) error {
+	_, err := s.named(c, now)
+	return err
+}
+
+func (s *Store) named(c *call.Caller, now time.Time) (*key, error) {
 	k := s.keys.Load().byID[c.KeyID]
-	if k == nil || k.caller.Key() != c.Key() {
-		return rule.UnknownKey
+	switch {
+	case k == nil, k.caller.Key() != c.Key():
+		return nil, rule.UnknownKey
+	case k.expired(now):
+		return nil, rule.ExpiredKey
 	}
-	if k.expired(now) {
-		return rule.ExpiredKey
-	}
-	return nil
+	return k, nil
 }
 
 // keyPrint is a digest of a key and of everything that its entry says.
