@@ -9,7 +9,7 @@ import (
 )
 
 // Beside is where a file that belongs to a file of evidence lies: its name with
-// another extension, "key", "checkpoint" or "tree".
+// another extension, "key", "public", "checkpoint" or "tree".
 func Beside(path, ext string) string {
 	base, _ := splitName(path)
 	return base + "." + ext

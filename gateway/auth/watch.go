@@ -29,8 +29,8 @@ func (ch *Authenticator) Valid(c *call.Caller) error {
 }
 
 // Revoked reports whether a caller, or on whose behalf it calls, has been shut out: by the
-// deny list, or because its API key is there no longer. A credential that has merely come to its end
-// shuts nobody out.
+// deny list, or because its API key is there no longer. A credential that has merely come
+// to its end shuts nobody out.
 func (ch *Authenticator) Revoked(c *call.Caller) bool {
 	now := ch.now()
 	ch.refreshDenied(now)

@@ -11,8 +11,8 @@ import (
 	"portcullis/gateway/events"
 )
 
-// pollSubtree lists the names in a subtree for a caller. A new name is polled as a secret without versions, and a change is published for a name
-// that is gone.
+// pollSubtree lists the names in a subtree for a caller. A new name is polled as a secret
+// without versions, and a change is published for a name that is gone.
 func (r *round) pollSubtree(ctx context.Context, of *turn, t events.Topic) error {
 	if r.List == nil {
 		return nil

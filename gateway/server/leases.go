@@ -34,9 +34,9 @@ func CallerPolicies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) 
 }
 
 // mayHold reports whether a caller may go on holding a lease: the policy would
-// still issue the credentials, to it and to whom it holds them for. Scopes are a credential's, and the lease outlives
-// the credential that it was asked for with, so they do not matter. A policy that
-// gives no answer takes nothing away.
+// still issue the credentials, to it and to whom it holds them for. Scopes are a
+// credential's, and the lease outlives the credential that it was asked for with, so they
+// do not matter. A policy that gives no answer takes nothing away.
 func (g *Server) mayHold(ctx context.Context, c *call.Caller, h leases.Held) bool {
 	args, err := json.Marshal(map[string]string{"role": h.Role})
 	if err != nil {

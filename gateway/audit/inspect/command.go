@@ -17,8 +17,6 @@ import (
 // Usage is an error of whoever asks: a file that is not there, a key that is needed.
 type Usage struct{ error }
 
-func usage(format string, args ...any) error { return Usagef(format, args...) }
-
 // Usagef is such an error.
 func Usagef(format string, args ...any) error { return Usage{fmt.Errorf(format, args...)} }
 
@@ -53,7 +51,7 @@ func (c Verify) Run() error {
 		return err
 	}
 	if v.Lines == 0 {
-		return usage("nothing is verified: no line of a chain is in the files; give those that the gateway writes (AUDIT_FILE), and see whether they were emptied or replaced")
+		return Usagef("nothing is verified: no line of a chain is in the files; give those that the gateway writes (AUDIT_FILE), and see whether they were emptied or replaced")
 	}
 	c.report(v.Verified, marks)
 	return nil
@@ -86,12 +84,12 @@ func (c Verify) marks() (all []*mark, err error) {
 		}
 		if keys == nil {
 			if m.outside {
-				return nil, usage("--since needs the public key: give --key FILE, as `portcullis audit key` printed it")
+				return nil, Usagef("--since needs the public key: give --key FILE, as `portcullis audit key` printed it")
 			}
 			continue
 		}
 		if _, err := tree.ParseCheckpoint(text); err != nil {
-			return nil, usage("%s: %v, as `portcullis audit checkpoint` prints it", m.name, err)
+			return nil, Usagef("%s: %v, as `portcullis audit checkpoint` prints it", m.name, err)
 		}
 		if m.Checkpoint, err = tree.OpenCheckpoint(text, keys); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.name, err)
@@ -113,7 +111,7 @@ func publicKeys(name string, files []string) (note.Verifiers, error) {
 	}
 	v, err := tree.Public(raw)
 	if err != nil {
-		return nil, usage("%s: %v", name, err)
+		return nil, Usagef("%s: %v", name, err)
 	}
 	return v, nil
 }
@@ -128,7 +126,7 @@ func keysBeside(file string) (note.Verifiers, error) {
 	}
 	v, err := tree.Public([]byte(strings.Join(keys, "\n")))
 	if err != nil {
-		return nil, usage("%s: %v", audit.Beside(file, "public"), err)
+		return nil, Usagef("%s: %v", audit.Beside(file, "public"), err)
 	}
 	return v, nil
 }
@@ -195,7 +193,7 @@ func (h *holder) end() error {
 		case m.Seq > h.last.Seq:
 			return &Bad{h.last.File, h.last.N + 1, fmt.Sprintf("the end was cut off: %s signs line %d, and the files end with line %d", m.name, m.Seq, h.last.Seq)}
 		case m.outside:
-			return usage("%s signs line %d, and the files begin with line %d, so it proves nothing about them: give the older files as well, or a newer checkpoint", m.name, m.Seq, h.first)
+			return Usagef("%s signs line %d, and the files begin with line %d, so it proves nothing about them: give the older files as well, or a newer checkpoint", m.name, m.Seq, h.first)
 		}
 	}
 	return nil

@@ -84,7 +84,7 @@ type exposure struct {
 func Exposure(f Files, path string, now time.Time) (Exposed, error) {
 	x := &exposure{now: now, forms: map[string]map[pair]*Receiver{}, open: map[string]*Record{}, live: map[string]Lease{}}
 	if x.named = cleanPath(path); x.named == "" {
-		return x.Exposed, usage("give a full path, such as secret/mcp/bot/app")
+		return x.Exposed, Usagef("give a full path, such as secret/mcp/bot/app")
 	}
 	x.Path, x.Version = versioned(x.named)
 	err := f.Each(func(r *Record, _ []byte) error {
@@ -102,7 +102,7 @@ func Exposure(f Files, path string, now time.Time) (Exposed, error) {
 	}
 	x.finish()
 	if err == nil && x.Records == 0 {
-		return x.Exposed, usage("no record names %q: give the full path as records have it, mount first and without data/, such as secret/mcp/bot/app, and with @3 for version 3; portcullis audit query FILE... --path 'secret/*' lists paths", x.named)
+		return x.Exposed, Usagef("no record names %q: give the full path as records have it, mount first and without data/, such as secret/mcp/bot/app, and with @3 for version 3; portcullis audit query FILE... --path 'secret/*' lists paths", x.named)
 	}
 	return x.Exposed, err
 }

@@ -110,7 +110,7 @@ func firstTime(name string) (t time.Time) {
 // Exist checks that files are there.
 func Exist(files []string) error {
 	if len(files) == 0 {
-		return usage("give files of evidence, oldest first")
+		return Usagef("give files of evidence, oldest first")
 	}
 	for _, f := range files {
 		st, err := os.Stat(f)
@@ -118,7 +118,7 @@ func Exist(files []string) error {
 			return Usage{err}
 		}
 		if st.IsDir() {
-			return usage("%s is a directory: give the files in it, oldest first", f)
+			return Usagef("%s is a directory: give the files in it, oldest first", f)
 		}
 	}
 	return nil
@@ -137,7 +137,7 @@ func Moment(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usage("%q is no time: give how long ago (30m, 24h, 7d), a day (2026-11-24) or RFC 3339 (2026-11-24T08:00:00Z)", text)
+	return time.Time{}, Usagef("%q is no time: give how long ago (30m, 24h, 7d), a day (2026-11-24) or RFC 3339 (2026-11-24T08:00:00Z)", text)
 }
 
 func parseAgo(text string) (time.Duration, error) {

@@ -75,10 +75,10 @@ func proveByReading(proof *tree.Proof, c tree.Checkpoint, files []string, id str
 		}
 	}
 	if v.First > 1 {
-		return usage("the tree begins with line 1: give all files, oldest first")
+		return Usagef("the tree begins with line 1: give all files, oldest first")
 	}
 	if len(p.lines) == 0 {
-		return usage("no line up to number %d, which the newest checkpoint signs, has the number or the decision %s", c.Seq, id)
+		return Usagef("no line up to number %d, which the newest checkpoint signs, has the number or the decision %s", c.Seq, id)
 	}
 	for _, l := range p.lines {
 		path, err := p.tree.Prove(c.Size, l.leaf)
@@ -132,7 +132,7 @@ func VerifyProof(out io.Writer, name, key string) error {
 		return err
 	}
 	if v == nil {
-		return usage("give the public key with --key FILE, as `portcullis audit key` printed it")
+		return Usagef("give the public key with --key FILE, as `portcullis audit key` printed it")
 	}
 	var p tree.Proof
 	if err := json.Unmarshal(raw, &p); err != nil {

@@ -32,10 +32,10 @@ func Types() []string {
 // as MCP lists them, codes in capitals.
 func (f *Filter) Check() error {
 	if f.Type != "" && !slices.Contains(Types(), f.Type) {
-		return usage("--type %s: no record has this type; there are %s", f.Type, strings.Join(Types(), ", "))
+		return Usagef("--type %s: no record has this type; there are %s", f.Type, strings.Join(Types(), ", "))
 	}
 	if !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since) {
-		return usage("--until lies before --since, so no record can match")
+		return Usagef("--until lies before --since, so no record can match")
 	}
 	if !strings.Contains(f.Op, ".") {
 		f.Op = strings.Replace(f.Op, "_", ".", 1)
