@@ -28,6 +28,13 @@ func TestRevoked(t *testing.T) {
 			if got := w.chain.Revoked(&tc.c); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
+			if err := w.chain.Withdrawn(&tc.c); (err != nil) != tc.want || err != nil && !call.Is(err, call.Unauthenticated) {
+				t.Errorf("under way: got %v, want an error %v", err, tc.want)
+			}
+			agent := call.Caller{Subject: "agent", Behalf: &tc.c}
+			if err := w.chain.Withdrawn(&agent); (err != nil) != tc.want {
+				t.Errorf("on its behalf: got %v, want an error %v", err, tc.want)
+			}
 		})
 	}
 }

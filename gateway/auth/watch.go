@@ -43,20 +43,47 @@ func (ch *Authenticator) Revoked(c *call.Caller) bool {
 	return c.Method == call.APIKey && ch.keys != nil && (c.Expires.IsZero() || now.Before(c.Expires)) && ch.keys.Named(c, now) != nil
 }
 
+// Withdrawn is Valid for a call that is under way: that a credential has come to its end
+// since does not break off what began before it. Errors are *call.Error.
+func (ch *Authenticator) Withdrawn(c *call.Caller) error {
+	now := ch.now()
+	ch.refreshDenied(now)
+	if err := ch.withdrawn(c, now); err != nil {
+		return call.Wrap(call.Unauthenticated, "the credential was withdrawn while the call was under way", err)
+	}
+	return nil
+}
+
 func (ch *Authenticator) ended(c *call.Caller, now time.Time) error {
-	if !c.Expires.IsZero() && !now.Before(c.Expires) {
+	if over(c, now) {
 		return rule.Expired
-	}
-	if err := ch.denied.Check(c, now); err != nil {
-		return err
-	}
-	if err := ch.stillHolds(c, now); err != nil {
-		return err
 	}
 	if c.Behalf != nil {
 		if err := ch.ended(c.Behalf, now); err != nil {
 			return err
 		}
+	}
+	return ch.withdrawn(c, now)
+}
+
+func over(c *call.Caller, now time.Time) bool { return !c.Expires.IsZero() && !now.Before(c.Expires) }
+
+// withdrawn is why a caller, or on whose behalf it calls, is shut out. Of a credential that
+// is over the files may say anything.
+func (ch *Authenticator) withdrawn(c *call.Caller, now time.Time) error {
+	if err := ch.denied.Check(c, now); err != nil {
+		return err
+	}
+	if c.Behalf != nil {
+		if err := ch.withdrawn(c.Behalf, now); err != nil {
+			return err
+		}
+	}
+	if over(c, now) {
+		return nil
+	}
+	if err := ch.stillHolds(c, now); err != nil {
+		return err
 	}
 	switch {
 	case c.Method == call.APIKey && ch.keys != nil:

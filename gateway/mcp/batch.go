@@ -49,6 +49,12 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 	if lost != nil {
 		replies = append(replies, protocol.EncodeFault(nil, streamFault(call.AsError(lost))))
 	}
+	if s.Withdrawn != nil {
+		if err := s.Withdrawn(c); err != nil { // what was answered before that stays here
+			s.refuse(w, r, s.exchange(w, r, c), protocol.Answer{}.Fault(call.AsError(err)))
+			return true
+		}
+	}
 	switch {
 	case r.Context().Err() != nil: // whoever asked has gone
 	case replies == nil:

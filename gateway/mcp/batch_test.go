@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"portcullis/gateway/call"
 )
 
 // TestS04_Batch holds that batches are answered in the one revision that has them,
@@ -70,5 +72,19 @@ func TestS04_Batch(t *testing.T) {
 	}
 	if resp := l.send(t, http.MethodPost, "["+read+"]", "Mcp-Session-Id", id["2025-03-26"], "X-Subject", "other"); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("somebody else's session got %d", resp.StatusCode)
+	}
+}
+
+// TestABatchOfWhoIsRevokedMeanwhileStaysHere: none of its answers leaves, those of before
+// included.
+func TestABatchOfWhoIsRevokedMeanwhileStaysHere(t *testing.T) {
+	l := newLiveWith(t, func(w *world) {
+		w.Withdrawn = func(*call.Caller) error { return call.Errorf(call.Unauthenticated, "withdrawn") }
+	})
+	id := l.send(t, http.MethodPost, strings.Replace(initialize, "2025-11-25", "2025-03-26", 1)).Header.Get("Mcp-Session-Id")
+	resp := l.send(t, http.MethodPost, `[{"jsonrpc":"2.0","id":"r","method":"tools/call","params":{"name":"kv.read","arguments":{"path":"app"}}}]`, "Mcp-Session-Id", id)
+	got, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(got), "withdrawn") || strings.Contains(string(got), `"id":"r"`) {
+		t.Errorf("got %s, %v", got, err)
 	}
 }

@@ -35,6 +35,9 @@ type Config struct {
 	// Behalf is the caller with a second credential that a message has in its _meta; its
 	// errors are *call.Error. Optional: without it such a message is refused.
 	Behalf func(ctx context.Context, c *call.Caller, credential string) (*call.Caller, error)
+	// Withdrawn reports why a caller may be served no longer although it was authenticated
+	// (pipeline.Pipeline.Withdrawn); its errors are *call.Error. Optional.
+	Withdrawn func(*call.Caller) error
 	// Failed is called with a panic that became an internal error. Optional.
 	Failed func(error)
 

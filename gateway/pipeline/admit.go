@@ -34,6 +34,9 @@ func (p *Pipeline) Change(ctx context.Context, r *op.Request, act func(context.C
 	if unsound != nil {
 		return p.refuse(rec, unsound)
 	}
+	if err := p.withdrawn(rec); err != nil {
+		return p.refuse(rec, err)
+	}
 	if p.TierOf != nil {
 		rec.Decision.Tier = p.TierOf(r.Caller)
 	}

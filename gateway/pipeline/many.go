@@ -10,7 +10,7 @@ import (
 // each does the calls that one stands for, one after the other, each in the whole
 // order of a call. What stands for them opens no session and so needs no grant: it can
 // do nothing that its parts may not.
-func (p *Pipeline) each(ctx context.Context, b *op.Bound, requests []*op.Request) ([]byte, error) {
+func (p *Pipeline) each(ctx context.Context, rec *op.Record, requests []*op.Request) ([]byte, error) {
 	parts := make([]op.Part, len(requests))
 	for i, r := range requests {
 		if err := ctx.Err(); err != nil {
@@ -19,5 +19,8 @@ func (p *Pipeline) each(ctx context.Context, b *op.Bound, requests []*op.Request
 		res, err := p.Do(ctx, r)
 		parts[i] = op.Part{DecisionID: res.DecisionID, Body: res.Body, Err: call.AsError(err)}
 	}
-	return op.Encode(b.Gather(parts))
+	if err := p.withdrawn(rec); err != nil {
+		return nil, p.refuse(rec, err)
+	}
+	return op.Encode(rec.Bound.Gather(parts))
 }

@@ -18,6 +18,10 @@ import (
 type Pipeline struct {
 	Ops *op.Catalogue
 
+	// Withdrawn reports why a caller may be served no longer although it was authenticated:
+	// its body took its time, or it is one part of many, or Vault has answered late. It is
+	// asked before a call is decided and before its result leaves. Optional.
+	Withdrawn func(*call.Caller) error
 	// Rewrite is the request hook: it may replace the arguments before they are
 	// bound, never after the decision. Optional.
 	Rewrite func(context.Context, *op.Request) error
@@ -115,11 +119,14 @@ func (p *Pipeline) panicked(rec *op.Record, v any) error {
 }
 
 func (p *Pipeline) run(ctx context.Context, rec *op.Record) ([]byte, error) {
+	if err := p.withdrawn(rec); err != nil {
+		return nil, p.refuse(rec, err)
+	}
 	if err := p.bind(ctx, rec); err != nil {
 		return nil, p.refuse(rec, p.unbound(rec, err))
 	}
 	if parts := rec.Bound.Parts(); parts != nil {
-		return p.each(ctx, rec.Bound, parts)
+		return p.each(ctx, rec, parts)
 	}
 	finish, err := p.admit(ctx, rec)
 	if err != nil {
@@ -241,7 +248,9 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 		body, err = op.WithWarnings(body, rec.Warnings)
 	}
 	rec.Mark(op.StageTransform)
-	if err == nil {
+	if err != nil {
+		err = call.Wrap(call.TransformFailed, "the result could not be transformed as the policy asks", err)
+	} else if err = p.withdrawn(rec); err == nil {
 		rec.Outcome = op.Facts(out)
 		if r := rec.Bound.Resource; rec.Outcome.Version == 0 && form(rec) == call.Wrapped {
 			rec.Outcome.Version = r.Version // Vault has wrapped the result itself, so nobody has seen it
@@ -254,7 +263,15 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 			rec.UndoFailed = true
 		}
 	}
-	return nil, call.Wrap(call.TransformFailed, "the result could not be transformed as the policy asks", err)
+	return nil, err
+}
+
+// withdrawn reports with its error that the caller is one no longer.
+func (p *Pipeline) withdrawn(rec *op.Record) error {
+	if p.Withdrawn == nil {
+		return nil
+	}
+	return p.Withdrawn(rec.Request.Caller)
 }
 
 // unrecorded is what a call is answered with whose intent is not on record: its caller

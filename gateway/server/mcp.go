@@ -33,7 +33,7 @@ func (g *Server) mountMCP() error {
 		Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Change: g.calls.Change, Callable: lists.Callable, Names: lists.Names,
 		Granted: g.grantedPaths, Version: g.options.Version, ToolNames: g.cfg.MCPToolNames, View: view,
 		Compat: g.cfg.MCPRPCCompat, KVMount: g.cfg.KVMount, Challenge: g.challenge,
-		Behalf: g.auth.Behalf, Budgets: g.budgets, Events: g.events, Providers: more, KeepAlive: g.keepAlive(), Revision: g.policy.InForce,
+		Behalf: g.auth.Behalf, Withdrawn: g.auth.Withdrawn, Budgets: g.budgets, Events: g.events, Providers: more, KeepAlive: g.keepAlive(), Revision: g.policy.InForce,
 		Shared: g.sharedSessions(),
 		Failed: func(err error) { g.logs.Server.Error("panic in a method", "cause", err) },
 	})

@@ -207,12 +207,13 @@ func (g *Server) gauges() {
 // pipeline fills the order of a call with its parts.
 func (g *Server) pipeline() *pipeline.Pipeline {
 	return &pipeline.Pipeline{
-		Ops:     g.ops,
-		Rewrite: g.rewrite,
-		Decide:  g.policy.Decide,
-		Plan:    g.obligations,
-		Take:    g.limit.Take,
-		TierOf:  g.policy.TierOf,
+		Ops:       g.ops,
+		Withdrawn: g.auth.Withdrawn,
+		Rewrite:   g.rewrite,
+		Decide:    g.policy.Decide,
+		Plan:      g.obligations,
+		Take:      g.limit.Take,
+		TierOf:    g.policy.TierOf,
 		Hold: func(b *op.Bound, d *op.Decision) (func(), error) {
 			return g.limit.Hold(b.Caller, d.Tier, limit.Running)
 		},

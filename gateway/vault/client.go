@@ -186,7 +186,7 @@ func (c *Client) keepHouse(cfg Config) {
 	rules := cfg.Janitor.WithDefaults()
 	c.registry = &leases.Registry{Location: cfg.Registry, Send: c.asGateway, Timeout: c.timeout, Max: rules.Max, Budgets: cfg.Budgets}
 	c.callers = callers.New(cfg.Children, callers.Backend{Send: c.asGateway, Timeout: c.timeout, RegisterToken: c.registry.RegisterToken, Log: c.log})
-	c.janitor = &leases.Janitor{Rules: rules, Registry: c.registry, Callers: c.callers, Log: c.log}
+	c.janitor = &leases.Janitor{Rules: rules, Registry: c.registry, Callers: c.callers, EndGiven: c.endGiven, Log: c.log}
 }
 
 // RevokeCaller revokes whatever a caller holds in Vault, see leases.Janitor.

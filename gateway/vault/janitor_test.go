@@ -117,6 +117,8 @@ func TestLeases(t *testing.T) {
 		"that nobody knows of end as well":   killStray,
 		"are the caller's own, and only his": ownOnly,
 		"are held for one person":            heldForOne,
+		"that are taken back take no place":  takenBack,
+		"end when they are issued too late":  issuedTooLate,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.ttl(t, "1h", "24h")

@@ -27,6 +27,7 @@ func (s *Session) Adopt(ctx context.Context, l Lease, role string) (Lease, error
 	l, err := s.shorten(ctx, l, longest)
 	if err == nil {
 		if err = s.client.registry.Register(ctx, s.Caller().Key(), leases.NewEntry(s.Caller(), l, role, longest), s.place); err == nil {
+			s.client.callers.Add(s.Caller().Tenant, s.Caller().Subject) // who was revoked meanwhile is known again, with the lease
 			return l, nil
 		}
 		err = call.Wrap(call.VaultError, "the lease cannot be registered, so the credential is revoked and not given out", err)
@@ -118,6 +119,19 @@ func (s *Session) Leases(ctx context.Context) ([]leases.Held, error) {
 	return s.client.registry.List(s.partOf(ctx), s.Caller())
 }
 
+// TakeBack revokes a lease that this very session has issued and that nobody is given: it
+// takes no place among those that the caller may hold.
+func (s *Session) TakeBack(ctx context.Context, id string) error {
+	once := s.client.passwords.take(s.Caller().Holder(), call.Secret(id))
+	if err := s.Discard(ctx, id); err != nil && !call.Is(err, call.NotFound) {
+		return err
+	}
+	if !once {
+		s.client.registry.Remove(s.partOf(ctx), s.Caller().Key(), leases.Entry{Lease: id})
+	}
+	return nil
+}
+
 // Discard revokes a lease that this very session has issued. Revoke is for a lease that
 // a caller names: it checks whose the lease is.
 func (s *Session) Discard(ctx context.Context, id string) error {
@@ -145,7 +159,7 @@ func (s *Session) isOfMount(id string) bool {
 
 // NoteOnce remembers that a lease that is not registered is the caller's.
 func (s *Session) NoteOnce(l Lease, role string) {
-	s.client.passwords.add(s.Caller().Holder(), call.Secret(l.ID), role, time.Duration(l.Duration)*time.Second)
+	s.client.passwords.add(call.Secret(l.ID), delivered{by: s.Caller(), id: l.ID, path: role}, time.Duration(l.Duration)*time.Second)
 }
 
 // Once reports a lease of the caller's that is not registered, and RevokeOnce ends it.

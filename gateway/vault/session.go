@@ -217,8 +217,7 @@ func (s *Session) asCaller(ctx context.Context, r wire.Request, out Reply) error
 	s.addVaultWarnings(a.Warnings, r.Body, a.RawData())
 	switch {
 	case err == nil && s.wraps:
-		s.client.wrappings.wrapped(s.Caller().Holder(), *a.WrapInfo)
-		return &Wrapped{*a.WrapInfo}
+		return s.client.wrapped(s.Caller(), a.WrapInfo)
 	case err == nil:
 		kept.store()
 	}

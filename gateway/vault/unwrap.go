@@ -24,8 +24,10 @@ type owned struct {
 }
 
 type delivered struct {
-	sum  [sha256.Size]byte // of the token
-	of   string            // call.Caller.Holder
+	sum  [sha256.Size]byte // of the token, or of the lease
+	by   *call.Caller      // to whom it was given
+	of   string            // call.Caller.Holder of that
+	id   string            // what Vault ends it by: an accessor, or the lease
 	path string            // where it was made, or the role
 	made time.Time
 	ends time.Time
@@ -65,12 +67,13 @@ const (
 )
 
 // wrapped remembers whose a wrapped answer is.
-func (w *owned) wrapped(holder string, i wire.WrapInfo) {
-	w.add(holder, i.Token, i.CreationPath, time.Duration(i.TTL)*time.Second)
+func (c *Client) wrapped(by *call.Caller, i *wire.Wrapping) *Wrapped {
+	c.wrappings.add(i.Token, delivered{by: by, id: i.Accessor, path: i.CreationPath}, time.Duration(i.TTL)*time.Second)
+	return &Wrapped{i.WrapInfo}
 }
 
 // add remembers whose a thing is.
-func (w *owned) add(holder string, token call.Secret, path string, life time.Duration) {
+func (w *owned) add(token call.Secret, one delivered, life time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
@@ -80,14 +83,14 @@ func (w *owned) add(holder string, token call.Secret, path string, life time.Dur
 	for len(w.next) > 0 && now.After(w.next[0].ends) { // each is walked over once
 		w.drop(w.next[0])
 	}
-	one := &delivered{sum: sha256.Sum256([]byte(token.Reveal())), of: holder, path: path, made: now, ends: now.Add(life)}
-	key := call.KeyOf(holder)
+	one.sum, one.of, one.made, one.ends = sha256.Sum256([]byte(token.Reveal())), one.by.Holder(), now, now.Add(life)
+	key := call.KeyOf(one.of)
 	if w.each[key] >= ownedEach || len(w.all) >= ownedAll || w.all[one.sum] != nil {
 		return
 	}
-	w.all[one.sum] = one
+	w.all[one.sum] = &one
 	w.each[key]++
-	heap.Push(&w.next, one)
+	heap.Push(&w.next, &one)
 }
 
 // drop forgets one. The caller holds mu.
@@ -188,6 +191,5 @@ func (s *Session) Rewrap(ctx context.Context, token call.Secret) (*Wrapped, erro
 	if err != nil {
 		return nil, err
 	}
-	s.client.wrappings.wrapped(holder, *a.WrapInfo)
-	return &Wrapped{*a.WrapInfo}, nil
+	return s.client.wrapped(s.Caller(), a.WrapInfo), nil
 }

@@ -49,6 +49,5 @@ func (s *Session) Wrap(ctx context.Context, body []byte) (*Wrapped, error) {
 	if err := s.client.asGateway(ctx, r, a); err != nil {
 		return nil, err
 	}
-	s.client.wrappings.wrapped(s.Caller().Holder(), *a.WrapInfo)
-	return &Wrapped{*a.WrapInfo}, nil
+	return s.client.wrapped(s.Caller(), a.WrapInfo), nil
 }

@@ -54,6 +54,9 @@ type Janitor struct {
 	Registry *Registry
 	Callers  *callers.Registry
 	Log      *slog.Logger
+	// EndGiven ends what a caller was given that is not registered, to selected credentials.
+	// Optional.
+	EndGiven func(ctx context.Context, key string, ended func(*call.Caller) bool) error
 
 	loaded atomic.Bool // the callers in the registry are known to Callers
 }

@@ -27,6 +27,7 @@ func (j *Janitor) RevokeCaller(ctx context.Context, key string) error {
 	if j.Registry.Mount != "" {
 		problems = append(problems, j.revokeTokens(ctx, key), j.revokeLeases(ctx, key))
 	}
+	problems = append(problems, j.endGiven(ctx, key, func(*call.Caller) bool { return true }))
 	err := errors.Join(problems...)
 	if err == nil {
 		j.Callers.EndRevoke(key)
@@ -34,6 +35,13 @@ func (j *Janitor) RevokeCaller(ctx context.Context, key string) error {
 		j.Registry.Budgets.Count(budget.Who{Caller: key}, budget.Leases, 0)
 	}
 	return err
+}
+
+func (j *Janitor) endGiven(ctx context.Context, key string, ended func(*call.Caller) bool) error {
+	if j.EndGiven == nil {
+		return nil
+	}
+	return j.EndGiven(ctx, key, ended)
 }
 
 // RevokeWhere revokes every caller all of whose credentials a function selects, among
@@ -50,7 +58,7 @@ func (j *Janitor) RevokeWhere(ctx context.Context, ended func(*call.Caller) bool
 		if some && j.Callers.Enabled {
 			problems = append(problems, s.ReconcilePolicies(ctx))
 		}
-		problems = append(problems, j.revokeLeasesWhere(ctx, s, ended))
+		problems = append(problems, j.revokeLeasesWhere(ctx, s, ended), j.endGiven(ctx, s.Key(), ended))
 	}
 	return errors.Join(problems...)
 }

@@ -31,7 +31,7 @@ type Answer struct {
 	RequestID string         `json:"request_id"`
 	Data      any            `json:"data"` // before decoding: a pointer to where the data go
 	Auth      *Auth          `json:"auth"`
-	WrapInfo  *WrapInfo      `json:"wrap_info"`
+	WrapInfo  *Wrapping      `json:"wrap_info"`
 	Warnings  []string       `json:"warnings"`
 	Errors    jsontext.Value `json:"errors"`
 	Lease
@@ -54,6 +54,12 @@ type WrapInfo struct {
 	Token        call.Secret `json:"token"` // opens the answer once, at sys/wrapping/unwrap
 	TTL          int         `json:"ttl"`   // seconds
 	CreationPath string      `json:"creation_path"`
+}
+
+// Wrapping is WrapInfo with what the gateway ends the wrapped answer by.
+type Wrapping struct {
+	WrapInfo
+	Accessor string `json:"accessor"`
 }
 
 // Token is the token that the answer is about, the zero Token for none.
