@@ -35,7 +35,7 @@ const writeTimeout = 10 * time.Second
 // kinds are Vault's types of events by operation.
 func kinds() map[string]string {
 	return map[string]string{
-		"kv.write": "data-write", "kv.patch": "data-patch", "kv.append": "data-write", "kv.delete": "data-delete", "kv.undelete": "undelete",
+		"kv.write": "data-write", "kv.patch": "data-patch", "kv.delete": "data-delete", "kv.undelete": "undelete",
 		"kv.destroy": "destroy", "kv.set_metadata": "metadata-write",
 	}
 }
