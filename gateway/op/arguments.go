@@ -43,6 +43,12 @@ func (o *Op) arguments(raw jsontext.Value) (jsontext.Value, []string, error) {
 	return out, keys, nil
 }
 
+// Takes reports whether a call of the operation may have an argument of the name, and
+// whether each must have it.
+func (o *Op) Takes(name string) (may, must bool) {
+	return o.In.Properties[name] != nil, slices.Contains(o.In.Required, name)
+}
+
 // normaliser brings arguments into the types of a schema.
 type normaliser struct{ op *Op }
 

@@ -1,10 +1,13 @@
 package program
 
 import (
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"portcullis/gateway/op"
 )
 
 // One rule may refuse the calls that say something and another all that do not, so that
@@ -16,8 +19,9 @@ import (
 // possible.
 const maxChoices = 4096
 
-// avoidable reports whether none of the bodies holds for some choice of what is unknown.
-func avoidable(bodies []ast.Body) bool {
+// avoidable reports whether none of the bodies holds for some choice of what is unknown in
+// a call of the operation.
+func avoidable(o *op.Op, bodies []ast.Body) bool {
 	about, rules, choices := map[string]*unknown{}, []conjunction{}, 1
 	var order []*unknown
 	for _, b := range bodies {
@@ -31,7 +35,7 @@ func avoidable(bodies []ast.Body) bool {
 		for _, e := range b {
 			l := literalOf(e)
 			if about[l.about] == nil {
-				about[l.about] = &unknown{missing: l.optional}
+				about[l.about] = unknownIn(o, l)
 				order = append(order, about[l.about])
 			}
 			l.unknown = about[l.about]
@@ -47,7 +51,9 @@ func avoidable(bodies []ast.Body) bool {
 	}
 	for n := range choices {
 		for _, u := range order {
-			u.chosen, n = n%u.choices(), n/u.choices()
+			if !u.fixed {
+				u.chosen, n = n%u.choices(), n/u.choices()
+			}
 		}
 		if !slices.ContainsFunc(rules, conjunction.holds) {
 			return true
@@ -61,7 +67,27 @@ func avoidable(bodies []ast.Body) bool {
 type unknown struct {
 	values  []ast.Value
 	missing bool // the field may be missing: it then equals nothing, and differs from nothing
-	chosen  int  // the number of a value, len(values) for another one, one more for none
+	chosen  int  // the number of a value, len(values) for another one, more for none
+	fixed   bool // every call of the operation has what is chosen
+}
+
+// never is what is chosen of what no call has.
+const never = math.MaxInt
+
+// unknownIn is what a literal is about. An operation names its arguments: those that it
+// requires are in every call, and those that it does not have in none.
+func unknownIn(o *op.Op, l literal) *unknown {
+	u := &unknown{missing: l.optional}
+	if l.argument == "" {
+		return u
+	}
+	switch may, must := o.Takes(l.argument); {
+	case !may:
+		u.fixed, u.chosen = true, never
+	case must && l.given:
+		u.fixed, u.chosen = true, 0
+	}
+	return u
 }
 
 func (u *unknown) add(value ast.Value) {
@@ -71,7 +97,10 @@ func (u *unknown) add(value ast.Value) {
 }
 
 func (u *unknown) choices() int {
-	if u.missing {
+	switch {
+	case u.fixed:
+		return 1
+	case u.missing:
 		return len(u.values) + 2
 	}
 	return len(u.values) + 1
@@ -82,6 +111,8 @@ type literal struct {
 	*unknown
 	about    string
 	value    ast.Value
+	argument string // the name of the argument that it is about, empty for anything else
+	given    bool   // it says that the argument is there, not what it is
 	optional bool
 	differs  bool // the field has another value
 	negated  bool
@@ -117,12 +148,19 @@ func literalOf(e *ast.Expr) literal {
 		l.negated = !l.negated
 		return l
 	}
-	if e.IsCall() && len(e.Operands()) == 2 {
-		if l, ok := compared(e.Operator().String(), e.Operand(0), e.Operand(1)); ok {
-			return l
-		}
+	l := literal{about: "holds " + e.String(), value: ast.Boolean(true)}
+	if !e.IsCall() || len(e.Operands()) != 2 {
+		return l
 	}
-	return literal{about: "holds " + e.String(), value: ast.Boolean(true)}
+	operator, a, b := e.Operator().String(), e.Operand(0), e.Operand(1)
+	if name, ok := a.Value.(ast.String); ok && operator == ast.Member.Name && b.Equal(refTerm("input.args.keys")) {
+		l.argument, l.given = string(name), true
+		return l
+	}
+	if c, ok := compared(operator, a, b); ok {
+		return c
+	}
+	return l
 }
 
 // compared reads a comparison of a field of the input with a value.
@@ -137,6 +175,9 @@ func compared(operator string, a, b *ast.Term) (l literal, ok bool) {
 	name := ref.String()
 	always := func(part string) bool { return strings.HasPrefix(name, part) }
 	l = literal{about: name, value: b.Value, differs: operator == "neq"}
+	if rest, ok := strings.CutPrefix(name, "input.args.values."); ok && len(ref) == 4 {
+		l.argument = rest
+	}
 	l.optional = !slices.ContainsFunc([]string{"input.request.", "input.context.client.", "input.action."}, always)
 	return l, slices.Contains([]string{"eq", "equal", "neq"}, operator)
 }

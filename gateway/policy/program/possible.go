@@ -106,15 +106,15 @@ func refTerm(dotted string) *ast.Term {
 
 func (p *Program) possible(ctx context.Context, f document.Facts, u unknowns) (bool, error) {
 	in := f.Input(p.reads)
-	ok, err := p.possibleFor(ctx, in, u)
+	ok, err := p.possibleFor(ctx, f.Op, in, u)
 	if other, beside := in.Beside(); err == nil && ok && beside {
-		return p.possibleFor(ctx, other, u)
+		return p.possibleFor(ctx, f.Op, other, u)
 	}
 	return ok, err
 }
 
 // possibleFor is possible for the principal of an input alone.
-func (p *Program) possibleFor(ctx context.Context, in document.Input, u unknowns) (bool, error) {
+func (p *Program) possibleFor(ctx context.Context, o *op.Op, in document.Input, u unknowns) (bool, error) {
 	in = p.completed(&in)
 	if u.anywhere {
 		in.Resource.Matches = p.patterns.anywhere(&in)
@@ -130,7 +130,7 @@ func (p *Program) possibleFor(ctx context.Context, in document.Input, u unknowns
 		refused = "data.gateway.refused_in_part"
 	}
 	against, err := p.left(ctx, refused, &in, u.terms)
-	return err == nil && avoidable(against), err
+	return err == nil && avoidable(o, against), err
 }
 
 // left is what is left of a rule without the unknown fields: it holds when one of the
@@ -147,7 +147,7 @@ func (p *Program) left(ctx context.Context, rule string, in *document.Input, unk
 	if err != nil {
 		return nil, err
 	}
-	return pq.Queries, nil
+	return plain(pq), nil
 }
 
 // Granted are the names that the data grant to a caller for an engine, sorted,

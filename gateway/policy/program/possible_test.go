@@ -92,7 +92,14 @@ func TestRulesThatRefuseEverythingTogether(t *testing.T) {
 		"but for one": {true, []string{
 			"input.action.destructive\ninput.request.reason == \"\"", "not input.action.destructive\ninput.request.reason != \"\"", `input.request.reason == "x"`,
 		}},
-		"what depends on another": {true, []string{"some k in input.args.keys\nk != \"path\"", "not \"all\" in input.args.keys"}},
+		"an argument that each has":   {false, []string{`"path" in input.args.keys`}},
+		"one that none has":           {false, []string{`not "ttl" in input.args.keys`}},
+		"one that some have":          {true, []string{`not "versions" in input.args.keys`}},
+		"what none has has no value":  {true, []string{`input.args.values.ttl != 1`}},
+		"nor is it a certain one":     {false, []string{`not input.args.values.ttl == 1`}},
+		"each has one, looked for":    {false, []string{"some k in input.args.keys\nk == \"path\""}},
+		"each has one, by its number": {false, []string{`input.args.keys[_] == "path"`}},
+		"what depends on another":     {true, []string{"some k in input.args.keys\nk != \"path\"", "not \"all\" in input.args.keys"}},
 	} {
 		if got := possible(t, must(t, nil, apart(tc.rules)...), c, cat.Get("kv.delete")); got != tc.want {
 			t.Errorf("%s: possible %v, want %v", name, got, tc.want)
