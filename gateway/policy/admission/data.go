@@ -66,9 +66,10 @@ func isPoint(p ast.Ref) bool {
 // names looks for names in the data that nothing has: a misspelt operation, tier or
 // field compiles, and then grants, limits or hides nothing.
 func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findings {
-	n := &naming{team: team, data: data.Of(team.Data), version: p.Version(), ops: map[string]string{}, mounts: map[string][]string{}, nowhere: map[string]bool{}, tiers: map[string]bool{"standard": true}}
+	n := &naming{team: team, data: data.Of(team.Data), version: p.Version(), ops: map[string]string{}, ends: map[string]bool{}, mounts: map[string][]string{}, nowhere: map[string]bool{}, tiers: map[string]bool{"standard": true}}
 	for _, o := range ops {
 		n.ops[o.Name] = o.Engine
+		n.ends[o.Name] = ends(o)
 		for _, m := range o.Mounts() {
 			if !slices.Contains(n.mounts[o.Engine], m.Path) {
 				n.mounts[o.Engine] = append(n.mounts[o.Engine], m.Path)
@@ -92,6 +93,7 @@ func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findin
 	for o, duties := range n.data.Obligations() {
 		n.operation(o, "", place{"obligations"})
 		n.obligation(place{"obligations", o}, n.ops[o], duties)
+		n.endless(place{"obligations", o}, duties, o)
 	}
 	n.teams(p)
 	for _, f := range n.data.Masks() {
@@ -109,6 +111,7 @@ type naming struct {
 	data    data.Data
 	version int               // of the input that the rules are written for
 	ops     map[string]string // engine by operation
+	ends    map[string]bool   // the operations whose results end after a time
 	tiers   map[string]bool
 	mounts  map[string][]string   // by engine, the default one first
 	nowhere map[string]bool       // mounts that were warned of
@@ -176,6 +179,7 @@ func (n *naming) holder(at place, holder data.Holder) {
 			n.granted(at, engine, name)
 			n.obligation(at.below(engine, name), engine, terms)
 			n.together(at.below(engine, name), engine, terms)
+			n.endless(at.below(engine, name), terms, n.covered(engine, terms)...)
 			ops, _ := terms.Ops()
 			for _, o := range ops {
 				n.operation(o, engine, at.below(engine, name, "ops"))

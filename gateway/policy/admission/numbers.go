@@ -56,6 +56,47 @@ func (n *naming) obligation(at place, engine string, duty data.Terms) {
 	}
 }
 
+// ends reports whether what an operation makes ends after a time.
+func ends(o *op.Op) bool {
+	for _, asked := range [...]string{"ttl", "increment"} {
+		if may, _ := o.Takes(asked); may {
+			return true
+		}
+	}
+	return o.Effect == op.Issue
+}
+
+// covered are the operations that a grant is for, when it bounds how long something lives.
+func (n *naming) covered(engine string, grant data.Terms) (out []string) {
+	if !grant.Bounds() {
+		return nil
+	}
+	ops, all := grant.Ops()
+	if !all {
+		return ops
+	}
+	for o, of := range n.ops {
+		if of == engine {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// endless warns of a bound of a life where nothing that is made has one.
+func (n *naming) endless(at place, duty data.Terms, ops ...string) {
+	known := func(o string) bool { return n.ops[o] != "" }
+	if !slices.ContainsFunc(ops, known) || slices.ContainsFunc(ops, func(o string) bool { return n.ends[o] }) {
+		return
+	}
+	for _, name := range [...]string{"max_ttl_s", "min_ttl_s"} {
+		if _, there := duty[name]; there {
+			n.warn(name, fmt.Sprintf("%s bounds by %s how long something lives, and what is done here makes nothing that ends", at, name),
+				"leave it out, or name operations that make credentials, certificates or leases; wrap_ttl_s bounds the life of a wrapped answer")
+		}
+	}
+}
+
 // bounds are the terms that bound a time from below and above.
 type bounds struct{ least, most string }
 

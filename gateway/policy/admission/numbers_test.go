@@ -108,3 +108,33 @@ func countOf(found program.Findings, text string, line int) (n int) {
 	}
 	return n
 }
+
+// A bound of a life where nothing that ends is made is warned of.
+func TestBoundsOfWhatNeverEnds(t *testing.T) {
+	for text, want := range map[string]bool{
+		"grants: {subjects: {a: {kv: {x: {max_ttl_s: 60}}}}}":                               true,
+		"grants: {roles: {a: {transit: {k: {ops: [transit.sign], min_ttl_s: 60}}}}}":        true,
+		"grants: {roles: {a: {db: {r: {ops: [db.static_creds], max_ttl_s: 60}}}}}":          true,
+		"obligations: {kv.read: {max_ttl_s: 60}}":                                           true,
+		"obligations: {kv.read: {deliver: wrapped, wrap_ttl_s: 60}}":                        false,
+		"grants: {roles: {a: {db: {r: {max_ttl_s: 60}}}}}":                                  false,
+		"grants: {roles: {a: {db: {r: {ops: [db.static_creds, db.renew], max_ttl_s: 9}}}}}": false,
+		"obligations: {ssh.sign: {max_ttl_s: 60}}":                                          false,
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b, err := bundle.Read(dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := run(t.Context(), b)
+		if err != nil || r.Findings.Err() != nil {
+			t.Fatal(text, err, r.Findings.Err())
+		}
+		if got := countOf(r.Findings, "makes nothing that ends", 1) > 0; got != want {
+			t.Errorf("%s: warned %v, want %v: %v", text, got, want, r.Findings)
+		}
+	}
+}
