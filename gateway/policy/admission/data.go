@@ -17,9 +17,16 @@ import (
 	"portcullis/gateway/policy/program"
 )
 
-// Unreadable is the finding of a file that cannot be read.
-func Unreadable(f *bundle.Fault) program.Finding {
-	return program.Finding{File: f.Name, Line: f.Line, Check: "data", Msg: f.Msg, Cure: f.Cure}
+// Unreadable are the findings of files that cannot be read, and of rules beside them that
+// cannot be parsed: one fault hides no other.
+func Unreadable(faults *bundle.Faults) (found program.Findings) {
+	for _, f := range faults.All {
+		found = append(found, program.Finding{File: f.Name, Line: f.Line, Check: "data", Msg: f.Msg, Cure: f.Cure})
+	}
+	for _, f := range faults.Files {
+		found = append(found, program.Syntax(f)...)
+	}
+	return found
 }
 
 // unread warns of files that look like rules or data and are neither.

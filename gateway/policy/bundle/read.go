@@ -25,8 +25,13 @@ func Peek(path string, keys Keys) (*Bundle, error) {
 
 func (b *Bundle) from(path string, keys Keys) (*Bundle, error) {
 	b, err := b.read(path, keys)
-	if f, ok := errors.AsType[*Fault](err); ok {
-		f.Name = placeOf(path) + "/" + f.Name
+	if f, ok := errors.AsType[*Faults](err); ok {
+		for _, one := range f.All {
+			one.Name = placeOf(path) + "/" + one.Name
+		}
+		for i := range f.Files {
+			f.Files[i].Name = placeOf(path) + "/" + f.Files[i].Name
+		}
 		return nil, fmt.Errorf("the policy cannot be read: %w", f)
 	}
 	if err != nil {
@@ -84,32 +89,54 @@ func (b *Bundle) readFile(path, name string) (*Bundle, error) {
 	if !wanted(name) {
 		return nil, fmt.Errorf("neither a .rego file, data.json, data.yaml nor a .tar.gz archive")
 	}
-	if err := b.load(os.DirFS(filepath.Dir(path)), name); err != nil {
+	faults := &Faults{}
+	if err := faults.add(b.load(os.DirFS(filepath.Dir(path)), name)); err != nil {
 		return nil, err
 	}
-	return b, b.finish()
+	return b.finished(faults)
+}
+
+// finished is the bundle when nothing is wrong with its files.
+func (b *Bundle) finished(faults *Faults) (*Bundle, error) {
+	if err := faults.add(b.finish()); err != nil {
+		return nil, err
+	}
+	if err := faults.of(b); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // readFS reads a tree. Rules may lie in directories, data only at the top; what
 // begins with a dot is left alone (a mounted ConfigMap has such directories).
 func (b *Bundle) readFS(tree fs.FS) (*Bundle, error) {
+	faults := &Faults{}
 	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			return err
+			return faults.add(unreadable(name, err))
 		case name != "." && strings.HasPrefix(d.Name(), "."):
 			return b.hidden(tree, name, d)
 		case d.IsDir() && wanted(strings.ToLower(name)):
-			return &Fault{name, 1, "a directory, where a file is meant", "put the file here; a container has a directory where the file that it was to mount is missing"}
+			return faults.add(&Fault{name, 1, "a directory, where a file is meant", "put the file here; a container has a directory where the file that it was to mount is missing"})
 		case d.IsDir():
 			return nil
 		}
-		return b.visit(tree, name, d)
+		return faults.add(b.visit(tree, name, d))
 	})
 	if err != nil {
 		return nil, err
 	}
-	return b, b.finish()
+	return b.finished(faults)
+}
+
+// unreadable is what the system says of a file or a directory that it does not let be
+// read. What fails for any other reason is no fault of the file.
+func unreadable(name string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return &Fault{name, 1, "it may not be read: permission denied", "let the gateway's user read it (chmod, chown)"}
+	}
+	return err
 }
 
 // visit takes a file, or says why it is not one of the bundle's: what is left out
@@ -193,7 +220,7 @@ func (b *Bundle) load(tree fs.FS, name string) error {
 	}
 	text, err := fs.ReadFile(tree, name)
 	if err != nil {
-		return err
+		return unreadable(name, err)
 	}
 	return b.add(File{name, text})
 }

@@ -180,3 +180,21 @@ func TestEveryCommandSaysWhatIsWrongWithItsInput(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// Files that cannot be read hide neither each other nor what is wrong with the rules.
+func TestEveryFaultOfFilesIsSaid(t *testing.T) {
+	dir := dirOf(t, map[string]string{
+		"data.yaml": "team: {}\nteam: {}\n", "sub/data.yaml": "{}", "a.rego": "package policy.deny.a\n\ndeny contains {", "b_test.rego": "package x\n\n]",
+		"good.rego": "package policy.deny.b\n",
+	})
+	var out strings.Builder
+	err := policycmd.Policy{Dir: dir, Catalogue: catalogue(t), Out: &out}.Check(t.Context())
+	for _, want := range []string{"/data.yaml:2", "/sub/data.yaml:1", "/a.rego:3", "/b_test.rego:3"} {
+		if !errors.Is(err, policycmd.ErrFound) || !strings.Contains(out.String(), dir+want) {
+			t.Errorf("no %s in %v: %s", want, err, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "good.rego") {
+		t.Error(out.String())
+	}
+}

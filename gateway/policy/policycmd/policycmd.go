@@ -37,11 +37,11 @@ func (p Policy) load() (core, team *bundle.Bundle, err error) {
 	return core, team, err
 }
 
-// read reads the policy. What is wrong with a file is a finding.
+// read reads the policy. What is wrong with its files are findings.
 func (p Policy) read() (*bundle.Bundle, error) {
 	team, err := bundle.Read(p.Dir, p.Keys)
-	if f, ok := errors.AsType[*bundle.Fault](err); ok {
-		return nil, program.Findings{admission.Unreadable(f)}
+	if f, ok := errors.AsType[*bundle.Faults](err); ok {
+		return nil, admission.Unreadable(f)
 	}
 	return team, err
 }

@@ -189,6 +189,18 @@ func ParseFile(title string, text []byte, v ast.RegoVersion) (*ast.Module, error
 	})
 }
 
+// Syntax are the findings of a file, by its full name, that no version of the language can
+// parse. It is for a policy whose data, which say the version, cannot be read.
+func Syntax(f bundle.File) Findings {
+	if _, err := ParseFile(f.Name, f.Text, ast.RegoV0); err == nil {
+		return nil
+	}
+	if _, err := ParseFile(f.Name, f.Text, ast.RegoV1); err != nil {
+		return placed(CompileFindings(err), f.Name)
+	}
+	return nil
+}
+
 func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) error {
 	if p.store == nil {
 		p.store = inmem.NewFromASTObject(storedObject(p.stored()))
