@@ -203,8 +203,10 @@ func (c *changes) of(field string) []remedy {
 		return c.list(field, list)
 	}
 	var out []remedy
+	tried := map[string]bool{fmt.Sprint(now): true}
 	for _, v := range c.values(field, now) {
-		if fmt.Sprint(v) != fmt.Sprint(now) && len(out) < maxValues {
+		if !tried[fmt.Sprint(v)] && len(out) < maxValues {
+			tried[fmt.Sprint(v)] = true
 			out = append(out, c.set(field, v))
 		}
 	}
@@ -217,13 +219,21 @@ func (c *changes) of(field string) []remedy {
 // another is the value of a text that no rule spells out.
 const another = "other"
 
+// elsewhere are addresses that are nobody's (RFC 5737, RFC 3849).
+func elsewhere() []any { return []any{"192.0.2.1", "198.51.100.1", "2001:db8::1"} }
+
+// other reports whether a value stands for all that no rule spells out.
+func other(field string, v any) bool {
+	return v == another || field == "context.source_ip" && slices.Contains(elsewhere(), v)
+}
+
 // set is the change of a field to a value.
 func (c *changes) set(field string, v any) remedy {
 	name := "input." + field + " = " + quoted(v)
-	if v == another && c.get(c.in, field) != nil {
+	if other(field, v) && c.get(c.in, field) != nil {
 		name = "another input." + field + ", as " + quoted(v)
 	}
-	return remedy{name: name, field: field, whatever: v == another, apply: func(i *document.Input) { c.put(i, field, v) }}
+	return remedy{name: name, field: field, whatever: other(field, v), apply: func(i *document.Input) { c.put(i, field, v) }}
 }
 
 // values are what a field is tried with: its closed set, or something that no rule
@@ -251,6 +261,8 @@ func (c *changes) values(field string, now any) (out []any) {
 		out = append(out, another, true, false, 1)
 	case text && field != "context.source_ip":
 		out = append(out, another, "")
+	case text:
+		out = append(out, elsewhere()...)
 	case number:
 		out = append(out, 0, 1)
 	}

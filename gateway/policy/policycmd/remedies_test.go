@@ -21,6 +21,8 @@ func TestExplainTriesEveryFieldThatRulesRead(t *testing.T) {
 		"version":         {`input.resource.version != 0`, asking("kv.read", own, "", `,"version":3}}`), `input.resource.version = 0`},
 		"address":         {`not net.cidr_contains("10.0.0.0/8", input.context.source_ip)`, asking("kv.read", own, "", `},"context":{"source_ip":"192.0.2.1"}}`), `input.context.source_ip = "10.0.0.0"`},
 		"one of networks": {`not input.context.source_ip in {"10.1.1.1", "10.1.1.2"}`, asking("kv.read", own, "", `},"context":{"source_ip":"192.0.2.1"}}`), `input.context.source_ip = "10.1.1.1"`},
+		"any other one":   {`input.context.source_ip == "10.1.1.1"`, asking("kv.read", own, "", `},"context":{"source_ip":"10.1.1.1"}}`), `another input.context.source_ip, as "192.0.2.1"`},
+		"another network": {`net.cidr_contains("10.0.0.0/8", input.context.source_ip)`, asking("kv.read", own, "", `},"context":{"source_ip":"10.1.1.1"}}`), `another input.context.source_ip, as "192.0.2.1"`},
 		"method":          {`input.principal.auth.method == "api_key"`, asking("kv.read", own, `,"auth":{"method":"api_key"}`, `}}`), `input.principal.auth.method = "mtls"`},
 		"age":             {`input.principal.auth.age_s > 3600`, asking("kv.read", own, `,"auth":{"age_s":7200}`, `}}`), `input.principal.auth.age_s = 3600`},
 		"certificate":     {`input.principal.auth.cert_fp != "ab12"`, asking("kv.read", own, `,"auth":{"cert_fp":"ff"}`, `}}`), `input.principal.auth.cert_fp = "ab12"`},
@@ -53,6 +55,11 @@ func TestExplainTriesEveryFieldThatRulesRead(t *testing.T) {
 			p, out := on(t, dir)
 			if err := p.Explain(t.Context(), []byte(tt.question), false); err != nil {
 				t.Fatal(err)
+			}
+			for l := range strings.Lines(out.String()) {
+				if strings.Count(out.String(), l) > 1 {
+					t.Errorf("said twice: %s", l)
+				}
 			}
 			if !strings.Contains(out.String(), "denied:") || !strings.Contains(out.String(), tt.want) {
 				t.Errorf("no %q in\n%s", tt.want, out)
