@@ -55,3 +55,49 @@ func TestReadinessSaysWhyAPolicyIsRefused(t *testing.T) {
 		t.Errorf("mended: %+v", part)
 	}
 }
+
+// /readyz says what a change of the policy took away, and that one which took everything
+// was refused.
+func TestReadinessSaysWhatAPolicyLost(t *testing.T) {
+	cat, err := ops.New(ops.Mounts{KV: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("version: 2\nobligations: {kv.read: {deliver: masked}, kv.subkeys: {deliver: masked}}\n")
+	e, err := policy.Open(policy.Config{Dir: dir, Catalogue: cat, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	put("version: 2\nobligations: {kv.read: {deliver: masked}}\n")
+	if err := e.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if part := server.PolicyPart(e); !part.OK || !strings.Contains(part.Detail, "obligation kv.subkeys deliver masked") {
+		t.Errorf("what is gone is not named: %+v", part)
+	}
+	serving := e.Revision()
+	if err := os.Remove(filepath.Join(dir, "data.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Reload(t.Context()); err == nil {
+		t.Fatal("a policy without anything is taken")
+	}
+	part := server.PolicyPart(e)
+	for _, want := range []string{serving, "was refused", "neither a rule nor data", "volume"} {
+		if !strings.Contains(part.Detail, want) {
+			t.Errorf("no %q in %+v", want, part)
+		}
+	}
+}
