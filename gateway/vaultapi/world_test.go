@@ -2,6 +2,7 @@ package vaultapi_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,6 +47,7 @@ type world struct {
 	vault *vaulttest.Vault
 	url   string
 	dir   string
+	http  *http.Client // nil for the default one
 }
 
 // newWorld starts both. Further settings are of the gateway.
@@ -71,21 +73,37 @@ func newWorld(t *testing.T, settings map[string]string) *world {
 	}
 	w.vault.Do(vaulttest.Request{Method: "PUT", Path: "sys/mounts/team-kv", Body: map[string]any{"type": "kv", "options": map[string]string{"version": "2"}}}, nil)
 	w.vault.Do(vaulttest.Request{Method: "PUT", Path: "sys/mounts/legacy", Body: map[string]any{"type": "kv", "options": map[string]string{"version": "1"}}}, nil)
+	w.begin(t, map[string]string{"KV_MOUNTS": "secret,team-kv,legacy", "CREDS_MOUNTS": "brokers"}, settings)
+	return w
+}
+
+// smallWorld is a gateway in front of a Vault without a database, with its first KV mount.
+func smallWorld(t *testing.T, settings map[string]string) *world {
+	t.Helper()
+	w := &world{dir: t.TempDir(), vault: vaulttest.Start(t)}
+	w.begin(t, settings)
+	return w
+}
+
+// begin starts the gateway with settings beside those of all tests.
+func (w *world) begin(t *testing.T, settings ...map[string]string) {
+	t.Helper()
 	if err := os.WriteFile(filepath.Join(w.dir, "data.yaml"), []byte(policyData), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for k, v := range map[string]string{
 		"HOST": "127.0.0.1", "PORT": "0", "SHUTDOWN_DELAY": "0s", "LOG_DIR": filepath.Join(w.dir, "logs"), "POLICY_DIR": w.dir, "POLICY_TIMEOUT": "5s",
-		"API_KEYS_JSON": fmt.Sprintf(`{%q:"agent",%q:"other"}`, agentKey, otherKey), "KV_MOUNTS": "secret,team-kv,legacy", "CREDS_MOUNTS": "brokers",
-		"VAULT_ADDR": w.vault.Addr, "VAULT_TOKEN": w.vault.Token, "VAULT_TIMEOUT": "30s", "RATE_LIMIT_ENABLED": "false",
+		"API_KEYS_JSON": fmt.Sprintf(`{%q:"agent",%q:"other"}`, agentKey, otherKey),
+		"VAULT_ADDR":    w.vault.Addr, "VAULT_TOKEN": w.vault.Token, "VAULT_TIMEOUT": "30s", "RATE_LIMIT_ENABLED": "false",
 	} {
 		t.Setenv(k, v)
 	}
-	for k, v := range settings {
-		t.Setenv(k, v)
+	for _, more := range settings {
+		for k, v := range more {
+			t.Setenv(k, v)
+		}
 	}
 	w.serve(t)
-	return w
 }
 
 func (w *world) serve(t *testing.T) {
@@ -141,6 +159,12 @@ type answer struct {
 // send sends a request as it is; headers are "Name: value".
 func (w *world) send(t *testing.T, method, path, token, body string, headers ...string) answer {
 	t.Helper()
+	return must[answer](t)(w.try(t, method, path, token, body, headers...))
+}
+
+// try is send where there may be no answer.
+func (w *world) try(t *testing.T, method, path, token, body string, headers ...string) (answer, error) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -154,20 +178,20 @@ func (w *world) send(t *testing.T, method, path, token, body string, headers ...
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Add(name, value)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := cmp.Or(w.http, http.DefaultClient).Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	a := answer{status: resp.StatusCode, header: resp.Header}
 	if len(bytes.TrimSpace(raw)) > 0 && json.Unmarshal(raw, &a.body) != nil {
 		a.body = map[string]any{"text": string(raw)}
 	}
-	return a
+	return a, nil
 }
 
 // records are the gateway's records of decisions and refusals so far.
