@@ -30,8 +30,11 @@ func TestAStreamEndsWithItsCredential(t *testing.T) {
 		"revoked by key id":   func(w *world, c *call.Caller) { w.revoke(deny.Entry{KeyID: c.KeyID}) },
 		"revoked by serial":   func(w *world, c *call.Caller) { w.revoke(deny.Entry{Serial: c.CertSerial}) },
 		"key removed":         func(w *world, _ *call.Caller) { w.rewrite(w.chain, "jwks.json", authtest.JWKS(w.rs)) },
-		"on the CRL":          func(w *world, _ *call.Caller) { w.rewrite(w.chain, "crl.pem", w.ca.CRL(time.Hour, w.client)) },
-		"CA removed":          func(w *world, _ *call.Caller) { w.rewrite(w.chain, "ca.crt", w.otherCA.PEM()) },
+		"key of the same id": func(w *world, _ *call.Caller) {
+			w.rewrite(w.chain, "jwks.json", authtest.JWKS(w.rs, authtest.NewKey("ES256", w.es.KID)))
+		},
+		"on the CRL": func(w *world, _ *call.Caller) { w.rewrite(w.chain, "crl.pem", w.ca.CRL(time.Hour, w.client)) },
+		"CA removed": func(w *world, _ *call.Caller) { w.rewrite(w.chain, "ca.crt", w.otherCA.PEM()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

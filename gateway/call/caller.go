@@ -41,7 +41,7 @@ type Caller struct {
 	Tier       string     // rate tier that the credential asks for, may be empty
 	Method     Method     // how it proved itself
 	KeyID      string     // API key id or JWT kid; never the credential itself
-	KeyPrint   string     `json:",omitempty"` // of an API key and all that its entry says, see apikey.Store.Valid; empty for other credentials
+	KeyPrint   string     `json:",omitempty"` // of an API key and all that its entry says (apikey.Store.Valid), or of the key that has signed a token; empty for other credentials
 	TokenID    string     // JWT jti, empty when there is none
 	CertFP     string     // SHA-256 of the client certificate in hex, empty when there is none
 	CertSerial string     // serial of the client certificate in hex

@@ -141,10 +141,11 @@ func (s *Set) unnamed(t *jose.Token) (fits []*jose.Key) {
 	return fits
 }
 
-// Has reports whether a key of that name is in the set.
-func (s *Set) Has(name string) bool {
+// Has reports whether a key of that name and thumbprint is in the set. One without a
+// thumbprint is known by its name alone.
+func (s *Set) Has(name, print string) bool {
 	for _, k := range s.keys {
-		if k.Name() == name {
+		if k.Name() == name && (print == "" || k.Print == print) {
 			return true
 		}
 	}

@@ -145,7 +145,7 @@ func (i *issuer) verify(ctx context.Context, t *jose.Token, now time.Time, effor
 	if err != nil {
 		return nil, err
 	}
-	out.Caller.KeyID, out.set, out.issuer = key.Name(), set, i
+	out.Caller.KeyID, out.Caller.KeyPrint, out.set, out.issuer = key.Name(), key.Print, set, i
 	return out, nil
 }
 
@@ -184,7 +184,8 @@ func (i *issuer) read(b body, now time.Time) (*Verified, error) {
 	return out, out.confirm(b)
 }
 
-// has reports whether a key of that name is still one of the issuer's.
-func (i *issuer) has(key string, now time.Time) bool {
-	return i.Keys == nil || i.Keys.Current(now).Has(key)
+// has reports whether the key of a caller's token is still one of the issuer's: another
+// one may have its name by now.
+func (i *issuer) has(c *call.Caller, now time.Time) bool {
+	return i.Keys == nil || i.Keys.Current(now).Has(c.KeyID, c.KeyPrint)
 }

@@ -210,7 +210,7 @@ func (v *Verifier) Valid(c *call.Caller, now time.Time) error {
 		return nil
 	}
 	for _, i := range v.candidates(c.Issuer) {
-		if i.has(c.KeyID, now) {
+		if i.has(c, now) {
 			return nil
 		}
 	}
