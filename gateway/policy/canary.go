@@ -124,11 +124,24 @@ func (e *Engine) weigh(ctx context.Context, r *record) {
 	if reason == "" || r.snapshot != e.shadow.candidate.Load() {
 		return
 	}
-	if e.canary.over.CompareAndSwap(nil, &ended{revision: r.snapshot.Revision, reason: reason, at: e.cfg.Now()}) {
+	e.endCanary(r.snapshot.Revision, reason)
+}
+
+// endCanary returns the candidate to the shadow, an empty revision for the one of now. So
+// what the active policy newly refuses is refused to everybody, those of the canary
+// included.
+func (e *Engine) endCanary(revision, reason string) {
+	if e.canary == nil || e.shadow == nil {
+		return
+	}
+	if revision == "" {
+		revision = e.shadow.candidate.Load().Revision
+	}
+	if e.canary.over.CompareAndSwap(nil, &ended{revision: revision, reason: reason, at: e.cfg.Now()}) {
 		canaryReturns.Inc()
 		canaryShare().Set(0)
 		e.cfg.Logger.Error("the candidate decides no more; every call is decided by the active policy, until there is another candidate",
-			"revision", r.snapshot.Revision, "cause", reason)
+			"revision", revision, "cause", reason)
 	}
 }
 

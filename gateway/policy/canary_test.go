@@ -104,3 +104,37 @@ func TestACanaryThatHarmsNobodyStays(t *testing.T) {
 		}
 	})
 }
+
+// TestACandidateThatDecidesIsHeldToWhatThePolicyIs: what must be signed to be taken from
+// the active policy cannot be left out of a candidate that decides, and what the active
+// policy withdraws is withdrawn from the callers of the canary too.
+func TestACandidateThatDecidesIsHeldToWhatThePolicyIs(t *testing.T) {
+	strict := refuses("{}", `input.action.effect == "read"`, `{"action": {"engine": "kv", "effect": "read"}}`)
+	active, candidate := team(t, strict), team(t, map[string]string{"data.yaml": "version: 1"})
+	c := policy.Config{Dir: active, Shadow: candidate, SignedRemovals: true, Catalogue: catalogue(t), Timeout: time.Minute}
+	if _, err := policy.Open(c); err != nil {
+		t.Errorf("a candidate that decides nothing: %v", err)
+	}
+	c.Canary = 100
+	if _, err := policy.Open(c); err == nil || !strings.Contains(err.Error(), "must be a signed archive") {
+		t.Errorf("a candidate that decides without the rule: got %v", err)
+	}
+	write(t, active, "data.yaml", "version: 1")
+	c.Dir, c.Shadow, c.SignedRemovals = candidate, team(t, map[string]string{"data.yaml": "version: 2"}), false
+	e := open(t, c)
+	if r := refused(t, e, nil); len(r) != 0 {
+		t.Fatalf("%d are refused", len(r))
+	}
+	for name, text := range strict {
+		write(t, candidate, name, text)
+	}
+	if err := e.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := refused(t, e, nil); len(r) != 100 {
+		t.Errorf("the active policy refuses everybody now, the canary %d of 100", len(r))
+	}
+	if s := e.Status().Shadow; !strings.Contains(s.Returned, "the active policy has changed") {
+		t.Errorf("status %+v", s)
+	}
+}

@@ -99,12 +99,12 @@ func Open(c Config) (*Engine, error) {
 			return nil, errors.Join(err, rerr, e.log.close())
 		}
 	}
-	if e.shadow, err = e.newShadow(ctx); err != nil {
-		return nil, errors.Join(err, e.log.close())
-	}
-	if e.shadow != nil {
+	if e.cfg.Shadow != "" {
 		e.canary = newCanary(e.cfg.Canary)
 		e.canary.begin()
+	}
+	if e.shadow, err = e.newShadow(ctx); err != nil {
+		return nil, errors.Join(err, e.log.close())
 	}
 	return e, nil
 }

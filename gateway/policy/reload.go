@@ -131,7 +131,7 @@ func (e *Engine) Reload(ctx context.Context) error {
 		}
 		return nil
 	}
-	gone, err := e.removed(team)
+	gone, err := e.removed(team, e.cfg.Dir, e.remote != nil || bundle.Signed(e.cfg.Dir))
 	if err != nil {
 		return e.refuse(digest, err)
 	}
@@ -261,6 +261,7 @@ func (e *Engine) activate(s *snapshot, digest string) {
 		before = old.Revision
 		old.close()
 		e.log.retire(s, old)
+		e.endCanary("", "the active policy has changed since")
 	}
 	e.refused.Store(nil)
 	e.known = digest

@@ -16,20 +16,20 @@ import (
 // removed names what the policy before had and a new one has not: rules, teams and
 // obligations, without which more is allowed or shown. A policy that has nothing left at
 // all is refused, as one that is gone; one that has less can be required to be signed.
-func (e *Engine) removed(team *bundle.Bundle) ([]string, error) {
+func (e *Engine) removed(team *bundle.Bundle, place string, signed bool) ([]string, error) {
 	before := e.before()
 	if before == nil || team == nil {
 		return nil, nil
 	}
 	if len(team.Rules) == 0 && len(team.Data) == 0 && len(before.Rules)+len(before.Data) > 0 {
-		return nil, fmt.Errorf("policy %s: nothing is left of it, neither a rule nor data", e.cfg.Dir)
+		return nil, fmt.Errorf("policy %s: nothing is left of it, neither a rule nor data", place)
 	}
 	have := map[string]bool{}
 	for _, name := range tightening(team) {
 		have[name] = true
 	}
 	gone := slices.DeleteFunc(tightening(before), func(name string) bool { return have[name] })
-	if len(gone) > 0 && e.cfg.SignedRemovals && e.remote == nil && !bundle.Signed(e.cfg.Dir) {
+	if len(gone) > 0 && e.cfg.SignedRemovals && !signed {
 		return nil, errors.New("the policy is refused: it no longer has " + strings.Join(gone, ", ") +
 			", and what takes something away must be a signed archive (POLICY_SIGNED_REMOVALS)")
 	}

@@ -57,8 +57,22 @@ func (e *Engine) newShadow(ctx context.Context) (*shadow, error) {
 	return c, nil
 }
 
-// readShadow reads the candidate, of any age: nothing it says is enforced.
-func (e *Engine) readShadow() (*bundle.Bundle, error) { return bundle.Read(e.cfg.Shadow, e.cfg.Keys) }
+// readShadow reads the candidate, of any age as long as nothing it says is enforced. One
+// that is to decide for a share of the callers is held to what the active policy is.
+func (e *Engine) readShadow() (*bundle.Bundle, error) {
+	team, err := bundle.Read(e.cfg.Shadow, e.cfg.Keys)
+	if err != nil || e.canary == nil {
+		return team, err
+	}
+	signed := bundle.Signed(e.cfg.Shadow)
+	if signed {
+		err = e.older(team, e.cfg.Shadow)
+	}
+	if err == nil {
+		_, err = e.removed(team, e.cfg.Shadow, signed)
+	}
+	return team, err
+}
 
 // ReloadShadow evaluates what POLICY_SHADOW_DIR holds now, if it is another candidate
 // than before and stands every check. A candidate that is refused changes nothing:
