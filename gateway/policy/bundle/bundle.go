@@ -22,6 +22,8 @@ import (
 const (
 	MaxFile  = 16 << 20
 	MaxFiles = 4096
+
+	maxArchive = 4 * MaxFile // of all that is packed in an archive
 )
 
 // File is one file of a bundle.

@@ -1,11 +1,14 @@
 package bundle
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -67,6 +70,9 @@ func unseal(raw []byte, keys Keys) (*Bundle, error) {
 	case len(raw) > MaxFile:
 		return nil, fmt.Errorf("larger than %d bytes", MaxFile)
 	}
+	if err := unpackable(raw); err != nil {
+		return nil, err
+	}
 	var problems []error
 	for _, id := range slices.Sorted(maps.Keys(keys)) {
 		b, err := verify(raw, id, keys[id])
@@ -76,6 +82,35 @@ func unseal(raw []byte, keys Keys) (*Bundle, error) {
 		problems = append(problems, fmt.Errorf("key %s: %w", id, err))
 	}
 	return nil, errors.Join(problems...)
+}
+
+// unpackable looks at what is packed without keeping it. Reading an archive takes all of it
+// into memory before a signature is looked at, and whoever can put one where it is fetched
+// has no key.
+func unpackable(raw []byte) error {
+	unpacked, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return fmt.Errorf("not an archive: %w", err)
+	}
+	bounded := &io.LimitedReader{R: unpacked, N: maxArchive}
+	in := tar.NewReader(bounded)
+	left := int64(maxArchive) // of what files say of their sizes: holes are not packed
+	for n := 0; ; n++ {
+		head, err := in.Next()
+		switch {
+		case bounded.N <= 0:
+			return fmt.Errorf("more than %d bytes are packed in it", maxArchive)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("not an archive: %w", err)
+		case head.Size > MaxFile || n == 2*MaxFiles: // tests and data beside the rules
+			return fmt.Errorf("a file is larger than %d bytes, or there are more than %d files", MaxFile, 2*MaxFiles)
+		}
+		if left -= head.Size; left < 0 {
+			return fmt.Errorf("more than %d bytes are packed in it", maxArchive)
+		}
+	}
 }
 
 // verify reads an archive whose signature must be by one key.
