@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"portcullis/gateway/audit"
 	"portcullis/gateway/e2e"
 	"portcullis/gateway/e2e/stack"
 	"portcullis/gateway/retry"
@@ -177,11 +177,11 @@ func (l *ledger) check(t *testing.T, mutations int) {
 	t.Logf("answers: %v", codes)
 }
 
-// lines reads a file line by line.
+// lines reads a file line by line, one of evidence that is compressed as well.
 func lines(t *testing.T, file string) func(func([]byte) bool) {
 	t.Helper()
 	return func(yield func([]byte) bool) {
-		f, err := os.Open(file)
+		f, err := audit.OpenSegment(file)
 		if err != nil {
 			t.Fatal(err)
 		}
