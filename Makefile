@@ -18,7 +18,7 @@ export GOFLAGS += -buildvcs=false -trimpath
 scenarios := --scenario kv-read,vault-api,half-peak,one-connection,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench bench-quick bench-growth soak benchmarks abuse generated properties opa dashboard handbook replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
+.PHONY: help build run test check race fmt vet bench bench-quick bench-growth soak benchmarks abuse generated properties opa evidence dashboard handbook replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -83,6 +83,11 @@ properties: ## Hold what is said of every policy over random ones (COUNT=10000 S
 opa: ## Serve archives that OPA's own command has built and signed; building it takes minutes at first
 	@tools/progress.sh "building OPA's command" go build -C tools/opa -ldflags '-s -w' -o $(tools)/opa github.com/open-policy-agent/opa
 	@go test -count=1 -v -run '^TestArchivesOfOPAsOwnTools$$' ./gateway/policy -opa=$(tools)/opa
+
+evidence: build ## Hold the evidence at length: rotation, full disks, receivers away, kills, 100,000 calls reconciled (FOR=75s OUTAGE=5m CALLS=100000 KILLS=50)
+	@go test -count=1 -timeout 3h -v -run '^(TestRotationLosesNothing|TestNoCallIsExecutedUnrecorded|TestReceiversAreRestarted|TestKilledAtAnyMoment|TestEvidenceAgreesWithVaultsOwn)$$' ./gateway/e2e \
+		-rotate-for=$(or $(FOR),75s) -rotate-every=500ms -outage=$(or $(OUTAGE),5m) -kills=$(or $(KILLS),50) -reconciled-calls=$(or $(CALLS),100000)
+	@go test -run '^$$' -bench '^BenchmarkProof$$' -benchtime 200x ./gateway/audit/inspect -proved-lines=1000000
 
 dashboard: build ## Evaluate the dashboard and the alert rules in Prometheus' own engine; building it takes minutes at first
 	@tools/progress.sh "building Prometheus' engine" go build -C tools/promql -ldflags '-s -w' -o $(tools)/promql .

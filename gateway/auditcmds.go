@@ -37,6 +37,8 @@ type auditVerifyCmd struct {
 	Files []string `arg:"" name:"file" help:"Files of evidence, oldest first; .gz is read as well." type:"path"`
 	Since string   `help:"A checkpoint that was kept elsewhere: what it signs must still be there." type:"path" placeholder:"FILE"`
 	Key   string   `help:"Public keys: as audit key prints them, in PEM, or what vault read -format=json MOUNT/keys/NAME prints of a transit key; without it those beside the last file." type:"path" placeholder:"FILE"`
+
+	AllowUnchained bool `help:"Let lines before line 1 pass, which a version without a chain has written. Nothing proves them."`
 }
 
 // Help is the end of the command's help.
@@ -48,7 +50,7 @@ func (auditVerifyCmd) Help() string {
 
 // Run verifies.
 func (c auditVerifyCmd) Run() error {
-	return found(inspect.Verify{Files: c.Files, Since: c.Since, Key: c.Key, Out: os.Stdout, Progress: progress()}.Run())
+	return found(inspect.Verify{Files: c.Files, Since: c.Since, Key: c.Key, AllowUnchained: c.AllowUnchained, Out: os.Stdout, Progress: progress()}.Run())
 }
 
 // found prints what an inspection has found, and maps the errors of usage.

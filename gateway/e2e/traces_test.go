@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -24,7 +25,8 @@ import (
 // tracesOf starts a collector, which reads what it gets with OpenTelemetry's own types.
 type tracesOf struct {
 	*httptest.Server
-	mu    sync.Mutex
+	slow  sync.RWMutex              // held for writing while no request is answered
+	mu    sync.Mutex                // guards spans
 	spans map[string][]*traces.Span // by trace id
 }
 
@@ -32,6 +34,8 @@ func collectTraces(t *testing.T) *tracesOf {
 	t.Helper()
 	c := &tracesOf{spans: map[string][]*traces.Span{}}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		c.slow.RLock()
+		defer c.slow.RUnlock()
 		body := io.Reader(r.Body)
 		if r.Header.Get("Content-Encoding") == "gzip" {
 			z, err := gzip.NewReader(r.Body)
@@ -60,8 +64,22 @@ func collectTraces(t *testing.T) *tracesOf {
 			}
 		}
 	}))
-	t.Cleanup(c.Close)
+	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// restart starts a collector that was closed, at its address.
+func (c *tracesOf) restart(t *testing.T) {
+	t.Helper()
+	l, err := net.Listen("tcp", c.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(c.Config.Handler)
+	_ = s.Listener.Close() // the other one is used
+	s.Listener = l
+	s.Start()
+	c.Server = s
 }
 
 // parent is a traceparent of a trace, and of a span in it.

@@ -56,6 +56,8 @@ func ofCalls() map[string]family {
 		"portcullis_policy_shadow_total":                     {"counter", "Shadow decisions by how they differ from the enforced one."},
 		"portcullis_policy_shadow_dropped_total":             {"counter", "Calls that the shadow policy was too slow for."},
 		"portcullis_policy_dry_run_total":                    {"counter", "Denials of rules in dry run, which were not enforced, by rule."},
+		"portcullis_trace_spans_sent_total":                  {"counter", "Spans that the collector of traces has taken."},
+		"portcullis_trace_spans_lost_total":                  {"counter", "Spans that the collector of traces will not get, because it was away or slow for long."},
 		"portcullis_audit_failures_total":                    {"counter", "Records of evidence that could not be written; each refused its call or lost an outcome."},
 		"portcullis_audit_archive_failures_total":            {"counter", "Full files of evidence that could not be compressed, removed or kept."},
 		"portcullis_audit_checkpoint_failures_total":         {"counter", "Checkpoints of the evidence that could not be signed; lines are written all the same."},

@@ -49,8 +49,8 @@ const maxAttribute = 512
 // Scope is the instrumentation scope of the spans.
 const Scope = "portcullis/gateway"
 
-// NewTracer connects to nothing: spans are sent in batches, and dropped when the
-// collector is away for long. log hears of that. It returns nil without an endpoint.
+// NewTracer connects to nothing: spans are sent in batches, and dropped and counted when
+// the collector is away or slow for long. log hears of that. It returns nil without an endpoint.
 func NewTracer(ctx context.Context, c TraceConfig, log *slog.Logger) (*Tracer, error) {
 	if c.Endpoint == "" {
 		return nil, nil
@@ -66,10 +66,8 @@ func NewTracer(ctx context.Context, c TraceConfig, log *slog.Logger) (*Tracer, e
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		log.Warn("traces could not be sent and are lost; check OTEL_EXPORTER_OTLP_ENDPOINT and the collector", "cause", err)
-	}))
-	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithSampler(sampler), sdktrace.WithResource(c.resource(attrs)))
+	otel.SetErrorHandler(&collectorErrors{log: log})
+	p := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(newCounted(exporter)), sdktrace.WithSampler(sampler), sdktrace.WithResource(c.resource(attrs)))
 	return &Tracer{provider: p, tracer: p.Tracer(Scope, trace.WithInstrumentationVersion(c.Version))}, nil
 }
 

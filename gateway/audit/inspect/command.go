@@ -29,6 +29,8 @@ type Verify struct {
 	Key      string // file of the public keys, empty for those beside the last file
 	Out      io.Writer
 	Progress func(lines int, bytes int64) // optional
+	// AllowUnchained is that of Verifier.
+	AllowUnchained bool
 }
 
 // Run verifies and says what was found.
@@ -41,7 +43,7 @@ func (c Verify) Run() error {
 		return err
 	}
 	h := holder{marks: marks, last: Line{File: c.Files[len(c.Files)-1]}}
-	v := Verifier{Progress: c.Progress, Each: h.line}
+	v := Verifier{Progress: c.Progress, Each: h.line, AllowUnchained: c.AllowUnchained}
 	for _, f := range c.Files {
 		if err := v.File(f); err != nil {
 			return err
@@ -205,7 +207,7 @@ func (c Verify) report(v Verified, marks []*mark) {
 		fmt.Fprintf(c.Out, "%d lines were cut off by a crash; the record behind each says so\n", v.Torn)
 	}
 	if v.Unchained > 0 {
-		fmt.Fprintf(c.Out, "%d lines before the chain are older than it and cannot be verified\n", v.Unchained)
+		fmt.Fprintf(c.Out, "%d lines before the chain are not proved by it (--allow-unchained): they can be anybody's\n", v.Unchained)
 	}
 	if v.First > 1 {
 		fmt.Fprintf(c.Out, "the lines before number %d were not given\n", v.First)

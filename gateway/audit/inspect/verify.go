@@ -9,6 +9,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"portcullis/gateway/audit"
 )
 
@@ -17,7 +19,7 @@ type Verified struct {
 	Files, Lines int
 	First, Last  uint64 // numbers of the first and the last line
 	Sum          [sha256.Size]byte
-	Unchained    int // lines before the chain, of a version that had none
+	Unchained    int // lines before the chain, which AllowUnchained lets pass
 	Torn         int // lines that a crash cut off, each with a record that says so
 	Bytes        int64
 }
@@ -35,14 +37,19 @@ func (b *Bad) Error() string { return fmt.Sprintf("first bad line: %s:%d\n%s", b
 // than two lines.
 type Verifier struct {
 	Verified
+	// AllowUnchained lets lines before line 1 pass, which a version without a chain has
+	// written. Nothing proves them: whoever can write the file can put them there.
+	AllowUnchained bool
 	// Each is called with every line that was found good. Optional.
 	Each func(l Line) error
 	// Progress is called now and then with how many lines and bytes are done. Optional.
 	Progress func(lines int, bytes int64)
 
 	started bool
-	last    at // the line before, good so far
-	half    at // a line that is none, until the next one says that it was torn
+	foreign at   // the first line before the chain
+	partial bool // it is no JSON, as a line that was cut off
+	last    at   // the line before, good so far
+	half    at   // a line that is none, until the next one says that it was torn
 	doubt   *doubt
 	tail    []byte // the last line of the last file
 }
@@ -125,7 +132,7 @@ func (v *Verifier) line(name string, n int, buf []byte, t *text) error {
 	}
 	h, readable := parseHead(line)
 	if a.seq = h.Seq; !readable {
-		return v.unreadable(a)
+		return v.unreadable(a, line)
 	}
 	if v.doubt != nil {
 		return v.settle(h)
@@ -148,14 +155,16 @@ func (v *Verifier) next(seq uint64, prev []byte) bool {
 
 // unreadable is a line that is no record of a chain: one from before there was a
 // chain, or half a line, of which the next one must tell.
-func (v *Verifier) unreadable(a at) error {
+func (v *Verifier) unreadable(a at, line []byte) error {
 	switch {
 	case v.doubt != nil:
 		return v.settle(head{})
 	case v.half.set:
 		return v.half.bad("the line is no record of the chain")
 	case !v.started:
-		v.Unchained++
+		if v.Unchained++; v.Unchained == 1 {
+			v.foreign, v.partial = a, !jsontext.Value(line).IsValid(jsontext.AllowInvalidUTF8(true))
+		}
 	default:
 		v.half = a
 	}
@@ -186,6 +195,9 @@ func (v *Verifier) begins(a at, h head) error {
 	v.started = true
 	switch {
 	case h.Seq == 1 && h.Prev == strings.Repeat("0", 2*sha256.Size):
+		if err := v.before(h); err != nil {
+			return err
+		}
 	case v.Unchained > 0:
 		return v.last.bad("the line is no record of the chain")
 	case h.Type != "segment":
@@ -193,6 +205,20 @@ func (v *Verifier) begins(a at, h head) error {
 	}
 	v.First = h.Seq
 	return nil
+}
+
+// before tells whether lines may lie before line 1: half of one, whose end a crash has cut
+// off, and which line 1 tells of, and those that are allowed.
+func (v *Verifier) before(h head) error {
+	switch {
+	case v.Unchained == 0 || v.AllowUnchained:
+		return nil
+	case v.Unchained == 1 && v.partial && h.Type == "torn" && h.Bytes == v.foreign.size:
+		v.Unchained, v.Torn = 0, v.Torn+1
+		return nil
+	}
+	return v.foreign.bad("the line lies before line 1, so the chain does not prove it: anybody who can write the file can have put it there. " +
+		"Where an earlier version without a chain has written such lines, give --allow-unchained")
 }
 
 // settle decides which of two lines was changed, by the one behind them.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"portcullis/gateway/audit"
 	"portcullis/gateway/audit/inspect"
 )
 
@@ -130,6 +131,12 @@ func TestVerify(t *testing.T) {
 		sum := sha256.Sum256(l[3])
 		return [][]byte{fmt.Appendf(nil, `{"seq":5,"prev":"%x","type":%q}`, sum, kind)}
 	}
+	// cutOff is a file whose first line was cut off by a crash, as the log goes on in it.
+	cutOff := func(half string, bytes int) [][]byte {
+		first := fmt.Appendf(nil, `{"seq":1,"prev":"%064d","type":"torn","bytes":%d}`, 0, bytes)
+		second := fmt.Appendf(nil, `{"seq":2,"prev":"%x","type":"intent"}`, sha256.Sum256(first))
+		return [][]byte{[]byte(half), first, second}
+	}
 	old := [][]byte{[]byte(`{"type":"intent"}`), []byte("\x00\x00")}
 	for name, c := range map[string]struct {
 		files [][][]byte
@@ -145,7 +152,11 @@ func TestVerify(t *testing.T) {
 		"begins with a record": {files: [][][]byte{segment("intent")}, bad: ":1"},
 		"torn":                 {files: [][][]byte{torn(18)}, lines: 11},
 		"torn, another length": {files: [][][]byte{torn(17)}, bad: ":11"},
-		"before the chain":     {files: [][][]byte{append(slices.Clone(old), good...)}, lines: 20},
+		"before the chain":     {files: [][][]byte{append(slices.Clone(old), good...)}, bad: ":1"},
+		"a file before it":     {files: [][][]byte{old, good}, bad: ":1"},
+		"half of line 1":       {files: [][][]byte{cutOff(`{"seq":1,"prev":"00`, 19)}, lines: 2},
+		"not its length":       {files: [][][]byte{cutOff(`{"seq":1,"prev":"00`, 18)}, bad: ":1"},
+		"a record for half":    {files: [][][]byte{cutOff(`{"op":"kv.destroy"}`, 19)}, bad: ":1"},
 		"first line changed":   {files: [][][]byte{append([][]byte{[]byte(`{"sdq":1}`)}, good[1:]...)}, bad: ":1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,6 +176,37 @@ func TestVerify(t *testing.T) {
 	}
 	if _, err := verify(half); err == nil || !strings.Contains(err.Error(), "no end") {
 		t.Errorf("the end is cut off: got %v", err)
+	}
+}
+
+// TestLinesBeforeTheChainAreAllowedByName: without the permission they are a finding, as
+// anybody can put them there.
+func TestLinesBeforeTheChainAreAllowedByName(t *testing.T) {
+	old := [][]byte{[]byte(`{"type":"outcome","op":"kv.read","code":"ok"}`), []byte("plain text")}
+	file := write(t, append(old, chain(3)...))
+	var out bytes.Buffer
+	if err := (inspect.Verify{Files: []string{file}, Out: &out}).Run(); err == nil || !strings.Contains(err.Error(), file+":1\n") || !strings.Contains(err.Error(), "--allow-unchained") {
+		t.Errorf("got %v, %s", err, &out)
+	}
+	if err := (inspect.Verify{Files: []string{file}, Out: &out, AllowUnchained: true}).Run(); err != nil || !strings.Contains(out.String(), "2 lines before the chain are not proved") {
+		t.Errorf("allowed: got %v, %s", err, &out)
+	}
+	none := write(t, old)
+	if _, ok := errors.AsType[inspect.Usage](inspect.Verify{Files: []string{none}, Out: &out, AllowUnchained: true}.Run()); !ok {
+		t.Error("no line of a chain, and yet something is verified")
+	}
+}
+
+// TestAFirstLineThatWasCutOffIsGood: a gateway that was killed while it wrote its first
+// line goes on behind it, and that is no finding.
+func TestAFirstLineThatWasCutOffIsGood(t *testing.T) {
+	file := write(t, nil)
+	if err := os.WriteFile(file, []byte(`{"seq":1,"prev":"0000`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	evidence(t, audit.Config{Path: file}, 0, 3)
+	if v, err := verify(file); err != nil || v.Torn != 1 || v.Unchained != 0 || v.Lines < 4 {
+		t.Errorf("got %+v, %v", v, err)
 	}
 }
 
