@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 	"time"
 )
@@ -140,6 +141,21 @@ func (c *conn) cause(err error) error {
 		return ended
 	}
 	return err
+}
+
+// drained reports whether nothing is left to read of what TLS has taken from the socket: it
+// reads ahead, and what is behind an answer in there is no answer to the next request. A
+// deadline that has passed lets it give what it has, and wait for nothing.
+func (c *conn) drained() bool {
+	if c.origin.scheme != "https" {
+		return true
+	}
+	var b [1]byte
+	if c.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return false
+	}
+	n, err := c.Conn.Read(b[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.SetReadDeadline(time.Time{}) == nil
 }
 
 // body is that of an answer. At its end the connection is kept.

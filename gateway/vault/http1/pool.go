@@ -17,7 +17,7 @@ func (t *Transport) conn(ctx context.Context, o origin) (*conn, error) {
 		if c == nil {
 			return t.dial(ctx, o)
 		}
-		if time.Since(c.since) < t.IdleTimeout && quiet(c.socket) {
+		if time.Since(c.since) < t.IdleTimeout && quiet(c.socket) && c.drained() {
 			c.used = true
 			return c, nil
 		}
