@@ -3,6 +3,7 @@ package vault_test
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -153,11 +154,22 @@ func testMintWithoutCredentialsIsTakenBack(t *testing.T) {
 func TestMintWithoutLeaseIsNoSuccess(t *testing.T) { overBoth(t, testMintWithoutLeaseIsNoSuccess) }
 
 func testMintWithoutLeaseIsNoSuccess(t *testing.T) {
-	cl := stub(t, vault.Config{}, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"request_id":"1","data":{"username":"u","password":"p"}}`)
-	})
-	err := open(t, cl, dbGrant(caller("m"), "db.issue_creds", 0)).Mint(t.Context(), "creds/readonly", &issued{})
-	if !call.Is(err, call.OutcomeUnknown) {
-		t.Errorf("got %v, want outcome_unknown", err)
+	for lease, revokes := range map[string]int64{
+		``: 0, `"lease_id":"database/creds/readonly/1",`: 1, `"lease_id":"database/creds/readonly/1","lease_duration":-1,`: 1,
+		`"lease_id":"database/creds/readonly/1","lease_duration":9223372036854775807,`: 1, // a moment long past, when it is added to now
+	} {
+		var revoked atomic.Int64
+		cl := stub(t, vault.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "sys/leases/revoke") {
+				revoked.Add(1)
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			_, _ = io.WriteString(w, `{"request_id":"1",`+lease+`"data":{"username":"u","password":"p"}}`)
+		})
+		err := open(t, cl, dbGrant(caller("m"), "db.issue_creds", 0)).Mint(t.Context(), "creds/readonly", &issued{})
+		if !call.Is(err, call.OutcomeUnknown) || revoked.Load() != revokes {
+			t.Errorf("%s: got %v and %d revocations, want outcome_unknown and %d", lease, err, revoked.Load(), revokes)
+		}
 	}
 }

@@ -243,8 +243,8 @@ type leased interface {
 // answer; when err says that the answer lacks something else, the lease is revoked,
 // because nobody else knows of it.
 func (s *Session) keepLease(ctx context.Context, r wire.Request, l Lease, out Reply, err error) error {
-	if err == nil && r.Leases && l.ID == "" {
-		err = wire.Incomplete(r, errors.New("it lacks a lease"))
+	if err == nil && r.Leases && !l.Whole() {
+		err = wire.Incomplete(r, errors.New("it lacks a lease that ends"))
 	}
 	to, ok := out.(leased)
 	if !ok {

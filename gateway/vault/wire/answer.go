@@ -97,7 +97,7 @@ func WantData(r Reply) *Answer {
 // WantLease needs a lease.
 func WantLease() *Answer {
 	return &Answer{missing: func(a *Answer) string {
-		if a.ID == "" || a.Duration <= 0 {
+		if !a.Whole() {
 			return "a lease"
 		}
 		return ""

@@ -9,6 +9,12 @@ type Lease struct {
 	Renewable bool   `json:"renewable"`
 }
 
+// longest is a lease beyond which times cannot be reckoned with, in seconds: 100 years.
+const longest = 100 * 365 * 24 * 3600
+
+// Whole reports whether there is a lease that will end.
+func (l Lease) Whole() bool { return l.ID != "" && l.Duration > 0 && l.Duration <= longest }
+
 // SetLease keeps what the reply says about its lease.
 func (l *Lease) SetLease(got Lease) { *l = got }
 
