@@ -186,6 +186,12 @@ func (g *Server) leave(servers []listener) {
 			_ = s.Close()
 		}
 	}
+	said := make(chan struct{})
+	go func() { defer close(said); g.subscriptions.Wait() }()
+	select {
+	case <-said:
+	case <-ctx.Done():
+	}
 }
 
 // closeAll gives back what the gateway holds, within the time that is configured.

@@ -47,7 +47,7 @@ func (g *Server) routes() error {
 	if g.cfg.ExposeVaultAPI {
 		api := vaultapi.API{
 			Catalogue: g.ops, Do: g.calls.Do, Admit: g.calls.Admit, Change: g.calls.Change, May: g.may, Wrapped: g.vault.Wrapping, Ready: g.vault.Ready, Sessions: g.sessions,
-			Events: g.events, Topics: g.topics, KeepAlive: g.keepAlive(),
+			Events: g.events, Topics: g.topics, KeepAlive: g.keepAlive(), Open: &g.subscriptions,
 		}
 		api.Mount(g.edge)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -41,6 +42,7 @@ type API struct {
 	Events    *events.Log                       // nil for none
 	Topics    func(*call.Caller) []events.Topic // that a caller may receive
 	KeepAlive time.Duration                     // between two signs of life of a subscription
+	Open      *sync.WaitGroup                   // the subscriptions whose end is not said yet
 
 	// refused answers a request whose credential is not good, as everywhere else.
 	refused func(http.ResponseWriter, *http.Request, *call.Error)

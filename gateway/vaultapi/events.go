@@ -2,7 +2,6 @@ package vaultapi
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"path"
@@ -48,6 +47,8 @@ func (a *API) subscribe(w http.ResponseWriter, q *request, _ *question) {
 		return
 	}
 	defer rd.Close()
+	a.Open.Add(1) // before the connection is taken from the server, which no longer waits for it
+	defer a.Open.Done()
 	edge.Streaming(w)
 	conn, err := websocket.Accept(w, q.http, &websocket.AcceptOptions{InsecureSkipVerify: true}) // the edge has looked at the origin
 	if err != nil {
@@ -57,10 +58,12 @@ func (a *API) subscribe(w http.ResponseWriter, q *request, _ *question) {
 	conn.SetReadLimit(maxMessage)
 	ctx := conn.CloseRead(q.http.Context())
 	err = a.deliver(ctx, conn, rd, q)
-	_ = conn.Close(websocket.StatusGoingAway, reason(err))
+	_ = conn.Close(ending(err))
 }
 
-// subscription is a caller's place in the event log. It is on record, and so is why there is none.
+// subscription is a caller's place in the event log. It is on record, and so is why there is
+// none. Vault has no way to go on where an earlier subscription ended; here the header
+// Last-Event-ID, with the id of the last event that was received, is one, at any replica.
 func (a *API) subscription(q *request) (rd *events.Reader, err error) {
 	r := &op.Request{ID: q.id, Transport: op.VaultAPI, Op: "events.stream", Caller: q.caller}
 	switch {
@@ -76,7 +79,11 @@ func (a *API) subscription(q *request) (rd *events.Reader, err error) {
 		r.Bad = call.Errorf(call.InvalidRequest, "a type of events has at most %d stars", maxStars)
 	}
 	err = a.Change(q.http.Context(), r, func(context.Context) (err error) {
-		rd, err = a.Events.Subscribe(q.caller, "vault", events.Filter{Kinds: []events.Kind{events.ResourceChanged}, Topics: a.Topics(q.caller)}, "")
+		rd, err = a.Events.Subscribe(q.caller, "vault", events.Filter{Kinds: []events.Kind{events.ResourceChanged}, Topics: a.Topics(q.caller)}, q.http.Header.Get("Last-Event-Id"))
+		if err == nil && rd.Missed() {
+			rd.Close()
+			err = call.Errorf(call.InvalidRequest, "header Last-Event-ID: the gateway does not hold every event since then any more: read what matters, and subscribe without it")
+		}
 		return err
 	})
 	return rd, err
@@ -88,18 +95,24 @@ func (a *API) deliver(ctx context.Context, conn *websocket.Conn, rd *events.Read
 	token, _ := presented(q.http)
 	session := strings.HasPrefix(token, mark)
 	for {
-		e, _, err := rd.Next(ctx, a.KeepAlive)
+		e, id, err := rd.Next(ctx, a.KeepAlive)
 		// Without an answer whether the session is still there, an event is not sent: the client
 		// subscribes again. A ping says nothing, so it may be.
-		if now, _, away := a.own(ctx, q); session && now == nil && (away == nil || err == nil) {
+		switch now, _, away := a.own(ctx, q); {
+		case !session || now != nil:
+		case away == nil:
 			return events.ErrEnded
+		case err == nil:
+			return away
 		}
 		limited, done := context.WithTimeout(ctx, writeTimeout)
 		switch {
 		case errors.Is(err, events.ErrIdle):
 			err = conn.Ping(limited)
 		case err == nil:
-			err = a.notify(limited, conn, e, q.params["type"])
+			if kind := a.kind(e); matches(q.params["type"], kind) {
+				err = a.notify(limited, conn, e, notice{id, kind})
+			}
 		}
 		done()
 		if err != nil {
@@ -108,13 +121,12 @@ func (a *API) deliver(ctx context.Context, conn *websocket.Conn, rd *events.Read
 	}
 }
 
-// notify sends one event, if it is of a type that is wanted.
-func (a *API) notify(ctx context.Context, conn *websocket.Conn, e events.Event, wanted string) error {
-	kind := a.kind(e)
-	if !matches(wanted, kind) {
-		return nil
-	}
-	raw, err := json.Marshal(a.notification(e, kind), json.Deterministic(true))
+// notice is what an event is to one subscriber: its id, and its type in Vault.
+type notice struct{ id, kind string }
+
+// notify sends one event.
+func (a *API) notify(ctx context.Context, conn *websocket.Conn, e events.Event, n notice) error {
+	raw, err := json.Marshal(notification(e, n), json.Deterministic(true))
 	if err != nil {
 		return err
 	}
@@ -154,35 +166,43 @@ func (a *API) kind(e events.Event) string {
 }
 
 // notification is an event as Vault reports it (Vault docs, concepts/events).
-func (a *API) notification(e events.Event, kind string) map[string]any {
+func notification(e events.Event, n notice) map[string]any {
 	below := e.Path.String()
 	data := e.Mount + "/data/" + below
-	if strings.HasPrefix(kind, "kv-v1/") {
+	if strings.HasPrefix(n.kind, "kv-v1/") {
 		data = e.Mount + "/" + below
 	}
-	facts := map[string]string{"data_path": data, "path": data, "operation": path.Base(kind), "modified": "true"}
+	facts := map[string]string{"data_path": data, "path": data, "operation": path.Base(n.kind), "modified": "true"}
 	if e.Version > 0 {
 		facts["current_version"] = strconv.Itoa(e.Version)
 	}
-	id := rand.Text()
 	return map[string]any{
-		"id": id, "source": "portcullis", "specversion": "1.0", "type": "*", "datacontenttype": "application/cloudevents", "time": e.Time.UTC(),
+		"id": n.id, "source": "portcullis", "specversion": "1.0", "type": "*", "datacontenttype": "application/cloudevents", "time": e.Time.UTC(),
 		"data": map[string]any{
-			"event":      map[string]any{"id": id, "metadata": facts},
-			"event_type": kind,
+			"event":      map[string]any{"id": n.id, "metadata": facts},
+			"event_type": n.kind,
 			"plugin_info": map[string]string{
-				"mount_class": "secret", "mount_accessor": "", "mount_path": e.Mount + "/", "plugin": "kv", "version": kind[3:5],
+				"mount_class": "secret", "mount_accessor": "", "mount_path": e.Mount + "/", "plugin": "kv", "version": n.kind[3:5],
 			},
 		},
 	}
 }
 
-// reason is why a subscription ends, for its subscriber.
-func reason(err error) string {
-	for _, known := range []error{events.ErrSlow, events.ErrEnded, events.ErrReloaded, events.ErrClosed} {
+// ending is how a subscription ends, for its subscriber: where it may subscribe again, with
+// the code after which clients do (RFC 6455 section 7.4.1).
+func ending(err error) (websocket.StatusCode, string) {
+	for known, as := range map[error]struct {
+		code   websocket.StatusCode
+		reason string
+	}{
+		events.ErrEnded:    {websocket.StatusPolicyViolation, "the credential or its session has ended"},
+		events.ErrSlow:     {websocket.StatusTryAgainLater, "the subscriber was too slow: subscribe again"},
+		events.ErrReloaded: {websocket.StatusServiceRestart, "the policy has changed: subscribe again"},
+		events.ErrClosed:   {websocket.StatusGoingAway, "the gateway is stopping: subscribe again"},
+	} {
 		if errors.Is(err, known) {
-			return known.Error()
+			return as.code, as.reason
 		}
 	}
-	return "the stream has ended"
+	return websocket.StatusGoingAway, "the stream has ended: subscribe again"
 }
