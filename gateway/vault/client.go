@@ -122,6 +122,7 @@ type Client struct {
 	janitor  *leases.Janitor
 
 	meters   meters
+	issued   atomic.Bool // leases that hang on the gateway's own token
 	away     atomic.Bool // it was logged that Vault is away
 	refused  atomic.Bool // Vault refused the gateway's own token, and there is no other
 	tellRoot func()      // says once that it is a root token
@@ -255,12 +256,17 @@ func (c *Client) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// Close gives the gateway's own token back, when it was got by logging in. What
-// callers hold lives on: the tokens that mint leases are orphans for that reason.
+// Close gives the gateway's own token back, when it was got by logging in. What callers
+// hold lives on: the tokens that mint leases are orphans for that reason, and where callers
+// have none, one that has issued a lease is left to end by itself.
 func (c *Client) Close(ctx context.Context) error {
 	t := c.root.Close()
 	c.http.closeIdle()
 	if t.Value == "" || !c.login.logsIn() {
+		return nil
+	}
+	if c.issued.Load() {
+		c.log.Info("the gateway's Vault token ends by itself, because credentials that callers hold end with it")
 		return nil
 	}
 	return c.revokeSelf(ctx, t)

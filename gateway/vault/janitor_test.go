@@ -106,6 +106,7 @@ func TestLeases(t *testing.T) {
 	for name, f := range map[string]func(*testing.T, world){
 		"outlive the tokens of requests":     outliveTokens,
 		"survive a restart of the gateway":   surviveRestart,
+		"survive it without callers' tokens": surviveWithoutTokens,
 		"end with the kill switch":           endWithKill,
 		"end with a delayed kill":            killLater,
 		"are renewed up to the limit":        renewedToLimit,
@@ -163,6 +164,38 @@ func surviveRestart(t *testing.T, w world) {
 	}
 	if err := after.RevokeCaller(t.Context(), c.Key()); err != nil || w.works(t, u) {
 		t.Errorf("the credentials survived the kill switch (%v)", err)
+	}
+}
+
+// surviveWithoutTokens: what hangs on the gateway's own token does not end because the
+// gateway does; a token on which nothing hangs is given back.
+func surviveWithoutTokens(t *testing.T, w world) {
+	path, err := call.ParsePath("mcp/.leases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range map[string]int{"with a lease": 1, "without": 0} {
+		cl := newClient(t, vault.Config{Addr: w.Addr, Login: approle(w.Vault), Registry: leases.Location{Mount: "secret", Path: path}})
+		run(t, cl)
+		if err := put(t, cl, caller("own"), "x"); err != nil {
+			t.Fatal(err)
+		}
+		var u issued
+		for range n {
+			var err error
+			u, err = issue(t, cl, caller("own"), 0)
+			must(t, u, err)
+		}
+		given := w.Count("auth/token/revoke-self")
+		if err := cl.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Count("auth/token/revoke-self") - given; got != 1-n {
+			t.Errorf("%s: %d tokens were given back, want %d", name, got, 1-n)
+		}
+		if n > 0 && !w.works(t, u) {
+			t.Errorf("%s: the credentials died with the gateway", name)
+		}
 	}
 }
 

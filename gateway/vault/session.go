@@ -58,6 +58,8 @@ func (c *Client) Open(_ context.Context, g call.Grant) (*Session, error) {
 		s.caller = c.callers.Of(g.Caller())
 		if c.callers.Enabled {
 			s.tokens = s.caller.TokenSource(g.Caller(), s.use.IssuesLease)
+		} else if s.use.IssuesLease {
+			c.issued.Store(true)
 		}
 	}
 	return s, nil
