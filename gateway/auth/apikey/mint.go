@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 
 	"portcullis/gateway/auth/principal"
 	"portcullis/gateway/call"
+	"portcullis/gateway/files"
 )
 
 // Mark begins every key that is made here, so that scanners recognise a lost one.
@@ -96,7 +96,7 @@ func add(file string, e Entry) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	return replace(file, text)
+	return files.Replace(file, text)
 }
 
 // withEntry returns the document with one more entry in its list.
@@ -129,18 +129,4 @@ func keysNode(doc *yaml.Node) *yaml.Node {
 		return list
 	}
 	return nil
-}
-
-// replace writes a file beside the old one and renames it over that.
-func replace(file string, text []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".keys-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // gone already when all went well
-	_, err = tmp.Write(text)
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", tmp.Name(), err)
-	}
-	return os.Rename(tmp.Name(), file)
 }

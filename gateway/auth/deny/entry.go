@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"portcullis/gateway/auth/principal"
 	"portcullis/gateway/call"
+	"portcullis/gateway/files"
 	"portcullis/gateway/retry"
 )
 
@@ -114,7 +116,7 @@ func Append(path string, e Entry) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := list(path)
 	if err != nil {
 		return err
 	}
@@ -125,6 +127,22 @@ func Append(path string, e Entry) error {
 	}
 	retry.Sleep(context.Background(), 5*Fresh) // not cut short: the entry is written, and its caller must know from when on it holds
 	return nil
+}
+
+// list opens a list to append to it. A new one is for the gateway to read as well, whoever
+// runs it.
+func list(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := files.Share(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // Revoke appends an entry to a list and says so on out.

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"portcullis/gateway/files"
 	"portcullis/gateway/transform"
 )
 
@@ -35,7 +35,7 @@ func Pin(w io.Writer, manifest string) error {
 		}
 		fmt.Fprintf(w, "%s  %s\n", e.SHA256, e.Name)
 	}
-	return replaceFile(manifest, strings.Join(lines, ""))
+	return files.Replace(manifest, []byte(strings.Join(lines, "")))
 }
 
 // pin changes the line with the digest of a module.
@@ -79,22 +79,4 @@ func scalar(list *yaml.Node, i int, key string) *yaml.Node {
 		return nil
 	}
 	return valueOf(list.Content[i], key)
-}
-
-// replaceFile writes beside the file and renames, so that a gateway that watches
-// sees the old manifest or the new one.
-func replaceFile(path, text string) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".manifest-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.WriteString(text)
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	if st, err := os.Stat(path); err == nil {
-		_ = os.Chmod(tmp.Name(), st.Mode().Perm())
-	}
-	return os.Rename(tmp.Name(), path)
 }
