@@ -130,8 +130,9 @@ image: ## Make an OCI image below dist/ (RELEASE="--arch amd64")
 release: ## Make archives, packages, image, checksums and bills of materials below dist/
 	@go run -C tools/release . release $(RELEASE)
 
-deploy: ## Check the chart, the unit, the compose file, the Terraform module and what release makes
+deploy: build ## Check the chart, the unit, the compose file, the Terraform module and what release makes; install the package (root, Debian)
 	@go test -C tools/release ./...
+	@go test -count=1 -timeout 30m -tags debian -v -run '^TestPackage$$' ./gateway/e2e/debian
 
 clients: build ## Drive Vault's own clients through the gateway and record them; building its CLI takes minutes
 	@tools/progress.sh "building Vault's command" go build -C tools/devvault -tags minimal -ldflags '-s -w' -o ../../bin/vault ./vaultcli

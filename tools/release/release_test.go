@@ -153,9 +153,39 @@ func only(t *testing.T, dir, pattern string) string {
 
 // TestMistakes: what cannot be built is said before anything is.
 func TestMistakes(t *testing.T) {
-	for _, args := range [][]string{nil, {"publish"}, {"image", "--arch", "riscv"}, {"image", "--root", t.TempDir()}, {"release", "--no-such"}} {
+	for _, args := range [][]string{nil, {"publish"}, {"image", "--arch", "riscv"}, {"image", "--root", t.TempDir()}, {"release", "--no-such"}, {"packages", "--number", "next"}} {
 		if err := run(t.Context(), args, io.Discard); err == nil {
 			t.Errorf("%v: accepted", args)
 		}
+	}
+}
+
+// TestLaterVersionsSortBehind: a package of a later commit is an upgrade of one of an earlier
+// commit, before the first tag, between tags and at one.
+func TestLaterVersionsSortBehind(t *testing.T) {
+	dir := t.TempDir()
+	git := func(args ...string) {
+		c := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	git("init", "-q")
+	last := "0"
+	for i, tag := range []string{"", "", "unrelated", "v0.1.0-rc.1", "", "v0.1.0", "", "", "v0.2.0"} {
+		git("commit", "-q", "--allow-empty", "-m", strings.Repeat("x", i+1))
+		if tag != "" {
+			git("tag", tag)
+		}
+		o := options{root: dir}
+		must(t, o.numbered(t.Context()))
+		if want := strings.TrimPrefix(tag, "v"); want != tag && o.version != want {
+			t.Errorf("at %s it is %s", tag, o.version)
+		}
+		version := strings.Replace(o.version, "-", "~", 1) // as a package has it
+		if err := exec.Command("dpkg", "--compare-versions", last, "lt", version).Run(); err != nil {
+			t.Errorf("%s does not sort before %s: %v", last, version, err)
+		}
+		last = version
 	}
 }
