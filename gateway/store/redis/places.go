@@ -16,6 +16,7 @@ import (
 const (
 	placeLease    = 30 * time.Second
 	placeRenewals = 3
+	placeLooks    = 10 // at strays, between two renewals
 )
 
 // takeSource takes a place when fewer than so many are taken. Places are members of a sorted
@@ -43,6 +44,8 @@ type Places struct {
 	take, renew *goredis.Script
 	lease       time.Duration
 
+	strays strays
+
 	mu   sync.Mutex // guards held
 	held map[string]map[string]bool
 }
@@ -64,8 +67,12 @@ func (p *Places) Take(caller, what string, most int) (release func(), ok bool, e
 		ok = n == 1
 		return err
 	})
-	if err != nil || !ok {
+	if err != nil { // perhaps of the answer alone
+		p.strays.add(key, member, p.lease)
 		return nil, false, err
+	}
+	if !ok {
+		return nil, false, nil
 	}
 	p.hold(key, member)
 	return sync.OnceFunc(func() { p.release(key, member) }), true, nil
@@ -80,7 +87,7 @@ func (p *Places) hold(key, member string) {
 	p.held[key][member] = true
 }
 
-// release gives a place back. One that Redis cannot be told of ends with its lease.
+// release gives a place back. Of one that Redis cannot be told of now it is told later.
 func (p *Places) release(key, member string) {
 	p.mu.Lock()
 	delete(p.held[key], member)
@@ -88,16 +95,22 @@ func (p *Places) release(key, member string) {
 		delete(p.held, key)
 	}
 	p.mu.Unlock()
-	p.remove(context.Background(), key, member)
+	if p.remove(context.Background(), key, member) != nil {
+		p.strays.add(key, member, p.lease)
+	}
 }
 
-func (p *Places) remove(ctx context.Context, key string, members ...any) {
-	_ = p.store.do(ctx, func(ctx context.Context) error { return p.store.client.ZRem(ctx, key, members...).Err() })
+func (p *Places) remove(ctx context.Context, key, member string) error {
+	return p.store.do(ctx, func(ctx context.Context) error { return p.store.client.ZRem(ctx, key, member).Err() })
 }
 
 // Run renews the places of this replica until ctx ends.
 func (p *Places) Run(ctx context.Context) {
-	for retry.Sleep(ctx, retry.Jitter(p.lease/placeRenewals, 8)) {
+	for look := 1; retry.Sleep(ctx, retry.Jitter(min(placeLease, p.lease)/(placeRenewals*placeLooks), 8)); look++ {
+		p.strays.clear(func(key, member string) error { return p.remove(ctx, key, member) })
+		if look%placeLooks > 0 {
+			continue
+		}
 		for key, members := range p.snapshot() {
 			p.prolong(ctx, key, members)
 		}
@@ -116,23 +129,17 @@ func (p *Places) snapshot() map[string][]any {
 	return out
 }
 
-// prolong renews places of a key, and gives those back that were released meanwhile.
+// prolong renews places of a key. Those that were released meanwhile are taken again by
+// that, whatever came of it, so they are given back.
 func (p *Places) prolong(ctx context.Context, key string, members []any) {
-	err := p.store.do(ctx, func(ctx context.Context) error {
+	_ = p.store.do(ctx, func(ctx context.Context) error { // the next round tries again, and a lease outlives two
 		return p.renew.Run(ctx, p.store.client, []string{key}, append([]any{p.lease.Milliseconds()}, members...)...).Err()
 	})
-	if err != nil {
-		return // the next round tries again, and a lease outlives two
-	}
-	var gone []any
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, m := range members {
 		if name, _ := m.(string); !p.held[key][name] {
-			gone = append(gone, m)
+			p.strays.add(key, name, p.lease)
 		}
-	}
-	p.mu.Unlock()
-	if len(gone) > 0 {
-		p.remove(ctx, key, gone...)
 	}
 }

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,6 +77,37 @@ func TestPlacesEndWithTheirReplica(t *testing.T) {
 	if take() {
 		t.Error("a place that Redis had lost is given away")
 	}
+}
+
+// TestAPlaceWhoseAnswerWasLostIsGivenBack: long before its lease ends, as is one that Redis
+// could not be told was released.
+func TestAPlaceWhoseAnswerWasLostIsGivenBack(t *testing.T) {
+	r := server(t)
+	places := open(t, r.URL()).NewPlaces()
+	redis.SetLease(places, time.Hour)
+	run(t, places.Run)
+	c := client(t, r)
+	members := func() (n int64) {
+		for _, key := range c.Keys(t.Context(), "*places*").Val() {
+			n += c.ZCard(t.Context(), key).Val()
+		}
+		return n
+	}
+	first, ok, err := places.Take("a", "streams", 2)
+	if !ok || err != nil || members() != 1 {
+		t.Fatalf("got %v, %v", ok, err)
+	}
+	if err := r.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := places.Take("a", "streams", 2); err == nil {
+		t.Error("a Redis that stands still gives a place")
+	}
+	first()
+	if err := r.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	e2e.Eventually(t, "both places", func() bool { return members() == 0 })
 }
 
 // TestPlacesWithoutTheStore: as many as the tier says at each replica, or none.
