@@ -15,6 +15,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -32,7 +33,17 @@ import (
 const Key = "dev-api-key"
 
 // build brings the binaries up to date, once a process.
-var build = sync.OnceValues(func() (string, error) { return stack.Build(context.Background()) })
+var build = sync.OnceValues(func() (string, error) {
+	root, err := stack.Build(context.Background())
+	if err == nil && fleet {
+		err = stack.BuildFleet(context.Background(), root)
+	}
+	return root, err
+})
+
+// fleet says that every gateway of the tests is three replicas behind a balancer
+// (REPLICAS=3), for those tests that hold of any number.
+var fleet = os.Getenv("REPLICAS") == "3"
 
 // Root builds the binaries, once a test process, and returns the top of the
 // project.
@@ -66,7 +77,10 @@ func StartGateway(t testing.TB, v *stack.Vault, env ...string) *stack.Gateway {
 func startIn(t testing.TB, dir string, v *stack.Vault, env ...string) *stack.Gateway {
 	t.Helper()
 	root := Root(t)
-	o := stack.GatewayOptions{Root: root, Dir: dir, Env: append(stack.DevEnv(root, v), env...)}
+	o := stack.GatewayOptions{Root: root, Dir: dir, Env: append(stack.DevEnv(root, v), env...), Fleet: fleet}
+	if fleet {
+		o.Env = append(o.Env, "REDIS_URL="+sharedStore(t, dir))
+	}
 	g, err := stack.StartGateway(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -133,9 +147,16 @@ func Lines(t testing.TB, file string) []map[string]any {
 
 // CallLines are the lines of a gateway's audit file about calls: without those about what
 // the gateway asks of Vault for itself, which come when they come.
-func CallLines(t testing.TB, file string) []map[string]any {
+// Of several files, which are those of replicas, the lines are in the order of their times.
+func CallLines(t testing.TB, files ...string) (out []map[string]any) {
 	t.Helper()
-	return slices.DeleteFunc(Lines(t, file), func(l map[string]any) bool { return l["type"] == "upkeep" })
+	for _, file := range files {
+		out = append(out, Lines(t, file)...)
+	}
+	if len(files) > 1 {
+		slices.SortStableFunc(out, func(a, b map[string]any) int { return cmp.Compare(show(a["time"]), show(b["time"])) })
+	}
+	return slices.DeleteFunc(out, func(l map[string]any) bool { return l["type"] == "upkeep" })
 }
 
 // VaultRequests returns the paths of the requests that reached Vault, oldest

@@ -51,7 +51,9 @@ func TestEveryMutationIsAccountedFor(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	found.readEvidence(t, g.AuditFile())
+	for _, file := range g.AuditFiles() {
+		found.readEvidence(t, file)
+	}
 	found.readVault(t, v.AuditFile)
 	found.check(t, mutations)
 }

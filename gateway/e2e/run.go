@@ -7,6 +7,7 @@ import (
 	"net/http/httputil"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,14 +75,14 @@ func (r *run) step(st step) error {
 	case "status", "header", "json", "text", "within", "save":
 		return r.assert(st.verb, st.rest)
 	case "audit":
-		return r.assertLines(CallLines(r.t, r.auditFile())[r.audit:], st.rest)
+		return r.assertLines(CallLines(r.t, r.auditFiles()...)[r.audit:], st.rest)
 	case "vault":
 		if r.isEvent(st.rest) {
 			return r.vaultEvent(st.rest)
 		}
 		return r.assertLines(vaultLines(r.t, r.vault)[r.seen:], st.rest)
 	}
-	r.audit, r.seen = len(CallLines(r.t, r.auditFile())), len(vaultLines(r.t, r.vault))
+	r.audit, r.seen = len(CallLines(r.t, r.auditFiles()...)), len(vaultLines(r.t, r.vault))
 	switch st.verb {
 	case "gateway":
 		return r.gatewayEvent(st.rest)
@@ -147,14 +148,17 @@ func (r *run) shell(command string, succeed bool) error {
 	return nil
 }
 
-// auditFile is where the script's gateway keeps its evidence; what is not a
-// regular file has no lines.
-func (r *run) auditFile() string {
-	name := r.setting("AUDIT_FILE", r.gateway.AuditFile())
-	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() {
-		return os.DevNull
+// auditFiles are where the script's gateway keeps its evidence; what is not a regular file
+// has no lines.
+func (r *run) auditFiles() []string {
+	names := r.gateway.AuditFiles()
+	if name := r.setting("AUDIT_FILE", ""); name != "" {
+		names = []string{name}
 	}
-	return name
+	return slices.DeleteFunc(names, func(name string) bool {
+		st, err := os.Stat(name)
+		return err != nil || !st.Mode().IsRegular()
+	})
 }
 
 // last shows the last answer, for a step that failed.

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"sync"
 	"testing"
 
 	"portcullis/gateway/e2e/stack"
@@ -35,4 +37,22 @@ func StartSSHD(t testing.TB, ca string, v *stack.Vault) *stack.SSHD {
 		}
 	})
 	return s
+}
+
+// stores are the Redis of each gateway that is several replicas, by its directory: one that
+// is started again has the same.
+var stores sync.Map
+
+func sharedStore(t testing.TB, dir string) (url string) {
+	t.Helper()
+	if r, ok := stores.Load(dir); ok {
+		return r.(*stack.Redis).URL()
+	}
+	r, err := stack.StartRedis(context.WithoutCancel(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stores.Store(dir, r)
+	t.Cleanup(func() { _ = r.Close() })
+	return r.URL()
 }

@@ -46,3 +46,12 @@ func Build(ctx context.Context) (root string, err error) {
 	}
 	return root, nil
 }
+
+// BuildFleet brings bin/fleet up to date, which GatewayOptions.Fleet needs.
+func BuildFleet(ctx context.Context, root string) error {
+	out, err := exec.CommandContext(ctx, "go", "build", "-C", root, "-buildvcs=false", "-trimpath", "-o", "bin/", "./tools/conformance/fleet").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the fleet: %w\n%s", err, out)
+	}
+	return nil
+}

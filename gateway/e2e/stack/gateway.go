@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"slices"
 )
 
 // Gateway is a running gateway.
@@ -12,6 +13,7 @@ type Gateway struct {
 	URL      string // http://127.0.0.1:PORT
 	AdminURL string // of the administrators' listener, empty when there is none
 	LogDir   string
+	fleet    bool
 }
 
 // GatewayOptions say how to run a gateway.
@@ -20,6 +22,7 @@ type GatewayOptions struct {
 	Dir    string   // working directory; the logs and the audit file are below it
 	Env    []string // KEY=value; the last of a key counts
 	Stderr io.Writer
+	Fleet  bool // three replicas behind a balancer, with the REDIS_URL of Env; bin/fleet runs them
 }
 
 // DevEnv is the environment in which development and tests run the gateway: a key,
@@ -39,19 +42,32 @@ func DevEnv(root string, v *Vault) []string {
 // StartGateway runs bin/portcullis serve and waits until it is ready. It sees no
 // other environment than that of the options.
 func StartGateway(ctx context.Context, o GatewayOptions) (*Gateway, error) {
-	g := &Gateway{LogDir: filepath.Join(o.Dir, "logs")}
+	g := &Gateway{LogDir: filepath.Join(o.Dir, "logs"), fleet: o.Fleet}
+	program := filepath.Join(o.Root, "bin", "portcullis")
+	command := Command{Path: program, Args: []string{"serve"}, Env: o.Env, Dir: o.Dir, Stderr: o.Stderr, Ready: true}
+	if o.Fleet {
+		command.Path, command.Args = filepath.Join(o.Root, "bin", "fleet"), []string{program, "serve"}
+		command.Env = append(slices.Clone(o.Env), "FLEET_LOGS="+g.LogDir)
+	}
 	var ready struct {
 		Addr  string `json:"addr"`
 		Admin string `json:"admin_addr"`
 	}
 	var err error
-	g.Process, err = Start(ctx, Command{
-		Path: filepath.Join(o.Root, "bin", "portcullis"), Args: []string{"serve"},
-		Env: o.Env, Dir: o.Dir, Stderr: o.Stderr, Ready: true,
-	}, &ready)
+	g.Process, err = Start(ctx, command, &ready)
 	g.URL, g.AdminURL = ready.Addr, ready.Admin
 	return g, err
 }
 
-// AuditFile is where the gateway keeps its evidence unless it is told otherwise.
+// AuditFiles are where the gateway keeps its evidence unless it is told otherwise: one of
+// each replica.
+func (g *Gateway) AuditFiles() []string {
+	if !g.fleet {
+		return []string{g.AuditFile()}
+	}
+	files, _ := filepath.Glob(filepath.Join(g.LogDir, "*", "audit.jsonl")) // the pattern is sound
+	return files
+}
+
+// AuditFile is where a gateway of one replica keeps its evidence unless it is told otherwise.
 func (g *Gateway) AuditFile() string { return filepath.Join(g.LogDir, "audit.jsonl") }

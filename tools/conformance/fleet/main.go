@@ -4,10 +4,12 @@
 //	fleet bin/portcullis serve
 //
 // It prints a ready line like a gateway's, with the balancer's address. The replicas have the
-// environment of the command, and directories of their own.
+// environment of the command, and directories of their own, in FLEET_LOGS where that is set.
+// With VAULT_ADDR and REDIS_URL they use what is there. SIGHUP reaches each of them.
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +21,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -47,68 +51,118 @@ func run(ctx context.Context, command []string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // best effort: a temporary directory
-	self, err := os.Executable()
-	if err != nil {
+	f := &fleet{dir: dir, logs: cmp.Or(os.Getenv("FLEET_LOGS"), dir), env: []string{"HOST=127.0.0.1", "PORT=0"}}
+	defer f.stop()
+	if err := f.servers(context.WithoutCancel(ctx)); err != nil { // they outlive ctx, so that what needs them can end first
 		return err
 	}
-	// They outlive ctx, so that what needs them can end first.
-	vault, err := stack.StartVault(context.WithoutCancel(ctx), filepath.Dir(filepath.Dir(self)), dir)
-	if err != nil {
-		return err
+	for range size {
+		if err := f.replica(ctx, command); err != nil {
+			return err
+		}
 	}
-	defer func() { _ = vault.Stop() }()
-	redis, err := stack.StartRedis(context.WithoutCancel(ctx))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = redis.Close() }()
-	shared := []string{"VAULT_ADDR=" + vault.Addr, "VAULT_TOKEN=" + vault.Token, "REDIS_URL=" + redis.URL(), "HOST=127.0.0.1", "PORT=0"}
-	var proxies []*httputil.ReverseProxy
-	for i := range size {
-		p, gateway, err := replica(ctx, command, append(shared, "LOG_DIR="+filepath.Join(dir, fmt.Sprint("logs-", i))))
+	return f.balance(ctx)
+}
+
+// fleet is what was started.
+type fleet struct {
+	dir, logs string
+	env       []string // of each replica
+	replicas  []*stack.Process
+	proxies   []*httputil.ReverseProxy
+	admin     string   // the first one's
+	after     []func() // what ends behind the replicas
+}
+
+// servers starts what the environment does not name.
+func (f *fleet) servers(ctx context.Context) error {
+	if os.Getenv("VAULT_ADDR") == "" {
+		self, err := os.Executable()
 		if err != nil {
 			return err
 		}
-		defer func() { _ = gateway.Stop() }()
-		proxies = append(proxies, p)
+		vault, err := stack.StartVault(ctx, filepath.Dir(filepath.Dir(self)), f.dir)
+		if err != nil {
+			return err
+		}
+		f.after = append(f.after, func() { _ = vault.Stop() })
+		f.env = append(f.env, "VAULT_ADDR="+vault.Addr, "VAULT_TOKEN="+vault.Token)
 	}
-	return balance(ctx, proxies)
+	if os.Getenv("REDIS_URL") == "" {
+		redis, err := stack.StartRedis(ctx)
+		if err != nil {
+			return err
+		}
+		f.after = append(f.after, func() { _ = redis.Close() })
+		f.env = append(f.env, "REDIS_URL="+redis.URL())
+	}
+	return nil
 }
 
-// replica starts one and returns the way to it.
-func replica(ctx context.Context, command, env []string) (*httputil.ReverseProxy, *stack.Process, error) {
-	var ready struct {
-		Addr string `json:"addr"`
+// stop ends all replicas at once, and then what they need.
+func (f *fleet) stop() {
+	var wg sync.WaitGroup
+	for _, p := range f.replicas {
+		wg.Go(func() { _ = p.Stop() })
 	}
+	wg.Wait()
+	for _, end := range f.after {
+		end()
+	}
+}
+
+// replica starts one more.
+func (f *fleet) replica(ctx context.Context, command []string) error {
+	var ready struct {
+		Addr  string `json:"addr"`
+		Admin string `json:"admin_addr"`
+	}
+	logs := filepath.Join(f.logs, strconv.Itoa(len(f.replicas)))
 	p, err := stack.Start(context.WithoutCancel(ctx), stack.Command{
-		Path: command[0], Args: command[1:], Env: append(os.Environ(), env...), Stderr: os.Stderr, Ready: true,
+		Path: command[0], Args: command[1:], Env: append(append(os.Environ(), f.env...), "LOG_DIR="+logs), Stderr: os.Stderr, Ready: true,
 	}, &ready)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
+	f.replicas, f.admin = append(f.replicas, p), cmp.Or(f.admin, ready.Admin)
 	at, err := url.Parse(ready.Addr)
-	if err != nil {
-		return nil, nil, err
-	}
-	proxy := &httputil.ReverseProxy{
+	f.proxies = append(f.proxies, &httputil.ReverseProxy{
 		FlushInterval: -1,
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(at); r.Out.Host = r.In.Host },
+	})
+	return err
+}
+
+// hangUp tells each replica to read its files again.
+func (f *fleet) hangUp(ctx context.Context) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGHUP)
+	defer signal.Stop(told)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-told:
+			for _, p := range f.replicas {
+				_ = p.Signal(syscall.SIGHUP) // one that has ended reads nothing
+			}
+		}
 	}
-	return proxy, p, nil
 }
 
 // balance serves until ctx ends.
-func balance(ctx context.Context, proxies []*httputil.ReverseProxy) error {
+func (f *fleet) balance(ctx context.Context) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	var turn atomic.Uint64
 	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		proxies[turn.Add(1)%uint64(len(proxies))].ServeHTTP(w, r)
+		f.proxies[turn.Add(1)%size].ServeHTTP(w, r)
 	})}
 	defer context.AfterFunc(ctx, func() { _ = s.Close() })()
-	if err := json.NewEncoder(os.Stdout).Encode(map[string]string{"addr": "http://" + l.Addr().String()}); err != nil {
+	go f.hangUp(ctx)
+	if err := json.NewEncoder(os.Stdout).Encode(map[string]string{"addr": "http://" + l.Addr().String(), "admin_addr": f.admin}); err != nil {
 		return err
 	}
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
