@@ -53,6 +53,12 @@ func (c *till) change(ctx context.Context, r *op.Request, act func(context.Conte
 	return err
 }
 
+func (c *till) fill(tokens int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bucket = tokens
+}
+
 func (c *till) taken() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -191,25 +191,38 @@ func (st *Stdio) initialize(ctx context.Context, ex *Exchange) error {
 	if st.open {
 		return st.fault(ex.msg.ID, protocol.BadRequest(protocol.CodeInvalidRequest, "initialize comes once"))
 	}
+	if err := ex.behalf(ctx); err != nil {
+		return st.fault(ex.msg.ID, ex.faultOf(err))
+	}
 	p := protocol.Reader{O: ex.msg.Params}
 	h := readHello(&p)
 	if p.Err != nil {
 		return st.fault(ex.msg.ID, ex.unreadable(ctx, protocol.InvalidParams("params: "+p.Err.Error())))
 	}
-	sess := ex.negotiate(h)
-	st.session.owner, st.session.version, st.session.capabilities = sess.owner, sess.version, sess.capabilities
-	st.session.client = sess.client
-	st.open = true
-	ex.join(st.session)
-	if st.Server.Events != nil {
-		st.session.cursor = st.Server.Events.Now(ex.Caller, st.session.id) // nothing is lost before the stream begins
-		st.wg.Go(func() { st.stream(ctx) })
+	err := ex.pay(ctx, asEvent, func(context.Context) error {
+		st.begin(ctx, ex, ex.negotiate(h))
+		return nil
+	})
+	if err != nil {
+		return st.fault(ex.msg.ID, ex.faultOf(err))
 	}
 	body, f := ex.answer(ctx)
 	if f != nil {
 		return st.fault(ex.msg.ID, f)
 	}
 	return st.out.Write(body)
+}
+
+// begin opens the session, whose stream lasts as long as ctx.
+func (st *Stdio) begin(ctx context.Context, ex *Exchange, agreed *session) {
+	st.session.owner, st.session.version, st.session.capabilities = agreed.owner, agreed.version, agreed.capabilities
+	st.session.client = agreed.client
+	st.open = true
+	ex.join(st.session)
+	if st.Server.Events != nil {
+		st.session.cursor = st.Server.Events.Now(ex.Caller, st.session.id) // nothing is lost before the stream begins
+		st.wg.Go(func() { st.stream(ctx) })
+	}
 }
 
 // reply answers a request. A cancelled one is not answered.

@@ -220,3 +220,31 @@ func TestStdioAnswersToTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// TestStdioOpensASessionWhenItIsAdmitted: a session that was refused is none, and what is
+// kept of one is on record between intent and outcome, as over HTTP.
+func TestStdioOpensASessionWhenItIsAdmitted(t *testing.T) {
+	w := newWorld(t)
+	c := &till{}
+	w.Admit, w.Change = c.admit, c.change
+	p := serve(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+		return (&mcp.Stdio{Server: mcp.New(w.Config), Out: out, Who: func() (*call.Caller, error) { return agent(t), nil }}).Serve(ctx, in)
+	})
+	const level = `{"jsonrpc":"2.0","id":3,"method":"logging/setLevel","params":{"level":"debug"}}`
+	if got := p.ask(t, initialize); !strings.Contains(got, "rate_limited") {
+		t.Errorf("with an empty bucket: got %s", got)
+	}
+	c.fill(10)
+	if got := p.ask(t, level); !strings.Contains(got, "-32601") {
+		t.Errorf("without a session: got %s", got)
+	}
+	if got := p.ask(t, initialize); !strings.Contains(got, `"protocolVersion":"2025-11-25"`) {
+		t.Errorf("when there is a token: got %s", got)
+	}
+	if got := p.ask(t, level); !strings.Contains(got, `"result":{}`) {
+		t.Errorf("in the session: got %s", got)
+	}
+	if got := strings.Join(c.taken(), ", "); got != "mcp.initialize, mcp.logging_setLevel bad, mcp.initialize, mcp.logging_setLevel" {
+		t.Errorf("charged: %s", got)
+	}
+}
