@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"sync"
 
 	"portcullis/gateway/mcp/protocol"
 
@@ -34,19 +35,17 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 		return true
 	}
 	var replies []jsontext.Value
-	var lost error
+	var handed handing
 	for i := range messages {
 		ex := s.exchange(w, r, c)
 		ex.msg, ex.view = &messages[i], view
 		ex.join(sess)
-		if lost == nil {
-			lost = s.sessions.pass(r.Context(), sess, ex.msg)
-		}
+		handed.on(ex.msg, func() error { return s.sessions.pass(r.Context(), sess, ex.msg) })
 		if reply := ex.inBatch(r.Context()); reply != nil {
 			replies = append(replies, reply)
 		}
 	}
-	if lost != nil {
+	if lost := handed.wait(); lost != nil {
 		replies = append(replies, protocol.EncodeFault(nil, streamFault(call.AsError(lost))))
 	}
 	if s.Withdrawn != nil {
@@ -63,6 +62,36 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 		writeJSON(w, http.StatusOK, protocol.MustJSON(replies))
 	}
 	return true
+}
+
+// handing hands on what a batch has for others. The client's answers go beside each other:
+// one that does not arrive is tried for seconds, and neither keeps the others back nor adds
+// to what they take.
+type handing struct {
+	wg   sync.WaitGroup
+	mu   sync.Mutex // guards lost
+	lost error
+}
+
+func (h *handing) on(m *protocol.Message, pass func() error) {
+	try := func() {
+		if err := pass(); err != nil {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.lost = err
+		}
+	}
+	if m.IsResponse() {
+		h.wg.Go(try)
+		return
+	}
+	try() // a cancellation is of what came before it, and not of what follows
+}
+
+// wait returns an error of what may not have come there.
+func (h *handing) wait() error {
+	h.wg.Wait()
+	return h.lost
 }
 
 // inBatch answers one message of a batch, with nil when it asks for nothing.

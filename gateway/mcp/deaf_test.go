@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -96,6 +98,45 @@ func TestAnAnswerThatDoesNotArriveIsNotAcknowledged(t *testing.T) {
 			if got.Code != want {
 				t.Errorf("%s: got %d, want %d", asked, got.Code, want)
 			}
+		}
+	})
+}
+
+// TestAnAnswerThatDoesNotArriveKeepsNoOtherBack: the answers of one batch go to different
+// replicas, each for itself and beside each other.
+func TestAnAnswerThatDoesNotArriveKeepsNoOtherBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var entry []byte
+		var mu sync.Mutex
+		told := map[string]bool{}
+		w.Shared = &mcp.Shared{
+			Self: "one",
+			Use:  func(context.Context, string, string) ([]byte, error) { return entry, nil },
+			Swap: func(_ context.Context, _, _ string, _, data []byte) (bool, error) { entry = data; return true, nil },
+			Ask: func(_ context.Context, replica string, _ []byte) ([]byte, error) {
+				if strings.HasPrefix(replica, "gone") {
+					return nil, nil
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				told[replica] = true
+				return []byte("{}"), nil
+			},
+		}
+		s := mcp.New(w.Config)
+		id := post(t, s.ServeMCP, agent(t), strings.Replace(initialize, "2025-11-25", "2025-03-26", 1)).Header().Get("Mcp-Session-Id")
+		start := time.Now()
+		got := post(t, s.ServeMCP, agent(t), `[{"jsonrpc":"2.0","id":"ask-gone1-x","result":{}},{"jsonrpc":"2.0","id":"ask-gone2-x","result":{}},`+
+			`{"jsonrpc":"2.0","id":"ask-two-x","result":{}},{"jsonrpc":"2.0","id":"ask-three-x","result":{}}]`, "Mcp-Session-Id", id)
+		if body := got.Body.String(); !strings.Contains(body, `"error"`) {
+			t.Errorf("what did not arrive is not said: %d %s", got.Code, body)
+		}
+		if !told["two"] || !told["three"] {
+			t.Errorf("told %v, want two and three", told)
+		}
+		if took := time.Since(start); took > 9*time.Second { // of the bubble
+			t.Errorf("two that do not arrive took %v, one after the other", took)
 		}
 	})
 }
