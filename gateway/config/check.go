@@ -44,6 +44,7 @@ func (c *Config) check() []error {
 	c.checkVault(&p)
 	c.checkCallers(&p)
 	c.checkEdge(&p)
+	c.checkNumbers(&p)
 	c.refuse(&p)
 	return p.errs
 }
@@ -55,6 +56,11 @@ func (p *problems) unless(ok bool, format string, args ...any) {
 	if !ok {
 		p.errs = append(p.errs, fmt.Errorf(format, args...))
 	}
+}
+
+// about reports whether a problem of a key is noted.
+func (p *problems) about(key string) bool {
+	return slices.ContainsFunc(p.errs, func(err error) bool { return strings.HasPrefix(err.Error(), key+":") })
 }
 
 func (p *problems) oneOf(key, v string, allowed ...string) {
@@ -128,7 +134,7 @@ func (c *Config) checkProcess(p *problems) {
 	p.unless(c.AuditFile != "-" || !slices.ContainsFunc(c.AuditSinks, toStdout), "AUDIT_SINKS: AUDIT_FILE=- writes to standard output already; remove stdout")
 	p.unless(c.DecisionBytes == 0 || c.DecisionBytes >= 64<<10, "DECISION_LOG_MAX_BYTES: less than 65536; 0 is for no bound")
 	p.unless(c.DecisionKeep >= 0, "DECISION_LOG_KEEP: must not be negative; 0 is for all")
-	p.unless(c.MaxBodyBytes >= 1024, "MAX_BODY_BYTES: less than 1024")
+	p.unless(c.MaxBodyBytes >= 1024 && c.MaxBodyBytes <= mostBody, "MAX_BODY_BYTES: from 1024 to %d", mostBody)
 	p.unless(c.ShutdownDelay >= 0 && c.ShutdownDelay <= 10*time.Minute, "SHUTDOWN_DELAY: from 0s to 10m")
 	p.unless(c.ShutdownTimeout > 0, "SHUTDOWN_TIMEOUT: must be positive")
 	c.checkRedis(p)
@@ -287,7 +293,7 @@ func (c *Config) checkVaultLogin(p *problems) {
 	secretID := c.VaultSecretID != "" || c.VaultSecretIDFile != ""
 	p.unless(c.VaultSecretID == "" || c.VaultSecretIDFile == "", "VAULT_SECRET_ID and VAULT_SECRET_ID_FILE: only one may be set")
 	p.unless((c.VaultRoleID == "") == !secretID, "VAULT_ROLE_ID and VAULT_SECRET_ID: both or neither must be set")
-	p.unless(c.VaultSecretIDRotation == 0 || c.VaultSecretIDFile != "" && !c.VaultSecretIDWrapped,
+	p.unless(c.VaultSecretIDRotation < time.Second || c.VaultSecretIDFile != "" && !c.VaultSecretIDWrapped,
 		"VAULT_SECRET_ID_ROTATION: the new secret id is written into VAULT_SECRET_ID_FILE, which must be set, writable and not wrapped")
 	p.unless(c.VaultSecretIDRotation == 0 || c.VaultSecretIDRotation >= time.Second, "VAULT_SECRET_ID_ROTATION: at least 1s, 0 for never")
 	p.unless((c.VaultAuthRole == "") == (c.VaultAuthJWTFile == ""), "VAULT_AUTH_ROLE and VAULT_AUTH_JWT_FILE: both or neither must be set")

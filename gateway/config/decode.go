@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -50,26 +49,6 @@ func jsonText(from, to reflect.Type, v any) (any, error) {
 	}
 	raw, err := json.Marshal(v)
 	return string(raw), err
-}
-
-// seconds lets a duration be a bare number of seconds.
-func seconds(from, to reflect.Type, v any) (any, error) {
-	if to != reflect.TypeFor[time.Duration]() {
-		return v, nil
-	}
-	switch n := v.(type) {
-	case string:
-		if i, err := strconv.Atoi(n); err == nil {
-			return time.Duration(i) * time.Second, nil
-		}
-	case int:
-		return time.Duration(n) * time.Second, nil
-	case int64:
-		return time.Duration(n) * time.Second, nil
-	case float64:
-		return time.Duration(n * float64(time.Second)), nil
-	}
-	return v, nil
 }
 
 // commaList splits a list that is written as one string (a,b or ["a","b"]), and lets an address

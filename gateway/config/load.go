@@ -122,7 +122,11 @@ func (c *Config) decode(k *koanf.Koanf) []error {
 		}
 		if err := decodeOne(v.Field(i), raw); err != nil {
 			// The value may be a secret, so it is not repeated.
-			problems = append(problems, fmt.Errorf("%s: not a %s", tag, kindName(t.Field(i).Type)))
+			said := "not a " + kindName(t.Field(i).Type)
+			if errors.Is(err, errRange) {
+				said = "a number that is out of range"
+			}
+			problems = append(problems, fmt.Errorf("%s: %s", tag, said))
 		}
 	}
 	return problems
@@ -144,7 +148,7 @@ func Changed(a, b Config) []string {
 func decodeOne(field reflect.Value, raw any) error {
 	dec, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 		Result: field.Addr().Interface(), WeaklyTypedInput: true, ZeroFields: true,
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(trim, jsonText, seconds, commaList,
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(trim, jsonText, seconds, whole, commaList,
 			mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc()),
 	})
 	if err != nil {
