@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func FuzzMessage(f *testing.F) {
 // FuzzReceivers: no URL is repeated in an error, and none that is taken has a credential
 // in its name.
 func FuzzReceivers(f *testing.F) {
-	for _, raw := range []string{"syslog+tcp://h:1", "https://h/p?q#format=cef", "stdout#format=x", "https://u:p@h/", "https://[::1%25]:1/"} {
+	for _, raw := range []string{"syslog+tcp://h:1", "https://h/p?q#format=cef", "stdout#format=x", "https://u:p@h/", "https://[::1%25]:1/", "https://[fe80::1%25eth0]/", "https://%25", "https://h%2f@x"} {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -41,11 +42,13 @@ func FuzzReceivers(f *testing.F) {
 	})
 }
 
-// hostOf is what stands between the scheme and the path.
+// hostOf is what stands between the scheme and the path, decoded: an address may have a
+// zone.
 func hostOf(raw string) string {
 	_, rest, _ := strings.Cut(raw, "://")
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		rest = rest[:i]
 	}
+	rest, _ = url.PathUnescape(rest) // of a URL that was taken
 	return rest
 }

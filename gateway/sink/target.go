@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
+	"unicode"
 )
 
 // The kinds of sinks, as their URLs begin.
@@ -57,6 +59,8 @@ func parse(raw string) (target, error) {
 		return t, errors.New("must be syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT, https://HOST/PATH or stdout")
 	case u.Hostname() == "":
 		return t, errors.New("the host is missing")
+	case !isHost(u.Hostname()):
+		return t, errors.New("the host is neither a name nor an address")
 	case u.User != nil:
 		return t, errors.New("holds a user name or password; put a token into AUDIT_SINK_TOKEN_FILE")
 	case u.Scheme != kindHTTPS && (strings.Trim(u.Path, "/") != "" || u.RawQuery != ""):
@@ -66,6 +70,17 @@ func parse(raw string) (target, error) {
 	t.dir = u.Scheme + "-" + hex.EncodeToString(sum[:6])
 	t.url, t.addr = bare, net.JoinHostPort(u.Hostname(), portOf(u))
 	return t, nil
+}
+
+// isHost reports whether a host that stands in a URL is an address, with a zone or without
+// one, or has only what names have.
+func isHost(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return true
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-._", r)
+	})
 }
 
 // cutFormat cuts #format=NAME off a URL: a fragment is sent to nobody (RFC 3986 section
