@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -64,6 +65,7 @@ type Config struct {
 type Edge struct {
 	Config
 	router *httprouter.Router // only looked up in: it never redirects, and never decodes
+	spare  sync.Pool          // of *[piece]byte, for bodies
 	probes map[string]bool    // paths that answer whatever Host is asked for
 }
 
@@ -154,7 +156,7 @@ func (e *Edge) Either(method, pattern string, open func(r *http.Request, path st
 				WriteError(w, err, "")
 				return
 			}
-			b := newBody(w, r, e.MaxBody, e.BodyTimeout)
+			b := e.newBody(w, r)
 			if ew, ok := w.(*writer); ok {
 				ew.turn.Key = ew.who.Addr.String()
 			}

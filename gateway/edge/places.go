@@ -29,7 +29,7 @@ func (e *Edge) seat(w http.ResponseWriter, r *http.Request, c *call.Caller) erro
 	if ew, ok := w.(*writer); ok {
 		ew.reserve, ew.who, ew.turn.Key = reserve, who, who.Caller
 	}
-	b := newBody(w, r, e.MaxBody, e.BodyTimeout)
+	b := e.newBody(w, r)
 	r.Body = b
 	if r.ContentLength >= 0 {
 		return reserve(min(r.ContentLength, e.MaxBody))

@@ -1,11 +1,7 @@
 package edge
 
 import (
-	"context"
-	"errors"
-	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,7 +9,6 @@ import (
 
 	"portcullis/gateway/budget"
 	"portcullis/gateway/budget/gate"
-	"portcullis/gateway/call"
 	"portcullis/gateway/obs"
 )
 
@@ -175,118 +170,6 @@ func setRoute(w http.ResponseWriter, pattern string) {
 	if ew, ok := w.(*writer); ok {
 		ew.route = pattern
 	}
-}
-
-// body bounds the size of a request's body and the time that it may take. The
-// time does not touch what comes behind the body, so it never cuts a stream.
-type body struct {
-	io.ReadCloser
-	rc      *http.ResponseController
-	timeout time.Duration
-	started bool
-	ctx     context.Context     //nolint:containedctx // of the request whose body it is
-	reserve func(n int64) error // takes room for n more bytes of a body of unknown length
-	got     int64               // bytes read
-	room    int64               // bytes that there is room for
-}
-
-// drainTimeout is how long the body of a request may take that has been refused:
-// net/http reads what is left of a body before it sends the answer.
-const drainTimeout = 2 * time.Second
-
-// awaitBody bounds the time in which a body is there, whether anybody reads it or not.
-func awaitBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) {
-	if r.ContentLength != 0 {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout)) // not every connection has deadlines
-	}
-}
-
-func newBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) *body {
-	return &body{ReadCloser: http.MaxBytesReader(w, r.Body, limit), rc: http.NewResponseController(w), timeout: timeout, ctx: r.Context()}
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if !b.started {
-		b.started = true
-		_ = b.rc.SetReadDeadline(time.Now().Add(b.timeout)) // not every connection has deadlines
-	}
-	p, err := b.within(p)
-	if err != nil {
-		return 0, err
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.got += int64(n)
-	if errors.Is(err, io.EOF) { // after any other error the server drains the rest, which must end as well
-		_ = b.rc.SetReadDeadline(time.Time{})
-		if b.got > dear {
-			if late := gate.Of(b.ctx).Enter(b.ctx); late != nil {
-				return n, gate.Refused(late, "too many large requests at once; send fewer of them at a time")
-			}
-		}
-	}
-	return n, err
-}
-
-// dear is the length in bytes of a body from which on it is worked on in turns: to parse
-// it, to check it and to record it takes as long as many other calls do as a whole.
-const dear = 16 << 10
-
-// within cuts p to what there is room for, of which it takes a piece more when all is
-// used.
-func (b *body) within(p []byte) ([]byte, error) {
-	if b.reserve == nil {
-		return p, nil
-	}
-	if b.got == b.room {
-		if err := b.reserve(piece); err != nil {
-			return nil, err
-		}
-		b.room += piece
-	}
-	return p[:min(int64(len(p)), b.room-b.got)], nil
-}
-
-// ReadAll is io.ReadAll of a request's body, which makes room for as much as the request
-// has announced once the first piece of that has come: growing costs several times as
-// much, and nothing is allocated for what is only announced.
-func ReadAll(r *http.Request) ([]byte, error) {
-	announced := int(min(r.ContentLength, maxAnnounced))
-	raw := make([]byte, 0, max(512, min(announced+1, piece))) // one more, to see the end
-	for {
-		if len(raw) == cap(raw) {
-			raw = slices.Grow(raw, max(512, announced+1-len(raw)))
-		}
-		n, err := r.Body.Read(raw[len(raw):cap(raw)])
-		raw = raw[:len(raw)+n]
-		if errors.Is(err, io.EOF) {
-			return raw, nil
-		}
-		if err != nil {
-			return raw, err
-		}
-	}
-}
-
-// maxAnnounced bounds what is allocated for a body at once, in bytes.
-const maxAnnounced = 4 << 20
-
-// ReadBody reads the whole body of a request that Handle has bounded. Errors are
-// BodyTooLarge, InvalidRequest, and those of a budget that has no room for it.
-func ReadBody(r *http.Request) ([]byte, error) {
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return nil, call.Errorf(call.UnsupportedMediaType, "an encoded body is not accepted")
-	}
-	raw, err := ReadAll(r)
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, call.Errorf(call.BodyTooLarge, "the body is too large")
-	}
-	if full, ok := errors.AsType[*call.Error](err); ok {
-		return nil, full
-	}
-	if err != nil {
-		return nil, call.Errorf(call.InvalidRequest, "the body could not be read completely")
-	}
-	return raw, nil
 }
 
 // Streaming gives the place of a request back that takes its connection: what comes of it
