@@ -9,11 +9,14 @@ import (
 
 // The gateway's own heap is small, and at Go's default the collector takes about a tenth
 // of a decision's time; so it may grow to three times of what is in use. What others make
-// it hold is more, and may not be tripled.
+// it hold for a while is more, and may not be tripled: garbage has the same room then, which
+// is as much as has been in use for minutes where that is more.
 const (
-	gcPercent  = 200
-	smallHeap  = 32 << 20 // bytes in use up to which gcPercent holds
-	mediumHeap = 96 << 20 // up to which Go's default does, and half of it beyond
+	gcPercent    = 200
+	leastPercent = 50
+	percentStep  = 10       // each change stops the process for a moment
+	garbage      = 24 << 20 // bytes
+	forLong      = 5 * time.Minute
 )
 
 // Memory that is not used any more is given back to the system when it is that much, and
@@ -22,7 +25,7 @@ const (
 const (
 	giveBack     = 32 << 20 // bytes
 	idleFor      = 10 * time.Second
-	measureEvery = time.Second
+	measureEvery = 250 * time.Millisecond
 )
 
 // TuneGC leaves a value that the operator has set (GOGC) alone, and reports whether it is
@@ -35,21 +38,35 @@ func TuneGC() (ours bool) {
 	return true
 }
 
-// percentFor is how much the heap may grow over what is in use, in percent of that.
-func percentFor(live uint64) int {
+// percentFor is how much the heap may grow, in percent of what is in use, when so much of
+// that was there for minutes.
+func percentFor(inUse, lasting uint64) int {
+	p := int(max(garbage, lasting) * 100 / max(inUse, 1<<20)) //nolint:gosec // less than any memory
+	return min(max(p/percentStep*percentStep, leastPercent), gcPercent)
+}
+
+// lowest is the least of a number over the last minutes, in two windows.
+type lowest struct {
+	since      time.Time
+	now, prior uint64
+}
+
+// add takes one more reading, and returns the least.
+func (l *lowest) add(n uint64, at time.Time) uint64 {
 	switch {
-	case live <= smallHeap:
-		return gcPercent
-	case live <= mediumHeap:
-		return 100
-	default:
-		return 50
+	case l.since.IsZero():
+		l.since, l.now, l.prior = at, n, n
+	case at.Sub(l.since) >= forLong:
+		l.since, l.now, l.prior = at, n, l.now
 	}
+	l.now = min(l.now, n)
+	return min(l.now, l.prior)
 }
 
 // usage is what Go says of its memory.
 type usage struct {
 	live      uint64 // bytes that the last collection has left in use
+	stacks    uint64 // bytes of goroutines' stacks
 	held      uint64 // bytes of heap that the system has given, used or not
 	collected uint64 // collections so far
 }
@@ -58,13 +75,14 @@ func readUsage() usage {
 	s := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"},
 		{Name: "/gc/cycles/total:gc-cycles"},
+		{Name: "/memory/classes/heap/stacks:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(s)
-	u := usage{live: number(s[0]), collected: number(s[1])}
-	for _, part := range s[2:] {
+	u := usage{live: number(s[0]), collected: number(s[1]), stacks: number(s[2])}
+	for _, part := range s[3:] {
 		u.held += number(part)
 	}
 	return u
@@ -85,15 +103,17 @@ type memorySaver struct {
 	free       func()    // runs a collection and returns unused memory to the system
 
 	percent int
+	least   lowest    // bytes in use
 	seen    uint64    // collections when they were read last
 	since   time.Time // when that number was first seen
-	least   uint64    // bytes that were held after the last time that some were given back
+	left    uint64    // bytes that were held after the last time that some were given back
 }
 
 // step reads the usage once, and acts on it.
 func (t *memorySaver) step(now time.Time) {
 	u := t.usage()
-	if p := percentFor(u.live); t.setPercent != nil && p != t.percent {
+	inUse := u.live + u.stacks // which is what Go takes its percentage of
+	if p := percentFor(inUse, t.least.add(inUse, now)); t.setPercent != nil && p != t.percent {
 		t.percent = p
 		t.setPercent(p)
 	}
@@ -101,12 +121,12 @@ func (t *memorySaver) step(now time.Time) {
 	if u.collected != t.seen || started {
 		t.seen, t.since = u.collected, now
 	}
-	if !started && (now.Sub(t.since) < idleFor || u.held < t.least+giveBack) {
+	if !started && (now.Sub(t.since) < idleFor || u.held < t.left+giveBack) {
 		return
 	}
 	t.free()
 	u = t.usage()
-	t.seen, t.since, t.least = u.collected, now, u.held
+	t.seen, t.since, t.left = u.collected, now, u.held
 }
 
 // saveMemory runs until ctx ends.

@@ -47,16 +47,38 @@ func TestMemoryIsGivenBackWhenItIsQuiet(t *testing.T) {
 	}
 }
 
-func TestALargeHeapIsCollectedMoreOften(t *testing.T) {
+// TestGarbageHasARoomOfItsOwn: what others make the gateway hold is not multiplied by what
+// the collector leaves for later; what it needs itself for long is not collected more often
+// than Go's default has it.
+func TestGarbageHasARoomOfItsOwn(t *testing.T) {
 	var u usage
-	var set []int
-	th := &memorySaver{usage: func() usage { return u }, setPercent: func(p int) { set = append(set, p) }, free: func() {}}
-	for _, live := range []uint64{10 << 20, 20 << 20, 70 << 20, 60 << 20, 200 << 20, 10 << 20} {
-		u.live = live
-		th.step(time.Now())
+	th := &memorySaver{usage: func() usage { return u }, setPercent: func(int) {}, free: func() {}}
+	clock := time.Unix(1_700_000_000, 0)
+	step := func(live, stacks uint64, after time.Duration) int {
+		u.live, u.stacks, clock = live, stacks, clock.Add(after)
+		th.step(clock)
+		return th.percent
 	}
-	if len(set) != 4 || set[0] != 200 || set[1] != 100 || set[2] != 50 || set[3] != 200 {
-		t.Errorf("got %v, want 200 100 50 200", set)
+	if got := step(8<<20, 1<<20, 0); got != gcPercent {
+		t.Errorf("a small heap: %d %%, want %d", got, gcPercent)
+	}
+	for live := uint64(8 << 20); live <= 1<<30; live += 1 << 20 {
+		for _, stacks := range []uint64{1 << 20, live / 2, live} {
+			got, inUse := step(live, stacks, time.Millisecond), live+stacks
+			if grow := inUse * uint64(got) / 100; grow > max(garbage, inUse/2) {
+				t.Fatalf("%d MiB in use may grow by %d MiB at %d %%", inUse>>20, grow>>20, got)
+			}
+		}
+	}
+	if got := step(80<<20, 0, 0); got != leastPercent {
+		t.Errorf("80 MiB for a moment: %d %%, want %d", got, leastPercent)
+	}
+	step(80<<20, 0, forLong)
+	if got := step(80<<20, 0, forLong); got != 100 {
+		t.Errorf("80 MiB for long: %d %%, want 100", got)
+	}
+	if got := step(10<<20, 0, 0); got != gcPercent {
+		t.Errorf("a small heap again: %d %%, want %d", got, gcPercent)
 	}
 }
 

@@ -111,5 +111,5 @@ func Everything() Attack {
 		}
 		wg.Wait()
 		return sum(counts)
-	}, Garbage: 192 << 20}
+	}}
 }
