@@ -70,6 +70,14 @@ func mistakes() map[string]mistake {
 		"critical option":            {"ssh.sign", `{"role":"narrow",` + key + `,"valid_principals":"dev","critical_options":{"force-command":"s3cr3t-marker"}}`, "invalid_request", "does not allow force-command"},
 		"host certificate":           {"ssh.sign", `{"role":"narrow",` + key + `,"valid_principals":"dev","cert_type":"host"}`, "invalid_request", "type host"},
 		"key type":                   {"ssh.sign", `{"role":"rsaonly",` + key + `,"valid_principals":"dev"}`, "invalid_request", "keys of type ed25519"},
+		"code of no key":             {"totp.verify", `{"key":"none","code":"123456"}`, "not_found", "no key of this name"},
+		"code, no key":               {"totp.code", `{"key":"none"}`, "not_found", "no key of this name"},
+		"code that was used":         {"totp.verify", `{"key":"login","code":"919191"}`, "invalid_request", "wait for the key's next code"},
+		"certificate, no role":       {"pki.issue", `{"role":"none","common_name":"app.example.test"}`, "not_found", "no role of this name"},
+		"certificate of a name":      {"pki.issue", `{"role":"web","common_name":"s3cr3t-marker"}`, "invalid_request", "argument common_name: the role makes"},
+		"certificate of two names":   {"pki.issue", `{"role":"web","common_name":"app.example.test","alt_names":"s3cr3t-marker"}`, "invalid_request", "alt_names"},
+		"certificate of an address":  {"pki.issue", `{"role":"noips","common_name":"app.example.test","ip_sans":"192.0.2.7"}`, "invalid_request", "argument ip_sans"},
+		"request with another key":   {"pki.sign", `{"role":"rsaonly","common_name":"app.example.test","csr":"` + opstest.CSR + `"}`, "invalid_request", "a key of type rsa"},
 		"number":                     {"kv.write", `{"path":"n","data":{"s3cr3t":"s3cr3t-marker","n":1e400}}`, "invalid_request", "send it as a string"},
 		"patched number":             {"kv.patch", `{"path":"there","data":{"n":1e400}}`, "invalid_request", "send it as a string"},
 	}
@@ -87,6 +95,9 @@ func prepareMistakes(t *testing.T, r *rig) {
 	r.admin(t, "ssh/roles/narrow", `{"key_type":"ca","allow_user_certificates":true,"allowed_users":"dev,ops","max_ttl":"1h","ttl":"30m","allowed_extensions":"permit-pty","allowed_critical_options":"source-address"}`)
 	r.admin(t, "ssh/roles/rsaonly", `{"key_type":"ca","allow_user_certificates":true,"allowed_users":"*","allowed_user_key_lengths":{"rsa":2048}}`)
 	r.admin(t, "ssh/roles/narrowotp", `{"key_type":"otp","default_user":"dev","allowed_users":"dev","cidr_list":"10.0.0.0/8"}`)
+	r.admin(t, "pki/roles/noips", `{"allowed_domains":"example.test","allow_subdomains":true,"key_type":"ec","allow_ip_sans":false}`)
+	r.admin(t, "pki/roles/rsaonly", `{"allowed_domains":"example.test","allow_subdomains":true,"key_type":"rsa"}`)
+	r.must(t, "totp.verify", `{"key":"login","code":"919191"}`)
 	r.must(t, "kv.write", `{"path":"there","data":{"x":1}}`)
 }
 

@@ -27,6 +27,7 @@ var (
 	bracketed = regexp.MustCompile(`\[([\w@., -]+)\]`)
 	certType  = regexp.MustCompile(`cert_type '([a-z]{1,16})'`)
 	fieldName = regexp.MustCompile(`field "([a-z_]{1,64})"`)
+	wantedKey = regexp.MustCompile(`keys of type ([a-z0-9]{1,16})`)
 	latestKey = regexp.MustCompile(`latest key version is ([0-9]{1,9})`)
 )
 
@@ -101,6 +102,20 @@ func explanations() []explained {
 		{has: "username is not present", code: call.InvalidRequest, msg: "argument username: the role does not allow it"},
 		{has: "missing username", code: call.InvalidRequest, msg: "argument username: missing; the role has none of its own"},
 		{has: "role \"", code: call.NotFound, msg: "there is no role of this name"}, // Role "x" not found
+
+		// TOTP
+		{has: "code already used", code: call.InvalidRequest, msg: "argument code: it was verified already, and each code is good for one try, right or wrong; wait for the key's next code (30 seconds, unless the key has another period)"},
+		{has: "code value is required", code: call.InvalidRequest, msg: "argument code: missing"},
+		{has: "unknown key", code: call.NotFound, msg: "there is no key of this name"},
+
+		// PKI
+		{has: "common name ", code: call.InvalidRequest, msg: "argument common_name: the role makes no certificates of this name"},
+		{has: "subject alternate name ", code: call.InvalidRequest, msg: "arguments common_name and alt_names: the role makes no certificates of one of these names"},
+		{has: "ip subject alternative names are not allowed", code: call.InvalidRequest, msg: "argument ip_sans: the role makes no certificates of addresses"},
+		{has: "beyond the expiration of the ca", code: call.InvalidRequest, msg: "argument ttl: longer than the CA lives; ask for less"},
+		{has: "role requires keys of type", code: call.InvalidRequest, msg: "argument csr: the role wants a key of type {}", name: wantedKey},
+		{has: "role requires a minimum of", code: call.InvalidRequest, msg: "argument csr: the key is shorter than the role allows"},
+		{has: "presented cert from any present issuer", code: call.InvalidRequest, msg: "argument certificate: no CA of this mount has signed it; name the mount that it was issued by"},
 
 		// anything
 		{has: "invalid number syntax", code: call.InvalidRequest, msg: "a number is too large or too small for Vault; send it as a string"},
