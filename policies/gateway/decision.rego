@@ -52,6 +52,5 @@ allowed if {
 	scoped
 	granted
 	not refused
-	not refused_in_part
 	not too_short
 }

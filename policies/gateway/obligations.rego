@@ -32,17 +32,23 @@ duties contains duty if {
 # custom:
 #   id: gateway.too_short
 too_short if {
-	input.request.ttl_s > 0
 	some d in duties
+	shorter(d)
+}
+
+# METADATA
+# custom:
+#   id: gateway.shorter
+shorter(d) if {
+	input.request.ttl_s > 0
 	input.request.ttl_s < d.min_ttl_s
 }
 
 # METADATA
 # custom:
-#   id: gateway.too_short.wrapped
-too_short if {
+#   id: gateway.shorter.wrapped
+shorter(d) if {
 	input.request.wrap_ttl_s > 0
-	some d in duties
 	input.request.wrap_ttl_s < d.min_wrap_ttl_s
 }
 

@@ -8,11 +8,16 @@ import rego.v2
 #   Every caller owns the secrets below its own prefix. ancestors holds whole
 #   paths, so team10 is not below team1.
 # custom:
-#   id: gateway.granted.own
-granted if {
+#   id: gateway.own
+own if {
 	input.action.engine == "kv"
 	input.principal.prefix in input.resource.ancestors
 }
+
+# METADATA
+# custom:
+#   id: gateway.granted.own
+granted if own
 
 # METADATA
 # custom:
@@ -39,8 +44,7 @@ granted if grants != set()
 # custom:
 #   id: gateway.path_prefix
 path_prefix := input.principal.prefix if {
-	input.action.engine == "kv"
-	input.principal.prefix in input.resource.ancestors
+	own
 } else := input.resource.path if {
 	input.action.engine in {"transit", "db", "ssh", "pki", "totp", "creds"}
 	grants != set()

@@ -7,20 +7,23 @@ import rego.v2
 # custom:
 #   id: gateway.refused
 refused if {
-	not data.computed.qualified
 	some team
-	some _ in data.policy.deny[team].deny
+	some d in data.policy.deny[team].deny
+	counts(team, d)
 }
+
+# METADATA
+# custom:
+#   id: gateway.counts
+counts(_, _) if not data.computed.qualified
 
 # METADATA
 # description: Where a team has a part of its own, or a rule is in dry run, each refusal is looked at.
 # custom:
-#   id: gateway.refused_in_part
-refused_in_part if {
+#   id: gateway.counts.in_part
+counts(team, said) if {
 	data.computed.qualified
-	some team
-	some d in data.policy.deny[team].deny
-	enforced(team, d)
+	enforced(team, said)
 }
 
 # METADATA

@@ -68,13 +68,20 @@ func (f *Facts) Complete(in *Input, r Reads) {
 		in.relative()
 	}
 	if in.Principal.Claims == nil {
-		in.Principal.Claims = map[string]any{}
+		in.Principal.Claims = nothing
 	}
 	if in.Args.Fields == nil {
-		in.Args.Fields = map[string]int{}
+		in.Args.Fields = noFields
 	}
-	in.Context.Session = map[string]any{}
+	in.Context.Session = nothing
 }
+
+// What is empty in almost every input is shared by all of them: nobody changes an input's
+// maps, but copies them first.
+var (
+	nothing  = map[string]any{}
+	noFields = map[string]int{}
+)
 
 // relative fills in what the path is below the caller's own prefix.
 func (in *Input) relative() {

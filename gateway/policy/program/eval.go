@@ -88,13 +88,13 @@ type question struct {
 // answer is the variable that takes the decision.
 const answer = ast.Var("answer")
 
-func newQuestion(ctx context.Context, c *ast.Compiler, s storage.Store) (*question, error) {
+func newQuestion(ctx context.Context, document string, c *ast.Compiler, s storage.Store) (*question, error) {
 	read, err := s.NewTransaction(ctx)
 	if err != nil {
 		return nil, err
 	}
 	q := &question{compiler: c, store: s, read: read}
-	return q.about("data.gateway.decision")
+	return q.about(document)
 }
 
 // about is the question for another document of the same program.

@@ -125,11 +125,7 @@ func (p *Program) possibleFor(ctx context.Context, o *op.Op, in document.Input, 
 	}
 	// What is left of a "not" says nothing of what is behind it, so whether a team refuses
 	// whatever is still unknown is a question of its own.
-	refused := "data.gateway.refused"
-	if p.qualified {
-		refused = "data.gateway.refused_in_part"
-	}
-	against, err := p.left(ctx, refused, &in, u.terms)
+	against, err := p.left(ctx, "data.gateway.refused", &in, u.terms)
 	return err == nil && avoidable(o, against), err
 }
 

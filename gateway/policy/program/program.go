@@ -226,6 +226,6 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	p.team = document.NewReads(readsOf(p.compiled(p.Team)))
 	p.marks = p.marked()
 	p.placed = (p.team.Any("resource") || len(p.Data.Owned()) > 0) && !blurred(p.TeamModules())
-	p.question, err = newQuestion(ctx, p.compiler, p.store)
+	p.question, err = newQuestion(ctx, p.document(), p.compiler, p.store)
 	return err
 }

@@ -98,3 +98,13 @@ func (p *Program) dryRun() bool {
 	}
 	return found
 }
+
+// document is what calls are answered with. Where nothing is in dry run and no team has a
+// part of its own, the decision is the answer (policies/gateway/decision.rego), and the
+// step between them is a tenth of an evaluation.
+func (p *Program) document() string {
+	if p.qualified {
+		return "data.gateway.decision"
+	}
+	return "data.gateway.answer"
+}
