@@ -35,15 +35,15 @@ const Key = "dev-api-key"
 // build brings the binaries up to date, once a process.
 var build = sync.OnceValues(func() (string, error) {
 	root, err := stack.Build(context.Background())
-	if err == nil && fleet {
+	if err == nil && Fleet() {
 		err = stack.BuildFleet(context.Background(), root)
 	}
 	return root, err
 })
 
-// fleet says that every gateway of the tests is three replicas behind a balancer
+// Fleet reports whether every gateway of the tests is three replicas behind a balancer
 // (REPLICAS=3), for those tests that hold of any number.
-var fleet = os.Getenv("REPLICAS") == "3"
+func Fleet() bool { return os.Getenv("REPLICAS") == "3" }
 
 // Root builds the binaries, once a test process, and returns the top of the
 // project.
@@ -77,9 +77,9 @@ func StartGateway(t testing.TB, v *stack.Vault, env ...string) *stack.Gateway {
 func startIn(t testing.TB, dir string, v *stack.Vault, env ...string) *stack.Gateway {
 	t.Helper()
 	root := Root(t)
-	o := stack.GatewayOptions{Root: root, Dir: dir, Env: append(stack.DevEnv(root, v), env...), Fleet: fleet}
-	if fleet {
-		o.Env = append(o.Env, "REDIS_URL="+sharedStore(t, dir))
+	o := stack.GatewayOptions{Root: root, Dir: dir, Env: append(stack.DevEnv(root, v), env...), Fleet: Fleet()}
+	if o.Fleet && !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "REDIS_URL=") }) {
+		o.Env = append(o.Env, "REDIS_URL="+sharedStore(t))
 	}
 	g, err := stack.StartGateway(t.Context(), o)
 	if err != nil {

@@ -50,6 +50,7 @@ type run struct {
 	script  *Script
 	vault   *stack.Vault
 	gateway *stack.Gateway
+	store   string // REDIS_URL of a fleet
 	dir     string
 	vars    map[string]string // what was saved
 
@@ -65,6 +66,12 @@ func (r *run) start() {
 	env := make([]string, len(r.script.Env))
 	for i, e := range r.script.Env {
 		env[i] = r.expand(e)
+	}
+	if Fleet() {
+		if r.store == "" {
+			r.store = "REDIS_URL=" + sharedStore(r.t)
+		}
+		env = append(env, r.store) // that of before, when it is started again
 	}
 	r.gateway = startIn(r.t, r.dir, r.vault, env...)
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"sync"
 	"testing"
 
 	"portcullis/gateway/e2e/stack"
@@ -39,20 +38,13 @@ func StartSSHD(t testing.TB, ca string, v *stack.Vault) *stack.SSHD {
 	return s
 }
 
-// stores are the Redis of each gateway that is several replicas, by its directory: one that
-// is started again has the same.
-var stores sync.Map
-
-func sharedStore(t testing.TB, dir string) (url string) {
+// sharedStore starts the Redis of a gateway that is several replicas.
+func sharedStore(t testing.TB) (url string) {
 	t.Helper()
-	if r, ok := stores.Load(dir); ok {
-		return r.(*stack.Redis).URL()
-	}
 	r, err := stack.StartRedis(context.WithoutCancel(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	stores.Store(dir, r)
 	t.Cleanup(func() { _ = r.Close() })
 	return r.URL()
 }
