@@ -61,6 +61,10 @@ func networkDangers() []Danger {
 			Do: "give the gateway an ACL user of its own, as replicas.md has it", found: openRedis,
 		},
 		{
+			ID: "redis-state-key", What: "REDIS_URL has no password", Risk: "the key of MCP's requestState is made of it and of what lies in Redis, so whoever reads Redis can make up what a client was asked",
+			Do: "give the gateway an ACL user with a password, also beside REDIS_CERT", found: redisStateKey,
+		},
+		{
 			ID: "plain-sink", What: "evidence leaves over syslog+tcp beyond loopback", Risk: "who used which secret can be read on the way, and changed in the copy",
 			Do: "use syslog+tls:// or https://", found: plainSink,
 		},

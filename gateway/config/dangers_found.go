@@ -60,12 +60,18 @@ func redisBeyond(c *Config) (beyond, plain, open bool) {
 		u := url.URL{Host: host}
 		beyond = beyond || !loopback(u.Hostname())
 	}
-	return beyond, !strings.HasPrefix(scheme, "rediss"), at < 0
+	_, password, _ := strings.Cut(rest[:max(at, 0)], ":")
+	return beyond, !strings.HasPrefix(scheme, "rediss"), password == ""
 }
 
 func plainRedis(c *Config) string {
 	beyond, plain, _ := redisBeyond(c)
 	return only(beyond && plain, "REDIS_URL")
+}
+
+func redisStateKey(c *Config) string {
+	_, _, open := redisBeyond(c)
+	return only(open, "REDIS_URL")
 }
 
 func openRedis(c *Config) string {
