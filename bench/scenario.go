@@ -25,7 +25,7 @@ const (
 type scenario struct {
 	Name        string         `yaml:"-"`
 	Doc         string         `yaml:"doc"`
-	Over        []string       `yaml:"over"`        // rest, mcp, session: one target each
+	Over        []string       `yaml:"over"`        // rest, mcp, session, vault for the Vault API: one target each
 	Connections int            `yaml:"connections"` // 16 unless it is said
 	Rate        float64        `yaml:"rate"`        // requests that arrive a second; 0 for a closed loop
 	OfPeak      float64        `yaml:"of_peak"`     // the rate as a share of what the slowest target answers in a closed loop; 0 for what rate says
@@ -93,10 +93,10 @@ func (s *scenario) check() error {
 		}
 		for _, over := range s.Over {
 			switch {
-			case over == "rest" && o.REST.Path == "", (over == "mcp" || over == "session") && o.Tool == "":
+			case over == "rest" && o.REST.Path == "", over == "vault" && o.Vault.Path == "", (over == "mcp" || over == "session") && o.Tool == "":
 				return fmt.Errorf("%s: operation %q has no form over %s", s.Name, o.Name, over)
-			case over != "rest" && over != "mcp" && over != "session":
-				return fmt.Errorf("%s: over must be rest, mcp or session", s.Name)
+			case names[over] == "":
+				return fmt.Errorf("%s: over must be rest, mcp, session or vault", s.Name)
 			}
 		}
 	}

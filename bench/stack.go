@@ -200,4 +200,4 @@ func (s *set) targets(sc *scenario, without []string) (all []*target, err error)
 
 const proxyName = "bare reverse proxy"
 
-var names = map[string]string{"rest": "REST", "mcp": "MCP", "session": "MCP in sessions"}
+var names = map[string]string{"rest": "REST", "mcp": "MCP", "session": "MCP in sessions", "vault": "Vault API"}

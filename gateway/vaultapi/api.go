@@ -49,11 +49,12 @@ type API struct {
 	samples []jsontext.Value // of bodies, see capabilities
 	table   []route
 	system  []question
+	places  []located // the mounts that paths begin with
 }
 
 // Mount adds the routes.
 func (a *API) Mount(e *edge.Edge) {
-	a.table, a.system, a.refused, a.samples = a.routes(), a.questions(), e.Refuse, samples()
+	a.table, a.system, a.places, a.refused, a.samples = a.routes(), a.questions(), mountsOf(a.Catalogue), e.Refuse, samples()
 	for method := range methods() {
 		e.Either(method, Prefix+"*path", a.public, a.serve)
 	}

@@ -28,44 +28,80 @@ func (a *API) routes() []route {
 
 func verbs(v ...verb) []verb { return v }
 
-// match fills in the parameters of a pattern.
+// match reports whether a path fits a pattern, and fills in the pattern's parameters unless
+// params is nil. It allocates nothing: each request is held against every row.
 func match(pattern, path string, params map[string]string) bool {
-	want, have := strings.Split(pattern, "/"), strings.Split(path, "/")
-	if path == "" {
-		have = nil
-	}
-	for i, p := range want {
-		switch {
-		case strings.HasPrefix(p, "*"):
-			params[p[1:]] = strings.Join(have[min(i, len(have)):], "/")
-			return len(have) >= i
-		case i >= len(have):
+	rest, more := path, path != ""
+	for want, left := pattern, true; left; {
+		var p, have string
+		p, want, left = strings.Cut(want, "/")
+		if strings.HasPrefix(p, "*") {
+			set(params, p[1:], rest)
+			return true
+		}
+		if !more {
 			return false
+		}
+		have, rest, more = strings.Cut(rest, "/")
+		switch {
 		case strings.HasPrefix(p, ":"):
-			params[p[1:]] = have[i]
-		case p != have[i]:
+			set(params, p[1:], have)
+		case p != have:
 			return false
 		}
 	}
-	return len(want) == len(have)
+	return !more
 }
 
-// locate finds the mount that a path begins with, the longest one, and its engine.
-func locate(c *op.Catalogue, path string) (engine string, m op.Mount, rest string, ok bool) {
+func set(params map[string]string, name, value string) {
+	if params != nil {
+		params[name] = value
+	}
+}
+
+// filled are the parameters of a pattern that a path fits.
+func filled(pattern, path string) map[string]string {
+	params := map[string]string{}
+	match(pattern, path, params)
+	return params
+}
+
+// located is a mount of the catalogue and its engine.
+type located struct {
+	engine string
+	op.Mount
+}
+
+// mountsOf are the mounts of a catalogue, the longest path first.
+func mountsOf(c *op.Catalogue) (all []located) {
+	seen := map[string]bool{}
 	for _, o := range c.All() {
-		for _, one := range o.Mounts() {
-			below, found := strings.CutPrefix(path+"/", one.Path+"/")
-			if found && (!ok || len(one.Path) > len(m.Path)) {
-				engine, m, rest, ok = o.Engine, one, strings.TrimSuffix(below, "/"), true
+		for _, m := range o.Mounts() {
+			if !seen[m.Path] {
+				seen[m.Path] = true
+				all = append(all, located{o.Engine, m})
 			}
 		}
 	}
-	return engine, m, rest, ok
+	slices.SortStableFunc(all, func(a, b located) int { return len(b.Path) - len(a.Path) })
+	return all
+}
+
+// locate finds the mount that a path begins with, the longest one, and its engine.
+func (a *API) locate(path string) (engine string, m op.Mount, rest string, ok bool) {
+	for i := range a.places {
+		p := &a.places[i]
+		below, found := strings.CutPrefix(path, p.Path)
+		if found && (below == "" || below[0] == '/') {
+			return p.engine, p.Mount, strings.TrimPrefix(below, "/"), true
+		}
+	}
+	return "", op.Mount{}, "", false
 }
 
 // find finds the row for a request.
 func (a *API) find(q *request) (*route, error) {
-	engine, m, rest, ok := locate(a.Catalogue, q.path)
+	engine, m, rest, ok := a.locate(q.path)
 	if !ok && (strings.HasPrefix(q.path, "sys/") || strings.HasPrefix(q.path, "auth/")) {
 		return nil, call.Errorf(call.UnknownOperation, "unsupported path: the gateway has no such part of Vault's API; what is set up in Vault, and for many at once, needs Vault itself")
 	}
@@ -88,13 +124,12 @@ func (a *API) find(q *request) (*route, error) {
 	known := false
 	for i := range a.table {
 		r := &a.table[i]
-		params := map[string]string{}
-		if r.engine != engine || r.kv != version || !match(r.pattern, rest, params) {
+		if r.engine != engine || r.kv != version || !match(r.pattern, rest, nil) {
 			continue
 		}
 		known = true
 		if slices.Contains(r.verbs, q.verb) {
-			q.params = params
+			q.params = filled(r.pattern, rest)
 			return r, nil
 		}
 	}

@@ -90,7 +90,7 @@ func leaseQuestions() []question {
 // an engine does not have is why the request is bad.
 func (a *API) ofLease(q *request, s *question, bad error) (route, error) {
 	row := *s.route
-	engine, m, _, ok := locate(a.Catalogue, leaseID(q))
+	engine, m, _, ok := a.locate(leaseID(q))
 	if !ok || leaseID(q) == "" {
 		return row, bad
 	}
@@ -114,12 +114,11 @@ func (a *API) ofLease(q *request, s *question, bad error) (route, error) {
 func (a *API) ask(q *request) (_ *question, known bool) {
 	for i := range a.system {
 		s := &a.system[i]
-		params := map[string]string{}
-		if !match(s.pattern, q.path, params) {
+		if !match(s.pattern, q.path, nil) {
 			continue
 		}
 		if slices.Contains(s.verbs, q.verb) {
-			q.params = params
+			q.params = filled(s.pattern, q.path)
 			return s, true
 		}
 		known = true
@@ -251,7 +250,7 @@ func (a *API) preflight(q *request) (*reply, error) {
 	if path == "" {
 		return a.mounts(q)
 	}
-	_, m, _, ok := locate(a.Catalogue, path)
+	_, m, _, ok := a.locate(path)
 	if !ok {
 		return nil, call.Errorf(call.Forbidden, "preflight capability check returned 403: the gateway knows no mount at this path")
 	}
