@@ -272,9 +272,11 @@ func (e *Events) read(ctx context.Context) error {
 		e.store.lost(err)
 		return err
 	}
-	for _, m := range found[0].Messages {
-		if n, foreign, ok := e.take(m); ok {
-			e.log.Arrive(n.Seq, n.Event, foreign)
+	for _, stream := range found { // one
+		for _, m := range stream.Messages {
+			if n, foreign, ok := e.take(m); ok {
+				e.log.Arrive(n.Seq, n.Event, foreign)
+			}
 		}
 	}
 	retry.Sleep(ctx, newsPause)

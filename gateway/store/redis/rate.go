@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"portcullis/gateway/limit"
@@ -24,12 +25,18 @@ if cost > 0 then
 end
 return {after - now, 0}`
 
+// errNoAnswer says that a script has answered something else than it says.
+var errNoAnswer = errors.New("the answer of the script is not of its form")
+
 // Spend implements limit.Spend for all replicas.
 func (s *Store) Spend(k limit.Key, c limit.Charge, _ time.Time) (level limit.Level, err error) {
 	err = s.do(context.Background(), func(ctx context.Context) error {
 		us, err := s.spend.Run(ctx, s.client, []string{s.key("rate", k.Caller, k.Tier)}, c.Cost, c.Burst, c.Interval.Microseconds()).Int64Slice()
 		if err != nil {
 			return err
+		}
+		if len(us) != 2 {
+			return errNoAnswer
 		}
 		level = limit.Level{Full: time.Duration(us[0]) * time.Microsecond, Retry: time.Duration(us[1]) * time.Microsecond}
 		return nil

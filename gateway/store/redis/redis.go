@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -202,10 +203,25 @@ func (s *Store) do(ctx context.Context, f func(context.Context) error) error {
 		return err
 	}
 	failures.Inc()
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && !aboutData(err) {
 		s.lost(err)
 	}
 	return fmt.Errorf("%w: %w", ErrAway, err)
+}
+
+// aboutData reports whether Redis has answered, and what is wrong is what somebody has put
+// under one key: that says nothing of the others.
+func aboutData(err error) bool {
+	reply, ok := errors.AsType[goredis.Error](err)
+	if !ok {
+		return false
+	}
+	for _, text := range []string{"WRONGTYPE", "is not an integer", "is not a valid float", "attempt to", "bad argument"} { // the last two are Lua's
+		if strings.Contains(reply.Error(), text) {
+			return true
+		}
+	}
+	return false
 }
 
 // Health says since when and why Redis does not answer, nil when it does.
