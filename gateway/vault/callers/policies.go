@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/vault/tokencache"
 	"portcullis/gateway/vault/wire"
 )
 
@@ -64,7 +65,7 @@ func (s *State) ReconcilePolicies(ctx context.Context) error {
 	s.policyWrites.Lock()
 	defer s.policyWrites.Unlock()
 	for name := range s.written {
-		if _, err := s.writePolicy(ctx, name, want[name]); err != nil {
+		if _, err := s.writePolicy(ctx, name, want[name]); err != nil && !errors.Is(err, tokencache.ErrClosed) {
 			return err
 		}
 	}
@@ -80,6 +81,8 @@ func (s *State) WrittenPolicies() []string {
 
 // writePolicy writes a policy that differs from what Vault holds, or removes it when
 // want is empty. It reports whether it changed anything. The caller holds policyWrites.
+// Once the caller is revoked nothing is written any more, whoever has begun to before:
+// its batch tokens end with their policies. WrittenPolicies waits for what is being written.
 func (s *State) writePolicy(ctx context.Context, name, want string) (bool, error) {
 	if s.written[name] == want {
 		return false, nil
@@ -90,6 +93,9 @@ func (s *State) writePolicy(ctx context.Context, name, want string) (bool, error
 			delete(s.written, name)
 		}
 		return err == nil, err
+	}
+	if s.closed() {
+		return false, tokencache.ErrClosed
 	}
 	raw, err := json.Marshal(map[string]string{"policy": want})
 	if err != nil {
