@@ -3,7 +3,9 @@ package vault
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"portcullis/gateway/call"
@@ -32,14 +34,23 @@ var (
 )
 
 // explanations are looked through in their order: the first that fits holds.
-func explanations() []explained {
+var explanations = sync.OnceValue(func() []explained {
+	return slices.Concat(textsLeases(), textsTransit(), textsDatabases(), textsSSH(), textsTOTP(), textsPKI(), textsAnything())
+})
+
+// textsLeases are those of leases and mounts.
+func textsLeases() []explained {
 	return []explained{
 		{has: "lease not found", code: call.NotFound, msg: "not found"},
 		{has: "lease is not renewable", code: call.InvalidRequest, msg: "the lease cannot be renewed"},
 		{has: "lease expired", code: call.NotFound, msg: "the lease has ended"},
 		{has: "no handler for route", code: call.VaultError, msg: "Vault has no secrets engine at the mount of this operation; an administrator must enable it or correct the mount's setting"},
+	}
+}
 
-		// transit
+// textsTransit are those of transit.
+func textsTransit() []explained {
+	return []explained{
 		{has: "key not found", code: call.NotFound, msg: "there is no key of this name"},
 		{has: "unknown key type none", code: call.NotFound, msg: "there is no key of this name"},
 		{has: "missing 'context'", code: call.InvalidRequest, msg: "argument context: missing; the key is a derived one and needs it, in base64"},
@@ -70,8 +81,12 @@ func explanations() []explained {
 		{has: "invalid signature", code: call.InvalidRequest, msg: "argument signature: not of the form vault:v1:..."},
 		{has: "invalid hmac", code: call.InvalidRequest, msg: "argument hmac: not of the form vault:v1:..."},
 		{has: "unsupported algorithm", code: call.InvalidRequest, msg: "argument algorithm: not one that Vault has"},
+	}
+}
 
-		// database, and the database itself
+// textsDatabases are those of the database engine, and of databases themselves.
+func textsDatabases() []explained {
+	return []explained{
 		{has: "unknown role", code: call.NotFound, msg: "there is no role of this name"},
 		{has: "failed to find entry for connection", code: call.VaultError, msg: "the role is for a database connection that Vault does not have; an administrator must configure it"},
 		{has: "failed to connect to", code: call.VaultUnavailable, msg: databaseAway},
@@ -86,8 +101,12 @@ func explanations() []explained {
 		{has: "too many clients", code: call.VaultUnavailable, msg: databaseAway},
 		{has: "connection slots are reserved", code: call.VaultUnavailable, msg: databaseAway},
 		{has: "too many connections", code: call.VaultUnavailable, msg: databaseAway},
+	}
+}
 
-		// SSH
+// textsSSH are those of SSH.
+func textsSSH() []explained {
+	return []explained{
 		{has: "ttl is larger than maximum", code: call.InvalidRequest, msg: "argument ttl: longer than the role allows; the maximum is {} seconds", name: maximum},
 		{has: "for valid_principals", code: call.InvalidRequest, msg: "argument valid_principals: the role does not allow {}", name: principal},
 		{has: "empty valid principals", code: call.InvalidRequest, msg: "argument valid_principals: missing; the role has none of its own"},
@@ -102,13 +121,21 @@ func explanations() []explained {
 		{has: "username is not present", code: call.InvalidRequest, msg: "argument username: the role does not allow it"},
 		{has: "missing username", code: call.InvalidRequest, msg: "argument username: missing; the role has none of its own"},
 		{has: "role \"", code: call.NotFound, msg: "there is no role of this name"}, // Role "x" not found
+	}
+}
 
-		// TOTP
+// textsTOTP are those of TOTP.
+func textsTOTP() []explained {
+	return []explained{
 		{has: "code already used", code: call.InvalidRequest, msg: "argument code: it was verified already, and each code is good for one try, right or wrong; wait for the key's next code (30 seconds, unless the key has another period)"},
 		{has: "code value is required", code: call.InvalidRequest, msg: "argument code: missing"},
 		{has: "unknown key", code: call.NotFound, msg: "there is no key of this name"},
+	}
+}
 
-		// PKI
+// textsPKI are those of PKI.
+func textsPKI() []explained {
+	return []explained{
 		{has: "common name ", code: call.InvalidRequest, msg: "argument common_name: the role makes no certificates of this name"},
 		{has: "subject alternate name ", code: call.InvalidRequest, msg: "arguments common_name and alt_names: the role makes no certificates of one of these names"},
 		{has: "ip subject alternative names are not allowed", code: call.InvalidRequest, msg: "argument ip_sans: the role makes no certificates of addresses"},
@@ -116,8 +143,12 @@ func explanations() []explained {
 		{has: "role requires keys of type", code: call.InvalidRequest, msg: "argument csr: the role wants a key of type {}", name: wantedKey},
 		{has: "role requires a minimum of", code: call.InvalidRequest, msg: "argument csr: the key is shorter than the role allows"},
 		{has: "presented cert from any present issuer", code: call.InvalidRequest, msg: "argument certificate: no CA of this mount has signed it; name the mount that it was issued by"},
+	}
+}
 
-		// anything
+// textsAnything are those of any engine.
+func textsAnything() []explained {
+	return []explained{
 		{has: "invalid number syntax", code: call.InvalidRequest, msg: "a number is too large or too small for Vault; send it as a string"},
 		{has: "string value exceeds allowed length", code: call.InvalidRequest, msg: "a string is longer than Vault takes, 1 MiB; split it"},
 		{has: "exceeds allowed nesting depth", code: call.InvalidRequest, msg: "the JSON is nested deeper than Vault takes"},
