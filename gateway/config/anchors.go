@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -45,9 +46,12 @@ func (c *Config) checkSigningKey(p *problems) {
 		return
 	}
 	mount, name := c.SigningKey()
-	m, err := call.ParsePath(mount)
-	_, nameErr := call.ParseSubject(name)
-	p.unless(err == nil && nameErr == nil && mount != "" && m.String() == mount, "AUDIT_SIGN_TRANSIT_KEY: must be MOUNT/NAME, as transit/evidence")
+	_, err := call.ParseName(name)
+	for segment := range strings.SplitSeq(mount, "/") { // both stand in paths of Vault's API as they are
+		_, serr := call.ParseName(segment)
+		err = errors.Join(err, serr)
+	}
+	p.unless(err == nil, "AUDIT_SIGN_TRANSIT_KEY: must be MOUNT/NAME, as transit/evidence, each of letters, digits, '_', '-' and '.'")
 	p.unless(c.AuditSignKey == "", "AUDIT_SIGN_KEY_FILE and AUDIT_SIGN_TRANSIT_KEY: only one may be set")
 	p.unless(c.AuditFile != "-", "AUDIT_SIGN_TRANSIT_KEY: with AUDIT_FILE=- there are no checkpoints")
 }

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +32,7 @@ func TestDoctorSaysWhatToDo(t *testing.T) {
 	if out, err := narrow.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	signer := func(key string, rights ...string) []string { return asSigner(t, v, key, rights...) }
 	with := func(more ...string) []string { return append(append([]string{}, sound...), more...) }
 	for name, c := range map[string]struct {
 		env  []string
@@ -48,6 +50,14 @@ func TestDoctorSaysWhatToDo(t *testing.T) {
 		"an open file":         {with("AUDIT_SINK_TOKEN_FILE="+open, "AUDIT_SINKS=https://127.0.0.1:1/canary"), 1, []string{`"file AUDIT_SINK_TOKEN_FILE","state":"warning"`, "chmod o=,g-w", `"sink https://127.0.0.1:1","state":"failed"`}},
 		"a refused policy":     {with("POLICY_DIR=" + filepath.Join(e2e.Root(t), "fixtures", "policy-bad", "misspelt")), 1, []string{`"policy","state":"failed"`, "payments.rego:10", "rename it to deny"}},
 		"dangers":              {with("HOST=0.0.0.0", "API_KEYS_JSON=", "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN="+v.Token), 0, []string{`"policy","state":"ok"`, `"danger plain-http","state":"warning"`, `"danger root-token","state":"warning"`}},
+		"a key that signs":     {with("AUDIT_SIGN_TRANSIT_KEY=transit/signing"), 0, []string{`"signing key","state":"ok"`}},
+		"no key that signs":    {with("AUDIT_SIGN_TRANSIT_KEY=transit/none"), 1, []string{`"signing key","state":"failed"`, "vault write -f transit/keys/none type=ed25519"}},
+		"another type of key":  {with("AUDIT_SIGN_TRANSIT_KEY=transit/mcp"), 1, []string{`"signing key","state":"failed"`, "aes256-gcm96, and checkpoints need ed25519"}},
+		"a derived key":        {with(signer("derived", "keys/derived", "sign/derived")...), 1, []string{`"signing key","state":"failed"`, "is a derived key"}},
+		"no right to sign":     {with(signer("signing", "keys/signing")...), 1, []string{`"signing key","state":"failed"`, "needs update on transit/sign/signing"}},
+		"no right to the key":  {with(signer("signing", "sign/signing")...), 1, []string{`"signing key","state":"failed"`, "needs read on transit/keys/signing"}},
+		"a right to sign":      {with(signer("signing", "keys/signing", "sign/signing")...), 0, []string{`"signing key","state":"ok"`}},
+		"no name of a key":     {with("AUDIT_SIGN_TRANSIT_KEY=signing"), 1, []string{`"configuration","state":"failed"`, "must be MOUNT/NAME"}},
 		"a wrong setting":      {with("AUDIT_SYNC=never"), 1, []string{`"configuration","state":"failed"`, "AUDIT_SYNC"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,4 +93,30 @@ func TestConfigCommandsPrint(t *testing.T) {
 	if out, code := portcullis(t, nil, "config", "example"); code != 0 || !strings.Contains(out, "# audit_sinks = ") {
 		t.Errorf("example: got %d %.200s", code, out)
 	}
+}
+
+// asSigner is the environment of a gateway whose own token has these rights on transit, and
+// which signs with a key there; one that is called derived is made.
+func asSigner(t *testing.T, v *stack.Vault, key string, rights ...string) []string {
+	t.Helper()
+	if key == "derived" {
+		asVault(t, v, v.Token, "POST", "transit/keys/derived", `{"type":"ed25519","derived":true}`, "", nil)
+	}
+	policy := `path "secret/data/mcp/*" { capabilities = ["read"] }`
+	for _, r := range rights {
+		policy += fmt.Sprintf(` path "transit/%s" { capabilities = ["read", "update"] }`, r)
+	}
+	name := fmt.Sprintf("signer-%s-%d", strings.ReplaceAll(strings.Join(rights, "-"), "/", "-"), len(rights))
+	raw, err := json.Marshal(map[string]string{"policy": policy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asVault(t, v, v.Token, "PUT", "sys/policies/acl/"+name, string(raw), "", nil)
+	var made struct {
+		Auth struct {
+			Token string `json:"client_token"`
+		} `json:"auth"`
+	}
+	asVault(t, v, v.Token, "POST", "auth/token/create", fmt.Sprintf(`{"policies":[%q]}`, name), "", &made)
+	return []string{"AUDIT_SIGN_TRANSIT_KEY=transit/" + key, "VAULT_ROLE_ID=", "VAULT_SECRET_ID=", "VAULT_TOKEN=" + made.Auth.Token}
 }

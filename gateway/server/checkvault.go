@@ -15,15 +15,19 @@ import (
 type VaultFound struct {
 	Unchecked string   // why nothing could be found out
 	Warnings  []string // what some calls will fail for
+	Unsigned  string   // why the key of AUDIT_SIGN_TRANSIT_KEY cannot sign checkpoints
 	RootToken bool     // the gateway's own token is a root token
 }
 
 // All are the warnings, and why there are none.
 func (v VaultFound) All() []string {
-	if v.Unchecked != "" {
-		return append([]string{v.Unchecked}, v.Warnings...)
+	all := v.Warnings
+	for _, text := range []string{v.Unsigned, v.Unchecked} {
+		if text != "" {
+			all = append([]string{text}, all...)
+		}
 	}
-	return v.Warnings
+	return all
 }
 
 // CheckVault asks Vault whether it has what the configuration says: it accepts the
@@ -47,6 +51,9 @@ func CheckVault(ctx context.Context, c config.Config) (found VaultFound, err err
 	found.Warnings = cl.Engines()
 	switch {
 	case e == nil:
+		if err := cl.CheckSigning(ctx); err != nil {
+			found.Unsigned = err.Error() // lines are written all the same
+		}
 		return found, nil
 	case e.Code == call.VaultUnavailable, e.Code == call.VaultTimeout:
 		found.Unchecked = "what Vault has was not checked: " + e.Msg
@@ -60,6 +67,7 @@ func CheckVault(ctx context.Context, c config.Config) (found VaultFound, err err
 func lookingAtVault(c config.Config, more vault.Config) (*vault.Client, error) {
 	vc := vaultConfig(c, slog.New(slog.DiscardHandler))
 	vc.Documents, vc.RootToken = more.Documents, more.RootToken
+	vc.Signing.Mount, vc.Signing.Name = c.SigningKey()
 	vc.Children.PolicyFor = func(*call.Caller) (callers.Policies, error) {
 		return callers.Policies{}, errors.New("no caller is served here")
 	}

@@ -118,6 +118,13 @@ func vaultIdentity(ctx context.Context, c config.Config) (out []Finding) {
 	default:
 		out = append(out, Finding{"vault identity", fine, "Vault takes the gateway's credential", ""})
 	}
+	switch {
+	case c.AuditSignTransit == "" || err != nil || found.Unchecked != "":
+	case found.Unsigned != "":
+		out = append(out, Finding{"signing key", failed, found.Unsigned, "do as it says: until then evidence is written and no checkpoint is signed; gateway/docs/evidence.md has the policy"})
+	default:
+		out = append(out, Finding{"signing key", fine, c.AuditSignTransit + " can sign checkpoints", ""})
+	}
 	if found.RootToken {
 		out = append(out, dangerFinding(config.DangerOf(config.RootToken, "VAULT_TOKEN")))
 	}

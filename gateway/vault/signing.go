@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -87,6 +88,57 @@ func (c *Client) publicOf(ctx context.Context, version string) (ed25519.PublicKe
 	return v.Public, nil
 }
 
+// CheckSigning asks Vault whether the signing key can sign checkpoints: it is there, its
+// type is ed25519 without derivation, and the gateway's policy lets it sign. Nothing is
+// signed. The error says what is missing and what to do; it is nil without such a key.
+func (c *Client) CheckSigning(ctx context.Context) error {
+	k := &c.signing
+	if k.Mount == "" {
+		return nil
+	}
+	keys, sign := k.Mount+"/keys/"+k.Name, k.Mount+"/sign/"+k.Name
+	create, another := "create it (vault write -f "+keys+" type=ed25519)", "create another (vault write -f "+k.Mount+"/keys/OTHER type=ed25519)"
+	var reply transitKey
+	err := c.asGateway(ctx, wire.Request{Method: wire.Get, Path: keys}, wire.WantData(&reply))
+	switch {
+	case call.Is(err, call.NotFound):
+		return fmt.Errorf("AUDIT_SIGN_TRANSIT_KEY names a key that does not exist, %s: %s, or correct MOUNT/NAME", keys, create)
+	case call.Is(err, call.Forbidden):
+		return fmt.Errorf("AUDIT_SIGN_TRANSIT_KEY: the gateway's policy in Vault needs read on %s, if there is such a mount", keys)
+	case err != nil:
+		return fmt.Errorf("AUDIT_SIGN_TRANSIT_KEY: %s could not be read: %w", keys, err)
+	case reply.Type != "ed25519":
+		return fmt.Errorf("AUDIT_SIGN_TRANSIT_KEY: %s is of the type %s, and checkpoints need ed25519: %s", keys, reply.Type, another)
+	case reply.Derived:
+		return fmt.Errorf("AUDIT_SIGN_TRANSIT_KEY: %s is a derived key, which signs nothing without a context: %s", keys, another)
+	}
+	return c.maySign(ctx, sign)
+}
+
+// maySign asks for the gateway's own rights (Vault API, sys/capabilities-self), which every
+// token may that has Vault's default policy.
+func (c *Client) maySign(ctx context.Context, path string) error {
+	raw, err := json.Marshal(map[string][]string{"paths": {path}})
+	if err != nil {
+		return err
+	}
+	var rights capabilities
+	if err := c.asGateway(ctx, wire.Request{Method: wire.Put, Path: "sys/capabilities-self", Body: raw}, wire.WantData(&rights)); err != nil {
+		return fmt.Errorf("AUDIT_SIGN_TRANSIT_KEY: whether the gateway may sign could not be asked; its policy in Vault needs update on %s: %w", path, err)
+	}
+	if !slices.Contains(rights.All, "update") && !slices.Contains(rights.All, "root") {
+		return fmt.Errorf("AUDIT_SIGN_TRANSIT_KEY: the gateway's policy in Vault needs update on %s", path)
+	}
+	return nil
+}
+
+type capabilities struct {
+	All []string `json:"capabilities"`
+}
+
+// Complete implements Reply.
+func (c *capabilities) Complete() bool { return len(c.All) > 0 }
+
 type signReply struct {
 	Signature string `json:"signature"`
 }
@@ -107,8 +159,9 @@ func (r *signReply) parse() (version string, signature []byte, err error) {
 
 // transitKey is what Vault answers about a key (Vault API, transit/keys).
 type transitKey struct {
-	Type string                     `json:"type"`
-	Keys map[string]json.RawMessage `json:"keys"`
+	Type    string                     `json:"type"`
+	Derived bool                       `json:"derived"`
+	Keys    map[string]json.RawMessage `json:"keys"`
 }
 
 // Complete implements Reply.
