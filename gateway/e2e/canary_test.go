@@ -34,7 +34,8 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = shared.Close() })
 	others := overhear(t, shared)
-	g := e2e.StartGateway(t, v, append(r.env, "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "REDIS_URL="+shared.URL(),
+	asVault(t, v, v.Token, "POST", "transit/keys/evidence", `{"type":"ed25519"}`, "", nil)
+	g := e2e.StartGateway(t, v, append(r.env, "AUDIT_SIGN_TRANSIT_KEY=transit/evidence", "LOG_LEVEL=debug", "DECISION_LOG=logs/decisions.jsonl", "REDIS_URL="+shared.URL(),
 		"RATE_LIMIT_REQUESTS=6000", "RATE_LIMIT_WINDOW_SECONDS=3600", "VAULT_TOKEN="+v.Token,
 		"ADMIN_ADDR=127.0.0.1:0", "PKI_MOUNTS=pki", "TOTP_MOUNTS=totp", "JWT_HS256_SECRET="+canarySigner, "WASM_MANIFEST="+talkative(t))...)
 	ears := openEars(t, g)
@@ -103,6 +104,9 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	deriveFrom(t, g)
 	heardGuest(t, g)
 	lookInto(t, g.LogDir, v.Token, 5)
+	if _, err := os.Stat(filepath.Join(g.LogDir, "audit.key")); !os.IsNotExist(err) || !strings.Contains(readFile(t, v.AuditFile), "transit/sign/evidence") {
+		t.Errorf("the checkpoints are not signed in Vault: %v", err)
+	}
 	lookForSession(t, g, token)
 	for _, name := range []string{"requests.log", "responses.log", "server.log"} {
 		raw, err := os.ReadFile(filepath.Join(g.LogDir, name))
@@ -116,6 +120,15 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 			t.Errorf("stdout or stderr holds a secret: %s", line)
 		}
 	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }
 
 // readBack reads a secret and then uses its value, and the base64 of it, where logs
