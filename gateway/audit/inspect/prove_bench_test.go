@@ -37,6 +37,11 @@ func BenchmarkProof(b *testing.B) {
 		if err := l.Outcome(r); err != nil {
 			b.Fatal(err)
 		}
+		if n%10_000 == 0 { // as while it runs: more tiles than wait for one are not written
+			if err := l.Checkpoint(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
 	if err := l.Close(); err != nil {
 		b.Fatal(err)
