@@ -129,7 +129,7 @@ func textsTOTP() []explained {
 	return []explained{
 		{has: "code already used", code: call.InvalidRequest, msg: "argument code: it was verified already, and each code is good for one try, right or wrong; wait for the key's next code (30 seconds, unless the key has another period)"},
 		{has: "code value is required", code: call.InvalidRequest, msg: "argument code: missing"},
-		{has: "unknown key", code: call.NotFound, msg: "there is no key of this name"},
+		{has: "unknown key:", code: call.NotFound, msg: "there is no key of this name"},
 	}
 }
 
