@@ -161,7 +161,7 @@ func (e *Engine) conclude(s *snapshot, b *op.Bound, out *document.Output) op.Dec
 		PathPrefix: out.PathPrefix, Tier: out.Tier, Reasons: reasons(out.Reasons),
 	}
 	tier, known := e.tier(s, out.Tier)
-	d.Cost = tier.Cost(b.Op.Name)
+	d.Cost = tier.CostOf(b.Op.Name, b.Items)
 	if !out.Allow {
 		return denied(d, b.Caller, known)
 	}

@@ -216,6 +216,12 @@ grants: {subjects: {agent_api: {tier: gold, db: {readonly: {}}}}}`})
 	if d := e.Decide(t.Context(), full(t, agent(t), "kv.read", `{"path":"x"}`)); d.Allow || d.Tier != "gold" || d.Cost != 1 {
 		t.Errorf("a denial: got tier %s, cost %d", d.Tier, d.Cost)
 	}
+	batch := `{"key":"k","items":[` + strings.TrimSuffix(strings.Repeat(`{"plaintext":"YQ=="},`, 101), ",") + `]}`
+	for range 2 { // the second answer comes from the cache
+		if d := e.Decide(t.Context(), full(t, agent(t), "transit.encrypt", batch)); d.Cost != 11 {
+			t.Errorf("a batch of 101 items: cost %d, want 11", d.Cost)
+		}
+	}
 	if tier, ok := e.Tier("gold"); !ok || tier.Burst != 600 || tier.Window != 10*time.Second {
 		t.Errorf("got %+v", tier)
 	}
