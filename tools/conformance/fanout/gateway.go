@@ -32,7 +32,7 @@ func (l *load) start(ctx context.Context) (end func(), err error) {
 	if err != nil {
 		return end, err
 	}
-	env := append(stack.DevEnv(root, v), "RATE_LIMIT_REQUESTS=10000000", "BUDGETS=streams=16000/0/16000,requests=16000/0/16000")
+	env := append(stack.DevEnv(root, v), "RATE_LIMIT_REQUESTS=10000000", "BUDGETS=streams=16000/0/16000,topics=16000/0/16000,requests=16000/0/16000")
 	g, err := stack.StartGateway(ctx, stack.GatewayOptions{Root: root, Dir: dir, Env: env})
 	if err != nil {
 		return func() { _ = v.Stop(); _ = os.RemoveAll(dir) }, err
