@@ -40,6 +40,7 @@ Examples:
   bench --scenario half-peak,one-connection         latency beside the proxy
   bench --scenario kv-read --without logs,limits    what single stages cost
   bench --without evidence+logs+decisions+traces    what all evidence costs together
+  bench --redis --scenario one-connection           what state that replicas share adds to a call
   bench --scenario read-heavy,ci-burst --write out.md --svg out.svg --png out.png
   bench --target https://gw.example --credential "X-API-Key: $KEY" --scenario kv-read --rate 50
   bench --scenario my-mix.yaml --json new.json && bench compare old.json new.json
@@ -58,6 +59,7 @@ type options struct {
 	credential  string
 	insecure    bool
 	without     []string
+	redis       bool
 	write, json string
 	svg, png    string
 }
@@ -110,6 +112,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.credential, "credential", "", "`header` with the credential of --target, such as \"X-API-Key: KEY\"")
 	fs.BoolVar(&o.insecure, "insecure", false, "do not verify the certificate of --target")
 	fs.StringVar(&without, "without", "", "`stages` each of which is off in one gateway more, several with a plus between: "+strings.Join(stageNames(), " "))
+	fs.BoolVar(&o.redis, "redis", false, "one gateway more whose limits and sessions are in a Redis that bench starts, as those of replicas are")
 	fs.StringVar(&o.write, "write", "", "`file` for the tables, in Markdown")
 	fs.StringVar(&o.json, "json", "", "`file` for the results, which compare reads")
 	fs.StringVar(&o.svg, "svg", "", "`file` for a picture")
@@ -150,8 +153,8 @@ func (o options) check(rest []string) error {
 		return errors.New("--rate must be above 0 and at most 100000, and at most twenty of them")
 	case o.target != "" && !strings.Contains(o.credential, ": "):
 		return errors.New("--target needs --credential with a header, such as \"X-API-Key: KEY\"")
-	case o.target == "" && o.credential != "", o.target != "" && len(o.without) > 0:
-		return errors.New("--credential is for a --target, and --without for a gateway that bench starts")
+	case o.target == "" && o.credential != "", o.target != "" && (len(o.without) > 0 || o.redis):
+		return errors.New("--credential is for a --target, and --without and --redis for a gateway that bench starts")
 	}
 	for _, s := range strings.FieldsFunc(strings.Join(o.without, "+"), func(r rune) bool { return r == '+' }) {
 		if stages[s] == nil {

@@ -28,7 +28,7 @@ func run(ctx context.Context, o options) (results []*result, err error) {
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
 		fmt.Fprintf(os.Stderr, "starting Vault, the proxy and %d gateways\n", len(o.without)+1)
-		if own, err = start(ctx, dir, o.without); err != nil {
+		if own, err = start(ctx, dir, o); err != nil {
 			return nil, err
 		}
 		defer own.stop()

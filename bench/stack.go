@@ -23,6 +23,8 @@ type set struct {
 	front     string // the proxy's address
 	collector *httptest.Server
 	gateways  map[string]*stack.Gateway // by the stage that is off, "" for none
+	redis     *stack.Redis              // nil when it is not asked for
+	shared    *stack.Gateway            // whose state is in it
 	issuer    issuer
 	token     string // of the caller
 }
@@ -50,17 +52,28 @@ var stages = map[string][]string{
 func stageNames() []string { return slices.Sorted(maps.Keys(stages)) }
 
 // start starts Vault, the proxy and the gateways.
-func start(ctx context.Context, dir string, without []string) (s *set, err error) {
+func start(ctx context.Context, dir string, o options) (s *set, err error) {
 	if s, err = launch(ctx, dir); err != nil {
 		return s, err
 	}
-	for _, stage := range append([]string{""}, without...) {
-		if err := s.gateway(ctx, stage); err != nil {
+	defer func() {
+		if err != nil {
 			s.stop()
+		}
+	}()
+	for _, stage := range append([]string{""}, o.without...) {
+		if err := s.gateway(ctx, stage); err != nil {
 			return s, err
 		}
 	}
-	return s, nil
+	if !o.redis {
+		return s, nil
+	}
+	if s.redis, err = stack.StartRedis(ctx, "--requirepass", "bench"); err != nil {
+		return s, err
+	}
+	s.shared, err = s.serve(ctx, "gateway-redis", "REDIS_URL=redis://:bench@"+s.redis.Addr)
+	return s, err
 }
 
 // launch starts Vault and the proxy, and writes what gateways need.
@@ -120,6 +133,12 @@ func (s *set) stop() {
 		if g != nil && g.Process != nil { // one that has not started has none
 			_ = g.Stop() // the figures are there
 		}
+	}
+	if s.shared != nil && s.shared.Process != nil {
+		_ = s.shared.Stop() // the same
+	}
+	if s.redis != nil {
+		_ = s.redis.Close() // the same
 	}
 	if s.collector != nil {
 		s.collector.Close()
@@ -194,6 +213,9 @@ func (s *set) targets(sc *scenario, without []string) (all []*target, err error)
 	for _, stage := range without {
 		g := s.gateways[stage]
 		add(place{name: "gateway, " + names[sc.Over[0]] + ", without " + stage, url: g.URL, credential: bearer, prefix: prefix, front: g.Process}, sc.Over[0])
+	}
+	if g := s.shared; g != nil {
+		add(place{name: "gateway, " + names[sc.Over[0]] + ", with Redis", url: g.URL, credential: bearer, prefix: prefix, front: g.Process}, sc.Over[0])
 	}
 	return all, err
 }
