@@ -36,7 +36,7 @@ func fullDisks(t *testing.T) []fullDisk {
 			if err != nil {
 				return err
 			}
-			return unix.Prlimit(g.PID(), unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: uint64(st.Size()) + 3000, Max: unix.RLIM_INFINITY}, nil) //nolint:gosec // not negative
+			return unix.Prlimit(g.PID(), unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: uint64(st.Size()) + 3000, Max: unix.RLIM_INFINITY}, nil)
 		},
 		free: func(g *stack.Gateway) error {
 			return unix.Prlimit(g.PID(), unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil)

@@ -40,7 +40,7 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 		ex := s.exchange(w, r, c)
 		ex.msg, ex.view = &messages[i], view
 		ex.join(sess)
-		handed.on(ex.msg, func() error { return s.sessions.pass(r.Context(), sess, ex.msg) })
+		handed.on(ex.msg, func() error { return s.sessions.pass(r.Context(), sess, ex.msg) }) //nolint:contextcheck // it is the context of the request
 		if reply := ex.inBatch(r.Context()); reply != nil {
 			replies = append(replies, reply)
 		}
