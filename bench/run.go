@@ -27,7 +27,7 @@ func run(ctx context.Context, o options) (results []*result, err error) {
 			return nil, err
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
-		fmt.Fprintf(os.Stderr, "starting Vault, the proxy and %d gateways\n", len(o.without)+1)
+		fmt.Fprintf(os.Stderr, "starting Vault, the proxy and %d gateways\n", len(o.variants())+1)
 		if own, err = start(ctx, dir, o); err != nil {
 			return nil, err
 		}
@@ -136,7 +136,7 @@ func targetsOf(ctx context.Context, s *scenario, o options, own *set) (all []*ta
 		if err := own.seed(ctx, s.Secrets); err != nil {
 			return nil, err
 		}
-		return own.targets(s, o.without)
+		return own.targets(s, o.variants())
 	}
 	for _, over := range s.Over {
 		t, err := newTarget(s, place{name: "gateway, " + names[over], url: o.target, credential: o.credential, insecure: o.insecure}, over)

@@ -22,9 +22,8 @@ type set struct {
 	proxy     *stack.Process
 	front     string // the proxy's address
 	collector *httptest.Server
-	gateways  map[string]*stack.Gateway // by the stage that is off, "" for none
-	redis     *stack.Redis              // nil when it is not asked for
-	shared    *stack.Gateway            // whose state is in it
+	gateways  map[string]*stack.Gateway // by variant, "" for everything on
+	redis     *stack.Redis              // nil when no variant has one
 	issuer    issuer
 	token     string // of the caller
 }
@@ -61,19 +60,28 @@ func start(ctx context.Context, dir string, o options) (s *set, err error) {
 			s.stop()
 		}
 	}()
-	for _, stage := range append([]string{""}, o.without...) {
-		if err := s.gateway(ctx, stage); err != nil {
+	for _, variant := range append([]string{""}, o.variants()...) {
+		if err := s.gateway(ctx, variant); err != nil {
 			return s, err
 		}
 	}
-	if !o.redis {
-		return s, nil
+	return s, nil
+}
+
+// The gateways beside the one with everything on, as results call them.
+const (
+	without   = "without "
+	withRedis = "with Redis"
+)
+
+func (o options) variants() (all []string) {
+	for _, stage := range o.without {
+		all = append(all, without+stage)
 	}
-	if s.redis, err = stack.StartRedis(ctx, "--requirepass", "bench"); err != nil {
-		return s, err
+	if o.redis {
+		all = append(all, withRedis)
 	}
-	s.shared, err = s.serve(ctx, "gateway-redis", "REDIS_URL=redis://:bench@"+s.redis.Addr)
-	return s, err
+	return all
 }
 
 // launch starts Vault and the proxy, and writes what gateways need.
@@ -103,13 +111,20 @@ func launch(ctx context.Context, dir string) (s *set, err error) {
 	return s, s.identity()
 }
 
-// gateway starts a gateway with everything on but one stage, or several with a plus between.
-func (s *set) gateway(ctx context.Context, stage string) (err error) {
+// gateway starts a gateway with everything on but one stage, or several with a plus between,
+// or one whose state is in Redis.
+func (s *set) gateway(ctx context.Context, variant string) (err error) {
 	var env []string
-	for name := range strings.SplitSeq(stage, "+") {
+	if variant == withRedis {
+		if s.redis, err = stack.StartRedis(ctx, "--requirepass", "bench"); err != nil {
+			return err
+		}
+		env = append(env, "REDIS_URL=redis://:bench@"+s.redis.Addr)
+	}
+	for name := range strings.SplitSeq(strings.TrimPrefix(variant, without), "+") {
 		env = append(env, stages[name]...)
 	}
-	s.gateways[stage], err = s.serve(ctx, "gateway-"+stage, env...)
+	s.gateways[variant], err = s.serve(ctx, "gateway-"+strings.ReplaceAll(variant, " ", "-"), env...)
 	return err
 }
 
@@ -133,9 +148,6 @@ func (s *set) stop() {
 		if g != nil && g.Process != nil { // one that has not started has none
 			_ = g.Stop() // the figures are there
 		}
-	}
-	if s.shared != nil && s.shared.Process != nil {
-		_ = s.shared.Stop() // the same
 	}
 	if s.redis != nil {
 		_ = s.redis.Close() // the same
@@ -196,7 +208,7 @@ func (s *set) seed(ctx context.Context, secrets map[string]int) error {
 }
 
 // targets are what a scenario is driven at. The first one that is a proxy is the measure.
-func (s *set) targets(sc *scenario, without []string) (all []*target, err error) {
+func (s *set) targets(sc *scenario, variants []string) (all []*target, err error) {
 	add := func(p place, over string) {
 		t, terr := newTarget(sc, p, over)
 		all, err = append(all, t), errors.Join(err, terr)
@@ -210,12 +222,9 @@ func (s *set) targets(sc *scenario, without []string) (all []*target, err error)
 	for _, over := range sc.Over {
 		add(place{name: "gateway, " + names[over], url: s.gateways[""].URL, credential: bearer, prefix: prefix, front: s.gateways[""].Process}, over)
 	}
-	for _, stage := range without {
-		g := s.gateways[stage]
-		add(place{name: "gateway, " + names[sc.Over[0]] + ", without " + stage, url: g.URL, credential: bearer, prefix: prefix, front: g.Process}, sc.Over[0])
-	}
-	if g := s.shared; g != nil {
-		add(place{name: "gateway, " + names[sc.Over[0]] + ", with Redis", url: g.URL, credential: bearer, prefix: prefix, front: g.Process}, sc.Over[0])
+	for _, variant := range variants {
+		g := s.gateways[variant]
+		add(place{name: "gateway, " + names[sc.Over[0]] + ", " + variant, url: g.URL, credential: bearer, prefix: prefix, front: g.Process}, sc.Over[0])
 	}
 	return all, err
 }
