@@ -15,7 +15,7 @@ func plain(pq *rego.PartialQueries) []ast.Body {
 			if m := member(e, b); m != nil {
 				b[i] = m
 			}
-			if not, ok := e.Terms.(*ast.Not); ok && len(not.Body) == 1 && made[not.Body[0].String()] != nil {
+			if not, ok := e.Terms.(*ast.Not); ok && len(e.With) == 0 && len(not.Body) == 1 && made[not.Body[0].String()] != nil {
 				b[i] = made[not.Body[0].String()].Complement()
 			}
 		}
@@ -23,13 +23,15 @@ func plain(pq *rego.PartialQueries) []ast.Body {
 	return pq.Queries
 }
 
-// single are the rules, by their full names, that are one expression and nothing else.
+// single are the rules, by their full names, that hold when one expression does, and say
+// nothing else.
 func single(modules []*ast.Module) map[string]*ast.Expr {
 	made := map[string]*ast.Expr{}
 	for _, m := range modules {
 		for _, r := range m.Rules {
 			name := m.Package.Path.Append(ast.StringTerm(string(r.Head.Name))).String()
-			if _, twice := made[name]; twice || r.Default || r.Else != nil || len(r.Head.Args) > 0 || len(r.Body) != 1 || r.Body[0].Negated {
+			holds := r.Head.Key == nil && len(r.Head.Args) == 0 && r.Head.Value.Equal(ast.InternedTerm(true))
+			if _, twice := made[name]; twice || !holds || r.Default || r.Else != nil || len(r.Body) != 1 || r.Body[0].Negated {
 				made[name] = nil
 				continue
 			}
