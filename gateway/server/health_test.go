@@ -15,27 +15,7 @@ import (
 // /readyz says why the newest policy is refused, with file and line, and that the one before
 // serves; when the files are mended it says so.
 func TestReadinessSaysWhyAPolicyIsRefused(t *testing.T) {
-	cat, err := ops.New(ops.Mounts{KV: "secret"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	put := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("version: 2\n")
-	e, err := policy.Open(policy.Config{Dir: dir, Catalogue: cat, Timeout: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	e, put, _ := policyOf(t, "version: 2\n")
 	first := e.Revision()
 	put("version: 2\nobligations: {kv.raed: {deliver: masked}}\n")
 	if err := e.Reload(t.Context()); err == nil {
@@ -59,27 +39,7 @@ func TestReadinessSaysWhyAPolicyIsRefused(t *testing.T) {
 // /readyz says what a change of the policy took away, and that one which took everything
 // was refused.
 func TestReadinessSaysWhatAPolicyLost(t *testing.T) {
-	cat, err := ops.New(ops.Mounts{KV: "secret"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	put := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("version: 2\nobligations: {kv.read: {deliver: masked}, kv.subkeys: {deliver: masked}}\n")
-	e, err := policy.Open(policy.Config{Dir: dir, Catalogue: cat, Timeout: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	e, put, dir := policyOf(t, "version: 2\nobligations: {kv.read: {deliver: masked}, kv.subkeys: {deliver: masked}}\n")
 	put("version: 2\nobligations: {kv.read: {deliver: masked}}\n")
 	if err := e.Reload(t.Context()); err != nil {
 		t.Fatal(err)
@@ -100,4 +60,30 @@ func TestReadinessSaysWhatAPolicyLost(t *testing.T) {
 			t.Errorf("no %q in %+v", want, part)
 		}
 	}
+}
+
+// policyOf serves a policy of data alone, which put replaces.
+func policyOf(t *testing.T, text string) (e *policy.Engine, put func(text string), dir string) {
+	t.Helper()
+	cat, err := ops.New(ops.Mounts{KV: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	put = func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(text)
+	if e, err = policy.Open(policy.Config{Dir: dir, Catalogue: cat, Timeout: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e, put, dir
 }

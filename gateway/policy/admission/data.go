@@ -100,7 +100,7 @@ func names(p *program.Program, team *bundle.Bundle, ops []*op.Op) program.Findin
 	for o, duties := range n.data.Obligations() {
 		n.operation(o, "", place{"obligations"})
 		n.obligation(place{"obligations", o}, n.ops[o], duties)
-		n.endless(place{"obligations", o}, duties, o)
+		n.endless(place{"obligations", o}, duties, func(name string) bool { return name == o })
 	}
 	n.teams(p)
 	for _, f := range n.data.Masks() {
@@ -186,7 +186,7 @@ func (n *naming) holder(at place, holder data.Holder) {
 			n.granted(at, engine, name)
 			n.obligation(at.below(engine, name), engine, terms)
 			n.together(at.below(engine, name), engine, terms)
-			n.endless(at.below(engine, name), terms, n.covered(engine, terms)...)
+			n.endless(at.below(engine, name), terms, data.Grant{Engine: engine, Terms: terms}.Covers)
 			ops, _ := terms.Ops()
 			for _, o := range ops {
 				n.operation(o, engine, at.below(engine, name, "ops"))

@@ -66,31 +66,23 @@ func ends(o *op.Op) bool {
 	return o.Effect == op.Issue
 }
 
-// covered are the operations that a grant is for, when it bounds how long something lives.
-func (n *naming) covered(engine string, grant data.Terms) (out []string) {
-	if !grant.Bounds() {
-		return nil
-	}
-	ops, all := grant.Ops()
-	if !all {
-		return ops
-	}
-	for o, of := range n.ops {
-		if of == engine {
-			out = append(out, o)
-		}
-	}
-	return out
-}
-
-// endless warns of a bound of a life where nothing that is made has one.
-func (n *naming) endless(at place, duty data.Terms, ops ...string) {
-	known := func(o string) bool { return n.ops[o] != "" }
-	if !slices.ContainsFunc(ops, known) || slices.ContainsFunc(ops, func(o string) bool { return n.ends[o] }) {
+// endless warns of a bound of a life for operations none of which makes anything that ends.
+func (n *naming) endless(at place, duty data.Terms, covers func(operation string) bool) {
+	if !duty.Bounds() {
 		return
 	}
+	some := false
+	for o, mortal := range n.ends {
+		if !covers(o) {
+			continue
+		}
+		if mortal {
+			return
+		}
+		some = true
+	}
 	for _, name := range [...]string{"max_ttl_s", "min_ttl_s"} {
-		if _, there := duty[name]; there {
+		if _, there := duty[name]; there && some {
 			n.warn(name, fmt.Sprintf("%s bounds by %s how long something lives, and what is done here makes nothing that ends", at, name),
 				"leave it out, or name operations that make credentials, certificates or leases; wrap_ttl_s bounds the life of a wrapped answer")
 		}

@@ -66,7 +66,6 @@ func TestDataThatNobodyMeans(t *testing.T) {
 
 // What may be meant is warned of, and used all the same.
 func TestDataThatIsWarnedOf(t *testing.T) {
-	dir := t.TempDir()
 	text := `version: 2
 grants:
   subjects:
@@ -76,6 +75,24 @@ teams:
 tiers: {gold: {requests: 0, window_s: 60}}
 tenants: {acme: {roles: {"*": {tier: standard}}}}
 `
+	found := warnings(t, text)
+	for want, line := range map[string]int{
+		"kv has no mount kv2": 4, `"secret:shared", and kv has one mount`: 4, "kv has no mount kv3": 6,
+		"paths have not the mount secret in them": 6, "no rules are in policy.deny.t": 6, "lets nothing through": 7, "not every role": 8,
+	} {
+		if n := countOf(found, want, line); n != 1 {
+			t.Errorf("%q is said %d times of line %d: %v", want, n, line, found)
+		}
+	}
+	if n := countOf(found, "shared/a:b", 4); n > 0 {
+		t.Errorf("a colon further behind is taken for that of a mount: %v", found)
+	}
+}
+
+// warnings are the findings of data that are taken.
+func warnings(t *testing.T, text string) program.Findings {
+	t.Helper()
+	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -85,19 +102,9 @@ tenants: {acme: {roles: {"*": {tier: standard}}}}
 	}
 	r, err := run(t.Context(), b)
 	if err != nil || r.Findings.Err() != nil {
-		t.Fatal(err, r.Findings)
+		t.Fatal(text, err, r.Findings)
 	}
-	for want, line := range map[string]int{
-		"kv has no mount kv2": 4, `"secret:shared", and kv has one mount`: 4, "kv has no mount kv3": 6,
-		"paths have not the mount secret in them": 6, "no rules are in policy.deny.t": 6, "lets nothing through": 7, "not every role": 8,
-	} {
-		if n := countOf(r.Findings, want, line); n != 1 {
-			t.Errorf("%q is said %d times of line %d: %v", want, n, line, r.Findings)
-		}
-	}
-	if n := countOf(r.Findings, "shared/a:b", 4); n > 0 {
-		t.Errorf("a colon further behind is taken for that of a mount: %v", r.Findings)
-	}
+	return r.Findings
 }
 
 func countOf(found program.Findings, text string, line int) (n int) {
@@ -121,20 +128,9 @@ func TestBoundsOfWhatNeverEnds(t *testing.T) {
 		"grants: {roles: {a: {db: {r: {ops: [db.static_creds, db.renew], max_ttl_s: 9}}}}}": false,
 		"obligations: {ssh.sign: {max_ttl_s: 60}}":                                          false,
 	} {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "data.yaml"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		b, err := bundle.Read(dir, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := run(t.Context(), b)
-		if err != nil || r.Findings.Err() != nil {
-			t.Fatal(text, err, r.Findings.Err())
-		}
-		if got := countOf(r.Findings, "makes nothing that ends", 1) > 0; got != want {
-			t.Errorf("%s: warned %v, want %v: %v", text, got, want, r.Findings)
+		found := warnings(t, text)
+		if got := countOf(found, "makes nothing that ends", 1) > 0; got != want {
+			t.Errorf("%s: warned %v, want %v: %v", text, got, want, found)
 		}
 	}
 }
