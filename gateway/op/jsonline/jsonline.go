@@ -3,9 +3,11 @@
 package jsonline
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -33,30 +35,28 @@ func (o *Object) End() []byte {
 }
 
 // Key appends the name of the next member, which must need no escapes. Its value comes next.
-func (o *Object) Key(k string) {
-	o.next()
-	o.B = append(o.B, '"')
-	o.B = append(o.B, k...)
-	o.B = append(o.B, '"', ':')
+func (o *Object) Key(k string) { o.B = key(o.B, k) }
+
+// key works on a slice of its own: each store through a pointer costs as much as a byte.
+func key(b []byte, k string) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	b = append(b, '"')
+	b = append(b, k...)
+	return append(b, '"', ':')
 }
 
 // Name appends the name of the next member, which can be any text.
 func (o *Object) Name(k string) {
-	o.next()
-	o.B = append(Quote(o.B, k), ':')
-}
-
-func (o *Object) next() {
 	if o.B[len(o.B)-1] != '{' {
 		o.B = append(o.B, ',')
 	}
+	o.B = append(Quote(o.B, k), ':')
 }
 
 // Str appends a text.
-func (o *Object) Str(k, v string) {
-	o.Key(k)
-	o.B = Quote(o.B, v)
-}
+func (o *Object) Str(k, v string) { o.B = Quote(key(o.B, k), v) }
 
 // Opt appends a text that is not empty.
 func (o *Object) Opt(k, v string) {
@@ -118,9 +118,34 @@ func (o *Object) List(k string, vs []string) {
 // Quote appends a text in quotes. One that is not UTF-8, which JSON cannot hold, is
 // quoted as Go quotes it before.
 func Quote(b []byte, v string) []byte {
+	if plain(v) {
+		b = append(b, '"')
+		b = append(b, v...)
+		return append(b, '"')
+	}
 	out, err := jsontext.AppendQuote(b, v)
 	if err != nil {
 		out, _ = jsontext.AppendQuote(b, strconv.QuoteToASCII(v)) // ASCII is always quoted
 	}
 	return out
+}
+
+// plain tells whether a text is ASCII that stands in JSON as it is (RFC 8259 section 7),
+// as names, ids and codes do, of which a record is made. It looks at eight bytes at once.
+func plain(v string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for len(v) >= 8 {
+		w := binary.LittleEndian.Uint64([]byte(v[:8]))
+		quote, backslash := w^ones*'"', w^ones*'\\'
+		if (w|(w-ones*' ')|(quote-ones)|(backslash-ones))&high != 0 {
+			return false
+		}
+		v = v[8:]
+	}
+	for i := range len(v) {
+		if c := v[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"portcullis/gateway/op/jsonline"
 )
 
@@ -45,5 +47,28 @@ func TestObjectAllocatesNothing(t *testing.T) {
 		buf = o.End()[:0]
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestQuote: a text is quoted as encoding for JSON quotes it, whichever way it takes.
+func TestQuote(t *testing.T) {
+	for c := range rune(0x300) {
+		for _, text := range []string{string(c), "before " + string(c), string(c) + " after"} {
+			want, err := jsontext.AppendQuote([]byte("x"), text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := jsonline.Quote([]byte("x"), text); string(got) != string(want) {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+	}
+}
+
+func BenchmarkQuote(b *testing.B) {
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = jsonline.Quote(buf[:0], "01kb3sxyz0000000000000000a")
 	}
 }
