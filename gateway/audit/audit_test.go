@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	"portcullis/gateway/audit"
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
+	"portcullis/gateway/transform/native"
 	"portcullis/gateway/vault"
 )
 
@@ -163,12 +165,59 @@ func TestALineCostsFewAllocations(t *testing.T) {
 	}
 }
 
+// TestAnOutcomeRepeatsItsIntent: what an outcome says beside what came of the call is what
+// a record of its own would say.
+func TestAnOutcomeRepeatsItsIntent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := audit.Open(audit.Config{Path: path})
+	r := record(t, `{"path":"mcp/bot/app","note":{"a":["b"]}}`)
+	r.Request.Caller.Behalf = &call.Caller{Subject: "ann", Tenant: "acme", TokenID: "jti"}
+	r.Request.Client.Session, r.Decision.Reasons, r.Decision.Obligations.Masked = "s1", []op.Reason{{Code: "c"}}, true
+	details := record(t, `{"path":"mcp/bot/app"}`)
+	details.Bound, details.Request.Details = nil, []op.Detail{{Name: "subject", Value: "x"}}
+	for _, r := range []*op.Record{r, details} {
+		alone := *r
+		if err := errors.Join(l.Intent(r), l.Outcome(r), l.Outcome(&alone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := lines(t, path)
+	for _, m := range all {
+		for _, k := range []string{"seq", "prev", "time", "duration_us"} {
+			delete(m, k)
+		}
+	}
+	for i := 0; i < len(all); i += 3 {
+		if !reflect.DeepEqual(all[i+1], all[i+2]) {
+			t.Errorf("got  %v\nwant %v", all[i+1], all[i+2])
+		}
+		for k, v := range all[i] {
+			if k != "type" && !reflect.DeepEqual(all[i+1][k], v) {
+				t.Errorf("the outcome has %s %v, the intent %v", k, all[i+1][k], v)
+			}
+		}
+	}
+}
+
 func BenchmarkIntent(b *testing.B) {
 	l := audit.Open(audit.Config{Path: filepath.Join(b.TempDir(), "audit.jsonl")})
 	r := record(b, `{"path":"mcp/bot/app"}`)
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := l.Intent(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCall is both lines of a call.
+func BenchmarkCall(b *testing.B) {
+	floor := native.New()
+	l := audit.Open(audit.Config{Path: filepath.Join(b.TempDir(), "audit.jsonl"), Redact: floor.AppendValue, Sign: true})
+	r := record(b, `{"path":"mcp/bot/app"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := errors.Join(l.Intent(r), l.Outcome(r)); err != nil {
 			b.Fatal(err)
 		}
 	}

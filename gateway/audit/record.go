@@ -12,11 +12,28 @@ import (
 )
 
 // appendRecord appends one record. The fields of an intent and of its outcome are
-// the same but for what came of it.
+// the same but for what came of it, and are written once for both.
 func (l *Log) appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) {
 	n := begin(b)
 	n.Time("time", time.Now().UTC())
 	n.Str("type", kind)
+	if kind == "outcome" && len(r.Evidence) > 0 {
+		n.B = append(n.B, r.Evidence...)
+	} else {
+		from := len(n.B)
+		l.asked(&n, kind, r)
+		if kind == "intent" && n.err == nil {
+			r.Evidence = bytes.Clone(n.B[from:])
+		}
+	}
+	if kind != "intent" {
+		n.outcome(r)
+	}
+	return n.End(), n.err
+}
+
+// asked appends who asks for what, and what was decided about it.
+func (l *Log) asked(n *line, kind string, r *op.Record) {
 	n.Str("request_id", r.Request.ID)
 	n.Str("decision_id", r.Decision.ID)
 	n.Str("transport", string(r.Request.Transport))
@@ -30,10 +47,6 @@ func (l *Log) appendRecord(b []byte, kind string, r *op.Record) ([]byte, error) 
 		n.details(r.Request.Details, l.cfg.Redact)
 	}
 	n.decision(&r.Decision)
-	if kind != "intent" {
-		n.outcome(r)
-	}
-	return n.End(), n.err
 }
 
 // opOf names the operation. A name that is none is the caller's text, and not kept.

@@ -42,10 +42,11 @@ type Record struct {
 	Bytes    int      // length of the result
 	Steps    []Step
 
-	Intent     bool // the intent is on record
-	Acted      bool // the operation has done what it does, whatever came of its result
-	AuditLost  bool // the outcome could not be recorded
-	UndoFailed bool // what was minted for an undeliverable result may still live
+	Intent     bool   // the intent is on record
+	Evidence   []byte // of the intent, the members that the outcome repeats; package audit's alone
+	Acted      bool   // the operation has done what it does, whatever came of its result
+	AuditLost  bool   // the outcome could not be recorded
+	UndoFailed bool   // what was minted for an undeliverable result may still live
 	Panicked   bool
 
 	Start time.Time
