@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -40,6 +39,7 @@ type TraceConfig struct {
 type Tracer struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
+	sampler  sdktrace.Sampler
 	context  propagation.TraceContext
 }
 
@@ -67,8 +67,8 @@ func NewTracer(ctx context.Context, c TraceConfig, log *slog.Logger) (*Tracer, e
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 	}
 	otel.SetErrorHandler(&collectorErrors{log: log})
-	p := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(newCounted(exporter)), sdktrace.WithSampler(sampler), sdktrace.WithResource(c.resource(attrs)))
-	return &Tracer{provider: p, tracer: p.Tracer(Scope, trace.WithInstrumentationVersion(c.Version))}, nil
+	p := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(newCounted(exporter)), sdktrace.WithSampler(sampler), sdktrace.WithIDGenerator(ids{}), sdktrace.WithResource(c.resource(attrs)))
+	return &Tracer{provider: p, sampler: sampler, tracer: p.Tracer(Scope, trace.WithInstrumentationVersion(c.Version))}, nil
 }
 
 func (c TraceConfig) resource(attrs map[string]string) *resource.Resource {
@@ -79,33 +79,6 @@ func (c TraceConfig) resource(attrs map[string]string) *resource.Resource {
 		}
 	}
 	return resource.NewSchemaless(kv...)
-}
-
-// sampler is the one that OTEL_TRACES_SAMPLER names; by default every trace whose
-// caller has sampled it, and every one that begins here.
-func (c TraceConfig) sampler() (sdktrace.Sampler, error) {
-	ratio := 1.0
-	if c.SamplerArg != "" {
-		var err error
-		if ratio, err = strconv.ParseFloat(c.SamplerArg, 64); err != nil || ratio < 0 || ratio > 1 {
-			return nil, errors.New("OTEL_TRACES_SAMPLER_ARG: not a ratio between 0 and 1")
-		}
-	}
-	switch c.Sampler {
-	case "always_on":
-		return sdktrace.AlwaysSample(), nil
-	case "always_off":
-		return sdktrace.NeverSample(), nil
-	case "traceidratio":
-		return sdktrace.TraceIDRatioBased(ratio), nil
-	case "", "parentbased_always_on":
-		return sdktrace.ParentBased(sdktrace.AlwaysSample()), nil
-	case "parentbased_always_off":
-		return sdktrace.ParentBased(sdktrace.NeverSample()), nil
-	case "parentbased_traceidratio":
-		return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(ratio)), nil
-	}
-	return nil, errors.New("OTEL_TRACES_SAMPLER: must be always_on, always_off, traceidratio, or one of these after parentbased_")
 }
 
 // pairs reads a list of key=value whose values are percent-encoded.
@@ -129,16 +102,15 @@ func (t *Tracer) Call(rec *op.Record) string {
 		return ""
 	}
 	from := rec.Request.Trace
-	ctx := t.begun(from.Parent, from.State)
+	ctx, sampled := t.sampled(t.begun(from.Parent, from.State))
+	if !sampled {
+		return ""
+	}
 	options := []trace.SpanStartOption{trace.WithTimestamp(rec.Start), trace.WithSpanKind(trace.SpanKindServer)}
 	if link := trace.SpanContextFromContext(t.begun(from.Link, "")); link.IsValid() {
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: link}))
 	}
 	ctx, span := t.tracer.Start(ctx, spanName(rec), options...)
-	if !span.IsRecording() {
-		span.End()
-		return ""
-	}
 	span.SetAttributes(attributes(rec)...)
 	if rec.Err != nil {
 		span.SetStatus(codes.Error, rec.Code())

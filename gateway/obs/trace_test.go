@@ -3,8 +3,11 @@ package obs_test
 import (
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -160,5 +163,70 @@ func TestNoTracesCostNothing(t *testing.T) {
 	rec := traced()
 	if n := testing.AllocsPerRun(100, func() { _ = tracer.Call(rec) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// unsampled is a tracer that samples next to nothing, with a record.
+func unsampled(t testing.TB) (*obs.Tracer, *op.Record) {
+	t.Helper()
+	tracer, err := obs.NewTracer(t.Context(), obs.TraceConfig{Endpoint: "http://127.0.0.1:9", Sampler: "traceidratio", SamplerArg: "0.000001"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rec := recorder(t)
+	return tracer, rec
+}
+
+// TestACallThatIsNotSampledCostsNothing: of a hundred calls, one is sampled.
+func TestACallThatIsNotSampledCostsNothing(t *testing.T) {
+	tracer, rec := unsampled(t)
+	if n := testing.AllocsPerRun(200, func() { tracer.Call(rec) }); n > 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+// TestTheRatioIsSampled: as many calls as the setting says, and those whose caller has
+// sampled them where the sampler asks for that.
+func TestTheRatioIsSampled(t *testing.T) {
+	const calls = 2000
+	for sampler, want := range map[string][2]float64{
+		"traceidratio": {0.25, 0.25}, "parentbased_traceidratio": {0.25, 1}, "parentbased_always_off": {0, 1}, "always_off": {0, 0}, "always_on": {1, 1},
+	} {
+		requests := make(chan *collector.ExportTraceServiceRequest, calls)
+		tracer, err := obs.NewTracer(t.Context(), obs.TraceConfig{
+			Endpoint: receive(t, requests, "").URL, Sampler: sampler, SamplerArg: "0.25",
+		}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rec := recorder(t)
+		for i, from := range []string{"", "00-%016x%016x-00f067aa0ba902b7-01"} {
+			seen := map[string]bool{}
+			for range calls {
+				parent := from
+				if parent != "" {
+					parent = fmt.Sprintf(from, rand.Uint64(), rand.Uint64())
+				}
+				rec.Request.Trace.Parent = parent
+				if id := tracer.Call(rec); id != "" {
+					seen[id] = true
+				}
+			}
+			if got := float64(len(seen)) / calls; math.Abs(got-want[i]) > 0.05 {
+				t.Errorf("%s, parent %q: %.3f of the calls are sampled, want %.2f", sampler, from, got, want[i])
+			}
+		}
+		if err := tracer.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// BenchmarkUnsampled is what tracing costs a call that is not sampled.
+func BenchmarkUnsampled(b *testing.B) {
+	tracer, rec := unsampled(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		tracer.Call(rec)
 	}
 }
