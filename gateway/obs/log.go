@@ -19,8 +19,8 @@ import (
 
 // LogConfig says where logs go.
 type LogConfig struct {
-	Dir    string // directory of the files, "-" for none
-	Level  slog.Leveler
+	Dir    string       // directory of the files, "-" for none
+	Level  slog.Leveler // nil for INFO
 	Stderr *os.File
 	// Redact removes secrets from the free texts of a record, each before it is quoted;
 	// about is the key of the caller that it is about, empty for nobody. It appends to dst
@@ -45,15 +45,18 @@ type Logs struct {
 func NewLogs(c LogConfig) (*Logs, error) {
 	l := &Logs{}
 	c.Rotate = c.Rotate.withDefaults()
+	if c.Level == nil {
+		c.Level = slog.LevelInfo
+	}
 	if c.Dir != "-" {
 		if err := os.MkdirAll(c.Dir, 0o750); err != nil {
 			return nil, err
 		}
 	}
 	show := func() slog.Handler { return slog.DiscardHandler }
-	term := slog.Handler(slog.NewJSONHandler(c.filtered(c.Stderr), c.options()))
+	term := slog.Handler(c.jsonHandler(c.Stderr))
 	if isTerminal(c.Stderr) {
-		term = tint.NewTextHandler(c.filtered(c.Stderr), &tint.Options{Level: c.Level, TimeFormat: time.TimeOnly, ReplaceAttr: c.replace(nil)})
+		term = tint.NewTextHandler(c.filtered(c.Stderr), &tint.Options{Level: c.Level, TimeFormat: time.TimeOnly, ReplaceAttr: c.replace()})
 	}
 	if isTerminal(c.Stderr) || c.Dir == "-" {
 		show = func() slog.Handler { return term }
@@ -70,35 +73,13 @@ func (l *Logs) open(c LogConfig, name string, also slog.Handler) *slog.Logger {
 	}
 	f := newBuffer(&logFile{path: filepath.Join(c.Dir, name+".log"), cfg: c.Rotate})
 	l.files = append(l.files, f)
-	return slog.New(both{slog.NewJSONHandler(c.filtered(f), c.options()), also}).With("logger", "portcullis."+name)
+	return slog.New(both{c.jsonHandler(f), also}).With("logger", "portcullis."+name)
 }
 
-// options name the fields as the logs of this kind always did: ts, lvl, msg.
-func (c LogConfig) options() *slog.HandlerOptions {
-	return &slog.HandlerOptions{Level: c.Level, ReplaceAttr: c.replace(func(a slog.Attr) slog.Attr {
-		switch a.Key {
-		case slog.TimeKey:
-			a.Key = "ts"
-			a.Value = slog.StringValue(a.Value.Time().UTC().Format(tsLayout))
-		case slog.LevelKey:
-			a.Key = "lvl"
-			if l, ok := a.Value.Any().(slog.Level); ok {
-				a.Value = slog.StringValue(l.String()) // of all else than texts, slog asks encoding/json
-			}
-		}
-		return a
-	})}
-}
-
-// replace redacts the values of attributes, and renames those of every record.
-func (c LogConfig) replace(rename func(slog.Attr) slog.Attr) func([]string, slog.Attr) slog.Attr {
+// replace redacts the values of attributes, for a terminal.
+func (c LogConfig) replace() func([]string, slog.Attr) slog.Attr {
 	r := c.redactor()
-	return func(groups []string, a slog.Attr) slog.Attr {
-		if a = r.attr(a); len(groups) > 0 || rename == nil {
-			return a
-		}
-		return rename(a)
-	}
+	return func(_ []string, a slog.Attr) slog.Attr { return r.attr(a) }
 }
 
 func (c LogConfig) filtered(w io.Writer) io.Writer {

@@ -9,20 +9,18 @@ import (
 	"portcullis/gateway/call"
 )
 
-// ours are the attributes that hold no free text: what we say ourselves, and names,
-// ids and codes. Whoever can store a secret chooses what the redactor has learned,
+// ours reports whether an attribute holds no free text, but what we say ourselves, or a
+// name, an id or a code. Whoever can store a secret chooses what the redactor has learned,
 // and must not be able to choose which of these a log leaves out.
-func ours() map[string]bool {
-	all := map[string]bool{}
-	for _, key := range []string{
-		slog.MessageKey, slog.LevelKey, slog.TimeKey, "ts", "lvl", "logger", "warning", "hint",
+func ours(key string) bool {
+	switch key {
+	case slog.MessageKey, slog.LevelKey, slog.TimeKey, "logger", "warning", "hint",
 		"op", "code", "transport", "subject", "caller", "request_id", "correlation_id", "trace_id", "decision_id",
 		"mount", "client", "method", "route", "status", "version", "revision", "revision_before", "addr", "rule",
-		"setting", "token_role", "sink",
-	} {
-		all[key] = true
+		"setting", "token_role", "sink":
+		return true
 	}
-	return all
+	return false
 }
 
 // ownText is a text of ours under a name that can also hold somebody else's.
@@ -47,18 +45,17 @@ func (a about) String() string { return fmt.Sprint(a.value) }
 
 // redactor replaces the text of each attribute that could be somebody else's.
 type redactor struct {
-	ours   map[string]bool
 	redact func(about string, dst, text []byte) []byte
 	about  string     // key of a caller
 	work   *sync.Pool // of *redaction
 }
 
 func (c LogConfig) redactor() redactor {
-	return redactor{ours: ours(), redact: c.Redact, work: new(sync.Pool)}
+	return redactor{redact: c.Redact, work: new(sync.Pool)}
 }
 
 func (r redactor) attr(a slog.Attr) slog.Attr {
-	if r.redact == nil || r.ours[a.Key] {
+	if r.redact == nil || ours(a.Key) {
 		if a.Value.Kind() == slog.KindAny { // of all others, Any allocates
 			if v, ok := a.Value.Any().(about); ok {
 				a.Value = slog.AnyValue(v.value)
