@@ -21,7 +21,9 @@ import (
 // code. Only an allowed decision carries a valid grant.
 func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 	s := e.of(b.Caller)
-	rec := &record{facts: document.FactsOf(b), snapshot: s}
+	work := e.scratch.Get().(*scratch)
+	rec := &work.rec
+	rec.facts, rec.snapshot = document.FactsOf(b), s
 	defer func() {
 		if v := recover(); v != nil {
 			d = e.failed(s.Revision, call.PolicyError, "policy.panic", fmt.Sprintf("a %T", v))
@@ -30,11 +32,13 @@ func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 		rec.decision.Grant = call.Grant{}
 		e.log.add(rec)
 		e.offer(rec, b)
+		*rec = record{}
+		e.scratch.Put(work)
 	}()
 	if r := e.refused.Load(); e.expired(r) {
 		return e.failed(s.Revision, call.PolicyError, "policy.stale", "the policy has been out of date for too long")
 	}
-	out, cached, err := e.answer(ctx, s, b, rec)
+	out, cached, err := e.answer(ctx, s, b, work)
 	if err != nil {
 		failures.Inc()
 		code, reason := failure(err)
@@ -51,6 +55,7 @@ func (e *Engine) Decide(ctx context.Context, b *op.Bound) (d op.Decision) {
 type scratch struct {
 	in  document.Input
 	key []byte
+	rec record
 }
 
 func newScratch() *sync.Pool {
@@ -70,10 +75,8 @@ func (e *Engine) evaluate(ctx context.Context, s *snapshot, in *document.Input) 
 }
 
 // answer takes the policy's answer from the cache, or evaluates it.
-func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, rec *record) (*document.Output, bool, error) {
-	work := e.scratch.Get().(*scratch)
-	defer e.scratch.Put(work)
-	in := &work.in
+func (e *Engine) answer(ctx context.Context, s *snapshot, b *op.Bound, work *scratch) (*document.Output, bool, error) {
+	in, rec := &work.in, &work.rec
 	if err := rec.measure(b, s.Reads()); err != nil {
 		return nil, false, err
 	}

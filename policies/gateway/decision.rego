@@ -47,10 +47,11 @@ answer := {
 # custom:
 #   id: gateway.allowed
 allowed if {
-	is_string(input.principal.id)
-	input.principal.id != ""
+	id := input.principal.id
+	is_string(id)
+	id != ""
 	scoped
 	granted
 	not refused
-	not too_short
+	long_enough
 }

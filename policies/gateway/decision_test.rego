@@ -165,6 +165,7 @@ test_public_needs_no_scope if {
 	d := decide(changed({"action": {"op": "self.whoami", "engine": "self", "public": true}, "principal": {"scopes": []}}))
 	d.allow
 	d.required_scopes == []
+	d.path_prefix == ""
 }
 
 test_public_needs_a_name if {

@@ -28,6 +28,17 @@ duties contains duty if {
 }
 
 # METADATA
+# description: Most calls have no duties.
+# custom:
+#   id: gateway.long_enough.always
+long_enough if duties == set()
+
+# METADATA
+# custom:
+#   id: gateway.long_enough
+long_enough if not too_short
+
+# METADATA
 # description: A lease must be asked for at least as long as every duty says; one that is asked for without a time lives as Vault says.
 # custom:
 #   id: gateway.too_short

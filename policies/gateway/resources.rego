@@ -8,16 +8,11 @@ import rego.v2
 #   Every caller owns the secrets below its own prefix. ancestors holds whole
 #   paths, so team10 is not below team1.
 # custom:
-#   id: gateway.own
-own if {
+#   id: gateway.granted.own
+granted if {
 	input.action.engine == "kv"
 	input.principal.prefix in input.resource.ancestors
 }
-
-# METADATA
-# custom:
-#   id: gateway.granted.own
-granted if own
 
 # METADATA
 # custom:
@@ -37,17 +32,19 @@ granted if {
 # METADATA
 # custom:
 #   id: gateway.granted
-granted if grants != set()
+granted if some _ in grants
 
 # METADATA
-# description: What the call is confined to; the gateway checks the resource against it once more.
+# description: >-
+#   What an allowed call is confined to: the key, role or name that it is about, or
+#   a part of the KV mount. The gateway checks the resource against it once more.
 # custom:
 #   id: gateway.path_prefix
-path_prefix := input.principal.prefix if {
-	own
-} else := input.resource.path if {
+path_prefix := input.resource.path if {
 	input.action.engine in {"transit", "db", "ssh", "pki", "totp", "creds"}
-	grants != set()
+} else := input.principal.prefix if {
+	input.action.engine == "kv"
+	input.principal.prefix in input.resource.ancestors
 } else := [name | some name in input.resource.ancestors; some found in grants; found[0] == name][0] if {
 	grants != set()
 } else := ""

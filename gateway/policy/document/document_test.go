@@ -132,6 +132,40 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// Terms are shared between inputs, but never what is read and differs.
+func TestTermsAreSharedByEqualInputsAlone(t *testing.T) {
+	one := input(t)
+	two := one
+	two.Request = document.Request{ID: "other", Transport: "mcp", Phase: "list", Deliver: "masked", WrapTTLS: 9, TTLS: 8, Reason: "why"}
+	two.Principal.ID, two.Principal.Tier, two.Principal.Roles, two.Principal.Claims = "b", "low", []string{}, map[string]any{"team": "x"}
+	two.Action.Op, two.Action.Effect, two.Action.Destructive = "kv.write", "write", true
+	two.Context.SourceIP, two.Context.Client = "192.0.2.2", document.Client{Name: "n", Version: "1", Session: "s"}
+	later := two
+	later.Context.Time.UnixS++
+	for _, path := range leaves(asMap(t, one), "") {
+		w := document.NewWriter(document.NewReads([]string{path}))
+		for i, in := range []document.Input{one, two, later, one, later} {
+			v, err := ast.JSON(w.Value(&in))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := at(asMap(t, v), path), at(asMap(t, in), path)
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s of input %d is %v, want %v", path, i, got, want)
+			}
+		}
+	}
+}
+
+// at is what a document has at a dotted path.
+func at(m map[string]any, path string) any {
+	name, rest, deeper := strings.Cut(path, ".")
+	if v, ok := m[name].(map[string]any); ok && deeper {
+		return at(v, rest)
+	}
+	return m[name]
+}
+
 func TestReads(t *testing.T) {
 	r := document.NewReads([]string{"principal.id", "args.values.x", "principal.id"})
 	for path, want := range map[string]bool{

@@ -128,7 +128,7 @@ func below(part string, r Reads) Keyer {
 	var k Keyer
 	for _, f := range leaves() {
 		unread := false
-		for _, g := range []string{"principal.auth", "principal.claims", "principal.acting", "principal.actors"} {
+		for _, g := range []string{"principal.auth", "principal.claims", "principal.acting", "principal.actors", "request.id", "request.reason"} {
 			unread = unread || within(f.path, g) && !r.Any(g)
 		}
 		if within(f.path, part) && !unread {

@@ -21,7 +21,7 @@ func NewReads(paths []string) Reads {
 	slices.Sort(paths)
 	r := Reads{paths: slices.Compact(paths), groups: map[string]bool{}}
 	for _, g := range []string{
-		"request", "principal.auth", "principal.claims", "principal.acting", "principal.actors", "resource.segments", "resource.relative",
+		"request", "request.id", "request.reason", "principal.auth", "principal.claims", "principal.acting", "principal.actors", "resource.segments", "resource.relative",
 		"resource.relative_segments", "resource.matches", "resource.metadata", "args", "args.values", "args.fields", "args.items",
 		"context", "context.source_ip", "context.client", "context.session", "context.time.date", "context.time.local",
 		"context.time.minute_utc",

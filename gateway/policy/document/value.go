@@ -15,24 +15,26 @@ type Writer struct {
 	none  *ast.Term
 	null  *ast.Term
 
-	callers, actions     *memo
-	callerKey, actionKey Keyer
-	clock                *atomic.Pointer[instant]
+	callers, actions, requests       *memo
+	callerKey, actionKey, requestKey Keyer
+	clock                            *atomic.Pointer[instant]
 
 	first bool // the policy is of version 1
 }
 
-// instant is the term of a second. All calls of that second share it.
+// instant are the terms of a second. All calls of that second share them.
 type instant struct {
 	Time
-	term *ast.Term
+	term    *ast.Term
+	context *ast.Term // of a call of which nothing but its time is read
 }
 
 // NewWriter makes a writer for a policy that reads these fields.
 func NewWriter(r Reads) *Writer {
 	w := &Writer{
 		keys: map[string]*ast.Term{}, reads: r, none: ast.NewTerm(ast.NewObject()), null: ast.NullTerm(),
-		callers: newMemo(), actions: newMemo(), callerKey: below("principal", r), actionKey: below("action", r),
+		callers: newMemo(), actions: newMemo(), requests: newMemo(),
+		callerKey: below("principal", r), actionKey: below("action", r), requestKey: below("request", r),
 		clock: &atomic.Pointer[instant]{},
 	}
 	for _, k := range []string{
@@ -65,7 +67,7 @@ func (w *Writer) Value(in *Input) ast.Value {
 	}
 	return ast.NewObject(
 		w.number("v", version),
-		w.group("request", "request", func() *ast.Term { return w.request(&in.Request) }),
+		w.group("request", "request", func() *ast.Term { return w.request(buf[:0], in) }),
 		w.item("principal", w.callers.term(w.callerKey.Append(buf[:0], in), func() *ast.Term { return w.principal(&in.Principal) })),
 		w.item("action", w.actions.term(w.actionKey.Append(buf[:0], in), func() *ast.Term { return w.action(&in.Action) })),
 		w.item("resource", w.resource(&in.Resource)),
@@ -101,6 +103,9 @@ func (w *Writer) resource(r *Resource) *ast.Term {
 }
 
 func (w *Writer) matches(list []Match) *ast.Term {
+	if len(list) == 0 {
+		return ast.InternedEmptyArray
+	}
 	terms := make([]*ast.Term, len(list))
 	for i, m := range list {
 		terms[i] = w.object(w.text("table", m.Table), w.text("holder", m.Holder), w.text("key", m.Key), w.text("prefix", m.Prefix))
@@ -108,10 +113,20 @@ func (w *Writer) matches(list []Match) *ast.Term {
 	return ast.ArrayTerm(terms...)
 }
 
-func (w *Writer) request(r *Request) *ast.Term {
-	return w.object(
-		w.text("id", r.ID), w.text("transport", r.Transport), w.text("phase", r.Phase), w.text("deliver", r.Deliver),
-		w.number("wrap_ttl_s", r.WrapTTLS), w.number("ttl_s", r.TTLS), w.text("reason", r.Reason))
+// request is shared by all calls that ask alike, unless what no two of them have in
+// common is read.
+func (w *Writer) request(buf []byte, in *Input) *ast.Term {
+	r := in.Request
+	build := func() *ast.Term {
+		return w.object(
+			w.text("id", r.ID), w.text("transport", r.Transport), w.text("phase", r.Phase), w.text("deliver", r.Deliver),
+			w.number("wrap_ttl_s", r.WrapTTLS), w.number("ttl_s", r.TTLS), w.text("reason", r.Reason))
+	}
+	if w.reads.Any("request.id") || w.reads.Any("request.reason") {
+		return build()
+	}
+	r.ID, r.Reason = "", ""
+	return w.requests.term(w.requestKey.Append(buf, in), build)
 }
 
 func (w *Writer) principal(p *Principal) *ast.Term {
@@ -208,7 +223,11 @@ func (w *Writer) args(a *Args) *ast.Term {
 }
 
 func (w *Writer) context(c *Context) *ast.Term {
-	pairs := append(make([]pair, 0, 4), w.item("time", w.time(c.Time)), w.text("source_ip", c.SourceIP))
+	at := w.time(c.Time)
+	if at.context != nil {
+		return at.context
+	}
+	pairs := append(make([]pair, 0, 4), w.item("time", at.term), w.text("source_ip", c.SourceIP))
 	if w.reads.Any("context.client") {
 		pairs = append(pairs, w.item("client", w.object(w.text("name", c.Client.Name), w.text("version", c.Client.Version), w.text("session", c.Client.Session))))
 	}
@@ -218,9 +237,9 @@ func (w *Writer) context(c *Context) *ast.Term {
 	return w.object(pairs...)
 }
 
-func (w *Writer) time(t Time) *ast.Term {
+func (w *Writer) time(t Time) *instant {
 	if last := w.clock.Load(); last != nil && last.Time == t {
-		return last.term
+		return last
 	}
 	pairs := append(make([]pair, 0, 6), w.number("unix_s", int(t.UnixS)), w.text("weekday", t.Weekday), w.number("hour_utc", t.HourUTC), w.number("minute_utc", t.MinuteUTC))
 	if w.reads.Any("context.time.date") {
@@ -231,9 +250,12 @@ func (w *Writer) time(t Time) *ast.Term {
 			w.text("zone", t.Local.Zone), w.text("date", t.Local.Date), w.text("weekday", t.Local.Weekday),
 			w.number("hour", t.Local.Hour), w.number("minute", t.Local.Minute))))
 	}
-	term := w.object(pairs...)
-	w.clock.Store(&instant{t, term})
-	return term
+	now := &instant{Time: t, term: w.object(pairs...)}
+	if !w.reads.Any("context.source_ip") && !w.reads.Any("context.client") && !w.reads.Any("context.session") {
+		now.context = w.object(w.item("time", now.term), w.text("source_ip", ""))
+	}
+	w.clock.Store(now)
+	return now
 }
 
 type pair = [2]*ast.Term
@@ -255,6 +277,9 @@ func (w *Writer) group(key, path string, build func() *ast.Term) pair {
 }
 
 func (w *Writer) list(key string, v []string) pair {
+	if len(v) == 0 {
+		return w.item(key, ast.InternedEmptyArray)
+	}
 	terms := make([]*ast.Term, len(v))
 	for i, s := range v {
 		terms[i] = ast.InternedTerm(s)

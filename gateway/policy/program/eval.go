@@ -66,8 +66,13 @@ func Denied(err error) document.Output {
 }
 
 func (p *Program) decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
-	asked := p.completed(in)
-	v, err := p.question.ask(newBudget(ctx, limit), p.writer.Value(&asked), Variant{})
+	asked, ok := p.asked.Get().(*document.Input)
+	if !ok {
+		asked = new(document.Input)
+	}
+	defer p.asked.Put(asked)
+	*asked = p.completed(in)
+	v, err := p.question.ask(newBudget(ctx, limit), p.writer.Value(asked), Variant{})
 	if err != nil {
 		return document.Output{}, err
 	}

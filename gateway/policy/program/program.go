@@ -30,6 +30,7 @@ type Program struct {
 	compiler *ast.Compiler
 	store    storage.Store
 	question *question
+	asked    sync.Pool // of *document.Input
 	reads    document.Reads
 	team     document.Reads // what the team's rules alone read
 	ends     []int64        // when grants end, in order
