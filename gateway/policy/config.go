@@ -57,7 +57,8 @@ type Config struct {
 	// ones stay (0 for all).
 	LogMaxBytes int64
 	LogKeep     int
-	Keep        int // decisions that can be explained, 4096
+	Keep        int     // decisions that can be explained, 4096
+	Shared      *Shared // decisions of all replicas, which Tell writes; nil for those of this one alone
 
 	Logger *slog.Logger     // nil discards
 	Now    func() time.Time // nil is the clock; tests move it

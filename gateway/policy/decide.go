@@ -151,7 +151,7 @@ func failure(err error) (call.Code, string) {
 // failed is the denial of a policy that did not answer. The text is for the log.
 func (e *Engine) failed(revision string, code call.Code, reason, msg string) op.Decision {
 	return op.Decision{
-		ID: e.place.newID(), Revision: revision, Code: code, Tier: StandardTier,
+		ID: newID(), Revision: revision, Code: code, Tier: StandardTier,
 		Reasons: []op.Reason{{Code: reason, Msg: msg, Audience: "admin", Rule: "gateway"}},
 	}
 }
@@ -160,7 +160,7 @@ func (e *Engine) failed(revision string, code call.Code, reason, msg string) op.
 // stands every check.
 func (e *Engine) conclude(s *snapshot, b *op.Bound, out *document.Output) op.Decision {
 	d := op.Decision{
-		ID: e.place.newID(), Revision: s.Revision, Allow: out.Allow, RequiredScopes: out.RequiredScopes,
+		ID: newID(), Revision: s.Revision, Allow: out.Allow, RequiredScopes: out.RequiredScopes,
 		PathPrefix: out.PathPrefix, Tier: out.Tier, Reasons: reasons(out.Reasons),
 	}
 	tier, known := e.tier(s, out.Tier)

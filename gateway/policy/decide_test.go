@@ -307,16 +307,16 @@ func TestListsAreDecisions(t *testing.T) {
 func TestExplainIsForOneself(t *testing.T) {
 	e := open(t, policy.Config{Dir: dev, Keep: 2})
 	d := e.Decide(t.Context(), full(t, agent(t), "kv.read", `{"path":"x"}`))
-	x, err := e.Explain(agent(t), d.ID)
+	x, err := e.Explain(t.Context(), agent(t), d.ID)
 	if err != nil || x.Allow || x.Code != "forbidden" || len(x.Reasons) != 1 || x.Reasons[0].Code != "resource.denied" || x.Reasons[0].Rule != "" {
 		t.Errorf("got %+v, %v", x, err)
 	}
 	other := agent(t)
 	other.Subject = "other"
-	if _, err := e.Explain(other, d.ID); !call.Is(err, call.NotFound) {
+	if _, err := e.Explain(t.Context(), other, d.ID); !call.Is(err, call.NotFound) {
 		t.Errorf("another's decision: got %v", err)
 	}
-	if _, err := e.Explain(agent(t), "none"); !call.Is(err, call.NotFound) {
+	if _, err := e.Explain(t.Context(), agent(t), "none"); !call.Is(err, call.NotFound) {
 		t.Errorf("a decision that never was: got %v", err)
 	}
 	if _, steps, err := e.Trace(t.Context(), d.ID); err != nil || len(steps) < 3 {
@@ -325,7 +325,7 @@ func TestExplainIsForOneself(t *testing.T) {
 	for range 2 {
 		e.Decide(t.Context(), bind(t, agent(t), "kv.list", `{}`))
 	}
-	if _, err := e.Explain(agent(t), d.ID); !call.Is(err, call.NotFound) {
+	if _, err := e.Explain(t.Context(), agent(t), d.ID); !call.Is(err, call.NotFound) {
 		t.Errorf("a decision that is too old: got %v", err)
 	}
 }
@@ -347,7 +347,7 @@ func TestOldPoliciesAreLetGo(t *testing.T) {
 		if err != nil || r.ID != id || r.Input["action"] == nil || (len(steps) > 0) != (i >= 2) {
 			t.Errorf("decision %d: %d steps of %+v, %v", i, len(steps), r, err)
 		}
-		if _, err := e.Explain(agent(t), id); err != nil {
+		if _, err := e.Explain(t.Context(), agent(t), id); err != nil {
 			t.Errorf("decision %d: %v", i, err)
 		}
 	}

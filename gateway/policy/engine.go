@@ -28,7 +28,6 @@ type Engine struct {
 	active  atomic.Pointer[snapshot]
 	refused atomic.Pointer[refusal] // why the newest policy is not the active one, nil when it is
 	log     *journal
-	place   place
 	shadow  *shadow
 	canary  *canary        // nil for none
 	remote  *remote.Source // nil for files; guarded by sourcing
@@ -84,7 +83,7 @@ func Open(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: c.withDefaults(), core: core, scratch: newScratch(), turns: make(chan struct{}, runtime.GOMAXPROCS(0)), place: newPlace()}
+	e := &Engine{cfg: c.withDefaults(), core: core, scratch: newScratch(), turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if e.log, err = newJournal(e.cfg); err != nil {
 		return nil, err
 	}

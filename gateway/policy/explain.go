@@ -2,7 +2,7 @@ package policy
 
 import (
 	"context"
-	"strings"
+	"encoding/json"
 	"time"
 
 	"portcullis/gateway/call"
@@ -23,27 +23,24 @@ type Explanation struct {
 	Deliver        call.Deliver `json:"deliver"`
 }
 
-// Explain tells a caller about its own decision, in words that are meant for it.
-// A decision of somebody else, an old one and one that never was look the same.
-func (e *Engine) Explain(c *call.Caller, id string) (Explanation, error) {
-	r := e.log.find(func(other string) bool { return other == id })
-	if r == nil {
-		return e.recall(c, id)
+// Explain tells a caller about its own decision, in words that are meant for it: one that is
+// in memory, in the log, or that another replica has told of. A decision of somebody else, an
+// old one and one that never was look the same.
+func (e *Engine) Explain(ctx context.Context, c *call.Caller, id string) (Explanation, error) {
+	if r := e.log.find(id); r != nil && r.facts.Caller.Holder() == c.Holder() {
+		return r.explanation(), nil
 	}
-	if r.facts.Caller.Holder() != c.Holder() {
+	r, err := e.recall(id)
+	if err == nil && (r == nil || r.Caller != c.Key() || r.OnBehalfOf != behalfOf(c, e.log.key)) {
+		r, err = e.hear(ctx, id, c.Holder())
+	}
+	if err != nil {
+		return Explanation{}, err
+	}
+	if r == nil {
 		return Explanation{}, call.Errorf(call.NotFound, "not found")
 	}
 	return r.explanation(), nil
-}
-
-// Kept finds a decision in memory, of whichever caller, among those whose ids begin with a
-// time as PartsOf has it. The holder (call.Caller) is whose it is: nobody else may hear of it.
-func (e *Engine) Kept(at string, is func(id string) bool) (holder string, x Explanation, ok bool) {
-	r := e.log.find(func(id string) bool { return strings.HasPrefix(id, at) && is(id) })
-	if r == nil {
-		return "", Explanation{}, false
-	}
-	return r.facts.Caller.Holder(), r.explanation(), true
 }
 
 func (r *record) explanation() Explanation {
@@ -55,21 +52,36 @@ func (r *record) explanation() Explanation {
 	}
 }
 
-// recall explains a decision from the log: one of before a restart, or of so long ago
-// that others have pushed it out of memory. What the policy's data mask is masked.
-func (e *Engine) recall(c *call.Caller, id string) (Explanation, error) {
-	r, err := e.log.recall(id)
-	if err != nil {
-		return Explanation{}, call.Wrap(call.Internal, "internal error", err)
-	}
-	if r == nil || r.Caller != c.Key() || r.OnBehalfOf != behalfOf(c, e.log.key) {
-		return Explanation{}, call.Errorf(call.NotFound, "not found")
-	}
+func (r *Record) explanation() Explanation {
 	return Explanation{
 		ID: r.ID, Time: r.Time, Op: r.member("action", "op"), Path: r.member("resource", "path"), Allow: r.Allow,
 		Code: codeOf(r.Allow, r.Code), Reasons: forAgents(r.Reasons), RequiredScopes: append([]string{}, r.RequiredScopes...),
 		Tier: r.Tier, Deliver: call.Deliver(r.Obligations.Deliver),
-	}, nil
+	}
+}
+
+// recall finds a decision in the log, nil for none: one of before a restart, or of so long ago
+// that others have pushed it out of memory. What the policy's data mask is masked.
+func (e *Engine) recall(id string) (*Record, error) {
+	r, err := e.log.recall(id)
+	if err != nil {
+		return nil, call.Wrap(call.Internal, "internal error", err)
+	}
+	return r, nil
+}
+
+// hear finds a decision that another replica has told of, nil for none. With a holder it is
+// nil as well for one of somebody else.
+func (e *Engine) hear(ctx context.Context, id, holder string) (*Record, error) {
+	told, err := e.told(ctx, id)
+	if told == nil || err != nil || holder != "" && told.Holder != holder {
+		return nil, err
+	}
+	var r Record
+	if err := json.Unmarshal(told.Record, &r); err != nil || r.ID != id {
+		return nil, nil //nolint:nilerr // it is none of ours
+	}
+	return &r, nil
 }
 
 // member is a text of the input.
@@ -98,19 +110,14 @@ func forAgents(reasons []op.Reason) []op.Reason {
 }
 
 // Trace evaluates a kept decision once more, at the revision that made it, and
-// returns every step of it and its record. Of a decision that is in the log alone, or was
-// made by a policy before the last one, there is the record. It is for administrators alone.
+// returns every step of it and its record. Of a decision that is in the log alone, of another
+// replica, or was made by a policy before the last one, there is the record. It is for
+// administrators alone.
 func (e *Engine) Trace(ctx context.Context, id string) (Record, []string, error) {
-	r := e.log.find(func(other string) bool { return other == id })
+	r := e.log.find(id)
 	if r == nil {
-		kept, err := e.log.recall(id)
-		if err != nil {
-			return Record{}, nil, call.Wrap(call.Internal, "internal error", err)
-		}
-		if kept == nil {
-			return Record{}, nil, call.Errorf(call.NotFound, "not found")
-		}
-		return *kept, []string{}, nil
+		record, err := e.traced(ctx, id)
+		return record, []string{}, err
 	}
 	if r.snapshot.retired {
 		return r.line(e.log.key), []string{}, nil
@@ -118,4 +125,19 @@ func (e *Engine) Trace(ctx context.Context, id string) (Record, []string, error)
 	in := r.input()
 	steps, err := r.snapshot.Trace(ctx, &in)
 	return r.line(e.log.key), steps, err
+}
+
+// traced is the record of a decision that is not in memory.
+func (e *Engine) traced(ctx context.Context, id string) (Record, error) {
+	r, err := e.recall(id)
+	if r == nil && err == nil {
+		r, err = e.hear(ctx, id, "")
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	if r == nil {
+		return Record{}, call.Errorf(call.NotFound, "not found")
+	}
+	return *r, nil
 }

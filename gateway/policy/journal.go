@@ -21,7 +21,8 @@ type journal struct {
 	ring   []slot
 	places *shares
 
-	lines *lines // nil when nothing is written
+	lines   *lines   // nil when nothing is written
+	telling *telling // nil when nobody else is told
 }
 
 // slot holds a record by value: what is kept of a decision costs no allocation.
@@ -31,7 +32,7 @@ type slot struct {
 }
 
 func newJournal(c Config) (*journal, error) {
-	j := &journal{key: c.LogKey, budgets: c.Budgets, ring: make([]slot, c.Keep), places: newShares(c.Keep)}
+	j := &journal{key: c.LogKey, budgets: c.Budgets, ring: make([]slot, c.Keep), places: newShares(c.Keep), telling: newTelling(c.Shared, c.Keep)}
 	if len(j.key) == 0 {
 		j.key = make([]byte, 32)
 		_, _ = rand.Read(j.key) // never fails (crypto/rand)
@@ -67,10 +68,12 @@ const lineBytes = 1 << 10
 
 // keep replaces the oldest record, or the caller's own oldest.
 func (j *journal) keep(r *record) {
-	s := &j.ring[j.places.take(r.facts.Caller.Key())]
+	i := j.places.take(r.facts.Caller.Key())
+	s := &j.ring[i]
 	s.mu.Lock()
 	s.rec = *r
 	s.mu.Unlock()
+	j.telling.add(i)
 }
 
 // retire lets go of the policies of decisions that are kept, all but those given: what a
@@ -101,12 +104,12 @@ func (j *journal) send(line any) {
 }
 
 // find looks through what is kept for an id, which happens rarely.
-func (j *journal) find(is func(id string) bool) *record {
+func (j *journal) find(id string) *record {
 	for i := range j.ring {
 		s := &j.ring[i]
 		s.mu.Lock()
 		var r *record
-		if s.rec.snapshot != nil && is(s.rec.decision.ID) {
+		if s.rec.snapshot != nil && s.rec.decision.ID == id {
 			r = s.rec.clone()
 		}
 		s.mu.Unlock()

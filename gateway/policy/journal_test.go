@@ -144,7 +144,7 @@ func TestDeliveriesDoNotPushOutWhatCallersCanAskAbout(t *testing.T) {
 			t.Fatalf("denied: %+v", d)
 		}
 	}
-	if _, err := e.Explain(who, asked.ID); err != nil {
+	if _, err := e.Explain(t.Context(), who, asked.ID); err != nil {
 		t.Errorf("a call after 20 deliveries: %v", err)
 	}
 }

@@ -18,7 +18,7 @@ func TestOneCallerPushesOutItsOwnDecisions(t *testing.T) {
 		return e.Decide(t.Context(), bind(t, c, "kv.read", `{"path":"app"}`)).ID
 	}
 	explained := func(subject, id string) bool {
-		_, err := e.Explain(&call.Caller{Subject: subject}, id)
+		_, err := e.Explain(t.Context(), &call.Caller{Subject: subject}, id)
 		return err == nil
 	}
 	mine := decide("x")

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"portcullis/gateway/call"
@@ -11,75 +10,52 @@ import (
 	"portcullis/gateway/policy"
 )
 
-// This file lets any replica explain the decisions of all that run.
+// This file lets any replica explain the decisions of all.
 
-// sharedDecision is what a replica tells another of a decision, sealed by its id.
-type sharedDecision struct {
-	Holder      string             `json:"holder"` // call.Caller.Holder
-	Explanation policy.Explanation `json:"explanation"`
-}
+// decisionLife is how long replicas know of each other's decisions.
+const decisionLife = time.Hour
 
-// decisionAsked is what one asks: part of the id, and the name of its box. Whoever has the
-// decision knows the rest, and nobody else learns the id.
-type decisionAsked struct {
-	Time string `json:"time"`
-	Name string `json:"name"`
-}
-
+// decisionBox seals a decision by its id, which the store does not learn.
 func decisionBox(id string) sealed.Box { return sealed.By("decision", id) }
 
-// openDecisions lets this replica be asked by the part of ids that names its decisions.
-func (g *Server) openDecisions() {
-	if g.store != nil {
-		g.decisions = g.store.NewQuestions("decisions", g.policy.Place())
+// sharedDecisions are nil for those of this process.
+func (g *Server) sharedDecisions() *policy.Shared {
+	if g.store == nil {
+		return nil
 	}
-}
-
-func (g *Server) answerDecisions(ctx context.Context) {
-	g.decisions.Run(ctx, nil, func(question []byte) []byte {
-		var asked decisionAsked
-		if json.Unmarshal(question, &asked) != nil {
-			return nil
-		}
-		holder, e, ok := g.policy.Kept(asked.Time, func(id string) bool { return decisionBox(id).Name == asked.Name })
-		if !ok {
-			return nil
-		}
-		return decisionBox(e.ID).Seal(sharedDecision{holder, e})
-	})
+	copies := g.store.NewCopies("decisions", decisionLife)
+	return &policy.Shared{
+		Write: func(ctx context.Context, told []policy.Told, gone []string) error {
+			boxes, names := make(map[string][]byte, len(told)), make([]string, len(gone))
+			for _, t := range told {
+				b := decisionBox(t.ID)
+				boxes[b.Name] = b.Seal(t)
+			}
+			for i, id := range gone {
+				names[i] = decisionBox(id).Name
+			}
+			return copies.Write(ctx, boxes, names)
+		},
+		Read: func(ctx context.Context, id string) (*policy.Told, error) {
+			b, t := decisionBox(id), policy.Told{}
+			data, err := copies.Read(ctx, b.Name)
+			if err != nil {
+				return nil, call.StoreAway("the decision cannot be looked for now; try again later", err)
+			}
+			if !b.Open(data, &t) || t.ID != id {
+				return nil, nil
+			}
+			return &t, nil
+		},
+	}
 }
 
 // explain tells a caller about its own decision, which another replica may have made. One of
 // somebody else is like none.
 func (g *Server) explain(ctx context.Context, c *call.Caller, id string) (ops.Explanation, error) {
-	e, err := g.policy.Explain(c, id)
-	if call.Is(err, call.NotFound) && g.decisions != nil {
-		e, err = g.askForDecision(ctx, c, id, err)
-	}
-	return explanation(e), err
-}
-
-func (g *Server) askForDecision(ctx context.Context, c *call.Caller, id string, absent error) (policy.Explanation, error) {
-	at, place, ok := policy.PartsOf(id)
-	if !ok || place == g.policy.Place() {
-		return policy.Explanation{}, absent
-	}
-	box := decisionBox(id)
-	question, _ := json.Marshal(decisionAsked{at, box.Name}) // texts
-	answer, err := g.decisions.Ask(ctx, place, question)
-	if err != nil {
-		return policy.Explanation{}, call.StoreAway("the decision cannot be looked for now; try again later", err)
-	}
-	var d sharedDecision
-	if answer == nil || !box.Open(answer, &d) || d.Holder != c.Holder() || d.Explanation.ID != id {
-		return policy.Explanation{}, absent
-	}
-	return d.Explanation, nil
-}
-
-func explanation(e policy.Explanation) ops.Explanation {
+	e, err := g.policy.Explain(ctx, c, id)
 	return ops.Explanation{
 		DecisionID: e.ID, Time: e.Time.UTC().Format(time.RFC3339Nano), Op: e.Op, Path: e.Path, Allow: e.Allow, Code: e.Code,
 		Reasons: e.Reasons, RequiredScopes: e.RequiredScopes, Tier: e.Tier, Deliver: string(e.Deliver),
-	}
+	}, err
 }

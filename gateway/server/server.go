@@ -90,7 +90,6 @@ type Server struct {
 	results      map[string]*transform.Result // by operation
 	shared       *redis.Events                // the events of all replicas; nil for one gateway
 	places       *redis.Places                // of callers, at all replicas; nil for one gateway
-	decisions    *redis.Questions             // of replicas to each other; nil for one gateway
 	mcpSessions  *redis.Kept                  // of MCP, at all replicas; nil for one gateway
 	notices      *redis.Questions             // of replicas to each other about them; nil for one gateway
 	events       *events.Log
@@ -132,7 +131,6 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets, Shared: g.sharedBuckets(), Places: g.sharedPlaces()})
 	g.openStreams()
 	g.calls = g.pipeline()
-	g.openDecisions()
 	g.health = &obs.Health{Vault: g.vault.Ready, Parts: g.parts()}
 	if err := g.routes(); err != nil {
 		return nil, err
@@ -170,7 +168,7 @@ func (g *Server) openTransforms(ctx context.Context) (err error) {
 
 func (g *Server) openPolicy() (err error) {
 	c := PolicyConfig(g.cfg, g.ops, g.logs.Server)
-	c.Transform, c.Budgets = g.nameable, g.budgets
+	c.Transform, c.Budgets, c.Shared = g.nameable, g.budgets, g.sharedDecisions()
 	g.policy, err = policy.Open(c)
 	return err
 }

@@ -40,7 +40,7 @@ func (g *Server) runStore(ctx context.Context) {
 		wg.Go(func() { g.store.Run(ctx) })
 		wg.Go(func() { g.shared.Run(ctx, g.events) })
 		wg.Go(func() { g.places.Run(ctx) })
-		wg.Go(func() { g.answerDecisions(ctx) })
+		wg.Go(func() { g.policy.Tell(ctx) })
 		wg.Go(func() {
 			g.mcpSessions.Run(ctx, func(name string) { g.mcp.Changed(ctx, name) }, func() { g.mcp.Missed(ctx) })
 		})

@@ -17,8 +17,8 @@ func TestAnyReplicaServesWhatAnotherHasBegun(t *testing.T) {
 	t.Run("decisions", w.shareDecisions)
 }
 
-// shareDecisions: a decision of any replica that runs is explained by all, to its caller and
-// nobody else.
+// shareDecisions: a decision of any replica is explained by all, to its caller and nobody else,
+// also when the replica that made it was killed.
 func (w *world) shareDecisions(t *testing.T) {
 	ids := map[*replica]string{}
 	for _, r := range w.replicas {
@@ -44,15 +44,22 @@ func (w *world) shareDecisions(t *testing.T) {
 				other = "y"
 			}
 			for what, a := range map[string]answer{
-				"somebody else's":   ask(t, "GET", r.URL+"/decisions/"+id, "", "X-API-Key: another-key-of-tests"),
-				"one that is not":   ask(t, "GET", r.URL+"/decisions/"+id[:12]+other+id[13:], ""),
-				"one of no replica": ask(t, "GET", r.URL+"/decisions/"+id[:22]+"0000", ""),
+				"somebody else's": ask(t, "GET", r.URL+"/decisions/"+id, "", "X-API-Key: another-key-of-tests"),
+				"one that is not": ask(t, "GET", r.URL+"/decisions/"+id[:12]+other+id[13:], ""),
+				"one of long ago": ask(t, "GET", r.URL+"/decisions/00"+id[2:], ""),
 			} {
 				if a.status != http.StatusNotFound {
 					t.Errorf("%s at %d: %d %s", what, i, a.status, a.body)
 				}
 			}
 		}
+	}
+	last := w.replicas[2]
+	if err := last.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if a := ask(t, "GET", w.replicas[0].URL+"/decisions/"+ids[last], ""); a.status != http.StatusOK || !strings.Contains(a.body, "not/mine") {
+		t.Errorf("of a replica that was killed: %d %s", a.status, a.body)
 	}
 	if err := w.redis.Kill(); err != nil {
 		t.Fatal(err)
