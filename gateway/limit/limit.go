@@ -18,6 +18,7 @@ type Config struct {
 	Budgets *budget.Budgets  // of which streams and running calls take; nil has the places of tiers alone
 	Shared  Spend            // the buckets of all replicas; nil for those of this process
 	Places  Place            // the places of all replicas; nil for those of this process
+	Enter   Enter            // Shared and Places in one step; set when they are
 	Now     func() time.Time // nil is the clock
 	MaxKeys int              // buckets in memory, 100000
 }
@@ -108,16 +109,21 @@ func (l *Limiter) spend(k Key, c Charge, standIn bool) (Level, error) {
 		return l.own.Spend(k, c, now)
 	}
 	level, err := l.cfg.Shared(k, c, now)
-	switch {
-	case err == nil:
-		l.own.set(k, now.Add(level.Full), now)
-		return level, nil
-	case standIn:
-		stoodIn.Inc()
-		return l.own.Spend(k, c, now)
+	if err != nil {
+		return l.without(k, c, standIn, err)
 	}
-	denied.Inc()
-	return Level{}, err
+	l.own.set(k, now.Add(level.Full), now)
+	return level, nil
+}
+
+// without charges the bucket that stands in for a shared one, if one may.
+func (l *Limiter) without(k Key, c Charge, standIn bool, err error) (Level, error) {
+	if !standIn {
+		denied.Inc()
+		return Level{}, err
+	}
+	stoodIn.Inc()
+	return l.own.Spend(k, c, l.cfg.Now())
 }
 
 func (l *Limiter) tier(name string) (op.Tier, bool) {

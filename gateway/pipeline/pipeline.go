@@ -30,14 +30,14 @@ type Pipeline struct {
 	// Plan pins the transforms that the decision names, before anything is sent. Its
 	// error refuses the call. Optional.
 	Plan func(*op.Bound, *op.Decision) (Finish, error)
-	// Take takes a token from the bucket that the decision names.
+	// Take takes a token from the bucket that the decision names, for what does not run.
 	Take func(*op.Bound, *op.Decision) error
+	// Enter does so for a call that is allowed, and takes a place among the caller's running
+	// calls until release is called: both, or its error. Optional; without it there is Take.
+	Enter func(*op.Bound, *op.Decision) (release func(), err error)
 	// TierOf names the bucket of a caller where there is no decision that names one.
 	// Optional; without it, calls that do not bind are not charged.
 	TierOf func(*call.Caller) string
-	// Hold takes a place among the caller's running calls, until release is called.
-	// Optional.
-	Hold func(*op.Bound, *op.Decision) (release func(), err error)
 	// Intent and Refusal write evidence before an effect or an answer; their
 	// failure stops the call. Outcome writes what came of it.
 	Intent  func(*op.Record) error
@@ -180,25 +180,28 @@ func (p *Pipeline) unbound(rec *op.Record, err error) error {
 func (p *Pipeline) admit(ctx context.Context, rec *op.Record) (Finish, error) {
 	rec.Decision = p.Decide(ctx, rec.Bound)
 	rec.Mark(op.StageDecide)
-	limited := p.Take(rec.Bound, &rec.Decision)
+	denied := rec.Decision.Err()
+	release, limited := p.enter(rec, denied == nil)
 	rec.Mark(op.StageLimit)
 	if limited != nil {
 		return Finish{}, limited
 	}
-	if err := rec.Decision.Err(); err != nil {
-		return Finish{}, err
+	if denied != nil {
+		return Finish{}, denied
 	}
-	return p.prepare(rec)
+	return p.prepare(rec, release)
 }
 
-// prepare takes the caller's place and pins the transforms of an allowed call.
-func (p *Pipeline) prepare(rec *op.Record) (f Finish, err error) {
-	release := func() {}
-	if p.Hold != nil {
-		if release, err = p.Hold(rec.Bound, &rec.Decision); err != nil {
-			return Finish{}, err
-		}
+// enter takes a token, and a place for a call that will run.
+func (p *Pipeline) enter(rec *op.Record, runs bool) (release func(), err error) {
+	if runs && p.Enter != nil {
+		return p.Enter(rec.Bound, &rec.Decision)
 	}
+	return func() {}, p.Take(rec.Bound, &rec.Decision)
+}
+
+// prepare pins the transforms of an allowed call, whose place is given back with them.
+func (p *Pipeline) prepare(rec *op.Record, release func()) (f Finish, err error) {
 	planned := p.Plan == nil
 	defer func() {
 		if !planned { // it has failed, or panicked

@@ -231,14 +231,14 @@ func BenchmarkDo(b *testing.B) {
 func TestHeldPlaceIsGivenBack(t *testing.T) {
 	for _, args := range []string{"", `{"mode":"fail"}`, `{"mode":"panic"}`} {
 		b, held := newBench(t), 0
-		b.Hold = func(*op.Bound, *op.Decision) (func(), error) { held++; return func() { held-- }, nil }
+		b.Enter = func(*op.Bound, *op.Decision) (func(), error) { held++; return func() { held-- }, nil }
 		_, _ = b.do(t, args)
 		if held != 0 {
 			t.Errorf("%q: %d places are held after the call", args, held)
 		}
 	}
 	b := newBench(t)
-	b.Hold = func(*op.Bound, *op.Decision) (func(), error) {
+	b.Enter = func(*op.Bound, *op.Decision) (func(), error) {
 		return nil, call.Errorf(call.RateLimited, "too many at once")
 	}
 	if _, err := b.do(t, ""); !call.Is(err, call.RateLimited) || strings.Contains(strings.Join(b.steps, " "), "act") {
@@ -258,7 +258,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 			b := newBench(t)
 			held, released := 0, 0
 			b.Plan = plan
-			b.Hold = func(*op.Bound, *op.Decision) (func(), error) {
+			b.Enter = func(*op.Bound, *op.Decision) (func(), error) {
 				held++
 				return func() { released++ }, nil
 			}

@@ -128,7 +128,7 @@ func New(ctx context.Context, c config.Config, o Options) (g *Server, err error)
 	g.boundConnections()
 	g.takeTurns()
 	g.shortage = newShortage(c.AuditFile, c.AuditMinFree)
-	g.limit = limit.New(limit.Config{Tier: g.policy.Tier, Enabled: c.RateEnabled, Budgets: g.budgets, Shared: g.sharedBuckets(), Places: g.sharedPlaces()})
+	g.limit = limit.New(g.limitConfig())
 	g.openStreams()
 	g.calls = g.pipeline()
 	g.health = &obs.Health{Vault: g.vault.Ready, Parts: g.parts()}
@@ -214,13 +214,11 @@ func (g *Server) pipeline() *pipeline.Pipeline {
 		Plan:      g.obligations,
 		Take:      g.limit.Take,
 		TierOf:    g.policy.TierOf,
-		Hold: func(b *op.Bound, d *op.Decision) (func(), error) {
-			return g.limit.Hold(b.Caller, d.Tier, limit.Running)
-		},
-		Intent:  g.audit.Intent,
-		Refusal: g.audit.Refusal,
-		Outcome: g.audit.Outcome,
-		Open:    g.vault.Open,
+		Enter:     g.limit.Enter,
+		Intent:    g.audit.Intent,
+		Refusal:   g.audit.Refusal,
+		Outcome:   g.audit.Outcome,
+		Open:      g.vault.Open,
 		Learn: func(c *call.Caller, out any) {
 			op.Secrets(out, func(values ...string) { g.baseRedactor.LearnFor(c.Key(), values...) })
 		},

@@ -50,21 +50,14 @@ func (g *Server) runStore(ctx context.Context) {
 	}
 }
 
-// sharedBuckets are nil for those of this process.
-func (g *Server) sharedBuckets() limit.Spend {
-	if g.store == nil {
-		return nil
+// limitConfig has the limits of this process, or of all replicas.
+func (g *Server) limitConfig() limit.Config {
+	c := limit.Config{Tier: g.policy.Tier, Enabled: g.cfg.RateEnabled, Budgets: g.budgets}
+	if g.store != nil {
+		g.places = g.store.NewPlaces()
+		c.Shared, c.Places, c.Enter = g.store.Spend, g.places.Take, g.places.Enter
 	}
-	return g.store.Spend
-}
-
-// sharedPlaces are nil for those of this process.
-func (g *Server) sharedPlaces() limit.Place {
-	if g.store == nil {
-		return nil
-	}
-	g.places = g.store.NewPlaces()
-	return g.places.Take
+	return c
 }
 
 // sharedSessions are nil for those of this process.

@@ -133,6 +133,9 @@ func argument(name string, p call.Path) []byte {
 func (g *Server) poller(d *changes.Deduper) *changes.Poller {
 	unlimited := *g.calls
 	unlimited.Take = func(*op.Bound, *op.Decision) error { return nil }
+	unlimited.Enter = func(b *op.Bound, d *op.Decision) (func(), error) {
+		return g.limit.Hold(b.Caller, d.Tier, limit.Running)
+	}
 	r := metadataReader{&unlimited}
 	return &changes.Poller{Log: g.events, Deduper: d, Read: r.read, List: r.list, Shared: g.sharedReadings()}
 }

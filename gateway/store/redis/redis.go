@@ -239,6 +239,9 @@ func (s *Store) key(kind string, parts ...string) string {
 	return s.prefix + kind + ":{" + hash(parts...) + "}"
 }
 
+// keyIn names something of an owner by a part that may be read, in the slot of the owner.
+func (s *Store) keyIn(kind, owner, part string) string { return s.key(kind, owner) + ":" + part }
+
 // hash is a short name for parts, which are told apart by their lengths.
 func hash(parts ...string) string {
 	h := sha256.New()

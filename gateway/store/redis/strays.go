@@ -37,9 +37,9 @@ func (s *strays) add(key, member string, lease time.Duration) {
 // clear gives places back. It does so twice, because a request of before whose answer was
 // lost may come to Redis after the first time, by another connection. It ends with the first
 // error: the others wait for the next round.
-func (s *strays) clear(remove func(key, member string) error) {
+func (s *strays) clear(remove func(stray) error) {
 	for one, t := range s.all() {
-		if time.Now().Before(t.until) && remove(one.key, one.member) != nil {
+		if time.Now().Before(t.until) && remove(one) != nil {
 			return
 		}
 		s.mu.Lock()
