@@ -18,7 +18,7 @@ export GOFLAGS += -buildvcs=false -trimpath
 scenarios := --scenario kv-read,vault-api,half-peak,one-connection,large-secret,denied,read-heavy,agent-sessions,ci-burst,credentials,streams
 files    = git ls-files --cached --others --exclude-standard -- '*.go'
 
-.PHONY: help build run test check race fmt vet bench bench-quick bench-growth soak benchmarks abuse generated properties opa evidence dashboard handbook replicas fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
+.PHONY: help build run test check race fmt vet bench bench-quick bench-growth soak benchmarks abuse generated properties opa evidence dashboard handbook replicas capacity fanout conformance fuzz gen gen-clean wasm policy lint vuln image release deploy clients clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -99,6 +99,9 @@ handbook: build ## Run the commands of every page of the handbook
 replicas: build ## Restart three gateways under load, several times (ROUNDS=10), kill one, and fail over a Redis
 	@REPLICAS_ROUNDS=$(or $(ROUNDS),10) go test -count=1 -timeout 1h -v -tags replicas -run '^TestRollingRestart$$|LookerWasKilled' ./gateway/e2e/replicas
 	@go test -count=1 -tags sentinel -v -run Sentinel ./gateway/store/redis
+
+capacity: ## Check the model of the capacity page with a million simulated callers at a hundred replicas
+	@go test -count=1 -timeout 1h -v ./gateway/e2e/capacity -parts $(or $(PARTS),1)
 
 fanout: ## Measure thousands of event streams, with and without readers that never read
 	@go run ./tools/conformance/fanout $(FANOUT)
