@@ -55,8 +55,11 @@ func Wrap(c Code, msg string, err error) *Error {
 const storeAway = 2 * time.Second
 
 // StoreAway makes the error of a call that needs what replicas share, while that cannot be
-// reached.
+// reached. An *Error that says why the store refuses stays what it is.
 func StoreAway(msg string, err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
 	return &Error{Code: Overloaded, Msg: msg, RetryAfter: storeAway, Err: err}
 }
 

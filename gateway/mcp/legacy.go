@@ -60,15 +60,14 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchang
 		if !s.sessions.open(sess, time.Now()) {
 			return &call.Error{Code: call.Overloaded, Msg: "too many sessions", RetryAfter: time.Minute}
 		}
-		return nil
+		if s.Events != nil {
+			sess.cursor = s.Events.Now(ex.Caller, sess.id)
+		}
+		return s.sessions.begin(r.Context(), sess)
 	})
 	if err != nil {
 		return streamRefusal(err)
 	}
-	if s.Events != nil {
-		sess.cursor = s.Events.Now(ex.Caller, sess.id)
-	}
-	s.sessions.begin(r.Context(), sess)
 	ex.join(sess)
 	w.Header().Set(protocol.HeaderSession, sess.id)
 	return nil

@@ -92,13 +92,13 @@ func (ss *sessions) named(name string) *session {
 	return ss.byName[name]
 }
 
-// busy are the sessions in which something is open, and those that Shared does not have.
+// busy are the sessions in which something is open.
 func (ss *sessions) busy() (out []*session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	for _, s := range ss.byID {
 		s.mu.Lock()
-		if s.reader != nil || len(s.running) > 0 || s.shared == nil {
+		if s.reader != nil || len(s.running) > 0 {
 			out = append(out, s)
 		}
 		s.mu.Unlock()
@@ -114,7 +114,7 @@ func (ss *sessions) look(ctx context.Context, s *session) {
 	for {
 		data, err := ss.shared.Use(ctx, s.owner, s.at.Name)
 		if err == nil {
-			ss.saw(ctx, s, data)
+			ss.saw(s, data)
 			return
 		}
 		if !retry.Sleep(ctx, lookEvery) {
@@ -124,15 +124,12 @@ func (ss *sessions) look(ctx context.Context, s *session) {
 }
 
 // saw makes a session what Shared has said.
-func (ss *sessions) saw(ctx context.Context, s *session, data []byte) {
-	switch {
-	case data != nil:
-		ss.adopt(s, s.id, s.owner, data)
-	case s.known() != nil:
+func (ss *sessions) saw(s *session, data []byte) {
+	if data == nil {
 		ss.end(s)
-	default:
-		ss.save(ctx, s) // it was begun while Shared was away
+		return
 	}
+	ss.adopt(s, s.id, s.owner, data)
 }
 
 // handle returns nil when it could not.
@@ -143,7 +140,7 @@ func (ss *sessions) handle(ctx context.Context, s *session, n *notice) *handled 
 		if err != nil {
 			return nil
 		}
-		ss.saw(ctx, s, data)
+		ss.saw(s, data)
 	case noticeStream:
 		s.endStream()
 	case noticeAnswer:

@@ -3,6 +3,7 @@ package mcp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -38,9 +39,6 @@ func (ss *sessions) find(ctx context.Context, id string, c *call.Caller) (*sessi
 		return s, nil //nolint:nilerr // this replica knows the session, and Health says that Shared is away
 	case data != nil:
 		return ss.adopt(s, id, c.Key(), data), nil
-	case s != nil && s.known() == nil:
-		ss.save(ctx, s) // it was begun while Shared was away
-		return s, nil
 	case s != nil:
 		ss.end(s)
 	}
@@ -124,35 +122,52 @@ func (s *session) stopCancelled(r *record) {
 	}
 }
 
-// save tells Shared of a session that it does not have, and reports whether it did. When that
-// fails, the next request tries again, or the next look.
-func (ss *sessions) save(ctx context.Context, s *session) bool {
+// beginFor is how long a new session waits for Shared to have it.
+const beginFor = time.Second
+
+// begin tells Shared of a new session, which no client knows of before. Its error is *call.Error,
+// and then the session is none: other replicas would not know it.
+func (ss *sessions) begin(ctx context.Context, s *session) error {
+	if !ss.isShared(s) {
+		return nil
+	}
+	within, cancel := context.WithTimeout(ctx, beginFor)
+	defer cancel()
 	s.mu.Lock()
 	data := s.at.Seal(s.record())
 	s.mu.Unlock()
-	if ok, err := ss.shared.Swap(ctx, s.owner, s.at.Name, nil, data); err != nil || !ok {
-		return false
+	for {
+		err := ss.save(context.WithoutCancel(ctx), s, data)
+		if err == nil {
+			return nil
+		}
+		if refused := new(call.Error); errors.As(err, &refused) || !retry.Sleep(within, lookEvery) {
+			ss.end(s)
+			_ = ss.shared.Drop(context.WithoutCancel(ctx), s.owner, s.at.Name) // else it ends unused
+			return call.StoreAway("the session cannot be begun now; try again later", err)
+		}
+	}
+}
+
+// save keeps a new session in Shared, which may have it from an attempt whose answer was lost.
+func (ss *sessions) save(ctx context.Context, s *session, data []byte) error {
+	done, err := ss.shared.Swap(ctx, s.owner, s.at.Name, nil, data)
+	if err == nil && !done {
+		var there []byte
+		if there, err = ss.shared.Use(ctx, s.owner, s.at.Name); err == nil && !bytes.Equal(there, data) {
+			err = errNotKept
+		}
+	}
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shared = data
-	return true
+	return nil
 }
 
-// beginFor is how long a new session waits for Shared to have it: other replicas answer that
-// they do not know it until then. It goes on without them when Shared stays away.
-const beginFor = time.Second
-
-// begin tells Shared of a new session.
-func (ss *sessions) begin(ctx context.Context, s *session) {
-	if !ss.isShared(s) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, beginFor)
-	defer cancel()
-	for !ss.save(context.WithoutCancel(ctx), s) && retry.Sleep(ctx, lookEvery) {
-	}
-}
+var errNotKept = errors.New("the shared store does not keep the session")
 
 // change changes a session for all replicas. Its error is *call.Error.
 func (ss *sessions) change(ctx context.Context, s *session, f func(*record)) error {
@@ -165,10 +180,6 @@ func (ss *sessions) change(ctx context.Context, s *session, f func(*record)) err
 			return storeAway(err)
 		}
 		var r record
-		if data == nil && s.known() == nil {
-			ss.save(ctx, s)
-			continue
-		}
 		if !s.at.Open(data, &r) {
 			return storeAway(nil) // it has ended meanwhile; the next request hears of it
 		}
@@ -257,7 +268,7 @@ func (ss *sessions) refresh(ctx context.Context, s *session) {
 		return
 	}
 	if data, err := ss.shared.Use(ctx, s.owner, s.at.Name); err == nil {
-		ss.saw(ctx, s, data)
+		ss.saw(s, data)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -262,7 +263,7 @@ func TestARequestIsCancelledWhereverItRuns(t *testing.T) {
 }
 
 // TestSessionsWithoutTheStore: a session goes on where it is known, others are told to try
-// again, and what was begun meanwhile is every replica's afterwards.
+// again, and none is begun that others would not know.
 func TestSessionsWithoutTheStore(t *testing.T) {
 	tw := newTwins(t, func(*world) {})
 	a, b := tw.all[0], tw.all[1]
@@ -280,16 +281,59 @@ func TestSessionsWithoutTheStore(t *testing.T) {
 	if code, body := a.ask(t, id, `"id":1,"method":"resources/subscribe","params":{"uri":"kv://secret/mcp/agent/x"}`); !strings.Contains(body, "try again") {
 		t.Errorf("a subscription: %d %s", code, body)
 	}
-	begun := b.open(t)
+	b.opensNone(t)
 	if err := tw.redis.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	e2e.Eventually(t, "shared again", func() bool {
-		code, _ := a.ask(t, begun, list)
+	begun := ""
+	e2e.Eventually(t, "sessions begin again", func() bool {
+		begun = b.send(t, http.MethodPost, initialize).Header.Get("Mcp-Session-Id")
+		return begun != ""
+	})
+	e2e.Eventually(t, "and are every replica's", func() bool {
+		code, body := a.ask(t, begun, list)
+		if code != 200 && code != 503 { // as long as it looks for Redis
+			t.Fatalf("at the other replica: %d %s", code, body)
+		}
 		return code == 200
 	})
 	if code, _ := a.ask(t, id, list); code != 404 {
 		t.Errorf("one that Redis has forgotten: %d, want a new beginning", code)
+	}
+}
+
+// opensNone: initialize is refused, and it is said when to try again.
+func (l *live) opensNone(t *testing.T) {
+	t.Helper()
+	resp := l.send(t, http.MethodPost, initialize)
+	if id := resp.Header.Get("Mcp-Session-Id"); resp.StatusCode != 503 || id != "" || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("initialize: %d with session %q, Retry-After %q", resp.StatusCode, id, resp.Header.Get("Retry-After"))
+	}
+}
+
+// TestASessionIsAnnouncedWhenOthersKnowIt: one whose entry a slow Redis did not take in time is
+// refused, and one of which only the answer was lost is begun.
+func TestASessionIsAnnouncedWhenOthersKnowIt(t *testing.T) {
+	slow, lost := false, false
+	tw := newTwins(t, func(w *world) {})
+	a, b := tw.all[0], tw.all[1]
+	swap := a.world.Shared.Swap
+	a.world.Shared.Swap = func(ctx context.Context, owner, name string, was, data []byte) (bool, error) {
+		if slow {
+			return false, errors.New("no answer in time")
+		}
+		done, err := swap(ctx, owner, name, was, data)
+		if lost {
+			lost = false
+			return false, errors.New("no answer in time")
+		}
+		return done, err
+	}
+	slow = true
+	a.opensNone(t)
+	slow, lost = false, true
+	if code, body := b.ask(t, a.open(t), `"id":1,"method":"tools/list"`); code != 200 {
+		t.Errorf("at the other replica: %d %s", code, body)
 	}
 }
 

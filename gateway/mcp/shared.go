@@ -14,7 +14,7 @@ import (
 )
 
 // Shared is where replicas find each other's sessions. Its errors say that it cannot be
-// reached. What it keeps is sealed with a key that is made of the session's id, which it
+// reached, or are a *call.Error of one that takes no more. What it keeps is sealed with a key that is made of the session's id, which it
 // does not learn: whoever reads it learns nothing, and whoever writes it can end sessions
 // and not change them.
 //

@@ -67,11 +67,24 @@ func (g *Server) sharedSessions() *mcp.Shared {
 	}
 	most, size, idle := mcp.SharedBounds()
 	self := rand.Text()
-	g.mcpSessions = g.store.NewKept("mcp", self, redis.Bound{Most: most, Bytes: size, Idle: idle})
+	all := g.budgets.Limit(budget.Sessions).All
+	g.mcpSessions = g.store.NewKept("mcp", self, redis.Bound{Most: most, Bytes: size, Idle: idle, All: int(all)})
 	g.notices = g.store.NewQuestions("mcp", self)
 	return &mcp.Shared{
-		Self: self, Use: g.mcpSessions.Use, Swap: g.mcpSessions.Swap, Drop: g.mcpSessions.Drop, Key: g.store.NewKey("mcp"), Ask: g.notices.Ask,
+		Self: self, Use: g.mcpSessions.Use, Drop: g.mcpSessions.Drop, Key: g.store.NewKey("mcp"), Ask: g.notices.Ask,
+		Swap: func(ctx context.Context, owner, name string, was, data []byte) (bool, error) {
+			done, err := g.mcpSessions.Swap(ctx, owner, name, was, data)
+			return done, everybodys(err)
+		},
 	}
+}
+
+// everybodys says that everybody's share of sessions is used up, where that is why.
+func everybodys(err error) error {
+	if errors.Is(err, redis.ErrFull) {
+		return budget.Exhausted(budget.Sessions, budget.Everybody)
+	}
+	return err
 }
 
 // sharedReadings let one replica look for changes on behalf of all; nil for one gateway.
@@ -99,12 +112,18 @@ func (g *Server) sharedTokens() *vaultapi.Shared {
 	if g.store == nil {
 		return nil
 	}
-	most := g.budgets.Limit(budget.Sessions).Caller
-	if most == 0 {
-		most = budget.Defaults()[budget.Sessions].Caller
+	l := g.budgets.Limit(budget.Sessions)
+	if l.Caller == 0 {
+		l.Caller = budget.Defaults()[budget.Sessions].Caller
 	}
-	tokens := g.store.NewTokens("vaultapi", int(most))
-	return &vaultapi.Shared{Get: tokens.Get, Put: tokens.Put, Replace: tokens.Replace, Drop: tokens.Drop}
+	tokens := g.store.NewTokens("vaultapi", int(l.Caller), int(l.All))
+	return &vaultapi.Shared{
+		Get: tokens.Get, Replace: tokens.Replace, Drop: tokens.Drop,
+		Put: func(ctx context.Context, owner, name string, data []byte, left time.Duration) (bool, error) {
+			done, err := tokens.Put(ctx, owner, name, data, left)
+			return done, everybodys(err)
+		},
+	}
 }
 
 // sharing lets replicas know each other's DPoP proofs and bad credentials.

@@ -34,7 +34,7 @@ func replicas(t *testing.T, most int) (one, two *vaultapi.Sessions, r *stack.Red
 		ended := make(chan struct{})
 		go func() { defer close(ended); s.Run(ctx) }()
 		t.Cleanup(func() { stop(); <-ended })
-		tokens := s.NewTokens("vaultapi", most)
+		tokens := s.NewTokens("vaultapi", most, 0)
 		of := sessions(nil, nil)
 		of.Shared = &vaultapi.Shared{Get: tokens.Get, Put: tokens.Put, Replace: tokens.Replace, Drop: tokens.Drop}
 		out = append(out, of)

@@ -34,11 +34,13 @@ type Tokens struct {
 	kind  string
 	most  int
 	count *goredis.Script
+	all   *total
 }
 
-// NewTokens makes a place for tokens of a kind.
-func (s *Store) NewTokens(kind string, most int) *Tokens {
-	return &Tokens{s, kind, most, goredis.NewScript(countSource)}
+// NewTokens makes a place for tokens of a kind, as many of one owner as most, and of all owners
+// as all says, 0 for no bound.
+func (s *Store) NewTokens(kind string, most, all int) *Tokens {
+	return &Tokens{s, kind, most, goredis.NewScript(countSource), s.newTotal(kind, all)}
 }
 
 // Get reads an entry, nil for none.
@@ -53,7 +55,8 @@ func (t *Tokens) Get(ctx context.Context, name string) (data []byte, err error) 
 	return data, err
 }
 
-// Put keeps an entry that is new for as long as is left of it, and reports whether it did.
+// Put keeps an entry that is new for as long as is left of it, and reports whether it did. Its
+// error is ErrFull for one more than there may be.
 func (t *Tokens) Put(ctx context.Context, owner, name string, data []byte, left time.Duration) (done bool, err error) {
 	done, err = t.set(ctx, owner, name, data, goredis.SetArgs{Mode: "NX", TTL: max(left, time.Millisecond)})
 	if err != nil { // it may be there, and is not counted
@@ -68,6 +71,9 @@ func (t *Tokens) Replace(ctx context.Context, owner, name string, data []byte, l
 }
 
 func (t *Tokens) set(ctx context.Context, owner, name string, data []byte, how goredis.SetArgs) (done bool, err error) {
+	if err := t.all.take(ctx, name, how.TTL); err != nil {
+		return false, err
+	}
 	var ended []string
 	err = t.store.do(ctx, func(ctx context.Context) error {
 		if err := t.store.client.SetArgs(ctx, t.store.key(t.kind, name), data, how).Err(); err != nil {
@@ -77,7 +83,8 @@ func (t *Tokens) set(ctx context.Context, owner, name string, data []byte, how g
 		ended, err = t.count.Run(ctx, t.store.client, []string{t.store.key(t.kind+" of", owner)}, name, how.TTL.Milliseconds(), t.most).StringSlice()
 		return err
 	})
-	if errors.Is(err, goredis.Nil) {
+	if errors.Is(err, goredis.Nil) { // to replace, and gone
+		t.all.give(ctx, name)
 		return false, nil
 	}
 	for _, name := range ended {
@@ -87,15 +94,19 @@ func (t *Tokens) set(ctx context.Context, owner, name string, data []byte, how g
 }
 
 func (t *Tokens) remove(ctx context.Context, name string) error {
-	return t.store.do(ctx, func(ctx context.Context) error { return t.store.client.Del(ctx, t.store.key(t.kind, name)).Err() })
+	err := t.store.do(ctx, func(ctx context.Context) error { return t.store.client.Del(ctx, t.store.key(t.kind, name)).Err() })
+	if err == nil {
+		t.all.give(ctx, name)
+	}
+	return err
 }
 
 // Drop forgets an entry.
 func (t *Tokens) Drop(ctx context.Context, owner, name string) error {
+	if err := t.remove(ctx, name); err != nil {
+		return err
+	}
 	return t.store.do(ctx, func(ctx context.Context) error {
-		if err := t.store.client.Del(ctx, t.store.key(t.kind, name)).Err(); err != nil {
-			return err
-		}
 		return t.store.client.ZRem(ctx, t.store.key(t.kind+" of", owner), name).Err()
 	})
 }
