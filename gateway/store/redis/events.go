@@ -283,27 +283,68 @@ func (e *Events) read(ctx context.Context) error {
 	return nil
 }
 
-// begin reads a log for the first time.
+// begin reads a log for the first time: as many of its last events as a log holds, whatever
+// more somebody has put there, and those page by page.
 func (e *Events) begin(ctx context.Context, key string) error {
-	within, cancel := context.WithTimeout(ctx, newsTimeout)
-	defer cancel()
-	found, err := e.store.client.XRange(within, e.keys()[2], "-", "+").Result()
+	lost, end, err := e.bounds(ctx)
 	if err != nil {
 		return err
 	}
-	lost := uint64(0)
-	if len(found) > 0 {
-		lost = seqOf(found[0]) - 1
-	}
-	e.known, e.last, e.told = key, lost, map[finding]told{}
+	e.known, e.last, e.told = "", lost, map[finding]told{} // known when all of it is read
 	var held []events.Numbered
-	for _, m := range found {
+	for e.last < end {
+		page, err := e.page(ctx, end)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 { // what was there has been pushed out
+			held, lost, e.last = nil, end, end
+			break
+		}
+		if first := seqOf(page[0]); first > e.last+1 { // the beginning of it has
+			held, lost = nil, first-1
+		}
+		held = append(held, e.takeAll(page)...)
+	}
+	e.known = key
+	e.log.Restart(sha256.Sum256([]byte(key+"\x00"+e.store.secret)), lost, held)
+	return nil
+}
+
+// bounds are the last event that is not to be read, and the last one that is.
+func (e *Events) bounds(ctx context.Context) (lost, end uint64, err error) {
+	within, cancel := context.WithTimeout(ctx, newsTimeout)
+	defer cancel()
+	last, err := e.store.client.XRevRangeN(within, e.keys()[2], "+", "-", 1).Result()
+	if err != nil || len(last) == 0 {
+		return 0, 0, err
+	}
+	first, err := e.store.client.XRangeN(within, e.keys()[2], "-", "+", 1).Result()
+	if err != nil || len(first) == 0 {
+		return 0, 0, err
+	}
+	end = seqOf(last[0])
+	return max(seqOf(first[0]), max(end, kept)-kept+1) - 1, end, nil
+}
+
+// page reads what follows the last event that was read.
+func (e *Events) page(ctx context.Context, end uint64) ([]goredis.XMessage, error) {
+	within, cancel := context.WithTimeout(ctx, newsTimeout)
+	defer cancel()
+	return e.store.client.XRangeN(within, e.keys()[2], fmt.Sprintf("%d-0", e.last+1), fmt.Sprintf("%d", end), newsMost).Result()
+}
+
+// takeAll reads the entries of a page, one of each number: others are none of ours.
+func (e *Events) takeAll(page []goredis.XMessage) (held []events.Numbered) {
+	for _, m := range page {
+		if seqOf(m) <= e.last {
+			continue
+		}
 		if n, _, ok := e.take(m); ok {
 			held = append(held, n)
 		}
 	}
-	e.log.Restart(sha256.Sum256([]byte(key+"\x00"+e.store.secret)), lost, held)
-	return nil
+	return held
 }
 
 // take reads an entry. It is not ok for one that is no event, or that others tell of.

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/e2e"
@@ -201,6 +204,48 @@ func TestEventsWaitForRedis(t *testing.T) {
 	}
 	if again := b.open(old); !again.Missed() {
 		t.Error("an id of the log that is lost does not say so")
+	}
+}
+
+// TestALongLogIsReadInPages: a replica that begins reads as many of the last events as a log
+// holds, whatever more somebody has put there, and not all of them at once.
+func TestALongLogIsReadInPages(t *testing.T) {
+	r := server(t)
+	join(t, r).publish("a/first")
+	c := client(t, r)
+	const more = 40_000
+	if _, err := c.Pipelined(t.Context(), func(p goredis.Pipeliner) error {
+		for i := range more {
+			p.XAdd(t.Context(), &goredis.XAddArgs{
+				Stream: "test:v1:events:{log}:stream", ID: fmt.Sprintf("%d-0", 100+i),
+				Values: []string{"o", "x", "e", fmt.Sprintf(`{"kind":"resource_changed","mount":"secret","path":"a/%d","source":"gateway","time":"2026-01-02T03:04:05Z"}`, i)},
+			})
+		}
+		p.Set(t.Context(), "test:v1:events:{log}:seq", 100+more, 0)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	calls := func() (n int) {
+		for line := range strings.Lines(c.Info(t.Context(), "commandstats").Val()) {
+			_, _ = fmt.Sscanf(line, "cmdstat_xrange:calls=%d", &n) // of the one line that it is
+		}
+		return n
+	}
+	before := calls()
+	late := join(t, r)
+	if n := calls() - before; n < 32 || n > 40 { // 16,384 events, 512 at once, and its first one
+		t.Errorf("the log was read with %d looks", n)
+	}
+	rd := late.open("")
+	defer rd.Close()
+	late.publish("a/last")
+	if got := late.told(&rd); got != "a/last" {
+		t.Errorf("got %s", got)
+	}
+	kept := late.log.Recent(t.Context(), agent(), events.Filter{Topics: []events.Topic{{Mount: "secret", Below: true}}}, 100)
+	if len(kept) != 100 {
+		t.Errorf("%d events of before are known", len(kept))
 	}
 }
 
