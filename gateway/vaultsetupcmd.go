@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"portcullis/gateway/config"
@@ -25,7 +26,8 @@ runs, and again when the data of the policy change. What callers may follows fro
 
 jwt: Vault is told the public keys of OIDC_ISSUER_KEY_FILE, or, without that file, fetches them from OIDC_ISSUER. The
 gateway itself may read no secret. child: an AppRole that may write the policies of callers and make their tokens, and reads
-no secret itself. gateway: an AppRole that may whatever any caller may. How to fetch the ids of the AppRole is said at the
+no secret itself. gateway: an AppRole that may whatever any caller may. What a fence leaves out of what the data
+grant, or opens to more callers than they do, is said. How to fetch the ids of the AppRole is said at the
 end of --print cli and after --apply.
 
 ` + examples(
@@ -48,7 +50,7 @@ func (v vaultSetupCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	plan, err := server.VaultSetup(cfg, v.Callers, rules, engine.Holders())
+	plan, err := server.VaultSetup(cfg, v.Callers, rules, engine)
 	if err != nil {
 		return usageError{err}
 	}
@@ -72,6 +74,9 @@ func (v vaultSetupCmd) apply(cfg config.Config, p vaultpolicy.Plan) error {
 	}
 	if err := o.SetUp(ctx, p); err != nil {
 		return err
+	}
+	for _, line := range p.Notes {
+		fmt.Fprintln(os.Stderr, line)
 	}
 	for _, line := range p.After {
 		fmt.Println(line)

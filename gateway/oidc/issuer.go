@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -86,57 +88,57 @@ func (i *Issuer) current() []key {
 	return i.keys
 }
 
-// claims are what an assertion says. Subject names the caller among all callers, see
-// subjectOf.
-type claims struct {
-	Issuer   string   `json:"iss"`
-	Subject  string   `json:"sub"`
-	Audience string   `json:"aud"`
-	Expires  int64    `json:"exp"`
-	Issued   int64    `json:"iat"`
-	Before   int64    `json:"nbf"`
-	ID       string   `json:"jti"`
-	Target   string   `json:"target"` // the role in Vault that it is for
-	Name     string   `json:"subject"`
-	Tenant   string   `json:"tenant"`
-	Kind     string   `json:"kind"`
-	Prefix   string   `json:"prefix"` // where the caller's own secrets live
-	Roles    []string `json:"roles"`
-}
+// ClaimMark begins the names of a caller's own claims in an assertion, so that none is
+// taken for what the gateway says itself.
+const ClaimMark = "claim_"
 
 // Own is the subject of the gateway itself. No caller's has a slash at its end.
 const Own = "gateway/"
 
-// Assert signs who a caller is, for one role in Vault; nil is the gateway itself.
-func (i *Issuer) Assert(c *call.Caller, target string) (call.Secret, error) {
+// Assert signs who a caller is, for one role in Vault; nil is the gateway itself. Claims
+// are the caller's own that Vault is to know. Each is a claim of its own behind ClaimMark,
+// and one that the caller does not have is left out, which Vault's claim_mappings take.
+func (i *Issuer) Assert(c *call.Caller, claims map[string]string, target string) (call.Secret, error) {
 	now := time.Now()
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-	body := claims{
-		Issuer: i.url, Subject: Own, Audience: Audience, Target: target, ID: encode(id[:]), Roles: []string{},
-		Expires: now.Add(Life).Unix(), Issued: now.Unix(), Before: now.Add(-skew).Unix(),
+	body := map[string]any{
+		"iss": i.url, "sub": Own, "aud": Audience, "jti": encode(id[:]),
+		"exp": now.Add(Life).Unix(), "iat": now.Unix(), "nbf": now.Add(-skew).Unix(),
+		"target": target, // the role in Vault that it is for
+		"roles":  []string{},
 	}
 	if c != nil {
-		body.Subject, body.Name, body.Tenant, body.Kind, body.Prefix = subjectOf(c), c.Subject, c.Tenant, c.Kind, c.Prefix.String()
-		body.Roles = append(body.Roles, c.Roles...)
+		body["sub"], body["subject"], body["tenant"], body["kind"] = subjectOf(c, claims), c.Subject, c.Tenant, c.Kind
+		body["prefix"] = c.Prefix.String() // where the caller's own secrets live
+		body["roles"] = append([]string{}, c.Roles...)
+	}
+	for name, value := range claims {
+		body[ClaimMark+name] = value
 	}
 	return sign(i.current()[0], body)
 }
 
 // subjectOf names a caller to Vault, which takes names of entities for equal that differ
 // in upper and lower case alone (Vault docs, concepts/identity). What lower case would
-// lose is behind a further slash, which no caller's key has, as a hash.
-func subjectOf(c *call.Caller) string {
+// lose is behind a further slash, which no caller's key has, as a hash. So are claims:
+// Vault keeps them with the entity and not with a token, so with one entity the claims of
+// a caller's last login would hold for all its tokens.
+func subjectOf(c *call.Caller, claims map[string]string) string {
 	key := c.Key()
-	if strings.ToLower(key) == key {
+	if strings.ToLower(key) == key && len(claims) == 0 {
 		return key
 	}
-	sum := sha256.Sum256([]byte(key))
-	return key + "/" + hex.EncodeToString(sum[:16])
+	sum := sha256.New()
+	sum.Write([]byte(key))
+	for _, name := range slices.Sorted(maps.Keys(claims)) {
+		fmt.Fprintf(sum, "\x00%s=%s", name, claims[name]) // neither has a NUL, and a name has no =
+	}
+	return key + "/" + hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // sign makes a JWT (RFC 7519) in the compact form of a JWS (RFC 7515 section 7.1).
-func sign(k key, body claims) (call.Secret, error) {
+func sign(k key, body map[string]any) (call.Secret, error) {
 	header, err := json.Marshal(map[string]string{"alg": k.alg, "kid": k.id, "typ": "JWT"})
 	if err != nil {
 		return "", err

@@ -80,13 +80,20 @@ func TestAssert(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		jwt, err := i.Assert(caller, "role")
+		jwt, err := i.Assert(caller, nil, "role")
 		if err != nil {
 			t.Fatal(err)
 		}
 		head, claims := verified(t, i, jwt.Reveal())
 		if head["alg"] != alg || claims["sub"] != "acme/bot" || claims["aud"] != oidc.Audience || claims["target"] != "role" || claims["prefix"] != "mcp/acme/bot" {
 			t.Errorf("%s: got %v %v", alg, head, claims)
+		}
+		if jwt, err = i.Assert(caller, map[string]string{"team": "red", "sub": "gateway"}, "role"); err != nil {
+			t.Fatal(err)
+		}
+		_, with := verified(t, i, jwt.Reveal())
+		if sub, _ := with["sub"].(string); with["claim_team"] != "red" || with["claim_sub"] != "gateway" || !strings.HasPrefix(sub, "acme/bot/") {
+			t.Errorf("%s: with claims: got %v", alg, with)
 		}
 	}
 }

@@ -21,16 +21,45 @@ type Named struct {
 // roles, at a time. A caller's own prefix needs no grant and is not among them.
 func (e *Engine) Granted(c *call.Caller, now time.Time) []Named {
 	s := e.of(c)
-	table := s.Data.Table(c.Tenant)
 	in := &document.Input{Principal: document.Principal{ID: c.Subject, Tenant: c.Tenant, Roles: c.Roles, Claims: c.Claims}}
-	resolve := func(roles ...string) func(string) []string {
-		return func(key string) []string { return s.Names(key, in, roles) }
-	}
-	list := named(table.Holder(data.Subjects, c.Subject), now, resolve(c.Roles...))
+	return held(s.Data.Table(c.Tenant), c, now, func(key string, roles ...string) []string { return s.Names(key, in, roles) })
+}
+
+// Written are those of Granted by the names that the data give them, with wildcards and
+// templates.
+func (e *Engine) Written(c *call.Caller, now time.Time) []Named {
+	return held(e.of(c).Data.Table(c.Tenant), c, now, func(key string, _ ...string) []string { return []string{key} })
+}
+
+// held are the grants of a caller and of its roles. resolve gives the names that the name
+// of a grant stands for, with the roles that its template {role} does.
+func held(t data.Table, c *call.Caller, now time.Time, resolve func(key string, roles ...string) []string) []Named {
+	list := named(t.Holder(data.Subjects, c.Subject), now, func(key string) []string { return resolve(key, c.Roles...) })
 	for _, role := range c.Roles {
-		list = append(list, named(table.Holder(data.Roles, role), now, resolve(role))...)
+		list = append(list, named(t.Holder(data.Roles, role), now, func(key string) []string { return resolve(key, role) })...)
 	}
 	return list
+}
+
+// ClaimNames are the claims that the active data have as templates in names of grants,
+// sorted. Version 1 of the data has none.
+func (e *Engine) ClaimNames() []string { return e.active.Load().Claims() }
+
+// Claims are a caller's values of those that ClaimNames names. Only one that is a clean
+// name (call.ParseSubject) is among them: a list, a number, and any text that a path or a
+// policy of Vault could take for more than one name are left out.
+func (e *Engine) Claims(c *call.Caller) map[string]string {
+	var clean map[string]string
+	for _, name := range e.of(c).Claims() {
+		text, _ := c.Claims[name].(string)
+		if value, err := call.ParseSubject(text); err == nil {
+			if clean == nil {
+				clean = map[string]string{}
+			}
+			clean[name] = value
+		}
+	}
+	return clean
 }
 
 // Subjects are those that the active data name, by tenant.

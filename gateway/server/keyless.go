@@ -10,6 +10,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
 	"portcullis/gateway/oidc"
+	"portcullis/gateway/policy"
 	"portcullis/gateway/store/dir"
 	"portcullis/gateway/vault"
 	"portcullis/gateway/vaultpolicy"
@@ -49,7 +50,7 @@ func (g *Server) logIns(vc *vault.Config) error {
 
 // onItsWord lets the gateway, and callers, log in with what an issuer signs.
 func onItsWord(c config.Config, issuer *oidc.Issuer, vc *vault.Config) {
-	vc.Login = vault.Login{Role: gatewayRole, Mount: c.OIDCMount, Assert: func(role string) (call.Secret, error) { return issuer.Assert(nil, role) }}
+	vc.Login = vault.Login{Role: gatewayRole, Mount: c.OIDCMount, Assert: func(role string) (call.Secret, error) { return issuer.Assert(nil, nil, role) }}
 	vc.Children.Enabled, vc.Children.Mount, vc.Children.Assert = true, c.OIDCMount, issuer.Assert
 	vc.Children.Role, vc.Children.LeaseRole = callerRole, leaseRole
 }
@@ -75,13 +76,12 @@ func ownWord(c config.Config, vc *vault.Config) error {
 }
 
 // VaultSetup is what Vault is to be told for a way in which callers get their tokens:
-// gateway, child or jwt. rules are those of any caller, holders those that the policy's
-// data name.
-func VaultSetup(c config.Config, callers string, rules func(*call.Caller) vaultpolicy.Rules, holders []call.Caller) (vaultpolicy.Plan, error) {
+// gateway, child or jwt. rules are those of any caller by a policy.
+func VaultSetup(c config.Config, callers string, rules func(*call.Caller) vaultpolicy.Rules, e *policy.Engine) (vaultpolicy.Plan, error) {
 	s := vaultpolicy.Setup{
 		Registry: vaultpolicy.Place{Mount: c.KVMount, Path: strings.TrimPrefix(c.DefaultPrefix+"/.leases", "/")},
 		Anchor:   vaultpolicy.Place{Mount: vaultAnchor(c).Mount, Path: vaultAnchor(c).Path.String()},
-		Rules:    vaultpolicy.ForAll(holders, rules),
+		Fence:    vaultpolicy.ForAll(e, rules),
 	}
 	s.Firm.Mount, s.Firm.Path = c.FirmPlace()
 	s.Signs.Mount, s.Signs.Path = c.SigningKey()
@@ -99,7 +99,8 @@ func VaultSetup(c config.Config, callers string, rules func(*call.Caller) vaultp
 
 func keylessPlan(c config.Config, s vaultpolicy.Setup) (vaultpolicy.Plan, error) {
 	k := vaultpolicy.Keyless{
-		Setup: s, Mount: c.OIDCMount, Issuer: c.OIDCIssuer, Caller: callerRole, Lease: leaseRole, Gateway: gatewayRole, Own: oidc.Own, Audience: oidc.Audience,
+		Setup: s, Mount: c.OIDCMount, Issuer: c.OIDCIssuer, Caller: callerRole, Lease: leaseRole, Gateway: gatewayRole, Own: oidc.Own,
+		Audience: oidc.Audience, ClaimMark: oidc.ClaimMark,
 	}
 	if k.Issuer == "" {
 		return vaultpolicy.Plan{}, errors.New("OIDC_ISSUER: not set: the URL by which Vault knows the gateway")

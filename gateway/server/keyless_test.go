@@ -97,13 +97,13 @@ func (k *keyless) setUp(t *testing.T, c config.Config) {
 		t.Fatal(err)
 	}
 	defer func() { _ = e.Close() }()
-	s, err := server.VaultSetup(c, "jwt", vaultpolicy.Of(catalogue, e), e.Holders())
+	s, err := server.VaultSetup(c, "jwt", vaultpolicy.Of(catalogue, e), e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	firm := c
 	firm.FirmStore = "vault:portcullis/state"
-	if f, err := server.VaultSetup(firm, "jwt", vaultpolicy.Of(catalogue, e), e.Holders()); err != nil {
+	if f, err := server.VaultSetup(firm, "jwt", vaultpolicy.Of(catalogue, e), e); err != nil {
 		t.Error(err)
 	} else if text, _ := f.Print("hcl"); !strings.Contains(text, `"portcullis/data/state/*"`) || !strings.Contains(text, `"portcullis/metadata/state/*"`) {
 		t.Errorf("the gateway's policy lacks FIRM_STORE: %s", text)

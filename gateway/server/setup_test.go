@@ -41,7 +41,7 @@ func planned(t *testing.T, callers string) (config.Config, vaultpolicy.Plan) {
 		t.Fatal(err)
 	}
 	defer func() { _ = e.Close() }()
-	p, err := server.VaultSetup(c, callers, vaultpolicy.Of(catalogue, e), e.Holders())
+	p, err := server.VaultSetup(c, callers, vaultpolicy.Of(catalogue, e), e)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ type Plan struct {
 	Type        string // of the auth method
 	Description string
 	Steps       []Step   // with Placeholder where the auth method's accessor belongs
+	Notes       []string // lines that say what the plan lacks, or has beyond what is granted
 	After       []string // commands that fetch what the gateway logs in with; none is needed
 }
 
@@ -33,8 +34,17 @@ func (s Step) body(accessor string) (string, error) {
 }
 
 // Print writes the plan as its policies (hcl), as commands of Vault's CLI (cli), or as
-// resources of Terraform's Vault provider (terraform).
+// resources of Terraform's Vault provider (terraform), with its notes as comments in front.
 func (p Plan) Print(form string) (string, error) {
+	var b strings.Builder
+	for _, line := range p.Notes {
+		b.WriteString("# " + line + "\n")
+	}
+	text, err := p.print(form)
+	return b.String() + text, err
+}
+
+func (p Plan) print(form string) (string, error) {
 	switch form {
 	case "hcl":
 		var b strings.Builder

@@ -1,11 +1,6 @@
 package vaultpolicy
 
-import (
-	"maps"
-	"strings"
-
-	"portcullis/gateway/call"
-)
+import "maps"
 
 // Setup is what the set-ups of all ways have in common: places where the gateway keeps
 // things of its own, and what callers may.
@@ -14,7 +9,7 @@ type Setup struct {
 	Firm     Place // FIRM_STORE
 	Anchor   Place // AUDIT_ANCHORS
 	Signs    Place // AUDIT_SIGN_TRANSIT_KEY, a key of a transit mount
-	Rules    Rules // of callers, made by ForAll
+	Fence    Fence // of callers
 }
 
 // Place is a path in a KV mount of version 2. The zero Place is nowhere.
@@ -33,7 +28,8 @@ type Keyless struct {
 	Gateway string   // role of the gateway itself
 	Own     string   // subject of the gateway itself
 
-	Audience string
+	Audience  string
+	ClaimMark string // begins the names of callers' own claims in what the gateway signs
 }
 
 // Placeholder stands for the accessor of the auth method, which Vault makes.
@@ -51,11 +47,10 @@ func (s Keyless) Plan() Plan {
 	if len(s.Keys) == 0 {
 		config = map[string]any{"bound_issuer": s.Issuer, "jwks_url": s.Issuer + "/oidc/jwks"}
 	}
-	callers := s.Rules.filled(ofEntity("prefix"), ofEntity("subject"), ofEntity("tenant"))
 	at := "auth/" + s.Mount
-	return Plan{Mount: s.Mount, Type: "jwt", Description: "callers of the gateway", Steps: []Step{
+	return Plan{Mount: s.Mount, Type: "jwt", Description: "callers of the gateway", Notes: s.Fence.entityNotes(), Steps: []Step{
 		{at + "/config", config},
-		policyStep(s.Caller, callers),
+		policyStep(s.Caller, s.Fence.ofEntities()),
 		policyStep(s.Gateway, s.gatewayRules()),
 		{at + "/role/" + s.Caller, s.role(s.Caller, map[string]any{"token_policies": []string{s.Caller}, "token_type": "batch", "token_ttl": "5m"})},
 		{at + "/role/" + s.Lease, s.role(s.Lease, map[string]any{"token_policies": []string{s.Caller}, "token_type": "service", "token_ttl": "1h"})},
@@ -69,7 +64,11 @@ func (s Keyless) role(name string, more map[string]any) map[string]any {
 		"role_type": "jwt", "user_claim": "sub", "bound_audiences": []string{s.Audience}, "bound_claims": map[string]any{"target": name},
 	}
 	if name != s.Gateway {
-		r["claim_mappings"] = map[string]string{"prefix": "prefix", "subject": "subject", "tenant": "tenant", "kind": "kind"}
+		words := map[string]string{"prefix": "prefix", "subject": "subject", "tenant": "tenant", "kind": "kind"}
+		for _, claim := range s.Fence.Claims {
+			words[s.ClaimMark+claim] = claimWord(claim)
+		}
+		r["claim_mappings"] = words
 	}
 	maps.Copy(r, more)
 	return r
@@ -102,12 +101,14 @@ func (c Children) role(name, kind string, orphan bool) Step {
 // Plan is the set-up as writes.
 func (s AppRole) Plan() Plan {
 	steps := []Step{policyStep(s.Role, s.ownRules())}
+	notes := s.Fence.ownNotes()
 	if c := s.Child; c != nil {
+		notes = s.Fence.childNotes()
 		steps = append(steps, c.role(c.Role, "default-batch", false), c.role(c.Lease, "service", true))
 	}
 	at := "auth/" + s.Mount + "/role/" + s.Role
 	steps = append(steps, Step{at, map[string]any{"token_policies": []string{s.Role}, "token_type": "service", "token_ttl": "1h"}})
-	return Plan{Mount: s.Mount, Type: "approle", Description: "the gateway", Steps: steps, After: []string{
+	return Plan{Mount: s.Mount, Type: "approle", Description: "the gateway", Notes: notes, Steps: steps, After: []string{
 		"vault read -field=role_id " + at + "/role-id > role-id",
 		"(umask 077; vault write -f -field=secret_id " + at + "/secret-id > secret-id)",
 	}}
@@ -124,7 +125,7 @@ func (s AppRole) ownRules() Rules {
 	}
 	c := s.Child
 	if c == nil {
-		return merged(r, s.Rules.filled(s.Base, "+", "+"))
+		return merged(r, s.Fence.ofAnybody(s.Base))
 	}
 	r.allow("sys/policies/acl/"+c.Policies+"*", []string{"create", "read", "update", "delete"})
 	r.allow("sys/policies/acl", []string{"list"})
@@ -163,46 +164,6 @@ func (r Rules) keep(at Place, part, below string) {
 	if at.Mount != "" {
 		r.allow(at.Mount+"/"+part+"/"+at.Path+below, []string{"create", "read", "update", "delete", "list"})
 	}
-}
-
-// The marks stand in rules for all callers for what differs between them. They are clean
-// segments, as those are.
-const (
-	prefixMark  = "OWN-PREFIX"
-	subjectMark = "OWN-SUBJECT"
-	tenantMark  = "OWN-TENANT"
-)
-
-// filled are the rules with something in the place of the marks. Nothing in the place of
-// the prefix is the mount itself.
-func (r Rules) filled(prefix, subject, tenant string) Rules {
-	out := Rules{}
-	for path, can := range r {
-		if prefix == "" {
-			path = strings.ReplaceAll(path, prefixMark+"/", "")
-		}
-		path = strings.NewReplacer(prefixMark, prefix, subjectMark, subject, tenantMark, tenant).Replace(path)
-		for c := range can {
-			out.allow(path, []string{c})
-		}
-	}
-	return out
-}
-
-// ForAll are the rules of all callers at once: what each may in its own part of each
-// mount, and what the data grant any of them, and any role. A second fence is no decision:
-// between callers it keeps apart what is their own.
-func ForAll(holders []call.Caller, rules func(*call.Caller) Rules) Rules {
-	prefix, _ := call.ParsePath(prefixMark)
-	all := Rules{}
-	for _, c := range append([]call.Caller{{}, {Tenant: tenantMark}}, holders...) {
-		if c.Subject == "" {
-			c.Subject = subjectMark
-		}
-		c.Prefix, c.Method = prefix, call.APIKey
-		maps.Copy(all, merged(all, rules(&c)))
-	}
-	return all
 }
 
 func merged(a, b Rules) Rules {

@@ -29,14 +29,19 @@ type Subject struct {
 }
 
 // Of returns the rules of any caller. Scopes are a credential's and not a caller's,
-// so they are made as if it had them all.
+// so they are made as if it had them all. Claims are in names as far as they are clean.
 func Of(c *op.Catalogue, e *policy.Engine) func(*call.Caller) Rules {
 	return func(who *call.Caller) Rules {
 		all := *who
 		all.Scopes = []string{string(op.Read), string(op.List), string(op.Write), string(op.Delete)}
 		all.Expires, all.AuthTime = time.Time{}, time.Time{} // the policy outlives a credential
+		clean := all
+		clean.Claims = map[string]any{}
+		for name, value := range e.Claims(who) {
+			clean.Claims[name] = value
+		}
 		s := Subject{
-			Caller: &all, Catalogue: c, Granted: e.Granted(&all, time.Now()),
+			Caller: &all, Catalogue: c, Granted: e.Granted(&clean, time.Now()),
 			Callable: func(o *op.Op) bool { return e.Callable(context.Background(), &all, o) },
 		}
 		return s.Rules()

@@ -13,8 +13,8 @@ import (
 // holder and engine. They are found here and not by the policy: a caller has few, and
 // none of those who have none pays for them.
 type patterns struct {
-	by    map[holder][]pattern
-	reads []string // fields of the input that the templates read
+	by     map[holder][]pattern
+	claims []string // that templates name, sorted
 }
 
 type holder struct{ tenant, table, name, engine string }
@@ -62,8 +62,21 @@ func patternsOf(d data.Data) patterns {
 			}
 		}
 	}
+	slices.Sort(p.claims)
+	p.claims = slices.Compact(p.claims)
 	return p
 }
+
+// reads are the fields of the input that the templates of claims read.
+func (p *patterns) reads() (fields []string) {
+	for _, claim := range p.claims {
+		fields = append(fields, "principal."+claimed+claim)
+	}
+	return fields
+}
+
+// claimed begins the template of a claim.
+const claimed = "claims."
 
 func (p *patterns) add(h holder, holds data.Holder) {
 	var keys []string
@@ -76,8 +89,8 @@ func (p *patterns) add(h holder, holds data.Holder) {
 	for _, key := range keys {
 		p.by[h] = append(p.by[h], parsePattern(key))
 		for _, t := range Templates(key) {
-			if strings.HasPrefix(t, "claims.") {
-				p.reads = append(p.reads, "principal."+t)
+			if claim, ok := strings.CutPrefix(t, claimed); ok {
+				p.claims = append(p.claims, claim)
 			}
 		}
 	}
@@ -205,7 +218,7 @@ func valuesOf(name string, in *document.Input, roles []string) []string {
 	case "role":
 		return roles
 	}
-	s, _ := in.Principal.Claims[strings.TrimPrefix(name, "claims.")].(string)
+	s, _ := in.Principal.Claims[strings.TrimPrefix(name, claimed)].(string)
 	return []string{s}
 }
 

@@ -170,3 +170,6 @@ func (p *Program) Names(key string, in *document.Input, roles []string) []string
 	}
 	return Names(key, in, roles)
 }
+
+// Claims are the claims that templates in the names of grants stand for, sorted.
+func (p *Program) Claims() []string { return p.patterns.claims }

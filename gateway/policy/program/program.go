@@ -222,7 +222,7 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	if p.compiler.Compile(modules); p.compiler.Failed() {
 		return CompileFindings(p.compiler.Errors)
 	}
-	p.reads = document.NewReads(append(readsOf(p.compiler.Modules), p.patterns.reads...)).In(p.zone)
+	p.reads = document.NewReads(append(readsOf(p.compiler.Modules), p.patterns.reads()...)).In(p.zone)
 	p.writer = p.newWriter(p.reads)
 	p.team = document.NewReads(readsOf(p.compiled(p.Team)))
 	p.marks = p.marked()

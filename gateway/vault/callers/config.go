@@ -27,10 +27,15 @@ type Config struct {
 	// nothing.
 	PolicyFor func(*call.Caller) (Policies, error)
 
-	// Assert signs who a caller is, for a role of a JWT auth method (Vault API, auth/jwt).
-	// With it callers are logged in to Vault, each as an entity of its own, and neither
-	// PolicyFor nor a token of the gateway's has a part in what their tokens may do.
-	Assert func(c *call.Caller, role string) (call.Secret, error)
+	// Claims are those of a caller's claims on which it depends what Vault is to let the
+	// caller do, nil for none. Credentials that differ in them have tokens of their own.
+	Claims func(*call.Caller) map[string]string
+
+	// Assert signs who a caller is and what its Claims are, for a role of a JWT auth method
+	// (Vault API, auth/jwt). With it callers are logged in to Vault, each as an entity of its
+	// own, and neither PolicyFor nor a token of the gateway's has a part in what their tokens
+	// may do.
+	Assert func(c *call.Caller, claims map[string]string, role string) (call.Secret, error)
 	Mount  string // of that method, below auth/
 }
 

@@ -59,7 +59,7 @@ func (s *State) createLeaseToken(ctx context.Context, t *tokenSet) (tokencache.T
 // its display name and metadata, which name the caller.
 func (s *State) createToken(ctx context.Context, t *tokenSet, role, kind string, ttl time.Duration) (tokencache.Token, error) {
 	if s.registry.loggedIn() {
-		return s.logIn(ctx, t.caller, role)
+		return s.logIn(ctx, t, role)
 	}
 	c := t.caller
 	raw, err := json.Marshal(map[string]any{
@@ -96,8 +96,8 @@ func (r *Registry) logRole(role string, err error) {
 
 // logIn logs a caller in to Vault (auth/jwt/login, Vault API). What its token may do is
 // what Vault says of the caller's entity and the role.
-func (s *State) logIn(ctx context.Context, c *call.Caller, role string) (tokencache.Token, error) {
-	jwt, err := s.registry.Assert(c, role)
+func (s *State) logIn(ctx context.Context, t *tokenSet, role string) (tokencache.Token, error) {
+	jwt, err := s.registry.Assert(t.caller, t.claims, role)
 	if err != nil {
 		return tokencache.Token{}, call.Wrap(call.VaultAuth, "the gateway cannot sign who the caller is", err)
 	}

@@ -2,6 +2,7 @@ package callers
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ type credential struct {
 // tokenSet holds the tokens of the credentials that have the same rights.
 type tokenSet struct {
 	caller   *call.Caller
+	claims   map[string]string // of Config.Claims
 	policies Policies
 	names    []string           // of the policies that its tokens carry
 	checked  time.Time          // when these policies were last read from Vault; guarded by State.policyWrites
@@ -32,17 +34,29 @@ type tokenSet struct {
 // maxCredentials bounds the credentials that are known of one caller.
 const maxCredentials = 64
 
+// claims are those of Config.Claims.
+func (r *Registry) claims(c *call.Caller) map[string]string {
+	if r.Claims == nil || len(c.Claims) == 0 {
+		return nil
+	}
+	return r.Claims(c)
+}
+
 // fingerprint is everything of a caller that distinguishes its credential from others of
 // the same caller. Scopes are left out: they narrow a call, not what Vault lets the
-// caller do.
-func fingerprint(c *call.Caller) string {
+// caller do. So are claims on which that does not depend.
+func fingerprint(c *call.Caller, claims map[string]string) string {
 	parts := []string{c.KeyID, c.Kind, c.Issuer, c.Prefix.String(), c.Tier, string(c.Method), c.CertFP}
 	for a := c.OnBehalfOf; a != nil; a = a.Next {
 		parts = append(parts, a.Kind, a.Subject)
 	}
 	parts = append(parts, "", strconv.Itoa(len(c.Roles)))
 	parts = append(parts, slices.Sorted(slices.Values(c.Roles))...)
+	parts = append(parts, strconv.Itoa(len(c.Groups)))
 	parts = append(parts, slices.Sorted(slices.Values(c.Groups))...)
+	for _, name := range slices.Sorted(maps.Keys(claims)) {
+		parts = append(parts, name, claims[name])
+	}
 	var b strings.Builder
 	for _, p := range parts {
 		b.WriteString(strconv.Itoa(len(p)))
@@ -58,7 +72,7 @@ func (s *State) use(c *call.Caller) *credential {
 		s.lastUsed.seen = time.Now()
 		return s.lastUsed
 	}
-	id := fingerprint(c)
+	id := fingerprint(c, s.registry.claims(c))
 	cr := s.credentials[id]
 	if cr == nil {
 		s.evictOldest()
@@ -106,7 +120,8 @@ func (s *State) TokenSource(c *call.Caller, forLeases bool) *tokencache.Source {
 func (s *State) assignTokenSet(c *call.Caller) *tokenSet {
 	var policies Policies
 	var names []string
-	id := fingerprint(c)
+	claims := s.registry.claims(c)
+	id := fingerprint(c, claims)
 	if !s.registry.loggedIn() {
 		var err error
 		if policies, err = s.registry.PolicyFor(c); err != nil {
@@ -120,6 +135,7 @@ func (s *State) assignTokenSet(c *call.Caller) *tokenSet {
 	t := s.tokenSets[id]
 	if t == nil {
 		t = s.newTokenSet(c, policies, names)
+		t.claims = claims
 		s.tokenSets[id] = t
 	}
 	s.subject = policies.Subject
@@ -198,21 +214,15 @@ func (s *State) ForgetWhere(ended func(*call.Caller) bool) (all, some bool) {
 func (s *State) forget(c *call.Caller) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.credentials, fingerprint(c))
+	maps.DeleteFunc(s.credentials, func(_ string, cr *credential) bool { return cr.caller == c })
 	s.lastUsed = nil
 }
 
 // reassignTokenSets works out anew the rights of every credential that has tokens, and
 // drops the token sets that no credential has any more.
 func (s *State) reassignTokenSets() {
-	for _, c := range s.Credentials() {
-		s.mu.Lock()
-		cr := s.credentials[fingerprint(c)]
-		assigned := cr != nil && cr.tokens != nil
-		s.mu.Unlock()
-		if assigned {
-			s.assignTokenSet(c)
-		}
+	for _, c := range s.withTokens() {
+		s.assignTokenSet(c)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,6 +235,22 @@ func (s *State) reassignTokenSets() {
 			delete(s.tokenSets, id)
 		}
 	}
+}
+
+// withTokens are the credentials that have tokens. Of each credential that depends on
+// other claims than before, as the data have changed, the place is that of now.
+func (s *State) withTokens() (list []*call.Caller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	placed := map[string]*credential{}
+	for _, cr := range s.credentials {
+		placed[fingerprint(cr.caller, s.registry.claims(cr.caller))] = cr
+		if cr.tokens != nil {
+			list = append(list, cr.caller)
+		}
+	}
+	s.credentials, s.lastUsed = placed, nil
+	return list
 }
 
 // TokenRenewed notes that Vault has renewed the token of leases that an accessor names.
