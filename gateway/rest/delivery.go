@@ -35,7 +35,7 @@ func delivery(h http.Header) (call.Deliver, time.Duration, error) {
 	default:
 		return "", 0, call.Errorf(call.InvalidRequest, "header X-Portcullis-Deliver: must be plain, masked or wrapped")
 	}
-	text := h.Get("X-Vault-Wrap-TTL")
+	text := h.Get("X-Vault-Wrap-Ttl")
 	if text == "" {
 		return form, 0, nil
 	}

@@ -25,7 +25,7 @@ var allocations = []struct {
 }{
 	{"REST kv.read", "GET", "/secrets/app", "", 200, 208},
 	{"MCP tools/call kv.read", "POST", "/mcp/rpc", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv_read","arguments":{"path":"app"}}}`, 200, 280},
-	{"Vault API kv.read", "GET", "/v1/secret/data/mcp/agent_api/app", "", 200, 240},
+	{"Vault API kv.read", "GET", "/v1/secret/data/mcp/agent_api/app", "", 200, 215},
 	{"REST kv.read, denied", "GET", "/kv/secret/mcp/other/app", "", 403, 133},
 	{"REST transit.sign", "POST", "/transit/sign", `{"key":"signing","input":"eA=="}`, 200, 236},
 }

@@ -81,16 +81,22 @@ func (r result) warnings() any {
 	return nil
 }
 
-// wrapped is the answer whose data Vault keeps until its token is used.
-func (r result) wrapped() *reply {
-	var info struct {
-		Token        string `json:"token"`
-		TTL          int    `json:"ttl"`
-		CreationPath string `json:"creation_path"`
+// wrapped is the answer whose data Vault keeps until its token is used, nil for one that is
+// none.
+func wrapped(res *op.Result) *reply {
+	var made struct {
+		Info *struct {
+			Token        string `json:"token"`
+			TTL          int    `json:"ttl"`
+			CreationPath string `json:"creation_path"`
+		} `json:"wrap_info"`
 	}
-	_ = json.Unmarshal(r.fields["wrap_info"], &info)
+	_ = json.Unmarshal(res.Body, &made) // what the gateway has made is one
+	if made.Info == nil {
+		return nil
+	}
 	return &reply{WrapInfo: map[string]any{
-		"token": info.Token, "accessor": "", "ttl": info.TTL, "creation_path": info.CreationPath,
+		"token": made.Info.Token, "accessor": "", "ttl": made.Info.TTL, "creation_path": made.Info.CreationPath,
 		"creation_time": time.Now().UTC().Format(time.RFC3339Nano),
 	}}
 }

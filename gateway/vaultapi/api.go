@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
@@ -63,7 +62,7 @@ func (a *API) Mount(e *edge.Edge) {
 // public reports whether a request needs no credential: a login, and what a client asks
 // before it has one.
 func (a *API) public(r *http.Request, path string) bool {
-	s, _ := a.ask(&request{verb: verbOf(r), path: strings.Trim(path, "/"), params: map[string]string{}})
+	s, _ := a.ask(&request{verb: verbOf(r), path: strings.Trim(path, "/")})
 	return s != nil && s.public
 }
 
@@ -105,7 +104,7 @@ func (a *API) do(w http.ResponseWriter, q *request, row *route, bad error) {
 		Trace:  op.Trace{Parent: q.http.Header.Get("Traceparent"), State: q.http.Header.Get("Tracestate")},
 	}
 	if o.Bad == nil {
-		o.Args, o.Bad = arguments(q, row)
+		o.Args, o.Bad = row.arguments(q)
 	}
 	if o.Bad == nil {
 		o.Deliver, o.WrapTTL, o.Bad = delivery(q.http.Header)
@@ -116,26 +115,12 @@ func (a *API) do(w http.ResponseWriter, q *request, row *route, bad error) {
 		WriteError(w, asVault(q, row.op, err), res.DecisionID)
 		return
 	}
-	out, err := decode(res)
+	answer, err := row.answer(q, res)
 	if err != nil {
 		WriteError(w, call.Wrap(call.Internal, "internal error", err), res.DecisionID)
 		return
 	}
-	if out.fields["wrap_info"] != nil && res.Deliver == call.Wrapped {
-		send(w, q, out.wrapped())
-		return
-	}
-	answer := row.reply(q, out)
-	answer.Warnings = out.warnings()
 	send(w, q, answer)
-}
-
-func arguments(q *request, row *route) ([]byte, error) {
-	args, err := row.args(q)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(args)
 }
 
 // maxWrapTTL bounds what a caller may ask for; the policy may allow less.
@@ -143,7 +128,7 @@ const maxWrapTTL = 24 * time.Hour
 
 // delivery reads X-Vault-Wrap-TTL, seconds or a duration.
 func delivery(h http.Header) (call.Deliver, time.Duration, error) {
-	text := strings.TrimSpace(h.Get("X-Vault-Wrap-TTL"))
+	text := strings.TrimSpace(h.Get("X-Vault-Wrap-Ttl"))
 	if text == "" || text == "0" {
 		return "", 0, nil
 	}

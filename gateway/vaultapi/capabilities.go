@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,7 +70,7 @@ func (a *API) allowed(q *request, path string) (can []string) {
 
 // allows reports whether a call with a verb at a path could be allowed.
 func (a *API) allows(q *request, v verb, path string) bool {
-	asked := &request{http: q.http, caller: q.caller, id: q.id, verb: v, path: path, query: url.Values{}, params: map[string]string{}}
+	asked := &request{http: q.http, caller: q.caller, id: q.id, verb: v, path: path}
 	if s, _ := a.ask(asked); s != nil {
 		return true
 	}
@@ -84,7 +83,7 @@ func (a *API) allows(q *request, v verb, path string) bool {
 		if json.Unmarshal(asked.raw, &asked.body) != nil {
 			continue
 		}
-		args, err := arguments(asked, row)
+		args, err := row.arguments(asked)
 		if err != nil {
 			continue
 		}

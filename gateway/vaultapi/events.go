@@ -75,7 +75,7 @@ func (a *API) subscription(q *request) (rd *events.Reader, err error) {
 		r.Bad = call.Errorf(call.InvalidRequest, "events are JSON through the gateway: add ?json=true")
 	case q.query.Get("filter") != "":
 		r.Bad = call.Errorf(call.InvalidRequest, "filter: not supported through the gateway, which tells of what the caller may read")
-	case strings.Count(q.params["type"], "*") > maxStars:
+	case strings.Count(q.params.get("type"), "*") > maxStars:
 		r.Bad = call.Errorf(call.InvalidRequest, "a type of events has at most %d stars", maxStars)
 	}
 	err = a.Change(q.http.Context(), r, func(context.Context) (err error) {
@@ -110,7 +110,7 @@ func (a *API) deliver(ctx context.Context, conn *websocket.Conn, rd *events.Read
 		case errors.Is(err, events.ErrIdle):
 			err = conn.Ping(limited)
 		case err == nil:
-			if kind := a.kind(e); matches(q.params["type"], kind) {
+			if kind := a.kind(e); matches(q.params.get("type"), kind) {
 				err = a.notify(limited, conn, e, notice{id, kind})
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
 )
 
 // kv2Routes are KV version 2 (Vault API, secret/kv/kv-v2).
@@ -16,7 +17,7 @@ func kv2Routes() []route {
 		return route{engine: "kv", kv: 2, pattern: pattern, op: op, args: args, reply: answer, verbs: v}
 	}
 	return []route{
-		row("data/*path", "kv.read", atVersion, kvData, read),
+		{engine: "kv", kv: 2, pattern: "data/*path", op: "kv.read", text: atVersion, typed: kvSecret, verbs: verbs(read)},
 		row("data/*path", "kv.write", kvWritten, kvFacts, write),
 		row("data/*path", "kv.patch", kvWritten, kvFacts, patch),
 		row("data/*path", "kv.delete", atPath, empty, remove),
@@ -28,7 +29,7 @@ func kv2Routes() []route {
 		row("metadata/*path", "kv.set_metadata", putMetadata, empty, write),
 		row("metadata/*path", "kv.set_metadata", patchMetadata, empty, patch),
 		row("metadata/*path", "kv.delete", everything, empty, remove),
-		row("subkeys/*path", "kv.subkeys", atVersion, kvSubkeys, read),
+		{engine: "kv", kv: 2, pattern: "subkeys/*path", op: "kv.subkeys", text: atVersion, reply: kvSubkeys, verbs: verbs(read)},
 	}
 }
 
@@ -45,29 +46,35 @@ func kv1Routes() []route {
 	}
 }
 
-func atPath(q *request) (map[string]any, error) { return map[string]any{"path": q.params["path"]}, nil }
+func atPath(q *request) (map[string]any, error) {
+	return map[string]any{"path": q.params.get("path")}, nil
+}
 
 func below(q *request) (map[string]any, error) {
-	return map[string]any{"prefix": q.params["path"]}, nil
+	return map[string]any{"prefix": q.params.get("path")}, nil
 }
 
 func everything(q *request) (map[string]any, error) {
-	return map[string]any{"path": q.params["path"], "all": true}, nil
+	return map[string]any{"path": q.params.get("path"), "all": true}, nil
 }
 
 // atVersion takes version and depth out of the query.
-func atVersion(q *request) (map[string]any, error) {
-	args, err := atPath(q)
-	for _, name := range []string{"version", "depth"} {
+func atVersion(q *request) ([]byte, error) {
+	path := q.params.get("path")
+	b, err := jsontext.AppendQuote(append(make([]byte, 0, len(path)+64), `{"path":`...), path)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range [...]string{"version", "depth"} {
 		if text := q.query.Get(name); text != "" {
-			n, nerr := strconv.Atoi(text)
-			if nerr != nil {
+			n, err := strconv.Atoi(text)
+			if err != nil {
 				return nil, call.Errorf(call.InvalidRequest, "%s: not a whole number", name)
 			}
-			args[name] = n
+			b = strconv.AppendInt(append(append(append(b, `,"`...), name...), `":`...), int64(n), 10)
 		}
 	}
-	return args, err
+	return append(b, '}'), nil
 }
 
 // kvWritten takes {"data":{...},"options":{"cas":N}}.
@@ -124,9 +131,47 @@ func putMetadata(q *request) (map[string]any, error) {
 
 func empty(*request, result) *reply { return none() }
 
-// kvData is the answer to a read. What the operation does not tell has its usual value.
-func kvData(_ *request, r result) *reply {
-	return data(map[string]any{"data": r.fields["data"], "metadata": facts(r)})
+// secret is the data of the answer to a read.
+type secret struct {
+	Data     jsontext.Value `json:"data"`
+	Metadata struct {
+		CreatedTime    jsontext.Value `json:"created_time"`
+		CustomMetadata jsontext.Value `json:"custom_metadata"`
+		DeletionTime   jsontext.Value `json:"deletion_time"`
+		Destroyed      bool           `json:"destroyed"`
+		Version        jsontext.Value `json:"version"`
+	} `json:"metadata"`
+}
+
+// kvSecret is the answer to a read. What the operation does not tell has its usual value.
+func kvSecret(res *op.Result) (*reply, error) {
+	var told struct {
+		Data           jsontext.Value `json:"data"`
+		Version        jsontext.Value `json:"version"`
+		CreatedTime    jsontext.Value `json:"created_time"`
+		DeletionTime   jsontext.Value `json:"deletion_time"`
+		CustomMetadata jsontext.Value `json:"custom_metadata"`
+		Warnings       jsontext.Value `json:"warnings"`
+	}
+	if err := json.Unmarshal(res.Body, &told); err != nil {
+		return nil, err
+	}
+	out := &secret{Data: told.Data}
+	m := &out.Metadata
+	m.CreatedTime, m.DeletionTime = usually(told.CreatedTime, `""`), usually(told.DeletionTime, `""`)
+	m.Version, m.CustomMetadata = usually(told.Version, "0"), told.CustomMetadata
+	a := data(out)
+	if told.Warnings != nil {
+		a.Warnings = told.Warnings
+	}
+	return a, nil
+}
+
+func usually(v jsontext.Value, usual string) jsontext.Value {
+	if v == nil {
+		return jsontext.Value(usual)
+	}
+	return v
 }
 
 func kvFacts(_ *request, r result) *reply { return data(facts(r)) }

@@ -66,7 +66,7 @@ func (a *API) usable(q *request, r result) *reply {
 func nothing(*request) (map[string]any, error) { return map[string]any{}, nil }
 
 func roleName(q *request) (map[string]any, error) {
-	return map[string]any{"role": q.params["role"]}, nil
+	return map[string]any{"role": q.params.get("role")}, nil
 }
 
 func otpArgs(q *request) (map[string]any, error) {
@@ -133,7 +133,7 @@ func pkiRoutes() []route {
 // totpRoutes are the TOTP engine (Vault API, secret/totp).
 func totpRoutes() []route {
 	key := func(q *request) (map[string]any, error) {
-		args := map[string]any{"key": q.params["key"]}
+		args := map[string]any{"key": q.params.get("key")}
 		return args, q.take(args, same("code"))
 	}
 	return []route{
@@ -238,7 +238,7 @@ func leaseID(q *request) string {
 	if id := q.text("lease_id"); id != "" {
 		return id
 	}
-	return q.params["lease"]
+	return q.params.get("lease")
 }
 
 func renewed(q *request, r result) *reply {

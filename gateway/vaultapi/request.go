@@ -57,15 +57,15 @@ type request struct {
 	body   map[string]jsontext.Value // members of the body's object, nil without a body
 	raw    []byte                    // the body
 
-	slash  bool              // the path had one at its end
-	engine string            // of the mount, as the catalogue has it
-	mount  op.Mount          // that the path begins with
-	params map[string]string // what the pattern's parameters stand for
+	slash  bool       // the path had one at its end
+	engine string     // of the mount, as the catalogue has it
+	mount  op.Mount   // that the path begins with
+	params parameters // of the row's pattern
 }
 
 // parse reads a request. Errors are call.Errors.
 func parse(r *http.Request, c *call.Caller) (*request, error) {
-	q := &request{http: r, caller: c, id: r.Header.Get("X-Request-Id"), verb: verbOf(r), params: map[string]string{}}
+	q := &request{http: r, caller: c, id: r.Header.Get("X-Request-Id"), verb: verbOf(r)}
 	q.slash = strings.HasSuffix(r.PathValue("path"), "/")
 	q.path = strings.Trim(r.PathValue("path"), "/")
 	if err := q.readQuery(); err != nil {
@@ -83,6 +83,9 @@ func parse(r *http.Request, c *call.Caller) (*request, error) {
 // readQuery reads the query. One that Vault and the gateway could read differently is
 // refused, and so is a question about what a path is for.
 func (q *request) readQuery() (err error) {
+	if q.http.URL.RawQuery == "" {
+		return nil
+	}
 	if q.query, err = url.ParseQuery(q.http.URL.RawQuery); err != nil {
 		return call.Errorf(call.InvalidRequest, "the query of the URL cannot be parsed")
 	}

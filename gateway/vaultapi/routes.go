@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 )
@@ -19,6 +21,40 @@ type route struct {
 	op      string
 	args    func(*request) (map[string]any, error)
 	reply   func(*request, result) *reply
+	// text and typed, in the place of args and reply, make no maps: for what most calls are of.
+	text  func(*request) ([]byte, error)
+	typed func(*op.Result) (*reply, error)
+}
+
+// arguments are the operation's, one JSON object.
+func (row *route) arguments(q *request) ([]byte, error) {
+	if row.text != nil {
+		return row.text(q)
+	}
+	args, err := row.args(q)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(args)
+}
+
+// answer is what Vault would say in the place of the operation's answer.
+func (row *route) answer(q *request, res *op.Result) (*reply, error) {
+	if res.Deliver == call.Wrapped {
+		if a := wrapped(res); a != nil {
+			return a, nil
+		}
+	}
+	if row.typed != nil {
+		return row.typed(res)
+	}
+	out, err := decode(res)
+	if err != nil {
+		return nil, err
+	}
+	a := row.reply(q, out)
+	a.Warnings = out.warnings()
+	return a, nil
 }
 
 // routes is the table of operations. The first row that fits holds.
@@ -30,13 +66,13 @@ func verbs(v ...verb) []verb { return v }
 
 // match reports whether a path fits a pattern, and fills in the pattern's parameters unless
 // params is nil. It allocates nothing: each request is held against every row.
-func match(pattern, path string, params map[string]string) bool {
+func match(pattern, path string, params *parameters) bool {
 	rest, more := path, path != ""
 	for want, left := pattern, true; left; {
 		var p, have string
 		p, want, left = strings.Cut(want, "/")
 		if strings.HasPrefix(p, "*") {
-			set(params, p[1:], rest)
+			params.set(p[1:], rest)
 			return true
 		}
 		if !more {
@@ -45,7 +81,7 @@ func match(pattern, path string, params map[string]string) bool {
 		have, rest, more = strings.Cut(rest, "/")
 		switch {
 		case strings.HasPrefix(p, ":"):
-			set(params, p[1:], have)
+			params.set(p[1:], have)
 		case p != have:
 			return false
 		}
@@ -53,17 +89,26 @@ func match(pattern, path string, params map[string]string) bool {
 	return !more
 }
 
-func set(params map[string]string, name, value string) {
-	if params != nil {
-		params[name] = value
+// parameters are what the parameters of a pattern stand for; no pattern has more.
+type parameters struct {
+	names, values [2]string
+	n             int
+}
+
+// set sets one. Nil keeps none.
+func (p *parameters) set(name, value string) {
+	if p != nil {
+		p.names[p.n], p.values[p.n] = name, value
+		p.n++
 	}
 }
 
-// filled are the parameters of a pattern that a path fits.
-func filled(pattern, path string) map[string]string {
-	params := map[string]string{}
-	match(pattern, path, params)
-	return params
+// get is what one stands for, "" for one that the pattern does not have.
+func (p *parameters) get(name string) string {
+	if i := slices.Index(p.names[:p.n], name); i >= 0 {
+		return p.values[i]
+	}
+	return ""
 }
 
 // located is a mount of the catalogue and its engine.
@@ -129,7 +174,8 @@ func (a *API) find(q *request) (*route, error) {
 		}
 		known = true
 		if slices.Contains(r.verbs, q.verb) {
-			q.params = filled(r.pattern, rest)
+			q.params = parameters{}
+			match(r.pattern, rest, &q.params)
 			return r, nil
 		}
 	}

@@ -72,20 +72,26 @@ func (s *Sessions) Authenticate(r *http.Request) (*call.Caller, error) {
 
 // presented is the token of a request, and how many other credentials it has.
 func presented(r *http.Request) (token string, others int) {
-	var all []string
-	all = append(all, r.Header["X-Vault-Token"]...)
+	n := 0
+	add := func(value string) {
+		if n++; n == 1 {
+			token = value
+		}
+	}
+	for _, t := range r.Header["X-Vault-Token"] {
+		add(t)
+	}
 	for _, a := range r.Header["Authorization"] {
 		scheme, value, _ := strings.Cut(a, " ")
 		if !strings.EqualFold(scheme, "Bearer") {
 			value = ""
 		}
-		all = append(all, value)
+		add(value)
 	}
-	all = append(all, r.Header["X-Api-Key"]...)
-	if len(all) == 0 {
-		return "", 0
+	for _, k := range r.Header["X-Api-Key"] {
+		add(k)
 	}
-	return all[0], len(all) - 1
+	return token, max(n-1, 0)
 }
 
 // bearing is a request with tokens as bearers beside what it has, and no other change. A

@@ -118,7 +118,8 @@ func (a *API) ask(q *request) (_ *question, known bool) {
 			continue
 		}
 		if slices.Contains(s.verbs, q.verb) {
-			q.params = filled(s.pattern, q.path)
+			q.params = parameters{}
+			match(s.pattern, q.path, &q.params)
 			return s, true
 		}
 		known = true
@@ -246,7 +247,7 @@ func (a *API) mounts(q *request) (*reply, error) {
 
 // preflight says what the mount of a path is, which the commands of vault kv ask first.
 func (a *API) preflight(q *request) (*reply, error) {
-	path := q.params["path"]
+	path := q.params.get("path")
 	if path == "" {
 		return a.mounts(q)
 	}

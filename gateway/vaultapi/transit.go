@@ -45,7 +45,7 @@ func transitRoutes() []route {
 }
 
 func keyName(q *request) (map[string]any, error) {
-	return map[string]any{"key": q.params["key"]}, nil
+	return map[string]any{"key": q.params.get("key")}, nil
 }
 
 // withKey takes the key out of the path, and the algorithm under the name that the
@@ -58,7 +58,7 @@ func withKey(algorithm string) func(*request) (map[string]any, error) {
 		if algorithm != "" {
 			names["algorithm"] = algorithm
 		}
-		if a := q.params["algorithm"]; a != "" {
+		if a := q.params.get("algorithm"); a != "" {
 			args[algorithm] = a
 		}
 		return args, q.take(args, names, "type", "convergent_encryption", "partial_failure_response_code")
@@ -66,13 +66,13 @@ func withKey(algorithm string) func(*request) (map[string]any, error) {
 }
 
 func dataKey(q *request) (map[string]any, error) {
-	args := map[string]any{"key": q.params["key"], "type": q.params["type"]}
+	args := map[string]any{"key": q.params.get("key"), "type": q.params.get("type")}
 	return args, q.take(args, same("bits", "context"))
 }
 
 func random(q *request) (map[string]any, error) {
 	args := map[string]any{}
-	if text := q.params["bytes"]; text != "" {
+	if text := q.params.get("bytes"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return nil, call.Errorf(call.InvalidRequest, "bytes: not a whole number")
@@ -84,7 +84,7 @@ func random(q *request) (map[string]any, error) {
 
 func digest(q *request) (map[string]any, error) {
 	args := map[string]any{"format": "hex"}
-	if a := q.params["algorithm"]; a != "" {
+	if a := q.params.get("algorithm"); a != "" {
 		args["algorithm"] = a
 	}
 	return args, q.take(args, same("input", "algorithm", "format"))

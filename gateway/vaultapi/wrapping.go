@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
 )
 
 // Everything about wrapped answers (Vault API, sys/wrapping and cubbyhole/response). A
@@ -89,7 +90,14 @@ func responseRoute() *route {
 
 // rewrapRoute puts a wrapped answer of the caller's behind another token.
 func rewrapRoute() *route {
-	return &route{op: "sys.rewrap", args: wrappingArgs, reply: func(_ *request, r result) *reply { return r.wrapped() }}
+	return &route{op: "sys.rewrap", args: wrappingArgs, typed: rewrapped}
+}
+
+func rewrapped(res *op.Result) (*reply, error) {
+	if a := wrapped(res); a != nil {
+		return a, nil
+	}
+	return nil, errors.New("the answer is not wrapped")
 }
 
 // lookupWrapping describes a wrapped answer of the caller's, and opens nothing.
