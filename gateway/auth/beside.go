@@ -83,7 +83,10 @@ func (ch *Authenticator) represented(ctx context.Context, c *call.Caller, value 
 // refuseBehalf is refuse, and says which credential is meant.
 func (ch *Authenticator) refuseBehalf(c *call.Caller, now time.Time, err error) error {
 	e := *call.AsError(ch.refuse(c.SourceIP, ch.failures.Blocked(c.SourceIP, now), err))
-	if e.Code != call.RateLimited {
+	switch {
+	case e.Code == call.AmbiguousCredentials:
+		e.Msg = BehalfHeader + ": a call is made on behalf of one: send the header once, and not with a session that was begun with it"
+	case e.Code != call.RateLimited:
 		e.Msg = BehalfHeader + ": " + strings.TrimSuffix(e.Msg, ": ")
 	}
 	return &e

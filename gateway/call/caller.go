@@ -50,6 +50,7 @@ type Caller struct {
 	ProvedAt   time.Time  // when the caller proved itself to its issuer (auth_time, OpenID Connect Core section 2), zero when unknown
 	Created    time.Time  // when the API key was made, zero when unknown
 	Expires    time.Time  // end of the credential, zero for never
+	Sessions   []string   `json:"-"` // names of the sessions that stand for the credential in this call, and end with each other; empty for the credential itself
 	SourceIP   netip.Addr // the peer, or the hop that a trusted proxy vouches for
 
 	key string // see KeepKey

@@ -205,11 +205,20 @@ func (g *Server) gauges() {
 	g.sinks.Gauges(g.meter.Gauge)
 }
 
+// withdrawn reports why a caller may be served no longer: its credential, or the session
+// that stands for it.
+func (g *Server) withdrawn(c *call.Caller) error {
+	if err := g.auth.Withdrawn(c); err != nil {
+		return err
+	}
+	return g.sessions.Withdrawn(c)
+}
+
 // pipeline fills the order of a call with its parts.
 func (g *Server) pipeline() *pipeline.Pipeline {
 	return &pipeline.Pipeline{
 		Ops:       g.ops,
-		Withdrawn: g.auth.Withdrawn,
+		Withdrawn: g.withdrawn,
 		Rewrite:   g.rewrite,
 		Decide:    g.policy.Decide,
 		Plan:      g.obligations,

@@ -131,7 +131,41 @@ func (s *Sessions) find(r *http.Request, token string) (*call.Caller, error) {
 	if c.Expires.IsZero() || until.Before(c.Expires) {
 		c.Expires = until
 	}
+	c.Sessions = append([]string{s.name(token)}, one.parents...)
 	return c, nil
+}
+
+// Withdrawn reports why the session of a call that is under way is one no longer: it, or
+// one that it was begun with, was revoked. That it has come to its end since does not
+// break off what began before. Nil has no sessions. Errors are *call.Error.
+func (s *Sessions) Withdrawn(c *call.Caller) error {
+	if s == nil || len(c.Sessions) == 0 || !time.Now().Before(c.Expires) {
+		return nil
+	}
+	for _, name := range c.Sessions {
+		there, err := s.holds(name)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return call.Errorf(call.Unauthenticated, "the session was revoked while the call was under way")
+		}
+	}
+	return nil
+}
+
+// holds reports whether there is a session of a name.
+func (s *Sessions) holds(name string) (bool, error) {
+	if s.Shared != nil {
+		data, err := s.Shared.Get(context.Background(), name) // whether or not the caller waits for its answer
+		if err != nil {
+			return false, away(err)
+		}
+		return data != nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[[sha256.Size]byte([]byte(name))] != nil, nil
 }
 
 // live is the session of a token and when it ends, nil for none.
