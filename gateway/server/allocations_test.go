@@ -107,6 +107,11 @@ func exchange(t *testing.T, conn net.Conn, request, buf []byte, status int) {
 // inProcess runs a gateway in the test and returns its address.
 func inProcess(t *testing.T, v *vaulttest.Vault) string {
 	t.Helper()
+	return strings.TrimPrefix(serve(t, inProcessConfig(t, v)), "http://")
+}
+
+func inProcessConfig(t *testing.T, v *vaulttest.Vault) config.Config {
+	t.Helper()
 	dir := t.TempDir()
 	for key, value := range map[string]string{
 		"VAULT_ADDR": v.Addr, "VAULT_TOKEN": v.Token, "LOG_DIR": dir, "PORT": "0", "SHUTDOWN_DELAY": "0s",
@@ -119,5 +124,5 @@ func inProcess(t *testing.T, v *vaulttest.Vault) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimPrefix(serve(t, c), "http://")
+	return c
 }
