@@ -25,23 +25,42 @@ const (
 // it was made. It finds nothing when the files are not in that order.
 func locate(files []string, id string) ([]Line, error) {
 	if seq, err := strconv.ParseUint(id, 10, 64); err == nil {
-		return scanFrom(files, func(r *head) bool { return r.Seq >= seq }, func(r *Record) (keep, stop bool) {
-			return r.Seq == seq, r.Seq >= seq
+		return scanFrom(files, func(r *head) bool { return r.Seq >= seq }, func(line []byte) (at uint64, keep, stop bool) {
+			h, ok := parseHead(line)
+			return h.Seq, ok && h.Seq == seq, ok && h.Seq >= seq
 		})
 	}
 	made, ok := madeAt(id)
 	if !ok {
 		return nil, nil
 	}
-	from, to := made.Add(-locateBefore), made.Add(locateAfter)
-	found := 0
-	return scanFrom(files, func(r *head) bool { return !r.Time.Before(from) }, func(r *Record) (keep, stop bool) {
-		if r.DecisionID != id {
-			return false, r.Time.After(to)
-		}
-		found++
-		return true, r.Type == "refusal" || r.Type == "outcome"
-	})
+	from, d := made.Add(-locateBefore), decision{id: id, until: made.Add(locateAfter)}
+	return scanFrom(files, func(r *head) bool { return !r.Time.Before(from) }, d.pick)
+}
+
+// decision looks for the lines of one.
+type decision struct {
+	id    string
+	until time.Time
+	other int // lines that are not its own
+}
+
+// timeEvery is how many lines are passed over until the time of one is read.
+const timeEvery = 256
+
+// pick reads a line only where the id is in it: there may be hundreds of thousands of
+// others in between.
+func (d *decision) pick(line []byte) (seq uint64, keep, stop bool) {
+	if bytes.Contains(line, []byte(d.id)) {
+		r, err := ParseRecord(line)
+		keep = err == nil && r.DecisionID == d.id
+		return r.Seq, keep, keep && (r.Type == "refusal" || r.Type == "outcome")
+	}
+	if d.other++; d.other%timeEvery != 0 {
+		return 0, false, false
+	}
+	h, ok := parseHead(line)
+	return 0, false, ok && h.Time.After(d.until)
 }
 
 // madeAt is when a decision was made, by the milliseconds in its id (the ULID form).
@@ -62,7 +81,7 @@ func madeAt(id string) (time.Time, bool) {
 }
 
 // scanFrom reads from the first line on that is not before what is looked for.
-func scanFrom(files []string, reached func(*head) bool, pick func(*Record) (keep, stop bool)) (found []Line, err error) {
+func scanFrom(files []string, reached func(*head) bool, pick func(line []byte) (seq uint64, keep, stop bool)) (found []Line, err error) {
 	first := 0
 	for i := len(files) - 1; i > 0; i-- {
 		if h, ok := firstHead(files[i]); ok && !reached(&h) {
@@ -73,13 +92,9 @@ func scanFrom(files []string, reached func(*head) bool, pick func(*Record) (keep
 	done := false
 	for i, name := range files[first:] {
 		err := scanFile(name, i == 0, reached, func(line []byte) error {
-			r, err := ParseRecord(line)
-			if err != nil {
-				return nil // half a line
-			}
-			keep, stop := pick(&r)
+			seq, keep, stop := pick(line)
 			if keep {
-				found = append(found, Line{File: name, Seq: r.Seq, Text: slices.Clone(line)})
+				found = append(found, Line{File: name, Seq: seq, Text: slices.Clone(line)})
 			}
 			if stop {
 				done = true
