@@ -75,6 +75,9 @@ type Config struct {
 	Signed func(checkpoint []byte)
 	// Unsigned is called with the reason when a checkpoint could not be signed. Optional.
 	Unsigned func(error)
+	// Untiled is called with the reason when parts of the tree that could not be written in
+	// time cannot be made again from the files: proofs of their lines need all of these. Optional.
+	Untiled func(error)
 	// Spend takes the bytes of a caller's record from its share of a second. Its error
 	// refuses the call; a refusal that does not fit is counted instead of written. What
 	// is done has its outcome written in any case, for which the intent has paid.
@@ -101,8 +104,7 @@ func Open(c Config) *Log {
 // what is wrong with it is said when it is to sign.
 func (l *Log) Check() error {
 	err := l.check()
-	if err == nil && l.cfg.Signer == nil { // for which nobody waits here
-		l.signing.Lock()
+	if err == nil && l.cfg.Signer == nil && l.signing.TryLock() { // who signs has the key, and nobody waits for either
 		defer l.signing.Unlock()
 		_ = l.haveKey() // checkpoint reports it
 	}

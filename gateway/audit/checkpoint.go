@@ -33,7 +33,7 @@ type signer struct {
 	failed int       // attempts since
 	again  time.Time // when the next attempt is due, after one that failed
 
-	unwritten []tree.TileFile // full tiles that could not be written yet
+	tiled *grown // the tree whose full tiles are all written; nil before the first attempt
 
 	mu    sync.Mutex // guards since
 	since time.Time  // when signing began to fail; zero while it works
@@ -111,13 +111,9 @@ func (l *Log) checkpoint(ctx context.Context, now time.Time, atOnce bool) error 
 // tree signed, and then writes what the checkpoint needs.
 func (l *Log) signTree(ctx context.Context, n now, at time.Time) ([]byte, error) {
 	s := &l.signer
-	s.unwritten = append(s.unwritten, n.full...)
-	if err := tilesOf(n.path).Write(s.unwritten, replace); err != nil {
-		s.unwritten = s.unwritten[max(0, len(s.unwritten)-maxUnwritten):]
+	if err := l.writeTiles(&n); err != nil {
 		return nil, err
 	}
-	tilesOf(n.path).Tidy(s.unwritten)
-	s.unwritten = nil
 	if err := l.haveKey(); err != nil {
 		return nil, err
 	}
@@ -174,16 +170,15 @@ func (n *now) keep(text []byte) error {
 	return nil
 }
 
-// maxUnwritten bounds the full tiles that wait for a disk that takes none, 8 KiB each.
-// Without them a proof reads the lines.
-const maxUnwritten = 1024
-
 // now is a copy of the tree with the file that it is about.
 type now struct {
 	grown
 	path string
 	last [sha256.Size]byte // hash of the last line
-	full []tree.TileFile
+
+	full     []tree.TileFile // that have become full since the tree had the size from
+	from     int64
+	complete bool // they are all of them
 }
 
 // treeNow copies the tree, when it is due.
@@ -195,8 +190,9 @@ func (l *Log) treeNow(due func(*grown) bool) (n now, ok bool) {
 		return n, false
 	}
 	n = now{path: l.chain.path, last: l.chain.whole.sum}
-	n.Seq = g.Seq
-	n.Edge, n.full, _ = g.Take() // without one of them a proof reads the lines
+	n.Seq, n.from = g.Seq, g.taken
+	n.Edge, n.full, n.complete = g.Take()
+	g.taken = g.Size
 	return n, true
 }
 

@@ -27,8 +27,9 @@ func (c Config) KeyFile() string {
 // so that a restart need not read all lines again, and nor need who proves a line.
 type grown struct {
 	tree.Edge
-	Seq  uint64
-	asks uint64 // number of the last line that asks for a checkpoint, see Upkeep.Evidence
+	Seq   uint64
+	asks  uint64 // number of the last line that asks for a checkpoint, see Upkeep.Evidence
+	taken int64  // size when its full tiles were taken last
 }
 
 // size is what the file NAME.tree says about the tiles beside it.
@@ -52,7 +53,7 @@ func keptTree(path string) (g grown) {
 	if err != nil {
 		return g
 	}
-	return grown{Edge: edge, Seq: kept.Seq}
+	return grown{Edge: edge, Seq: kept.Seq, taken: edge.Size}
 }
 
 // grow adds a line to the tree. One that does not ask for a checkpoint is signed with the
@@ -73,31 +74,39 @@ func (c *chain) catchUp(path string) error {
 	if !c.cfg.Sign || c.grown.Seq >= c.whole.seq {
 		return nil
 	}
+	return linesBehind(path, c.grown.Seq, func(k link) error {
+		c.grow(k, true)
+		return nil
+	})
+}
+
+// linesBehind passes on the lines behind a number, in the files of a path, oldest first.
+func linesBehind(path string, seq uint64, each func(link) error) error {
 	all, err := segmentsOf(path)
 	if err != nil {
 		return err
 	}
-	for i, s := range append(all, segment{name: path, first: c.first}) {
-		if i+1 < len(all) && all[i+1].first <= c.grown.Seq+1 {
-			continue // the tree has all of its lines
+	for i, s := range append(all, segment{name: path}) {
+		if i+1 < len(all) && all[i+1].first <= seq+1 {
+			continue // all of its lines are before
 		}
-		if err := c.addLines(s.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := eachLink(s.name, seq, each); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *chain) addLines(name string) error {
+func eachLink(name string, behind uint64, each func(link) error) error {
 	f, err := OpenSegment(name)
 	if err != nil {
 		return err
 	}
 	s := NewScanner(f)
-	for s.Scan() {
-		if h, ok := parseHead(s.Bytes()); ok && s.Ended() && h.Seq > c.grown.Seq {
-			c.grow(link{h.Seq, s.Sum()}, true)
+	for err == nil && s.Scan() {
+		if h, ok := parseHead(s.Bytes()); ok && s.Ended() && h.Seq > behind {
+			err = each(link{h.Seq, s.Sum()})
 		}
 	}
-	return errors.Join(s.Err(), f.Close())
+	return errors.Join(err, s.Err(), f.Close())
 }

@@ -21,6 +21,7 @@ func (g *Server) auditConfig() audit.Config {
 		Redact: g.baseRedactor.AppendValue, Filter: g.filterEvidence, Ended: g.refusalsEnded, Written: g.sinks.Offer, Spend: g.spendEvidence,
 		Signer: g.evidenceSigner(), Signed: g.signed, Sign: g.cfg.AuditFile != audit.Stdout, SignKey: g.cfg.AuditSignKey,
 		Unsigned: func(err error) { g.logs.Server.Error("evidence is not signed: no new checkpoint", "cause", err) },
+		Untiled:  func(err error) { g.logs.Server.Warn("a part of the tree over the evidence is missing", "cause", err) },
 		Segments: audit.Segments{
 			MaxBytes: g.cfg.AuditMaxBytes, MaxAge: g.cfg.AuditMaxAge, Keep: g.cfg.AuditKeep, Compress: g.cfg.AuditCompress,
 		},

@@ -32,7 +32,7 @@ type TileFile struct {
 }
 
 // maxUntaken bounds the full tiles that wait to be taken, 8 KiB each.
-const maxUntaken = 256
+const maxUntaken = 128
 
 // Add appends the line with a hash.
 func (e *Edge) Add(line [sha256.Size]byte) {
