@@ -27,7 +27,7 @@ type jsonHandler struct {
 
 // output is where a handler writes, with those that With makes of it.
 type output struct {
-	spare sync.Pool // of *[]byte, for a line that is being made
+	spare sync.Pool // of *line
 
 	mu sync.Mutex // one line at a time
 	w  io.Writer
@@ -42,28 +42,49 @@ func (h *jsonHandler) Enabled(_ context.Context, l slog.Level) bool { return l >
 
 // Handle implements slog.Handler.
 func (h *jsonHandler) Handle(_ context.Context, r slog.Record) error {
-	room, ok := h.out.spare.Get().(*[]byte)
-	if !ok {
-		room = new([]byte)
-	}
-	o := jsonline.Begin((*room)[:0])
-	o.Key("ts")
-	o.B = append(r.Time.UTC().AppendFormat(append(o.B, '"'), tsLayout), '"')
-	o.Str("lvl", r.Level.String())
-	o.Str("msg", r.Message)
-	if len(h.with) > 0 {
-		o.B = append(append(o.B, ','), h.with...)
-	}
+	l := h.begin(r.Time, r.Level, r.Message)
 	r.Attrs(func(a slog.Attr) bool {
-		h.member(&o, h.prefix, a)
+		h.member(&l.Object, h.prefix, a)
 		return true
 	})
-	line := append(o.End(), '\n')
+	return h.end(l)
+}
+
+// write is Handle for attributes that are in no record: slog's copies them.
+func (h *jsonHandler) write(at time.Time, level slog.Level, msg string, attrs []slog.Attr) error {
+	l := h.begin(at, level, msg)
+	for _, a := range attrs {
+		h.member(&l.Object, h.prefix, a)
+	}
+	return h.end(l)
+}
+
+// line is a line that is being made.
+type line struct{ jsonline.Object }
+
+func (h *jsonHandler) begin(at time.Time, level slog.Level, msg string) *line {
+	l, ok := h.out.spare.Get().(*line)
+	if !ok {
+		l = new(line)
+	}
+	l.Object = jsonline.Begin(l.B[:0])
+	l.Key("ts")
+	l.B = append(at.UTC().AppendFormat(append(l.B, '"'), tsLayout), '"')
+	l.Str("lvl", level.String())
+	l.Str("msg", msg)
+	if len(h.with) > 0 {
+		l.B = append(append(l.B, ','), h.with...)
+	}
+	return l
+}
+
+func (h *jsonHandler) end(l *line) error {
+	l.B = append(l.End(), '\n')
 	h.out.mu.Lock()
-	_, err := h.out.w.Write(line)
+	_, err := h.out.w.Write(l.B)
 	h.out.mu.Unlock()
-	if *room = line; cap(line) <= bufferSize {
-		h.out.spare.Put(room)
+	if cap(l.B) <= bufferSize {
+		h.out.spare.Put(l)
 	}
 	return err
 }

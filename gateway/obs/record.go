@@ -31,10 +31,23 @@ func (r Recorder) Record(ctx context.Context, rec *op.Record) {
 	recorded(ctx)
 	attrs := attributesOf(make([]slog.Attr, 0, 24), rec, traceID)
 	if r.Spend == nil || r.Spend(rec.Request.Caller, LineBytes(attrs)) || level >= slog.LevelError {
-		line := slog.NewRecord(time.Now(), level, "call", 0) // LogAttrs looks for the line of code as well
-		line.AddAttrs(attrs...)
-		_ = r.Log.Handler().Handle(ctx, line) // as LogAttrs does
+		r.write(ctx, level, attrs)
 	}
+}
+
+// write logs the record, as LogAttrs does, which looks for the line of code as well.
+func (r Recorder) write(ctx context.Context, level slog.Level, attrs []slog.Attr) {
+	h := r.Log.Handler()
+	if b, ok := h.(both); ok && !b.b.Enabled(ctx, level) {
+		h = b.a // to the file alone
+	}
+	if file, ok := h.(*jsonHandler); ok {
+		_ = file.write(time.Now(), level, "call", attrs) // as LogAttrs does
+		return
+	}
+	line := slog.NewRecord(time.Now(), level, "call", 0)
+	line.AddAttrs(attrs...)
+	_ = h.Handle(ctx, line) // the same
 }
 
 // attributesOf appends what the log says of a call.
