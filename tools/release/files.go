@@ -70,10 +70,9 @@ func archives(o options, programs []program) error {
 				return err
 			}
 		}
-		for _, name := range []string{"portcullis.service", "portcullis.logrotate"} {
-			if err := add("systemd/"+name, filepath.Join(o.root, "tools/deploy/systemd", name), 0o644); err != nil {
-				return err
-			}
+		const unit = "systemd/portcullis.service"
+		if err := add(unit, filepath.Join(o.root, "tools/deploy", unit), 0o644); err != nil {
+			return err
 		}
 		b, err := tarOf(o.time, entries)
 		if err != nil {

@@ -109,10 +109,13 @@ func installs(t *testing.T, file string) {
 	t.Helper()
 	out, err := exec.Command("dpkg-deb", "--contents", file).CombinedOutput()
 	must(t, err)
-	for _, want := range []string{"./usr/bin/portcullis", "./lib/systemd/system/portcullis.service", "./etc/logrotate.d/portcullis", "./etc/portcullis/portcullis.toml"} {
+	for _, want := range []string{"./usr/bin/portcullis", "./lib/systemd/system/portcullis.service", "./etc/portcullis/portcullis.toml"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %s in\n%s", want, out)
 		}
+	}
+	if strings.Contains(string(out), "logrotate") {
+		t.Errorf("the gateway and logrotate would both rotate the logs:\n%s", out)
 	}
 	out, err = exec.Command("dpkg-deb", "--info", file).CombinedOutput()
 	must(t, err)

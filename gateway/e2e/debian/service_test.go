@@ -27,7 +27,7 @@ case "$*" in
 	while test -d "/proc/$pid"; do sleep 0.05; done
 	rm /run/portcullis.pid
 	;;
-"kill --signal=HUP --kill-whom=main portcullis.service") kill -HUP "$(cat /run/portcullis.pid)" ;;
+"reload portcullis") kill -HUP "$(cat /run/portcullis.pid)" ;;
 esac
 `
 
@@ -141,7 +141,7 @@ func (m *machine) decode(text string, names ...string) string {
 }
 
 // packages makes the package of the project's sources, and an older one of the same sources
-// with other configuration files, unless -older names one.
+// with another configuration file, unless -older names one.
 func (m *machine) packages(root string) (old, current string) {
 	m.t.Helper()
 	current = m.packaged(root, "0.1.0+2.gabcdef0")
@@ -153,17 +153,12 @@ func (m *machine) packages(root string) (old, current string) {
 	dir := m.root + "/tmp/earlier"
 	m.must(errors.Join(os.MkdirAll(dir+"/wrote", 0o755), os.Mkdir(dir+"/work", 0o755)))
 	m.mount("overlay", dir+"/source", "overlay", 0, "lowerdir="+root+",upperdir="+dir+"/wrote,workdir="+dir+"/work")
-	for _, name := range []string{"package/portcullis.toml", "systemd/portcullis.logrotate"} {
-		f, err := os.OpenFile(dir+"/source/tools/deploy/"+name, os.O_APPEND|os.O_WRONLY, 0)
-		m.must(err)
-		_, err = fmt.Fprintln(f, "# "+earlier)
-		m.must(errors.Join(err, f.Close()))
-	}
+	f, err := os.OpenFile(dir+"/source/tools/deploy/package/portcullis.toml", os.O_APPEND|os.O_WRONLY, 0)
+	m.must(err)
+	_, err = fmt.Fprintln(f, "# of an earlier release")
+	m.must(errors.Join(err, f.Close()))
 	return m.packaged(dir+"/source", "0.1.0"), current
 }
-
-// earlier stands in configuration files of the older package.
-const earlier = "of an earlier release"
 
 func (m *machine) packaged(root, version string) string {
 	m.t.Helper()
