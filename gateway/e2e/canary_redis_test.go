@@ -1,7 +1,10 @@
 package e2e_test
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -12,8 +15,9 @@ import (
 
 // overheard is what replicas send each other through a Redis, as whoever may read it hears it.
 type overheard struct {
-	client *goredis.Client
-	sub    *goredis.PubSub
+	client   *goredis.Client
+	sub      *goredis.PubSub
+	commands <-chan []string // all of them, once it is over
 }
 
 func overhear(t *testing.T, r *stack.Redis) *overheard {
@@ -28,7 +32,66 @@ func overhear(t *testing.T, r *stack.Redis) *overheard {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = sub.Close(), c.Close() })
-	return &overheard{c, sub}
+	return &overheard{c, sub, monitor(t, o.Addr)}
+}
+
+// lastCommand ends what is heard of a Redis.
+const lastCommand = "this is heard last"
+
+// monitor hears every command with its arguments (MONITOR), and so also what has expired
+// until somebody looks.
+func monitor(t *testing.T, addr string) <-chan []string {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	in := bufio.NewReader(conn)
+	_, werr := fmt.Fprint(conn, "MONITOR\r\n")
+	if ok, err := in.ReadString('\n'); errors.Join(werr, err) != nil || !strings.HasPrefix(ok, "+OK") {
+		t.Fatal(ok, werr, err)
+	}
+	heard := make(chan []string, 1)
+	go func() {
+		var all []string
+		for line, err := in.ReadString('\n'); err == nil; line, err = in.ReadString('\n') {
+			if all = append(all, line); strings.Contains(line, lastCommand) {
+				break
+			}
+		}
+		heard <- all
+	}()
+	return heard
+}
+
+// lookIntoCommands holds that no command had one of the secrets, and that the gateway has kept
+// what it reads for all replicas.
+func (o *overheard) lookIntoCommands(t *testing.T, secrets ...string) {
+	t.Helper()
+	if err := o.client.Echo(t.Context(), lastCommand).Err(); err != nil {
+		t.Fatal(err)
+	}
+	read, noted := 0, 0
+	for _, line := range <-o.commands {
+		for _, secret := range secrets {
+			if strings.Contains(line, secret) {
+				t.Errorf("Redis was sent %s…: %.200s", secret[:6], line)
+			}
+		}
+		if holdsCanary(line) {
+			t.Errorf("Redis was sent the canary: %.200s", line)
+		}
+		if strings.Contains(line, `"SET" "portcullis:v1:look:{`) && strings.Contains(line, `}:read"`) { // by a script
+			read++
+		}
+		if strings.Contains(line, `"set" "portcullis:v1:look:{`) && strings.Contains(line, `}:noted"`) {
+			noted++
+		}
+	}
+	if read == 0 || noted == 0 {
+		t.Errorf("%d readings and %d notes were kept in Redis, want some", read, noted)
+	}
 }
 
 // lookIntoRedis holds that nothing in a Redis, and nothing that was sent through it, is one of

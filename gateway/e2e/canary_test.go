@@ -98,6 +98,7 @@ func TestS11_CanaryStaysOutOfEverySink(t *testing.T) {
 	if err := g.Stop(); err != nil {
 		t.Error(err)
 	}
+	others.lookIntoCommands(t, token, learned, v.Token, e2e.Key, canaryKey)
 	others.lookIntoRedis(t, token, learned, v.Token, e2e.Key, canaryKey)
 	lookIntoStreams(t, ears)
 	lookIntoReceivers(t, r, g)
