@@ -74,15 +74,22 @@ type exposure struct {
 	named string // a secret whose name ends like the version that is asked about
 	now   time.Time
 	forms map[string]map[pair]*Receiver // by form
-	open  map[string]*Record            // intents without an outcome
+	open  map[string]opened             // intents without an outcome
+	first time.Time                     // when a record named the version that is asked about first
 	live  map[string]Lease              // by hash, or by serial
+}
+
+// opened is an intent without an outcome.
+type opened struct {
+	*Record
+	newest int // version on record when it was written, 0 for none
 }
 
 // Exposure finds who received what lies at a full path, with @VERSION for one version of
 // a KV secret. That no record names the path is an error, since a path that is spelled in
 // another way looks like a secret that nobody has received.
 func Exposure(f Files, path string, now time.Time) (Exposed, error) {
-	x := &exposure{now: now, forms: map[string]map[pair]*Receiver{}, open: map[string]*Record{}, live: map[string]Lease{}}
+	x := &exposure{now: now, forms: map[string]map[pair]*Receiver{}, open: map[string]opened{}, live: map[string]Lease{}}
 	if x.named = cleanPath(path); x.named == "" {
 		return x.Exposed, Usagef("give a full path, such as secret/mcp/bot/app")
 	}
@@ -97,8 +104,10 @@ func Exposure(f Files, path string, now time.Time) (Exposed, error) {
 		}
 		return nil
 	})
-	for _, r := range x.open {
-		x.receive("unknown", r)
+	for _, o := range x.open {
+		if x.may(o) {
+			x.receive("unknown", o.Record)
+		}
 	}
 	x.finish()
 	if err == nil && x.Records == 0 {
@@ -135,7 +144,7 @@ func writes(op string) bool { return op == "kv.write" || op == "kv.patch" }
 
 func (x *exposure) record(r *Record) {
 	if r.Type == "intent" && (shows(r) || writes(r.Op)) {
-		x.open[r.DecisionID] = r
+		x.open[r.DecisionID] = opened{r, x.Newest}
 		return
 	}
 	if r.Type != "outcome" {
@@ -147,8 +156,12 @@ func (x *exposure) record(r *Record) {
 	}
 	if r.FullPath() == x.Path {
 		x.Newest = max(x.Newest, r.Version)
+		if r.Version == x.Version && x.first.IsZero() {
+			x.first = r.Time
+		}
 	}
 	switch {
+	case !x.asked(r):
 	case writes(r.Op):
 		x.receive("written", r)
 	case shows(r):
@@ -163,10 +176,26 @@ func (x *exposure) asked(r *Record) bool {
 	return x.Version == 0 || r.FullPath() != x.Path || r.Version == x.Version || r.Version == 0 && (x.Newest == 0 || x.Newest == x.Version)
 }
 
-func (x *exposure) receive(form string, r *Record) {
-	if !x.asked(r) {
-		return
+// may tells whether what came of an intent may be the version that is asked about: it named
+// that, or it was the newest while the call can have run. A write makes a later one.
+func (x *exposure) may(o opened) bool {
+	var args struct {
+		Version int `json:"version"`
 	}
+	_ = json.Unmarshal(o.Args, &args) // other arguments name none
+	switch {
+	case x.Version == 0, o.FullPath() != x.Path, o.newest == 0 && args.Version == 0:
+		return true
+	case args.Version > 0:
+		return args.Version == x.Version
+	case writes(o.Op) && x.Version > o.newest && (x.first.IsZero() || x.Version == o.newest+1):
+		return true
+	}
+	meanwhile := x.Version > o.newest && !x.first.IsZero() && x.first.Before(o.Time.Add(locateAfter))
+	return x.Version == o.newest || meanwhile
+}
+
+func (x *exposure) receive(form string, r *Record) {
 	if x.forms[form] == nil {
 		x.forms[form] = map[pair]*Receiver{}
 	}
