@@ -99,16 +99,12 @@ func unfulfilled(err error) error {
 }
 
 // resultsOf are what the results of the operations must look like, by their names.
-func resultsOf(c *op.Catalogue) (map[string]*transform.Result, error) {
+func resultsOf(c *op.Catalogue) map[string]*transform.Result {
 	all := map[string]*transform.Result{}
 	for _, o := range c.All() {
-		r, err := transform.NewResult(o.Out)
-		if err != nil {
-			return nil, fmt.Errorf("output schema of %s: %w", o.Name, err)
-		}
-		all[o.Name] = r
+		all[o.Name] = transform.NewResult(o.Out)
 	}
-	return all, nil
+	return all
 }
 
 // Known is what the selectors of a manifest of modules may match.

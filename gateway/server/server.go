@@ -144,8 +144,8 @@ func (g *Server) openCatalogue() (err error) {
 	if g.ops, err = ops.New(m); err != nil {
 		return err
 	}
-	g.results, err = resultsOf(g.ops)
-	return err
+	g.results = resultsOf(g.ops)
+	return nil
 }
 
 func (g *Server) openEvidence() (err error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -54,9 +55,9 @@ func (s *step) checkOutput(h guest.Hook, out []byte) error {
 	if h != guest.Response || s.shape() == shapeOther {
 		return nil
 	}
-	schema := s.result.masked
-	if s.shape() == shapeSame {
-		schema = s.result.same
+	schema, err := s.result.schema(s.shape())
+	if err != nil {
+		return &guest.Fault{Code: guest.Output, Err: err}
 	}
 	var v any
 	if json.Unmarshal(out, &v) != nil || schema.Validate(v) != nil {
@@ -65,17 +66,25 @@ func (s *step) checkOutput(h guest.Hook, out []byte) error {
 	return nil
 }
 
-// Result is what the result of one operation must look like.
-type Result struct{ same, masked *jsonschema.Resolved }
+// Result is what the result of one operation must look like. It is worked out when the
+// output of a module is first held against it: most operations have none.
+type Result struct {
+	same, masked func() (*jsonschema.Resolved, error)
+}
 
 // NewResult derives it from the operation's output schema.
-func NewResult(out *jsonschema.Schema) (*Result, error) {
-	same, err := relax(out, shapeSame)
-	if err != nil {
-		return nil, err
+func NewResult(out *jsonschema.Schema) *Result {
+	of := func(shape string) func() (*jsonschema.Resolved, error) {
+		return sync.OnceValues(func() (*jsonschema.Resolved, error) { return relax(out, shape) })
 	}
-	masked, err := relax(out, shapeMasked)
-	return &Result{same: same, masked: masked}, err
+	return &Result{same: of(shapeSame), masked: of(shapeMasked)}
+}
+
+func (r *Result) schema(shape string) (*jsonschema.Resolved, error) {
+	if shape == shapeSame {
+		return r.same()
+	}
+	return r.masked()
 }
 
 // relax copies a schema so that it also takes what a masked delivery shows, which is

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"portcullis/gateway/ops"
 	"portcullis/gateway/transform"
 	"portcullis/gateway/transform/abuse"
 	"portcullis/gateway/transform/guest"
@@ -24,11 +25,7 @@ func secret(t *testing.T) *transform.Result {
 	if err := json.Unmarshal([]byte(text), s); err != nil {
 		t.Fatal(err)
 	}
-	r, err := transform.NewResult(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return transform.NewResult(s)
 }
 
 // TestResultKeepsItsShape: what a module returns is checked against the operation's
@@ -72,6 +69,20 @@ func TestResultKeepsItsShape(t *testing.T) {
 				t.Errorf("got %s, %v; want it taken: %v", out, err, c.ok)
 			}
 		})
+	}
+}
+
+// TestEveryResultHasAShape: what the results of an operation must look like is worked out
+// with the first call that needs it, which must not be refused because it cannot be.
+func TestEveryResultHasAShape(t *testing.T) {
+	all, err := ops.New(ops.Mounts{KV: "secret", Transit: "transit", Database: "database", SSH: "ssh"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range all.All() {
+		if err := transform.Shapes(transform.NewResult(o.Out)); err != nil {
+			t.Errorf("%s: %v", o.Name, err)
+		}
 	}
 }
 
