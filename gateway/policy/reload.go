@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -222,7 +223,7 @@ func (e *Engine) build(ctx context.Context, team *bundle.Bundle) (*snapshot, err
 		p, err := program.Compile(ctx, e.core, team)
 		return e.snapshot(p, team), err
 	}
-	p, report, err := admission.Check(ctx, e.core, team, admission.Options{Ops: e.cfg.Catalogue.All()})
+	p, report, err := admission.Check(ctx, e.core, team, admission.Options{Ops: e.cfg.Catalogue.All(), Workers: e.workers()})
 	if err = errors.Join(err, report.Findings.Err()); err != nil {
 		return nil, err
 	}
@@ -231,6 +232,15 @@ func (e *Engine) build(ctx context.Context, team *bundle.Bundle) (*snapshot, err
 	}
 	e.passed = append(e.passed[max(0, len(e.passed)-remembered+1):], digest)
 	return e.snapshot(p, team), nil
+}
+
+// workers are how many processors a check may use: all of them while nobody can call yet,
+// and one beside calls.
+func (e *Engine) workers() int {
+	if e.active.Load() == nil {
+		return runtime.GOMAXPROCS(0)
+	}
+	return 1
 }
 
 func (e *Engine) snapshot(p *program.Program, team *bundle.Bundle) *snapshot {

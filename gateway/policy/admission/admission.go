@@ -30,6 +30,7 @@ type Options struct {
 	// transform.Nameable; nil for whoever does not know.
 	Transform func(op, name string, args map[string]any) error
 	Manifest  bool               // Transform knows the operator's modules
+	Workers   int                // how many inputs of the suite are tried at once; 0 for one
 	Progress  func(done, of int) // is called with how many inputs of the suite have been tried. Optional
 }
 
@@ -72,7 +73,7 @@ func check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.
 	if err := r.tests(ctx, p, team); err != nil {
 		return nil, r, err
 	}
-	suite := failclosed.Suite{Core: core, Program: p, Ops: o.Ops, Rules: r.Rules, Limit: activation, Progress: o.Progress}
+	suite := failclosed.Suite{Core: core, Program: p, Ops: o.Ops, Rules: r.Rules, Limit: activation, Workers: o.Workers, Progress: o.Progress}
 	if r.Suite, err = suite.Run(ctx); err != nil {
 		return nil, r, err
 	}

@@ -38,31 +38,29 @@ func (r *runner) whole() {
 	}
 }
 
-// one tries everything on one input, of which the policy's answer is known. What the
-// embedded rules alone decide is tried on the corpus, and in a whole run on everything.
-func (r *runner) one(in raw, out document.Output, err error, i int) {
-	if err != nil {
-		out = document.Output{}
-		r.failed(in, err)
-		r.forgiving(in, err)
+// run tries everything on one of so many inputs. What the embedded rules alone decide is
+// tried on the corpus, and in a whole run on everything.
+func (t *trial) run(of int) {
+	if t.err != nil {
+		t.failed(t.in, t.err)
+		t.forgiving(t.in, t.err)
 	}
-	if i < r.corpus || r.Pairs {
-		r.unknown(in)
-		r.sibling(in, out)
+	if t.number < t.corpus || t.Pairs {
+		t.unknown(t.in)
+		t.sibling(t.in, t.out)
 	}
-	if i < r.corpus || r.Pairs || i%unindexed == 0 {
-		r.indexed(in, out)
+	if t.number < t.corpus || t.Pairs || t.number%unindexed == 0 {
+		t.indexed(t.in, t.out)
 	}
-	alone := r.answer(r.alone, in)
-	r.team(in, out, alone)
-	if i < r.corpus || r.scoped {
-		r.scopes(in, out)
+	t.team(t.in, t.out, t.without)
+	if t.number < t.corpus || t.scoped {
+		t.scopes(t.in, t.out)
 	}
-	if i%max(1, r.report.Inputs/sampled) == 0 || !out.Allow && r.nearly(in, alone) {
-		r.fields(in)
+	if t.spoil {
+		t.fields(t.in)
 	}
-	if r.Pairs && i%max(1, r.report.Inputs/paired) == 0 {
-		r.pairs(in)
+	if t.Pairs && t.number%max(1, of/paired) == 0 {
+		t.pairs(t.in)
 	}
 }
 

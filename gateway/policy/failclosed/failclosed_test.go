@@ -3,6 +3,7 @@ package failclosed_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +39,10 @@ func grants() *bundle.Bundle {
 }
 
 func suite(ctx context.Context, core, team *bundle.Bundle) (failclosed.Report, error) {
+	return suiteBy(ctx, 1, core, team)
+}
+
+func suiteBy(ctx context.Context, workers int, core, team *bundle.Bundle) (failclosed.Report, error) {
 	p, err := program.Compile(ctx, core, team)
 	if err != nil {
 		return failclosed.Report{}, err
@@ -46,7 +51,7 @@ func suite(ctx context.Context, core, team *bundle.Bundle) (failclosed.Report, e
 	if err != nil {
 		return failclosed.Report{}, err
 	}
-	return failclosed.Suite{Core: core, Program: p, Ops: cat.All(), Limit: 150}.Run(ctx)
+	return failclosed.Suite{Core: core, Program: p, Ops: cat.All(), Limit: 150, Workers: workers}.Run(ctx)
 }
 
 func TestTheDefaultPolicyDoesNotFailOpen(t *testing.T) {
@@ -167,6 +172,26 @@ func found(t *testing.T, broken *bundle.Bundle) bool {
 		t.Fatal(err)
 	}
 	return len(r.Findings) > 0
+}
+
+// TestManyWorkersFindWhatOneFinds: a report is the same whoever comes first.
+func TestManyWorkersFindWhatOneFinds(t *testing.T) {
+	broken := core(t)
+	broken.Rules = slices.Clone(broken.Rules)
+	for i, f := range broken.Rules {
+		broken.Rules[i].Text = []byte(strings.Replace(string(f.Text), `in {"self", "sys"}`, `in {"self", "sys", "ssh"}`, 1))
+	}
+	one, err := suiteBy(t.Context(), 1, broken, grants())
+	if err != nil {
+		t.Fatal(err)
+	}
+	many, err := suiteBy(t.Context(), 4, broken, grants())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(one.Findings) == 0 || !reflect.DeepEqual(one, many) {
+		t.Errorf("one worker: %+v\nfour: %+v", one, many)
+	}
 }
 
 func ExampleSuite_Run() {

@@ -25,6 +25,7 @@ type Suite struct {
 	Rules   []lint.Rule // the team's rules, to say where one is
 	Pairs   bool        // spoil two fields at once as well
 	Limit   int         // how many inputs of the corpus are tried, evenly spread; 0 for all
+	Workers int         // how many inputs are tried at once; 0 for one
 
 	Progress func(done, of int) // is called with how many inputs have been tried. Optional
 }
@@ -52,12 +53,18 @@ type runner struct {
 	refused  int  // inputs that only a team's rule refuses, of those that were spoilt
 	corpus   int  // how many of the first inputs no rule of a team has a say in
 	report   Report
-	reported map[string]bool
+	reported map[place]bool
+}
+
+// place is what a check is reported of once.
+type place struct {
+	check, file string
+	line        int
 }
 
 // Run tries everything. The error is one of the suite, not of the policy.
 func (s Suite) Run(ctx context.Context) (Report, error) {
-	r := &runner{Suite: s, ctx: ctx, report: Report{Checks: map[string]int{}}, reported: map[string]bool{}}
+	r := &runner{Suite: s, ctx: ctx, report: Report{Checks: map[string]int{}}, reported: map[place]bool{}}
 	if err := r.prepare(); err != nil {
 		return r.report, fmt.Errorf("prepare the fail-closed suite: %w", err)
 	}
@@ -65,36 +72,29 @@ func (s Suite) Run(ctx context.Context) (Report, error) {
 	inputs, corpus := r.inputs()
 	r.corpus = corpus
 	r.report.Inputs = len(inputs)
-	for i, in := range inputs {
-		if ctx.Err() != nil {
-			return r.report, ctx.Err()
-		}
-		out, err := r.timed(in)
-		if errors.Is(err, program.ErrTimeout) {
-			return r.report, nil // so do the others, perhaps, and each takes its time
-		}
-		r.one(in, out, err, i)
-		if r.Progress != nil {
-			r.Progress(i+1, len(inputs))
-		}
-	}
-	return r.report, nil
+	r.try(inputs)
+	return r.report, ctx.Err()
 }
 
 func (r *runner) prepare() error {
-	alone, err := r.Program.Alone(r.ctx, r.Core)
-	if err != nil {
-		return err
-	}
-	newest, err := r.Program.Newest(r.ctx, r.Core)
-	if err != nil {
-		newest = r.Program // a name that has become a keyword; the lints have looked at every `not`
-	}
-	nothing, err := program.Empty(r.ctx, r.Core)
-	if err != nil {
-		return err
-	}
-	if r.isWhole, err = program.Whole(); err != nil {
+	var alone, newest, nothing *program.Program
+	var errs [3]error
+	r.each(len(errs)+1, func(i int) {
+		switch i {
+		case 0:
+			alone, errs[i] = r.Program.Alone(r.ctx, r.Core)
+		case 1:
+			nothing, errs[i] = program.Empty(r.ctx, r.Core)
+		case 2:
+			r.isWhole, errs[i] = program.Whole()
+		default:
+			var err error
+			if newest, err = r.Program.Newest(r.ctx, r.Core); err != nil {
+				newest = r.Program // a name that has become a keyword; the lints have looked at every `not`
+			}
+		}
+	})
+	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
 	r.scoped = r.Program.TeamReads().Any("principal.scopes")
@@ -190,9 +190,13 @@ func (r *runner) fail(check string, at *ast.Location, msg, cure string) {
 	if at != nil {
 		f.File, f.Line = at.File, at.Row
 	}
-	key := fmt.Sprint(check, f.File, f.Line)
-	if !r.reported[key] {
-		r.reported[key] = true
+	r.found(f)
+}
+
+// found keeps a finding, unless its place has one of that check.
+func (r *runner) found(f program.Finding) {
+	if at := (place{f.Check, f.File, f.Line}); !r.reported[at] {
+		r.reported[at] = true
 		r.report.Findings = append(r.report.Findings, f)
 	}
 }

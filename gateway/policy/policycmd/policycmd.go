@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/admission"
@@ -58,7 +59,7 @@ func (p Policy) Refused(err error) error {
 
 // checks are what the policy is held against.
 func (p Policy) checks() admission.Options {
-	return admission.Options{Ops: p.Catalogue.All(), Transform: p.Transform, Manifest: p.Manifest, Progress: p.progress("inputs tried")}
+	return admission.Options{Ops: p.Catalogue.All(), Transform: p.Transform, Manifest: p.Manifest, Workers: runtime.GOMAXPROCS(0), Progress: p.progress("inputs tried")}
 }
 
 // compile compiles the policy without the other checks, so that a policy that is
