@@ -43,7 +43,10 @@ type Config struct {
 	Scheme func(*http.Request) string
 	// Short says why nothing new is begun, nil when there is nothing to say: the
 	// gateway runs out of memory or of disk. Probes do not ask. Optional.
-	Short        func() error
+	Short func() error
+	// Crowded reports whether the other end has more connections than it needs: one whose
+	// request is refused ends with its answer. Optional.
+	Crowded      func(*http.Request) bool
 	Budgets      *budget.Budgets // of requests and of the bytes of their bodies; nil bounds nothing
 	Work         *gate.Gate      // of requests with a large body, which are worked on in turns by caller; nil bounds nothing
 	MaxBody      int64
@@ -234,6 +237,9 @@ func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := newWriter(rw, r, e.WriteTimeout)
 	w.who = e.from(r)
 	w.turn.Gate = e.Work
+	if e.Crowded != nil && r.ProtoMajor < 2 {
+		w.crowded, w.request = e.Crowded, r
+	}
 	if e.Errors != nil {
 		w.errors = e.Errors(r)
 	}

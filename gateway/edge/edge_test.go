@@ -333,3 +333,26 @@ func TestParameter(t *testing.T) {
 		}
 	}
 }
+
+// TestARefusalEndsAConnectionOfACrowd: an answer to who is served does not.
+func TestARefusalEndsAConnectionOfACrowd(t *testing.T) {
+	for key, refused := range map[string]bool{"good": false, "bad": true} {
+		for _, crowded := range []bool{true, false} {
+			s := httptest.NewServer(newEdge(func(c *edge.Config) { c.Crowded = func(*http.Request) bool { return crowded } }))
+			r, err := http.NewRequest(http.MethodGet, s.URL+"/secrets/x", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("X-API-Key", key)
+			resp, err := s.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.Close != (refused && crowded) {
+				t.Errorf("key %s, crowded %v: answered %d, and the connection ends: %v", key, crowded, resp.StatusCode, resp.Close)
+			}
+			s.Close()
+		}
+	}
+}

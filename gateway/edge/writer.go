@@ -26,12 +26,14 @@ type writer struct {
 	target   target      // the request's path, decoded
 	errors   ErrorWriter // nil for the usual form of errors
 	stream   bool
-	who      budget.Who          // whose request it is
-	body     bool                // something of a body was written
-	reserve  func(n int64) error // takes bytes of the caller's share, until the answer has left
-	taken    atomic.Int64        // bytes that were taken for the answer
-	exchange *obs.Exchange       // nil where every request is logged
-	turn     gate.Turn           // among those with much to work on
+	who      budget.Who               // whose request it is
+	body     bool                     // something of a body was written
+	reserve  func(n int64) error      // takes bytes of the caller's share, until the answer has left
+	taken    atomic.Int64             // bytes that were taken for the answer
+	exchange *obs.Exchange            // nil where every request is logged
+	turn     gate.Turn                // among those with much to work on
+	request  *http.Request            // of HTTP/1.1 where crowded is there
+	crowded  func(*http.Request) bool // Config.Crowded, nil where it is not asked
 
 	mu     sync.Mutex // guards places
 	places []func()   // what the request holds, given back when it has been answered
@@ -56,8 +58,16 @@ func (w *writer) WriteHeader(status int) {
 		if w.stream = strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"); w.stream {
 			w.release()
 		}
+		if w.crowded != nil && refused(status) && w.crowded(w.request) {
+			w.Header().Set("Connection", "close")
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// refused reports whether a request was not served for who sent it, or how much of what.
+func refused(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
 // piece is what a client has the write timeout for.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,12 +46,14 @@ type conn struct {
 	here  *list.Element // in fresh or idle of all, nil while a request is served
 	there *list.Element // in those of its peer
 	gone  bool
+	heard atomic.Bool // something has come over it
 }
 
 const (
 	few     = 4   // connections of an address that the reserve is for
 	crowd   = 256 // connections of one address that are fresh, or idle, before they must hurry
 	crowds  = 4 * crowd
+	mute    = 2 * crowd        // connections of one address that are fresh before one that has never said anything gives way
 	hurry   = time.Second      // for the first request then
 	dawdle  = 10 * time.Second // for the next one
 	reserve = 16               // one in so many places is in the reserve
@@ -89,7 +92,7 @@ func (w *within) Accept() (net.Conn, error) {
 // enter finds a place for a connection, nil when there is none. Those that give way
 // are closed.
 func (cs *conns) enter(nc net.Conn) *conn {
-	c := &conn{Conn: nc, all: cs, addr: addrOf(nc)}
+	c := &conn{Conn: nc, all: cs, addr: addrOf(nc.RemoteAddr().String())}
 	cs.mu.Lock()
 	out, ok := cs.makeRoom(c.addr)
 	if ok {
@@ -117,6 +120,9 @@ func (cs *conns) makeRoom(a netip.Addr) (out []*conn, ok bool) {
 	out = cs.expire(out, p.fresh, crowd, now.Add(-hurry))
 	out = cs.expire(out, cs.idle, crowds, now.Add(-dawdle))
 	out = cs.expire(out, p.idle, crowd, now.Add(-dawdle))
+	if p.fresh.Len() >= mute && !cs.trusted(a) {
+		out = cs.hush(out, p.fresh)
+	}
 	if p.open >= cs.Each && !cs.trusted(a) {
 		if out, ok = cs.oldest(out, p.fresh, p.idle); !ok {
 			return out, false
@@ -160,6 +166,18 @@ func (cs *conns) oldest(out []*conn, lists ...*list.List) ([]*conn, bool) {
 		}
 	}
 	return out, false
+}
+
+// hush takes out the oldest connection of a list over which nothing has come at all: a
+// client sends its first bytes with the connection. The lock is held.
+func (cs *conns) hush(out []*conn, l *list.List) []*conn {
+	for e, n := l.Front(), 0; e != nil && n < spared; e, n = e.Next(), n+1 {
+		if c := e.Value.(*conn); !c.heard.Load() && !cs.unread(c.Conn) {
+			cs.leave(c)
+			return append(out, c)
+		}
+	}
+	return out
 }
 
 // silent is the oldest connection of a list, nil when something has come over it that
@@ -231,6 +249,15 @@ func (cs *conns) leave(c *conn) {
 	cs.forget(c.addr)
 }
 
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
+}
+
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.all.mu.Lock()
@@ -259,6 +286,20 @@ func (cs *conns) state(nc net.Conn, s http.ConnState) {
 	}
 }
 
+// crowded reports whether the other end of a request has so many connections that wait
+// for their next one that it is better off without one that has been refused: they would
+// only be kept for the time in which a client uses them again.
+func (cs *conns) crowded(r *http.Request) bool {
+	a := addrOf(r.RemoteAddr)
+	if cs.trusted(a) {
+		return false
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	p := cs.peers[a]
+	return p != nil && p.idle.Len() >= crowd
+}
+
 // count is how many connections are open.
 func (cs *conns) count() int {
 	cs.mu.Lock()
@@ -267,8 +308,8 @@ func (cs *conns) count() int {
 }
 
 // addrOf is the address of a connection's other end; IPv6 is counted by /64.
-func addrOf(nc net.Conn) netip.Addr {
-	ap, err := netip.ParseAddrPort(nc.RemoteAddr().String())
+func addrOf(remote string) netip.Addr {
+	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Addr{}
 	}

@@ -134,7 +134,7 @@ func TestAClientThatHasAskedIsNotSilent(t *testing.T) {
 func TestACrowdOfSilentConnectionsMustHurry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := newConns(10_000, 10_000, nil)
-		silent := arrive(cs, "192.0.2.1", 1000)
+		silent := arrive(cs, "192.0.2.1", mute)
 		busy(cs, silent[:1])
 		time.Sleep(hurry + time.Millisecond)
 		arrive(cs, "192.0.2.1", 1)
@@ -150,7 +150,8 @@ func TestACrowdOfSilentConnectionsMustHurry(t *testing.T) {
 func TestIdleConnectionsOfACrowdGiveWayLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := newConns(10_000, 10_000, nil)
-		for _, c := range arrive(cs, "192.0.2.1", 1000) {
+		for range 1000 {
+			c := arrive(cs, "192.0.2.1", 1)[0]
 			cs.state(c, http.StateActive)
 			cs.state(c, http.StateIdle)
 		}
@@ -188,5 +189,52 @@ func TestNothingIsKeptOfConnectionsThatEnded(t *testing.T) {
 	}
 	if cs.count() != 0 || len(cs.peers) != 0 || cs.fresh.Len() != 0 || cs.idle.Len() != 0 {
 		t.Errorf("left: %d open, %d peers, %d fresh, %d idle", cs.count(), len(cs.peers), cs.fresh.Len(), cs.idle.Len())
+	}
+}
+
+// TestACrowdIsOfOneAddress: refused requests end their connections where one address has
+// many that wait, and nowhere else.
+func TestACrowdIsOfOneAddress(t *testing.T) {
+	cs := newConns(10_000, 5_000, func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.9") })
+	rest := func(in []*conn) {
+		busy(cs, in)
+		for _, c := range in {
+			cs.state(c, http.StateIdle)
+		}
+	}
+	crowded := func(from string) bool { return cs.crowded(&http.Request{RemoteAddr: from + ":1"}) }
+	rest(arrive(cs, "192.0.2.1", crowd-1))
+	if crowded("192.0.2.1") {
+		t.Errorf("%d connections are a crowd", crowd-1)
+	}
+	rest(arrive(cs, "192.0.2.1", 1))
+	rest(arrive(cs, "192.0.2.9", crowd))
+	for from, want := range map[string]bool{"192.0.2.1": true, "192.0.2.2": false, "192.0.2.9": false} {
+		if crowded(from) != want {
+			t.Errorf("%s: crowded is %v, want %v", from, !want, want)
+		}
+	}
+	busy(cs, arrive(cs, "192.0.2.3", 2*crowd))
+	if crowded("192.0.2.3") {
+		t.Error("connections that are used are a crowd")
+	}
+}
+
+// TestTheMuteGiveWay: of many connections of one address that have not asked anything, the
+// oldest that has said nothing gives way, and one in the middle of a handshake does not.
+func TestTheMuteGiveWay(t *testing.T) {
+	cs := newConns(10_000, 5_000, nil)
+	in := arrive(cs, "192.0.2.1", mute)
+	in[0].heard.Store(true)
+	if got := len(arrive(cs, "192.0.2.1", 10)); got != 10 {
+		t.Fatalf("%d found a place, want 10", got)
+	}
+	for i, c := range in {
+		if closed := c.Conn.(*wire).closed; closed != (i >= 1 && i <= 10) {
+			t.Errorf("connection %d: closed %v", i, closed)
+		}
+	}
+	if cs.count() != mute {
+		t.Errorf("%d are open, want %d", cs.count(), mute)
 	}
 }

@@ -92,6 +92,7 @@ func (g *Server) edgeConfig(loopback bool) edge.Config {
 		Refused: g.refused, Missed: g.missed,
 		Anonymous: func(err error) bool { return errors.Is(err, rule.NoCredential) },
 		ClientIP:  func(r *http.Request) string { return g.auth.SourceIP(r).String() },
+		Crowded:   g.conns.crowded,
 		Source:    g.auth.SourceIP, Scheme: g.auth.Scheme, Budgets: g.budgets, Work: g.work, Short: g.shortage.check,
 		MaxBody: g.cfg.MaxBodyBytes, BodyTimeout: 30 * time.Second,
 		Loopback: loopback, AllowedHosts: g.cfg.AllowedHosts, Origins: g.cfg.CORSOrigins, PublicURL: g.cfg.PublicURL,
@@ -103,7 +104,7 @@ func (g *Server) edgeConfig(loopback bool) edge.Config {
 // that memory or disk runs out, is no reason to refuse those who look into it.
 func (g *Server) adminEdgeConfig() edge.Config {
 	c := g.edgeConfig(g.cfg.AdminLoopback())
-	c.Budgets, c.Short, c.Work = budget.New(g.cfg.Limits), nil, nil
+	c.Budgets, c.Short, c.Work, c.Crowded = budget.New(g.cfg.Limits), nil, nil, nil
 	return c
 }
 
