@@ -71,13 +71,13 @@ func StartVault(t testing.TB, args ...string) *stack.Vault {
 // environment over it. It has to end by itself when it is asked to.
 func StartGateway(t testing.TB, v *stack.Vault, env ...string) *stack.Gateway {
 	t.Helper()
-	return startIn(t, t.TempDir(), v, env...)
+	return startIn(t, t.TempDir(), v, Fleet(), env...)
 }
 
-func startIn(t testing.TB, dir string, v *stack.Vault, env ...string) *stack.Gateway {
+func startIn(t testing.TB, dir string, v *stack.Vault, fleet bool, env ...string) *stack.Gateway {
 	t.Helper()
 	root := Root(t)
-	o := stack.GatewayOptions{Root: root, Dir: dir, Env: append(stack.DevEnv(root, v), env...), Fleet: Fleet()}
+	o := stack.GatewayOptions{Root: root, Dir: dir, Env: append(stack.DevEnv(root, v), env...), Fleet: fleet}
 	if o.Fleet && !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "REDIS_URL=") }) {
 		o.Env = append(o.Env, "REDIS_URL="+sharedStore(t))
 	}

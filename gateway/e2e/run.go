@@ -67,13 +67,14 @@ func (r *run) start() {
 	for i, e := range r.script.Env {
 		env[i] = r.expand(e)
 	}
-	if Fleet() {
+	fleet := Fleet() && r.script.Alone == ""
+	if fleet {
 		if r.store == "" {
 			r.store = "REDIS_URL=" + sharedStore(r.t)
 		}
 		env = append(env, r.store) // that of before, when it is started again
 	}
-	r.gateway = startIn(r.t, r.dir, r.vault, env...)
+	r.gateway = startIn(r.t, r.dir, r.vault, fleet, env...)
 }
 
 func (r *run) step(st step) error {

@@ -15,6 +15,8 @@ import (
 //	vault own ARGS           a dev Vault for this script alone
 //	key NAME                 the API key of every request, dev-api-key otherwise
 //	before COMMAND           a shell command that succeeds, before the gateway starts
+//	alone REASON             one gateway also where tests run with three replicas: why the
+//	                         script looks at one process
 //
 // Then come requests and what is expected of their answers:
 //
@@ -58,6 +60,7 @@ type Script struct {
 	Vault []string // arguments of a dev Vault of its own, nil when it needs none
 	// Before are the commands that prepare what the gateway starts with.
 	Before []string
+	Alone  string // why it is about one gateway, empty when any number serves
 	steps  []step
 }
 
@@ -103,7 +106,7 @@ func (s *Script) add(n int, line string) error {
 	}
 	word, rest, _ := strings.Cut(line, " ")
 	switch {
-	case word == "env" || word == "key" || word == "before" || line == "vault own" || strings.HasPrefix(line, "vault own "):
+	case word == "env" || word == "key" || word == "before" || word == "alone" || line == "vault own" || strings.HasPrefix(line, "vault own "):
 		return s.head(word, rest)
 	case word == "with" || word == "body" || line[0] == '{' || line[0] == '[':
 		return s.part(word, line)
@@ -125,6 +128,8 @@ func (s *Script) head(word, rest string) error {
 		s.Key = rest
 	case "before":
 		s.Before = append(s.Before, rest)
+	case "alone":
+		s.Alone = rest
 	default:
 		s.Vault = strings.Fields(rest)[1:]
 	}
