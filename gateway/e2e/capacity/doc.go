@@ -3,5 +3,5 @@
 // table from it, and another checks it against limiters and caches of the gateway itself, which
 // run by a simulated clock:
 //
-//	go test ./gateway/e2e/capacity -parts 1   # every caller, as make capacity does; some minutes
+//	go test ./gateway/e2e/capacity -parts 1   # every caller, as make capacity does; minutes, and 8 GB
 package capacity
