@@ -3,6 +3,7 @@ package vaultapi
 import (
 	"cmp"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -109,6 +110,7 @@ func send(w http.ResponseWriter, q *request, a *reply) {
 		return
 	case a.text != "":
 		w.Header().Set("Content-Type", cmp.Or(a.media, "text/plain"))
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.text)))
 		_, _ = w.Write([]byte(a.text)) // the reader is gone when this fails
 		return
 	}
