@@ -122,6 +122,9 @@ func TestLinesThatAreGoneLeaveNoTiles(t *testing.T) {
 		t.Fatal("a checkpoint is signed whose tiles are not written")
 	}
 	fill(t, l, 1000)
+	if err := l.Close(); err == nil { // which waits until files that are too many are gone
+		t.Fatal("the end signs without tiles")
+	}
 	if err := os.Remove(tiles); err != nil {
 		t.Fatal(err)
 	}
