@@ -61,6 +61,9 @@ func (r Reads) Names(path string) (names []string) {
 
 // Any reports whether the field, or anything in or around it, is read.
 func (r Reads) Any(path string) bool {
+	if len(r.paths) > 0 && r.paths[0] == "" { // the whole input, as the log of decisions
+		return true
+	}
 	if v, ok := r.groups[path]; ok {
 		return v
 	}
