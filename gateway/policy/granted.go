@@ -2,7 +2,9 @@ package policy
 
 import (
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/policy/data"
@@ -45,21 +47,34 @@ func held(t data.Table, c *call.Caller, now time.Time, resolve func(key string, 
 // sorted. Version 1 of the data has none.
 func (e *Engine) ClaimNames() []string { return e.active.Load().Claims() }
 
-// Claims are a caller's values of those that ClaimNames names. Only one that is a clean
-// name (call.ParseSubject) is among them: a list, a number, and any text that a path or a
-// policy of Vault could take for more than one name are left out.
+// Claims are a caller's values of those that ClaimNames names. Only a name is among them: a
+// list, a number, and any text that a path or a policy of Vault could take for more than
+// one name are left out.
 func (e *Engine) Claims(c *call.Caller) map[string]string {
-	var clean map[string]string
-	for _, name := range e.of(c).Claims() {
-		text, _ := c.Claims[name].(string)
-		if value, err := call.ParseSubject(text); err == nil {
-			if clean == nil {
-				clean = map[string]string{}
+	var names map[string]string
+	for _, claim := range e.of(c).Claims() {
+		if text, _ := c.Claims[claim].(string); isName(text) {
+			if names == nil {
+				names = map[string]string{}
 			}
-			clean[name] = value
+			names[claim] = text
 		}
 	}
-	return clean
+	return names
+}
+
+// isName reports whether a claim is one segment of a path and nothing else: what
+// call.ParseSubject takes, and also letters of any language with spaces between them, as
+// names of groups have.
+func isName(s string) bool {
+	plain := strings.Map(func(r rune) rune {
+		if r == ' ' || unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return 'x'
+		}
+		return r
+	}, s)
+	_, err := call.ParseSubject(plain)
+	return err == nil && len(s) <= call.MaxName && strings.TrimSpace(s) == s
 }
 
 // Subjects are those that the active data name, by tenant.

@@ -115,11 +115,14 @@ func TestClaimsAreAFenceInVault(t *testing.T) {
 	}
 }
 
+// spaced is a name as groups have them, in a URL.
+const spaced = "%C3%89quipe%20bleue"
+
 // hostileClaims are no clean names.
 func hostileClaims() []any {
 	return []any{
 		"", ".", "..", "...", ".red", "red/../blue", "red/app", "/red", "red/", "red%2fapp", "%2e%2e", "+", "*", "red*", "r+d", "red+", "{{identity.entity.id}}", "}}", "{red",
-		"red\x00", "red\n", "\tred", " red", "red ", "red\u202e", "réd", "red\"", "red\\", "red'", "red$", "${red}", "red;", "red,blue", "red:blue", "red#", "red?", "~red",
+		"red\x00", "red\n", "\tred", " red", "red ", "red\u202e", "re\u0301d", "red\u00a0blue", "red\"", "red\\", "red'", "red$", "${red}", "red;", "red,blue", "red:blue", "red#", "red?", "~red",
 		"red..blue", strings.Repeat("r", 129),
 		[]string{"red"},
 		[]string{"red", "blue"},
@@ -144,8 +147,12 @@ func TestHostileClaimsReachNoFence(t *testing.T) {
 	if status, body := c.read(t, c.token("mallory", "red"), "red"); status != 200 {
 		t.Errorf("a clean one: got %d %s", status, body)
 	}
+	c.vault.Write("secret/data/teams/"+spaced+"/app", map[string]any{"data": map[string]string{"of": "them"}})
+	if status, body := c.read(t, c.token("ann", "Équipe bleue"), spaced); status != 200 {
+		t.Errorf("a name with a space: got %d %s", status, body)
+	}
 	known := c.metadata(t)
-	if len(known) != 1 || known["red"] != 1 {
+	if len(known) != 2 || known["red"] != 1 || known["Équipe bleue"] != 1 {
 		t.Errorf("Vault knows the claims %v", known)
 	}
 }
@@ -193,6 +200,9 @@ func TestHostileClaimsAreInNoPolicy(t *testing.T) {
 	}
 	if none, clean := of(nil), of("red"); strings.Contains(none, "teams") || !strings.Contains(clean, `"secret/data/teams/red/*"`) {
 		t.Fatalf("got %s and %s", none, clean)
+	}
+	if got := of("Équipe bleue"); !strings.Contains(got, `"secret/data/teams/Équipe bleue/*"`) {
+		t.Errorf("a name with a space: got %s", got)
 	}
 	for i, value := range hostileClaims() {
 		if got := of(value); got != of(nil) {
