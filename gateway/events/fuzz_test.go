@@ -66,7 +66,7 @@ func (g *game) read(t *testing.T, i int) {
 		return
 	}
 	g.ids = append(g.ids, id)
-	own(t, g.owners[i], e)
+	own(t, g.owners[i], *e)
 }
 
 func own(t *testing.T, c *call.Caller, e events.Event) {

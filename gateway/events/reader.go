@@ -208,29 +208,46 @@ func (r *Reader) end(err error) {
 	r.stop(err)
 }
 
-// Next returns the next event that the caller may receive, and its id. It waits
-// at most for idle and then returns ErrIdle; any other error is the stream's end.
-func (r *Reader) Next(ctx context.Context, idle time.Duration) (Event, string, error) {
+// Next returns the next event that the caller may receive, which others share, and its id.
+// It waits at most for idle and then returns ErrIdle; any other error is the stream's end.
+//
+// Most goroutines of a gateway wait here, and a stack keeps the size that it once needed
+// for as long as more than a quarter of it is used: whatever leads here uses little.
+func (r *Reader) Next(ctx context.Context, idle time.Duration) (*Event, string, error) {
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for {
+		if e, id, err := r.take(ctx); e != nil || err != nil {
+			return e, id, err
+		}
+		if err := r.wait(ctx, timer); err != nil {
+			return nil, "", err
+		}
+	}
+}
+
+// take takes the first queued event that the caller may receive, nil when there is none.
+func (r *Reader) take(ctx context.Context) (*Event, string, error) {
+	for {
 		e, err := r.pop()
-		switch {
-		case err != nil:
-			return Event{}, "", err
-		case e != nil:
-			if r.log.allows(ctx, r.caller, &e.Event) {
-				return e.Event, r.ids.seal(e.seq, r.caller.Key(), r.scope), nil
-			}
-			continue
+		if e == nil || err != nil {
+			return nil, "", err
 		}
-		select {
-		case <-r.wake:
-		case <-timer.C:
-			return Event{}, "", r.idle()
-		case <-ctx.Done():
-			return Event{}, "", ctx.Err()
+		if r.log.allows(ctx, r.caller, &e.Event) {
+			return &e.Event, r.ids.seal(e.seq, r.caller.Key(), r.scope), nil
 		}
+	}
+}
+
+// wait waits for a signal. Its error is that of Next.
+func (r *Reader) wait(ctx context.Context, idle *time.Timer) error {
+	select {
+	case <-r.wake:
+		return nil
+	case <-idle.C:
+		return r.idle()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -106,7 +106,7 @@ func (s *Server) pumpSession(ctx context.Context, sess *session, rd *events.Read
 		s.sessions.refresh(ctx, sess)
 		switch {
 		case err == nil:
-			if method, params := sess.noticeOf(&e); method != "" {
+			if method, params := sess.noticeOf(e); method != "" {
 				err = st.event(id, protocol.Notification(method, params))
 			}
 		case errors.Is(err, events.ErrIdle):

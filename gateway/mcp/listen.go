@@ -152,7 +152,7 @@ func (l *listening) pump(ctx context.Context, rd *events.Reader) []byte {
 		e, _, err := rd.Next(ctx, l.ex.server.KeepAlive)
 		switch {
 		case err == nil:
-			if method, params := l.topics.notice(&e); method != "" {
+			if method, params := l.topics.notice(e); method != "" {
 				err = l.notify(method, params)
 			}
 		case errors.Is(err, events.ErrIdle):

@@ -274,7 +274,7 @@ func (st *Stdio) pump(ctx context.Context, rd *events.Reader) error {
 		if err != nil {
 			return err
 		}
-		if method, params := st.session.noticeOf(&e); method != "" {
+		if method, params := st.session.noticeOf(e); method != "" {
 			if err := st.out.Write(protocol.Notification(method, params)); err != nil {
 				return err
 			}

@@ -34,7 +34,7 @@ func (s *Server) OldStream(w http.ResponseWriter, r *http.Request, c *call.Calle
 	out := edge.NewEventStream(w, s.Write)
 	send(out, sign("hello"))
 	s.pump(r, rd, out, format{
-		event: func(s *Server, e events.Event, _ string) string { return "data: " + string(s.oldShape(e, c)) + "\n\n" },
+		event: func(s *Server, e *events.Event, _ string) string { return "data: " + string(s.oldShape(e, c)) + "\n\n" },
 		idle:  func() string { return sign("keepalive") },
 	})
 }
@@ -60,7 +60,7 @@ func (s *Server) OldEvents(w http.ResponseWriter, r *http.Request, c *call.Calle
 	}
 	list := []rawJSON{}
 	for _, e := range s.Log.Recent(r.Context(), c, f, oldRecent) {
-		list = append(list, s.oldShape(e, c))
+		list = append(list, s.oldShape(&e, c))
 	}
 	body, err := json.Marshal(map[string]any{"events": list})
 	if err != nil {
@@ -86,7 +86,7 @@ func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
 
 // oldShape is an event as the old service wrote it: the URI names the caller's
 // subject and the path below its prefix.
-func (s *Server) oldShape(e events.Event, c *call.Caller) rawJSON {
+func (s *Server) oldShape(e *events.Event, c *call.Caller) rawJSON {
 	ts := rawJSON(seconds(e.Time))
 	var v any = struct {
 		Type    events.Kind `json:"type"`

@@ -93,7 +93,7 @@ func lastID(r *http.Request) string {
 
 // format is how a stream writes an event and its signs of life.
 type format struct {
-	event func(s *Server, e events.Event, id string) string
+	event func(s *Server, e *events.Event, id string) string
 	idle  func() string
 }
 
@@ -102,8 +102,8 @@ func send(out *edge.EventStream, text string) { _, _ = io.WriteString(out, text)
 
 // pump writes events until the stream or the client ends.
 func (s *Server) pump(r *http.Request, rd *events.Reader, out *edge.EventStream, f format) {
-	for out.Err() == nil {
-		e, id, err := rd.Next(r.Context(), s.KeepAlive)
+	for ctx := r.Context(); out.Err() == nil; {
+		e, id, err := rd.Next(ctx, s.KeepAlive)
 		switch {
 		case err == nil:
 			send(out, f.event(s, e, id))
@@ -116,7 +116,7 @@ func (s *Server) pump(r *http.Request, rd *events.Reader, out *edge.EventStream,
 }
 
 // newShape is an event of GET /events.
-func newShape(s *Server, e events.Event, id string) string {
+func newShape(s *Server, e *events.Event, id string) string {
 	body, err := json.Marshal(struct {
 		Type    events.Kind   `json:"type"`
 		URI     string        `json:"uri,omitempty"`
@@ -134,7 +134,7 @@ func newShape(s *Server, e events.Event, id string) string {
 }
 
 // uri is the resource URI of a changed secret, its segments escaped.
-func (s *Server) uri(e events.Event) string {
+func (s *Server) uri(e *events.Event) string {
 	if e.Kind != events.ResourceChanged {
 		return ""
 	}

@@ -125,7 +125,7 @@ func (a *API) deliver(ctx context.Context, conn *websocket.Conn, rd *events.Read
 type notice struct{ id, kind string }
 
 // notify sends one event.
-func (a *API) notify(ctx context.Context, conn *websocket.Conn, e events.Event, n notice) error {
+func (a *API) notify(ctx context.Context, conn *websocket.Conn, e *events.Event, n notice) error {
 	raw, err := json.Marshal(notification(e, n), json.Deterministic(true))
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func matches(pattern, text string) bool {
 }
 
 // kind is an event's type in Vault. What is not known of a change is told as a write.
-func (a *API) kind(e events.Event) string {
+func (a *API) kind(e *events.Event) string {
 	kind := kinds()[e.Op]
 	if kind == "" {
 		kind = "data-write"
@@ -166,7 +166,7 @@ func (a *API) kind(e events.Event) string {
 }
 
 // notification is an event as Vault reports it (Vault docs, concepts/events).
-func notification(e events.Event, n notice) map[string]any {
+func notification(e *events.Event, n notice) map[string]any {
 	below := e.Path.String()
 	data := e.Mount + "/data/" + below
 	if strings.HasPrefix(n.kind, "kv-v1/") {
