@@ -2,7 +2,6 @@ package policy
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 	"time"
 
@@ -20,9 +19,9 @@ type Shared struct {
 
 // Told is a decision as replicas tell each other of it.
 type Told struct {
-	ID     string          `json:"id"`
-	Holder string          `json:"holder"` // whose it is (call.Caller.Holder); nobody else may hear of it
-	Record json.RawMessage `json:"record"` // a line of the decision log: what the policy's data mask is masked
+	ID     string
+	Holder string // whose it is (call.Caller.Holder); nobody else may hear of it
+	Record []byte // a line of the decision log: what the policy's data mask is masked
 }
 
 const (

@@ -27,14 +27,23 @@ func By(kind, id string) Box {
 	return Box{base64.RawURLEncoding.EncodeToString(name[:16]), aead}
 }
 
-// Seal seals what JSON can hold (AES-256-GCM with a random nonce).
+// Seal seals what JSON can hold.
 func (b Box) Seal(v any) []byte {
 	raw, _ := json.Marshal(v) // for the caller to see to
-	return b.aead.Seal(nil, nil, raw, nil)
+	return b.SealText(raw)
 }
 
 // Open reports whether data are what Seal has made of a v.
 func (b Box) Open(data []byte, v any) bool {
-	raw, err := b.aead.Open(nil, nil, data, nil)
-	return err == nil && json.Unmarshal(raw, v) == nil
+	raw, ok := b.OpenText(data)
+	return ok && json.Unmarshal(raw, v) == nil
+}
+
+// SealText seals a text (AES-256-GCM with a random nonce).
+func (b Box) SealText(text []byte) []byte { return b.aead.Seal(nil, nil, text, nil) }
+
+// OpenText is the text of which SealText has made data; not ok when it has not.
+func (b Box) OpenText(data []byte) (text []byte, ok bool) {
+	text, err := b.aead.Open(nil, nil, data, nil)
+	return text, err == nil
 }
