@@ -195,7 +195,13 @@ func (t *attempt) callerGone() bool { return errors.Is(t.parent.Err(), context.C
 
 // decode reads the whole answer and checks that it has what the request needs.
 func (t *attempt) decode(resp *api.Response) error {
-	raw, done, err := t.client.buffers.read(t.caller, resp.Body, t.request.Room)
+	room := asking(t.request.Room)
+	if room == nil && t.request.ReadOnly() {
+		var leave func()
+		room, leave = t.client.ownRoom(t.request.Caller)
+		defer leave()
+	}
+	raw, done, err := t.client.buffers.read(t.caller, resp.Body, longest(t.request), room)
 	if noRoom, ok := errors.AsType[*call.Error](err); ok {
 		return noRoom
 	}

@@ -97,6 +97,7 @@ type Client struct {
 	timeout   time.Duration
 	gate      *gate.Gate
 	large     *gate.Gate // of large answers
+	ownLarge  *gate.Gate // of those to what the gateway reads for itself
 	buffers   buffers
 	breaker   *breaker.Breaker
 	standby   standby
@@ -170,7 +171,7 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	cl := &Client{
-		base: base, http: tr, wire: requests, nodes: nodes, mounts: c.Mounts, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), login: c.Login,
+		base: base, http: tr, wire: requests, nodes: nodes, mounts: c.Mounts, timeout: c.Timeout, gate: c.Load.gate(), large: largeGate(), ownLarge: largeGate(), login: c.Login,
 		cache: newCache(c.CacheTTL, c.Budgets), useOf: c.UseOf, log: c.Log, upkeep: c.Upkeep, anchor: c.Anchor, documents: c.Documents,
 		signing:  signing{SigningKey: c.Signing},
 		tellRoot: sync.OnceFunc(c.RootToken),

@@ -21,12 +21,12 @@ type explained struct {
 }
 
 var (
-	keyType   = regexp.MustCompile(`key type ([a-z0-9-]+)`)
-	suiteType = regexp.MustCompile(`suite ([a-z0-9-]+)`)
-	ofType    = regexp.MustCompile(`of type ([A-Za-z0-9@.-]+)`)
+	keyType   = regexp.MustCompile(`key type ([a-z0-9-]{1,64})`)
+	suiteType = regexp.MustCompile(`suite ([a-z0-9-]{1,64})`)
+	ofType    = regexp.MustCompile(`of type ([A-Za-z0-9@.-]{1,64})`)
 	maximum   = regexp.MustCompile(`maximum allowed ([0-9]{1,18})`)
 	principal = regexp.MustCompile(`([^\s";\\<>]{1,255}) is not a valid value`)
-	bracketed = regexp.MustCompile(`\[([\w@., -]+)\]`)
+	bracketed = regexp.MustCompile(`\[([\w@., -]{1,255})\]`)
 	certType  = regexp.MustCompile(`cert_type '([a-z]{1,16})'`)
 	fieldName = regexp.MustCompile(`field "([a-z_]{1,64})"`)
 	wantedKey = regexp.MustCompile(`keys of type ([a-z0-9]{1,16})`)
@@ -163,9 +163,13 @@ const (
 	keyIDRefused = "setting key_id is not allowed"
 )
 
+// maxExplained is how many bytes of a text of Vault's are looked through for what it means.
+const maxExplained = 8 << 10
+
 // explain finds what an error text of Vault's means, nil for one that is not known. The
 // error has no cause yet.
 func explain(text string) *call.Error {
+	text = text[:min(len(text), maxExplained)]
 	low := strings.ToLower(text)
 	for _, e := range explanations() {
 		if !strings.Contains(low, e.has) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portcullis/gateway/budget/gate"
+	"portcullis/gateway/vault/wire"
 )
 
 // What a large answer of Vault's may take.
@@ -17,7 +18,21 @@ const (
 	replyCopies = 3        // how often it stands in memory: as it came, as data, as the caller's answer
 	keepReply   = 2 << 20  // the largest buffer that is used again, bytes
 	maxReply    = 32 << 20 // bytes that are read of one answer; Vault's own request limit is the same
+
+	maxChanged = 1 << 20  // bytes that are read of the answer to a change, beside those that grow with what was sent
+	growth     = 4        // how many bytes such an answer may have for each that was sent: an item of a batch comes back larger
+	maxPublic  = 64 << 10 // bytes of what a node says to everybody
 )
+
+// longest is how many bytes are read of the answer to a request. Nobody can be refused for
+// want of room once something was changed, so such an answer has to be about as long as
+// what was sent.
+func longest(r wire.Request) int {
+	if r.ReadOnly() {
+		return maxReply
+	}
+	return min(maxReply, maxChanged+growth*len(r.Body))
+}
 
 // largeGate lets few large answers be read and encoded at once, and of one caller fewer:
 // each is garbage of several times its size, and what one caller asks for is no reason
@@ -56,6 +71,13 @@ func (t *turn) leave() {
 	}
 }
 
+// ownRoom is the room for large answers to what the gateway reads for itself: few of them
+// are read at once. Whoever asked for the first piece gives it back with leave.
+func (c *Client) ownRoom(key string) (room asking, leave func()) {
+	t := &turn{gate: c.ownLarge, caller: key}
+	return t.more, t.leave
+}
+
 // errTooLong says that an answer is longer than any that is read.
 var errTooLong = errors.New("it is too long")
 
@@ -65,9 +87,9 @@ type buffers struct{ pool sync.Pool }
 // asking asks for room for so many bytes more (wire.Request.Room).
 type asking func(ctx context.Context, bytes int64) error
 
-// read reads a whole answer. It must not be used after done was called. The error is a
-// *call.Error when there is no room, else errTooLong or that of reading.
-func (b *buffers) read(ctx context.Context, from io.Reader, room asking) (raw []byte, done func(), err error) {
+// read reads a whole answer of at most so many bytes. It must not be used after done was
+// called. The error is a *call.Error when there is no room, else errTooLong or that of reading.
+func (b *buffers) read(ctx context.Context, from io.Reader, most int, room asking) (raw []byte, done func(), err error) {
 	raw, err = io.ReadAll(io.LimitReader(from, smallReply))
 	if err != nil || len(raw) < smallReply {
 		return raw, func() {}, err
@@ -83,7 +105,7 @@ func (b *buffers) read(ctx context.Context, from io.Reader, room asking) (raw []
 			b.pool.Put(buf)
 		}
 	}
-	if err = fill(ctx, buf, from, room); err != nil {
+	if err = fill(ctx, buf, from, most, room); err != nil {
 		done()
 		return nil, nil, err
 	}
@@ -91,7 +113,7 @@ func (b *buffers) read(ctx context.Context, from io.Reader, room asking) (raw []
 }
 
 // fill appends the rest of an answer, of which room is taken before each piece.
-func fill(ctx context.Context, buf *[]byte, from io.Reader, room asking) error {
+func fill(ctx context.Context, buf *[]byte, from io.Reader, most int, room asking) error {
 	if room == nil {
 		room = func(context.Context, int64) error { return nil }
 	}
@@ -116,7 +138,7 @@ func fill(ctx context.Context, buf *[]byte, from io.Reader, room asking) error {
 			return nil
 		case err != nil:
 			return err
-		case len(*buf) > maxReply:
+		case len(*buf) > most:
 			return errTooLong
 		}
 	}

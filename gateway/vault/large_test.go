@@ -101,3 +101,59 @@ func testALargeAnswerTakesRoomBeforeItIsRead(t *testing.T) {
 		})
 	}
 }
+
+// endless answers what has been asked for with a JSON string that never ends, and tells
+// how many bytes of it were taken.
+func endless(t *testing.T, path, begin string) (cl *vault.Client, taken *atomic.Int64, ended chan struct{}) {
+	t.Helper()
+	taken, ended = new(atomic.Int64), make(chan struct{})
+	cl = stub(t, vault.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path {
+			_, _ = io.WriteString(w, answer)
+			return
+		}
+		defer close(ended)
+		_, _ = io.WriteString(w, begin)
+		for piece := strings.Repeat("x", 64<<10); taken.Load() < 256<<20; {
+			n, err := io.WriteString(w, piece)
+			taken.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	})
+	return cl, taken, ended
+}
+
+// TestAnswersWithoutAnEndAreGivenUp: whatever the gateway asks Vault for, an answer that
+// is far longer than it can be is not read, and what was asked ends at once.
+func TestAnswersWithoutAnEndAreGivenUp(t *testing.T) {
+	const between = 16 << 20 // bytes that may be on their way
+	begin := `{"request_id":"1","data":{"version":1,"text":"`
+	for name, c := range map[string]struct {
+		path, begin string
+		most        int64
+		ask         func(*vault.Client) error
+		code        call.Code
+	}{
+		"how Vault is": {"/v1/sys/health", `{"initialized":true,"sealed":false,"version":"`, 64 << 10, func(cl *vault.Client) error { return cl.Ready(t.Context()) }, call.VaultUnavailable},
+		"a change":     {"/v1/secret/data/x", begin, 1 << 20, func(cl *vault.Client) error { return writeAt(t, cl, "data/x") }, call.OutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl, taken, ended := endless(t, c.path, c.begin)
+			if err := c.ask(cl); !call.Is(err, c.code) {
+				t.Errorf("got %v, want %s", err, c.code)
+			}
+			<-ended
+			if n := taken.Load(); n > c.most+between {
+				t.Errorf("%d MiB were taken of an answer that may have %d KiB", n>>20, c.most>>10)
+			}
+		})
+	}
+}
+
+func writeAt(t *testing.T, cl *vault.Client, path string) error {
+	s := open(t, cl, grant(caller("a"), "kv.write"))
+	defer s.Close()
+	return s.Put(t.Context(), path, map[string]any{}, &versioned{})
+}

@@ -106,29 +106,44 @@ type introduction struct {
 }
 
 func (c *Client) introduce(ctx context.Context, node *url.URL) (i introduction, err error) {
-	for _, path := range []string{"/v1/sys/leader", "/v1/sys/health?standbyok=true&perfstandbyok=true"} {
-		u, err := url.Parse(node.Scheme + "://" + node.Host + strings.TrimSuffix(node.Path, "/") + path)
+	for _, path := range []string{"sys/leader", "sys/health?standbyok=true&perfstandbyok=true"} {
+		status, err := c.public(ctx, node, path, &i)
+		if err == nil && status != http.StatusOK {
+			err = errElsewhere
+		}
 		if err != nil {
-			return i, err
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-		if err != nil {
-			return i, err
-		}
-		resp, err := c.http.streams.RoundTrip(req)
-		if err != nil {
-			return i, err
-		}
-		raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-		_ = resp.Body.Close() // all of it that matters has been read
-		if err != nil || resp.StatusCode != http.StatusOK {
-			return i, errElsewhere
-		}
-		if err := json.Unmarshal(raw, &i); err != nil {
 			return i, err
 		}
 	}
 	return i, nil
+}
+
+// public asks a node for a small document that it shows to everybody, at a path below
+// /v1/, and decodes it into out unless the status tells of an error. No token is sent.
+func (c *Client) public(ctx context.Context, node *url.URL, path string, out any) (status int, err error) {
+	u, err := url.Parse(node.Scheme + "://" + node.Host + strings.TrimSuffix(node.Path, "/") + "/v1/" + path)
+	if err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("X-Vault-Request", "true")
+	if user := node.User; user != nil { // of the configured address
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
+	}
+	resp, err := c.http.RoundTrip(req)
+	if err != nil {
+		return 0, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxPublic))
+	_ = resp.Body.Close() // all of it that matters has been read
+	if err != nil || resp.StatusCode >= http.StatusMultipleChoices {
+		return resp.StatusCode, err
+	}
+	return resp.StatusCode, json.Unmarshal(raw, out)
 }
 
 // redirected is the request for where a standby says that the active node is.
