@@ -39,6 +39,12 @@ type versionFacts struct {
 // Complete implements vault.Reply.
 func (f *versionFacts) Complete() bool { return f.Version > 0 && f.CreatedTime != "" }
 
+// answers reports whether they are those of the version that was asked for, 0 for the
+// latest: it is the one that was decided on.
+func (f *versionFacts) answers(asked int) bool {
+	return f.Complete() && (asked == 0 || f.Version == asked)
+}
+
 type kvReadOut struct {
 	Data        call.SecretJSON `json:"data" jsonschema:"the secret's keys and values"`
 	Version     int             `json:"version" jsonschema:"the version that was read, 0 in KV version 1"`
@@ -57,10 +63,12 @@ func (o kvReadOut) Facts() op.Outcome { return op.Outcome{Version: o.Version} }
 type kvReadReply struct {
 	Data     document     `json:"data"`
 	Metadata versionFacts `json:"metadata"`
+
+	asked int // the version, 0 for the latest
 }
 
 // Complete implements vault.Reply.
-func (r *kvReadReply) Complete() bool { return isObject(r.Data.raw()) && r.Metadata.Complete() }
+func (r *kvReadReply) Complete() bool { return isObject(r.Data.raw()) && r.Metadata.answers(r.asked) }
 
 func isObject(raw []byte) bool { return len(raw) > 0 && raw[0] == '{' }
 
@@ -68,7 +76,7 @@ func kvRead(ctx context.Context, s *vault.Session, in kvReadIn) (kvReadOut, erro
 	if in.v1 {
 		return in.readV1(ctx, s)
 	}
-	var reply kvReadReply
+	reply := kvReadReply{asked: in.Version}
 	q := url.Values{"version": {strconv.Itoa(in.Version)}}
 	if err := s.Get(ctx, "data/"+in.full.String(), q, &reply); err != nil {
 		return kvReadOut{}, in.missing(deletedOr(err))

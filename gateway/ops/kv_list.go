@@ -80,6 +80,7 @@ func kvList(ctx context.Context, s *vault.Session, in kvListIn) (kvListOut, erro
 	if err != nil {
 		return out, err
 	}
+	out.Next = "" // whatever Vault has said of it
 	return in.cut(out), nil
 }
 

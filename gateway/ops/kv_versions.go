@@ -1,10 +1,15 @@
 package ops
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/url"
 	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
@@ -134,13 +139,39 @@ func (o kvSubkeysOut) Facts() op.Outcome { return op.Outcome{Version: o.Version}
 type kvSubkeysReply struct {
 	Subkeys  json.RawMessage `json:"subkeys"`
 	Metadata versionFacts    `json:"metadata"`
+
+	asked int // the version, 0 for the latest
 }
 
-// Complete implements vault.Reply.
-func (r *kvSubkeysReply) Complete() bool { return isObject(r.Subkeys) && r.Metadata.Complete() }
+// Complete implements vault.Reply. What has a value in it is no answer: whoever may see
+// the keys need not be one who may see the values.
+func (r *kvSubkeysReply) Complete() bool {
+	return isObject(r.Subkeys) && r.Metadata.answers(r.asked) && !hasValues(r.Subkeys)
+}
+
+// hasValues reports whether a JSON object has a value in it, at whatever depth: anything
+// but null and objects, or what cannot be read.
+func hasValues(object []byte) bool {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(object))
+	for {
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return !errors.Is(err, io.EOF)
+		}
+		kind, n := dec.StackIndex(dec.StackDepth())
+		name := kind == jsontext.KindBeginObject && n%2 == 1
+		switch tok.Kind() {
+		case jsontext.KindBeginObject, jsontext.KindEndObject, jsontext.KindNull:
+		default:
+			if !name {
+				return true
+			}
+		}
+	}
+}
 
 func kvSubkeys(ctx context.Context, s *vault.Session, in kvSubkeysIn) (kvSubkeysOut, error) {
-	var reply kvSubkeysReply
+	reply := kvSubkeysReply{asked: in.Version}
 	q := url.Values{"version": {strconv.Itoa(in.Version)}, "depth": {strconv.Itoa(in.Depth)}}
 	if err := s.Get(ctx, "subkeys/"+in.full.String(), q, &reply); err != nil {
 		return kvSubkeysOut{}, in.missing(deletedOr(err))

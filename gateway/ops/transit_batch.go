@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault"
@@ -76,10 +77,14 @@ func (b *batchReply) Complete() bool {
 	return len(b.Results) == b.items && !slices.ContainsFunc(b.Results, func(r reply) bool { return r.Error == "" && !b.has(r) })
 }
 
-func hasCiphertext(r reply) bool { return r.Ciphertext != "" }
+func hasCiphertext(r reply) bool { return isMade(r.Ciphertext) }
 func hasPlaintext(r reply) bool  { return r.Plaintext != nil }
-func hasSignature(r reply) bool  { return r.Signature != "" }
+func hasSignature(r reply) bool  { return isMade(r.Signature) }
 func hasVerdict(r reply) bool    { return r.Valid != nil }
+
+// isMade reports whether a text has the form of what transit makes with a key. What has
+// not may be what was sent.
+func isMade(text string) bool { return strings.HasPrefix(text, "vault:v") }
 
 // run returns one reply for each item, in their order. Vault refuses a whole
 // batch of which some items have a context and others none, so the latter are

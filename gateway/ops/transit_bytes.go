@@ -2,6 +2,8 @@ package ops
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"strconv"
 
 	"portcullis/gateway/call"
@@ -31,7 +33,7 @@ type hmacOut struct {
 }
 
 // Complete implements vault.Reply.
-func (o *hmacOut) Complete() bool { return o.HMAC != "" }
+func (o *hmacOut) Complete() bool { return isMade(o.HMAC) }
 
 func hmac(ctx context.Context, s *vault.Session, in hmacIn) (out hmacOut, err error) {
 	b64, err := toBase64(in.Input, in.Encoding, "input")
@@ -85,11 +87,29 @@ type datakeyReply struct {
 	KeyVersion int    `json:"key_version"`
 	Plaintext  string `json:"plaintext"`
 
-	clear bool // it was asked for in the clear as well
+	clear int // bytes that were asked for in the clear as well
 }
 
 // Complete implements vault.Reply.
-func (r *datakeyReply) Complete() bool { return r.Ciphertext != "" && (r.Plaintext != "" || !r.clear) }
+func (r *datakeyReply) Complete() bool {
+	return isMade(r.Ciphertext) && (r.clear == 0 || length(r.Plaintext, "base64") == r.clear)
+}
+
+// length is how many bytes a text in base64 or hex stands for, -1 for one that is neither.
+func length(text, format string) int {
+	n, err := hex.DecodedLen(len(text)), error(nil)
+	if format == "hex" {
+		_, err = hex.DecodeString(text)
+	} else {
+		var raw []byte
+		raw, err = base64.StdEncoding.DecodeString(text)
+		n = len(raw)
+	}
+	if err != nil {
+		return -1
+	}
+	return n
+}
 
 func datakey(ctx context.Context, s *vault.Session, in datakeyIn) (datakeyOut, error) {
 	kind := in.Type
@@ -98,7 +118,10 @@ func datakey(ctx context.Context, s *vault.Session, in datakeyIn) (datakeyOut, e
 	}
 	body := map[string]any{"bits": in.Bits}
 	put(body, "context", in.Context)
-	reply := datakeyReply{clear: kind == "plaintext"}
+	var reply datakeyReply
+	if kind == "plaintext" {
+		reply.clear = in.Bits / 8
+	}
 	if err := s.Put(ctx, "datakey/"+kind+"/"+string(in.Key), body, &reply); err != nil {
 		return datakeyOut{}, err
 	}
@@ -134,13 +157,15 @@ type randomOut struct {
 // randomReply is what Vault answers with random bytes.
 type randomReply struct {
 	RandomBytes string `json:"random_bytes"`
+
+	asked randomIn
 }
 
 // Complete implements vault.Reply.
-func (r *randomReply) Complete() bool { return r.RandomBytes != "" }
+func (r *randomReply) Complete() bool { return length(r.RandomBytes, r.asked.Format) == r.asked.Bytes }
 
 func randomBytes(ctx context.Context, s *vault.Session, in randomIn) (randomOut, error) {
-	var reply randomReply
+	reply := randomReply{asked: in}
 	err := s.Query(ctx, "random/"+strconv.Itoa(in.Bytes), map[string]string{"format": in.Format}, &reply)
 	return randomOut{call.Secret(reply.RandomBytes), in.Format}, err
 }

@@ -241,19 +241,27 @@ type leased interface {
 	SetLease(Lease)
 }
 
+// isOf reports whether a lease is one that a request at a path has issued (Vault docs,
+// concepts/lease).
+func isOf(lease, path string) bool {
+	_, err := call.ParsePath(lease)
+	return err == nil && strings.HasPrefix(lease, path+"/")
+}
+
 // keepLease tells the output its lease. A request that issues a lease must have one in its
 // answer; when err says that the answer lacks something else, the lease is revoked,
 // because nobody else knows of it.
 func (s *Session) keepLease(ctx context.Context, r wire.Request, l Lease, out Reply, err error) error {
-	if err == nil && r.Leases && !l.Whole() {
-		err = wire.Incomplete(r, errors.New("it lacks a lease that ends"))
+	own := isOf(l.ID, r.Path)
+	if err == nil && r.Leases && (!l.Whole() || !own) {
+		err = wire.Incomplete(r, errors.New("it lacks a lease of what was asked for that ends"))
 	}
 	to, ok := out.(leased)
 	if !ok {
 		return err
 	}
 	to.SetLease(l)
-	if err != nil && r.Leases && l.ID != "" {
+	if err != nil && r.Leases && own { // another is somebody else's
 		err = errors.Join(err, s.Discard(context.WithoutCancel(ctx), l.ID))
 	}
 	return err
