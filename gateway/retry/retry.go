@@ -21,8 +21,11 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // Jitter takes a random part of up to 1/n off d, so that replicas do not act at the same
-// time.
+// time. A d below 0 stays what it is.
 func Jitter(d time.Duration, n int) time.Duration {
+	if d < 0 {
+		return d
+	}
 	return d - rand.N(d/time.Duration(n)+1) //nolint:gosec // spreads load, guards nothing
 }
 

@@ -2,6 +2,7 @@ package retry_test
 
 import (
 	"context"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,9 @@ func TestDurationsStayInTheirBounds(t *testing.T) {
 			}
 		}
 	}
-	if d := retry.Jitter(0, 10); d != 0 {
-		t.Errorf("a tenth off nothing is %d", d)
+	for _, d := range []time.Duration{0, -1, math.MinInt64} {
+		if got := retry.Jitter(d, 10); got != d {
+			t.Errorf("a tenth off %d is %d", d, got)
+		}
 	}
 }

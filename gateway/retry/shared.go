@@ -2,6 +2,7 @@ package retry
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -15,12 +16,19 @@ type Shared[T any] struct {
 
 // Share starts a call, which ends after the timeout at the latest and keeps the values of
 // ctx, not its cancellation. What do has done before it returns is visible to all waiters.
+// A panic in do is an error, whose text names the type of its value alone: who waits is
+// not who made it.
 func Share[T any](ctx context.Context, timeout time.Duration, do func(context.Context) (T, error)) *Shared[T] {
 	s := &Shared[T]{done: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	go func() {
 		defer cancel()
 		defer close(s.done)
+		defer func() {
+			if v := recover(); v != nil {
+				s.err = fmt.Errorf("panic of type %T", v)
+			}
+		}()
 		s.value, s.err = do(ctx)
 	}()
 	return s

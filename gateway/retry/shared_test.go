@@ -39,3 +39,11 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 	return nil
 }
+
+// A call that panics fails for all who wait, and takes nobody else with it.
+func TestASharedCallThatPanicsFails(t *testing.T) {
+	s := retry.Share(t.Context(), time.Minute, func(context.Context) (int, error) { panic("a secret") })
+	if _, err := s.Wait(t.Context()); err == nil || err.Error() != "panic of type string" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -196,7 +196,7 @@ func (t *attempt) callerGone() bool { return errors.Is(t.parent.Err(), context.C
 // decode reads the whole answer and checks that it has what the request needs.
 func (t *attempt) decode(resp *api.Response) error {
 	room := asking(t.request.Room)
-	if room == nil && t.request.ReadOnly() {
+	if room == nil && longest(t.request) == maxReply {
 		var leave func()
 		room, leave = t.client.ownRoom(t.request.Caller)
 		defer leave()

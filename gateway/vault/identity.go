@@ -85,7 +85,7 @@ type tokenFacts struct {
 }
 
 // Complete implements Reply.
-func (f *tokenFacts) Complete() bool { return f.Accessor != nil }
+func (f *tokenFacts) Complete() bool { return f.Accessor != nil && wire.IsTTL(f.TTL) }
 
 // noteAccepted keeps, and logs once, whether Vault accepts the gateway's own token; err
 // is the result of a request with it.

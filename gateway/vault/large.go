@@ -28,7 +28,7 @@ const (
 // want of room once something was changed, so such an answer has to be about as long as
 // what was sent.
 func longest(r wire.Request) int {
-	if r.ReadOnly() {
+	if r.ReadOnly() || r.Long {
 		return maxReply
 	}
 	return min(maxReply, maxChanged+growth*len(r.Body))

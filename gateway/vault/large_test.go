@@ -157,3 +157,24 @@ func writeAt(t *testing.T, cl *vault.Client, path string) error {
 	defer s.Close()
 	return s.Put(t.Context(), path, map[string]any{}, &versioned{})
 }
+
+// TestALargeAnswerIsUnwrapped: what is opened may be as long as any answer, although
+// opening it changes something.
+func TestALargeAnswerIsUnwrapped(t *testing.T) {
+	const size = 3 << 20
+	cl := stub(t, vault.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/sys/wrapping/wrap" {
+			_, _ = io.WriteString(w, `{"wrap_info":{"token":"w","accessor":"a","ttl":60}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"request_id":"1","data":{"text":"`+strings.Repeat("x", size)+`"}}`)
+	})
+	s := open(t, cl, grant(caller("a"), "kv.read"))
+	defer s.Close()
+	if _, err := s.Wrap(t.Context(), []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := s.Unwrap(t.Context(), "w"); err != nil || len(raw) < size {
+		t.Errorf("got %d bytes, %v", len(raw), err)
+	}
+}

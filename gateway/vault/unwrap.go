@@ -161,7 +161,7 @@ func (s *Session) Unwrap(ctx context.Context, token call.Secret) ([]byte, error)
 		return nil, call.Errorf(call.NotFound, "not found: the token is none of yours that the gateway knows, or was used, or has ended")
 	}
 	var u unwrappedData
-	r := wire.Request{Method: wire.Put, Path: "sys/wrapping/unwrap", Body: []byte("{}"), Token: token.Reveal(), Caller: s.Caller().Key(), ID: s.grant.Terms().DecisionID}
+	r := wire.Request{Method: wire.Put, Path: "sys/wrapping/unwrap", Body: []byte("{}"), Long: true, Token: token.Reveal(), Caller: s.Caller().Key(), ID: s.grant.Terms().DecisionID}
 	err := s.client.exchange(ctx, r, wire.WantData(&u))
 	if call.Is(err, call.VaultAuth) || call.Is(err, call.InvalidRequest) || call.Is(err, call.Forbidden) {
 		err = call.Wrap(call.NotFound, "not found: the token was used, or has ended", err)

@@ -88,6 +88,7 @@ func (s *Source) Token(ctx context.Context) (Token, error) {
 // startFetch starts a Get. The caller holds mu.
 func (s *Source) startFetch(ctx context.Context) *retry.Shared[Token] {
 	s.running = retry.Share(ctx, s.Timeout, func(ctx context.Context) (Token, error) {
+		defer s.fetched()
 		t, err := s.Get(ctx)
 		if err != nil {
 			return Token{}, s.failed(err)
@@ -98,11 +99,17 @@ func (s *Source) startFetch(ctx context.Context) *retry.Shared[Token] {
 	return s.running
 }
 
+// fetched notes that no Get runs any more, also after a panic.
+func (s *Source) fetched() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = nil
+}
+
 // failed notes that a Get has failed, for as long as the next one waits.
 func (s *Source) failed(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running = nil
 	s.wait.fail(err)
 	return err
 }
@@ -111,10 +118,9 @@ func (s *Source) failed(err error) error {
 func (s *Source) keep(t Token) (Token, error) {
 	s.mu.Lock()
 	closed := s.closed
-	s.running = nil
 	if !closed {
 		s.wait = backoff{}
-		s.now, s.ahead = t, t.Born.Add(retry.Jitter(t.Life*3/4, 10))
+		s.now, s.ahead = t, t.Born.Add(retry.Jitter(t.Life/4*3, 10))
 	}
 	s.mu.Unlock()
 	if !closed {
@@ -161,7 +167,7 @@ func (s *Source) Renewed(value string, life time.Duration) {
 	defer s.mu.Unlock()
 	if s.now.Value == value {
 		s.now.Born, s.now.Life = time.Now(), life
-		s.ahead = s.now.Born.Add(retry.Jitter(life*3/4, 10))
+		s.ahead = s.now.Born.Add(retry.Jitter(life/4*3, 10))
 	}
 }
 

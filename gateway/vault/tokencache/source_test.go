@@ -154,3 +154,20 @@ func ExampleSource() {
 	// hvs.example <nil>
 	// hvs.example <nil>
 }
+
+// After a Get that panics there is another.
+func TestAGetThatPanicsIsNotTheLast(t *testing.T) {
+	n := 0
+	s := &tokencache.Source{Timeout: time.Minute, Get: func(context.Context) (tokencache.Token, error) {
+		if n++; n == 1 {
+			panic("no token")
+		}
+		return tokencache.Token{Value: "good"}, nil
+	}}
+	if _, err := s.Token(t.Context()); err == nil {
+		t.Error("a panic is no token")
+	}
+	if got := value(t, s); got != "good" {
+		t.Errorf("got %q", got)
+	}
+}

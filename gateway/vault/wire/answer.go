@@ -107,7 +107,7 @@ func WantLease() *Answer {
 // WantToken needs a token.
 func WantToken() *Answer {
 	return &Answer{missing: func(a *Answer) string {
-		if a.Auth == nil || a.Auth.ClientToken == "" {
+		if a.Auth == nil || a.Auth.ClientToken == "" || !IsTTL(a.Auth.LeaseDuration) {
 			return "a token"
 		}
 		return ""
@@ -118,8 +118,8 @@ func WantToken() *Answer {
 // itself in some of these answers.
 func WantTTL() *Answer {
 	return &Answer{missing: func(a *Answer) string {
-		if a.Auth == nil {
-			return "auth"
+		if a.Auth == nil || !IsTTL(a.Auth.LeaseDuration) {
+			return "auth with a TTL"
 		}
 		return ""
 	}}
@@ -128,7 +128,7 @@ func WantTTL() *Answer {
 // WantWrapped needs a wrapping token.
 func WantWrapped() *Answer {
 	return &Answer{missing: func(a *Answer) string {
-		if a.WrapInfo == nil || a.WrapInfo.Token == "" {
+		if a.WrapInfo == nil || a.WrapInfo.Token == "" || a.WrapInfo.TTL <= 0 || !IsTTL(int64(a.WrapInfo.TTL)) {
 			return "a wrapping token"
 		}
 		return ""

@@ -12,8 +12,12 @@ type Lease struct {
 // longest is a lease beyond which times cannot be reckoned with, in seconds: 100 years.
 const longest = 100 * 365 * 24 * 3600
 
+// IsTTL reports whether so many seconds are a life that can be reckoned with, 0 for one
+// without an end.
+func IsTTL(seconds int64) bool { return seconds >= 0 && seconds <= longest }
+
 // Whole reports whether there is a lease that will end.
-func (l Lease) Whole() bool { return l.ID != "" && l.Duration > 0 && l.Duration <= longest }
+func (l Lease) Whole() bool { return l.ID != "" && l.Duration > 0 && IsTTL(int64(l.Duration)) }
 
 // SetLease keeps what the reply says about its lease.
 func (l *Lease) SetLease(got Lease) { *l = got }

@@ -32,6 +32,7 @@ type Request struct {
 	Safe    bool   // changes nothing although the method is not Get
 	Mints   bool   // makes something although the method is Get
 	Leases  bool   // the answer must have a lease
+	Long    bool   // the answer may be as long as any, although the request changes something
 	Probe   bool   // asks whether Vault is there: it is sent whatever the load and the breaker say
 
 	// Room is asked before so many more bytes of a large answer are read; its error is
