@@ -85,7 +85,7 @@ func (ch *Authenticator) refuseBehalf(c *call.Caller, now time.Time, err error) 
 	e := *call.AsError(ch.refuse(c.SourceIP, ch.failures.Blocked(c.SourceIP, now), err))
 	switch {
 	case e.Code == call.AmbiguousCredentials:
-		e.Msg = BehalfHeader + ": a call is made on behalf of one: send the header once, and not with a session that was begun with it"
+		e.Msg = BehalfHeader + ": more than one: name one person, once, and none in a session that was begun on behalf of one"
 	case e.Code != call.RateLimited:
 		e.Msg = BehalfHeader + ": " + strings.TrimSuffix(e.Msg, ": ")
 	}

@@ -73,13 +73,16 @@ func fillDisk(g *stack.Gateway, leave int64) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // nobody reads it
-	var s unix.Statfs_t
-	if err := unix.Statfs(g.LogDir, &s); err != nil {
-		return err
+	defer func() { _ = f.Close() }()                      // nobody reads it
+	const margin = 128 << 10                              // the gateway writes meanwhile
+	for err = unix.ENOSPC; errors.Is(err, unix.ENOSPC); { // more than the margin, now and then
+		var s unix.Statfs_t
+		if err := unix.Statfs(g.LogDir, &s); err != nil {
+			return err
+		}
+		err = unix.Fallocate(int(f.Fd()), 0, 0, int64(s.Bavail)*s.Bsize-leave-margin)
 	}
-	const margin = 128 << 10 // the gateway writes meanwhile
-	if err := unix.Fallocate(int(f.Fd()), 0, 0, int64(s.Bavail)*s.Bsize-leave-margin); err != nil || leave > 0 {
+	if err != nil || leave > 0 {
 		return err
 	}
 	_, err = f.Seek(0, io.SeekEnd)

@@ -59,7 +59,7 @@ func TestASessionOfAPairIsThePairs(t *testing.T) {
 			t.Errorf("%s: got %d %v for what the person may not read", name, a.status, a.body)
 		}
 		a := w.send(t, "GET", "secret/data/shared/ann/app", token, "", behalf)
-		if a.status != 403 || !strings.Contains(fmt.Sprint(a.body), "X-On-Behalf-Of: a call is made on behalf of one") {
+		if a.status != 403 || !strings.Contains(fmt.Sprint(a.body), "X-On-Behalf-Of: more than one") {
 			t.Errorf("%s: got %d %v for a second person", name, a.status, a.body)
 		}
 	}
