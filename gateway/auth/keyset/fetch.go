@@ -18,6 +18,9 @@ import (
 // maxDocument bounds what is read of a response.
 const maxDocument = 1 << 20
 
+// maxNamed bounds an address in a discovery document, and what is quoted of one, in bytes.
+const maxNamed = 2048
+
 // fetchTimeout bounds one fetch.
 const fetchTimeout = 5 * time.Second
 
@@ -96,10 +99,16 @@ func discover(ctx context.Context, c *http.Client, issuer string) (string, error
 		return "", errors.New("the discovery document is not JSON")
 	}
 	if doc.Issuer != issuer {
-		return "", fmt.Errorf("the discovery document is of issuer %q, not of %q: configure the issuer exactly as the document writes it", doc.Issuer, issuer)
+		return "", fmt.Errorf("the discovery document is of issuer %.2048q, not of %q: configure the issuer exactly as the document writes it", doc.Issuer, issuer)
+	}
+	if len(doc.JWKSURI) > maxNamed {
+		return "", errors.New("jwks_uri: too long")
 	}
 	if err := CheckURL(doc.JWKSURI); err != nil {
 		return "", fmt.Errorf("jwks_uri: %w", err)
+	}
+	if strings.HasPrefix(issuer, "https:") && !strings.HasPrefix(doc.JWKSURI, "https:") {
+		return "", errors.New("jwks_uri: not https as the issuer is")
 	}
 	return doc.JWKSURI, nil
 }

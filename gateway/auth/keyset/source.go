@@ -191,18 +191,23 @@ func (s *Source) join(effort Effort) (*flight, time.Duration) {
 
 // start begins a fetch; mu is held. It does not end with the call that caused it.
 func (s *Source) start(asked bool) *flight {
-	s.flight = &flight{asked, retry.Share(context.Background(), fetchTimeout, func(ctx context.Context) (bool, error) {
-		changed, err := s.refresh(ctx)
-		s.mu.Lock()
-		s.flight = nil
-		if changed {
-			s.asked = time.Time{} // an issuer that rotates is no storm
-		}
-		s.mu.Unlock()
+	s.flight = &flight{asked, retry.Share(context.Background(), fetchTimeout, func(ctx context.Context) (changed bool, err error) {
+		defer func() { s.landed(changed) }()
+		changed, err = s.refresh(ctx)
 		s.o.Report(changed, err)
 		return changed, nil // the error is kept for calls that miss a key
 	})}
 	return s.flight
+}
+
+// landed notes that a fetch has ended, also by a panic.
+func (s *Source) landed(changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flight = nil
+	if changed {
+		s.asked = time.Time{} // an issuer that rotates is no storm
+	}
 }
 
 // refresh fetches the keys. An error leaves those that are known.
