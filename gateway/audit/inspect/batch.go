@@ -26,8 +26,12 @@ type batch struct {
 	err   error         // ended the reading behind them
 }
 
-// batchBytes is how much of a file is hashed at a time.
-const batchBytes = 256 << 10
+// How much of a file is hashed at a time: so many bytes, or so many lines, which may all be
+// empty.
+const (
+	batchBytes = 256 << 10
+	batchLines = 4096
+)
 
 // batches reads a file in batches, hashes several of them at once, and passes them on in
 // their order.
@@ -85,7 +89,7 @@ func batches(r io.Reader, each func(*batch) error) error {
 // fill reads the next lines; there are none at the end.
 func (b *batch) fill(s *audit.Scanner) {
 	b.buf, b.lines, b.done = b.buf[:0], b.lines[:0], make(chan struct{})
-	for len(b.buf) < batchBytes && s.Scan() {
+	for len(b.buf) < batchBytes && len(b.lines) < batchLines && s.Scan() {
 		line := s.Bytes()
 		t := text{from: len(b.buf), size: s.Size(), ended: s.Ended()}
 		if t.hashed = int64(len(line)) != s.Size(); t.hashed { // it is too long to be kept
