@@ -63,7 +63,7 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, ex *Exchang
 		if s.Events != nil {
 			sess.cursor = s.Events.Now(ex.Caller, sess.id)
 		}
-		return s.sessions.begin(r.Context(), sess)
+		return s.sessions.begin(r.Context(), sess) //nolint:contextcheck // as long as its request is waited for
 	})
 	if err != nil {
 		return streamRefusal(err)

@@ -70,7 +70,7 @@ func (g ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 // NewSpanID implements sdktrace.IDGenerator.
 func (ids) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
 	for !id.IsValid() {
-		binary.BigEndian.PutUint64(id[:], rand.Uint64())
+		binary.BigEndian.PutUint64(id[:], rand.Uint64()) //nolint:gosec // an id is no secret
 	}
 	return id
 }
@@ -78,8 +78,8 @@ func (ids) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
 // newTraceID is random in all of its bits (W3C Trace Context level 2, section 3.2.2.3).
 func newTraceID() (id trace.TraceID) {
 	for !id.IsValid() {
-		binary.BigEndian.PutUint64(id[:8], rand.Uint64())
-		binary.BigEndian.PutUint64(id[8:], rand.Uint64())
+		binary.BigEndian.PutUint64(id[:8], rand.Uint64()) //nolint:gosec // an id is no secret
+		binary.BigEndian.PutUint64(id[8:], rand.Uint64()) //nolint:gosec // an id is no secret
 	}
 	return id
 }

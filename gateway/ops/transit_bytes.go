@@ -97,18 +97,15 @@ func (r *datakeyReply) Complete() bool {
 
 // length is how many bytes a text in base64 or hex stands for, -1 for one that is neither.
 func length(text, format string) int {
-	n, err := hex.DecodedLen(len(text)), error(nil)
+	decode := base64.StdEncoding.DecodeString
 	if format == "hex" {
-		_, err = hex.DecodeString(text)
-	} else {
-		var raw []byte
-		raw, err = base64.StdEncoding.DecodeString(text)
-		n = len(raw)
+		decode = hex.DecodeString
 	}
+	raw, err := decode(text)
 	if err != nil {
 		return -1
 	}
-	return n
+	return len(raw)
 }
 
 func datakey(ctx context.Context, s *vault.Session, in datakeyIn) (datakeyOut, error) {

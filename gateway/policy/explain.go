@@ -79,7 +79,7 @@ func (e *Engine) hear(ctx context.Context, id, holder string) (*Record, error) {
 	}
 	var r Record
 	if err := json.Unmarshal(told.Record, &r); err != nil || r.ID != id {
-		return nil, nil //nolint:nilerr // it is none of ours
+		return nil, nil // it is none of ours
 	}
 	return &r, nil
 }

@@ -50,7 +50,7 @@ type replica struct {
 }
 
 func newFleet(l load) *fleet {
-	f := &fleet{load: l, began: time.Now(), random: rand.New(rand.NewPCG(1, 2)), full: map[limit.Key]time.Time{}} //nolint:gosec // a simulation
+	f := &fleet{load: l, began: time.Now(), random: rand.New(rand.NewPCG(1, 2)), full: map[limit.Key]time.Time{}}
 	buckets, tier := limit.NewMemory(4*l.callers+1000), op.Tier{Name: "standard", Requests: requests, Window: window, Burst: burst}
 	shared := func(k limit.Key, c limit.Charge, now time.Time) (limit.Level, error) {
 		f.scripts++

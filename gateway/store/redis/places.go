@@ -200,11 +200,11 @@ func (p *Places) giveBack(ctx context.Context) {
 	for {
 		select {
 		case one := <-p.released:
-			p.give(one)
+			p.give(one) //nolint:contextcheck // what is released is given back, whatever ends
 		case <-ctx.Done():
 			p.ended.Store(true)
 			for len(p.released) > 0 {
-				p.give(<-p.released)
+				p.give(<-p.released) //nolint:contextcheck // as above
 			}
 			return
 		}
