@@ -104,15 +104,19 @@ func (h *Health) last() Part {
 	return h.vault
 }
 
-// check looks at Vault once.
-func (h *Health) check(ctx context.Context) (Part, error) {
-	p := Part{OK: true, Detail: "ready"}
+// check looks at Vault once. What it found is kept, also of a look that panicked.
+func (h *Health) check(ctx context.Context) (p Part, _ error) {
+	p = Part{Detail: "the look at Vault has failed"}
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.vault, h.checked, h.looking = p, time.Now(), nil
+	}()
 	if err := h.Vault(ctx); err != nil {
-		p = Part{Detail: call.AsError(err).Msg}
+		p.Detail = call.AsError(err).Msg
+		return p, nil
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.vault, h.checked, h.looking = p, time.Now(), nil
+	p = Part{OK: true, Detail: "ready"}
 	return p, nil
 }
 

@@ -67,6 +67,25 @@ func TestProbesShareOneLook(t *testing.T) {
 	})
 }
 
+// TestALookThatPanicsIsNotTheLast: the gateway is not ready after it, and Vault is asked again.
+func TestALookThatPanicsIsNotTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		h := &obs.Health{Vault: func(context.Context) error {
+			if looks++; looks == 1 {
+				panic("first")
+			}
+			return nil
+		}}
+		for i, want := range []int{503, 200} {
+			if got := readyz(t.Context(), h); got != want {
+				t.Errorf("probe %d: got %d, want %d", i, got, want)
+			}
+			time.Sleep(2 * time.Second)
+		}
+	})
+}
+
 // TestProbesAreAnsweredWhileVaultHangs: the last result stands for a while, then the
 // gateway is not ready; no probe waits as long as Vault lets it.
 func TestProbesAreAnsweredWhileVaultHangs(t *testing.T) {
