@@ -57,16 +57,8 @@ func (c *cache) key(buf []byte, in *document.Input) []byte {
 		return nil
 	}
 	buf = c.keyer.Append(buf, in)
-	if in.Principal.OnBehalfOf == nil { // a second input is as large as the first
-		return buf
-	}
-	return c.beside(buf, in)
-}
-
-// beside appends the key of the second question, where one is asked.
-func (c *cache) beside(buf []byte, in *document.Input) []byte {
-	if other, ok := in.Beside(); ok {
-		buf = c.keyer.Append(buf, &other)
+	if other := in.Beside(); other != nil {
+		buf = c.keyer.Append(buf, other)
 	}
 	return buf
 }

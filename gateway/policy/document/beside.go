@@ -61,15 +61,15 @@ func (p *Principal) itself() *Represented {
 }
 
 // Beside is the same question about whom a second credential names, as if that were the
-// principal and the sender acted for it; ok is false when there is no second credential.
-// A call is allowed when both questions are.
-func (in *Input) Beside() (other Input, ok bool) {
+// principal and the sender acted for it, nil when there is no second credential. A call is
+// allowed when both questions are.
+func (in *Input) Beside() *Input {
 	r := in.Principal.OnBehalfOf
 	if r == nil || r.Credential == nil {
-		return Input{}, false
+		return nil
 	}
 	sender := Actor{in.Principal.ID, in.Principal.Kind}
-	other = *in
+	other := *in
 	other.Principal = Principal{
 		ID: r.ID, Kind: lessTrusted(r.Kind, sender.Kind), Tenant: r.Tenant, Issuer: r.Issuer, Prefix: r.Prefix, Tier: r.Tier,
 		Roles: r.Roles, Scopes: r.Scopes, Claims: r.Claims, Acting: sender, Actors: []Actor{sender}, OnBehalfOf: r,
@@ -82,7 +82,7 @@ func (in *Input) Beside() (other Input, ok bool) {
 	if in.Resource.RelativeSegments != nil {
 		other.relative()
 	}
-	return other, true
+	return &other
 }
 
 // OfBehalf begins the name of a rule that refused whom a second credential names.

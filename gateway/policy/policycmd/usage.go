@@ -46,8 +46,8 @@ func (p Policy) usage(prog *program.Program, log io.Reader) (*used, error) {
 		}
 		u.allowed++
 		u.add(&q.in)
-		if behalf, ok := q.in.Beside(); ok {
-			u.add(&behalf) // it needed the grants of both
+		if behalf := q.in.Beside(); behalf != nil {
+			u.add(behalf) // it needed the grants of both
 		}
 		return nil
 	})

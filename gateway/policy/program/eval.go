@@ -28,8 +28,8 @@ var ErrTimeout = errors.New("the policy took too long")
 // says on whose behalf the call is made, both are asked about, and both must be allowed.
 func (p *Program) Decide(ctx context.Context, in *document.Input, limit time.Duration) (document.Output, error) {
 	out, err := p.decide(ctx, in, limit)
-	if other, beside := in.Beside(); err == nil && beside && out.Allow {
-		behalf, err := p.decide(ctx, &other, limit)
+	if other := in.Beside(); err == nil && other != nil && out.Allow {
+		behalf, err := p.decide(ctx, other, limit)
 		if err != nil {
 			return document.Output{}, err
 		}

@@ -107,8 +107,8 @@ func refTerm(dotted string) *ast.Term {
 func (p *Program) possible(ctx context.Context, f document.Facts, u unknowns) (bool, error) {
 	in := f.Input(p.reads)
 	ok, err := p.possibleFor(ctx, f.Op, in, u)
-	if other, beside := in.Beside(); err == nil && ok && beside {
-		return p.possibleFor(ctx, f.Op, other, u)
+	if other := in.Beside(); err == nil && ok && other != nil {
+		return p.possibleFor(ctx, f.Op, *other, u)
 	}
 	return ok, err
 }
