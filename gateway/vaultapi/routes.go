@@ -21,7 +21,8 @@ type route struct {
 	op      string
 	args    func(*request) (map[string]any, error)
 	reply   func(*request, result) *reply
-	// text and typed, in the place of args and reply, make no maps: for what most calls are of.
+	// text and typed stand in the place of args and reply, and make no maps: for the requests
+	// that clients send most.
 	text  func(*request) ([]byte, error)
 	typed func(*op.Result) (*reply, error)
 }
