@@ -47,6 +47,7 @@ type conn struct {
 	there *list.Element // in those of its peer
 	gone  bool
 	heard atomic.Bool // something has come over it
+	pace  pace
 }
 
 const (
@@ -251,10 +252,21 @@ func (cs *conns) leave(c *conn) {
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
+	if d := c.pace.pause(c.all.now()); d > 0 {
+		time.Sleep(d)
+	}
 	n, err := c.Conn.Read(p)
+	c.pace.read(n)
 	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
 	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.pace.pay(n / paceAnswer)
 	return n, err
 }
 
@@ -266,14 +278,23 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// state follows what the HTTP server says of a connection.
-func (cs *conns) state(nc net.Conn, s http.ConnState) {
+// under is what a connection of the HTTP server's is here, nil for another listener's.
+func under(nc net.Conn) *conn {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
 	}
-	c, ok := nc.(*conn)
-	if !ok {
+	c, _ := nc.(*conn)
+	return c
+}
+
+// state follows what the HTTP server says of a connection.
+func (cs *conns) state(nc net.Conn, s http.ConnState) {
+	c := under(nc)
+	if c == nil {
 		return
+	}
+	if s == http.StateIdle && !cs.trusted(c.addr) { // a proxy's frames are its own, and many callers wait for it
+		c.pace.idle(cs.now())
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

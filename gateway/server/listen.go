@@ -28,7 +28,7 @@ func http2Config() *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams: 100, MaxReadFrameSize: 16 << 10,
 		MaxDecoderHeaderTableSize: 4 << 10, MaxEncoderHeaderTableSize: 4 << 10,
-		MaxReceiveBufferPerConnection: 512 << 10, MaxReceiveBufferPerStream: 256 << 10,
+		MaxReceiveBufferPerConnection: paceWindow, MaxReceiveBufferPerStream: 256 << 10,
 		SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: writeTimeout,
 	}
 }
@@ -148,8 +148,8 @@ func (g *Server) listen(ctx context.Context) ([]listener, error) {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
 		s := &http.Server{
-			Handler: g.auth.Unpipelined(a.edge), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-			ErrorLog: g.logs.HTTPErrors(g.connectionFailed), HTTP2: http2Config(), Protocols: protocols(), ConnState: a.conns.state,
+			Handler: paced(g.auth.Unpipelined(a.edge)), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+			ErrorLog: g.logs.HTTPErrors(g.connectionFailed), HTTP2: http2Config(), Protocols: protocols(), ConnState: a.conns.state, ConnContext: withConn,
 		}
 		if i == 0 {
 			s.TLSConfig = g.auth.TLSConfig()

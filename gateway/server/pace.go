@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// What comes over an HTTP/2 connection and belongs to no request, in bytes. A frame
+// without content has nine, and costs as much work as one with kilobytes.
+const (
+	paceBurst  = 64 << 10
+	paceRate   = 64 << 10               // in a second
+	paceWindow = 512 << 10              // of bodies that may have come before anybody reads them
+	paceEach   = 512                    // of a request, beside its header: its frames, those about its answer, and TLS
+	paceAnswer = 32                     // one for so many of an answer: the client makes room for more of it
+	paceOwed   = 4 << 10                // may be owed: a pause for each frame would cost more than the frame
+	pacePause  = 100 * time.Millisecond // at most, before what comes next is read
+)
+
+// pace bounds what an HTTP/2 connection sends beside requests and their bodies. Frames
+// that ask for nothing (empty ones, settings, pings, priorities, unknown ones) may come
+// without end, and no limit on requests or bytes counts them. What is read is a debt that
+// requests, bodies, answers and time pay off; a connection that owes too much is read from
+// slowly, and never closed for it.
+type pace struct {
+	mu     sync.Mutex // guards what follows
+	on     bool       // HTTP/2 is spoken
+	asked  bool       // there was a request
+	slowed bool
+	left   int // bytes, negative when they are owed
+	at     time.Time
+	bodies int // requests that have a body and are served
+}
+
+// idle hears that a connection waits for a request. Before the first one that is so over
+// HTTP/2 alone.
+func (p *pace) idle(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.on && !p.asked {
+		p.on, p.left, p.at = true, paceBurst, now
+	}
+}
+
+// request hears of a request and how long its header may have been.
+func (p *pace) request(r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked, p.on = true, p.on && r.ProtoMajor >= 2
+	if p.on {
+		p.left = min(p.left+paceEach+headerBytes(r), paceBurst)
+	}
+}
+
+// read counts bytes that have come.
+func (p *pace) read(n int) {
+	p.mu.Lock()
+	p.left -= n
+	p.mu.Unlock()
+}
+
+// pay counts bytes that have been accounted for.
+func (p *pace) pay(n int) {
+	p.mu.Lock()
+	p.left = min(p.left+n, paceBurst)
+	p.mu.Unlock()
+}
+
+// body counts requests with a body.
+func (p *pace) body(n int) {
+	p.mu.Lock()
+	p.bodies += n
+	p.mu.Unlock()
+}
+
+// pause is how long to wait before more is read.
+func (p *pace) pause(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.on {
+		return 0
+	}
+	passed := min(max(now.Sub(p.at), 0), time.Minute)
+	p.left, p.at = min(p.left+int(passed*paceRate/time.Second), paceBurst), now
+	owed := -p.left
+	if p.bodies > 0 {
+		owed -= paceWindow
+	}
+	if owed < paceOwed {
+		return 0
+	}
+	if !p.slowed {
+		p.slowed = true
+		connsSlowed.Inc()
+	}
+	return min(time.Duration(owed)*time.Second/paceRate, pacePause)
+}
+
+// connKey is of the connection in the context of its requests.
+type connKey struct{}
+
+// withConn puts a connection into the context of its requests.
+func withConn(ctx context.Context, nc net.Conn) context.Context {
+	if c := under(nc); c != nil {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	return ctx
+}
+
+// paced lets the requests of an HTTP/2 connection pay for what has come over it.
+func paced(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, ok := r.Context().Value(connKey{}).(*conn)
+		if !ok {
+			next.ServeHTTP(w, r)
+			return
+		}
+		c.pace.request(r)
+		if r.ProtoMajor >= 2 && r.Body != nil && r.Body != http.NoBody {
+			c.pace.body(1)
+			defer c.pace.body(-1)
+			r.Body = &paying{r.Body, &c.pace}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// headerBytes is about how long the header of a request may be on the wire. Of a name that
+// comes again one value counts: HPACK lets a byte stand for a field that was sent before.
+func headerBytes(r *http.Request) int {
+	n := len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		n += len(name) + 8
+		if len(values) > 0 {
+			n += len(values[0])
+		}
+	}
+	return n
+}
+
+// paying is a body that pays for its bytes, twice: its frames have headers, and TLS has some
+// as well.
+type paying struct {
+	io.ReadCloser
+	pace *pace
+}
+
+func (b *paying) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.pace.pay(2 * n)
+	return n, err
+}

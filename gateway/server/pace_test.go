@@ -1,0 +1,232 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"portcullis/gateway/auth/authtest"
+)
+
+// pipes is a listener in memory.
+type pipes struct {
+	next   chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.next:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+func (p *pipes) Close() error   { close(p.closed); return nil }
+
+func (p *pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	p.next <- there
+	return here
+}
+
+// pacedServer serves what the gateway serves connections with, in memory: /echo reads its
+// body and answers with as many bytes, /refuse reads nothing of it.
+func pacedServer(t *testing.T, config *tls.Config) *pipes {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	mux.HandleFunc("/refuse", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) {
+		for range 1 << 10 {
+			_, _ = w.Write(make([]byte, 32<<10))
+		}
+	})
+	cs := newConns(100, 100, nil)
+	s := &http.Server{ //nolint:gosec // memory alone, and no time passes
+		Handler: paced(mux), ConnState: cs.state, ConnContext: withConn, HTTP2: http2Config(), Protocols: protocols(), TLSConfig: config,
+	}
+	l := &pipes{make(chan net.Conn), make(chan struct{})}
+	done := make(chan error)
+	go func() {
+		if config == nil {
+			done <- s.Serve(cs.listen(l))
+		} else {
+			done <- s.ServeTLS(cs.listen(l), "", "")
+		}
+	}()
+	t.Cleanup(func() { _ = s.Close(); <-done; time.Sleep(time.Second) }) // in which pauses end
+	return l
+}
+
+// frames are what is sent without end, by kind.
+var frames = map[string]func(f *http2.Framer, i int) error{
+	"empty DATA": func(f *http2.Framer, i int) error {
+		if i == 0 {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: postHeader(), EndHeaders: true})
+		}
+		return f.WriteData(1, false, nil)
+	},
+	"SETTINGS":      func(f *http2.Framer, _ int) error { return f.WriteSettings() },
+	"PING acks":     func(f *http2.Framer, _ int) error { return f.WritePing(true, [8]byte{}) },
+	"WINDOW_UPDATE": func(f *http2.Framer, _ int) error { return f.WriteWindowUpdate(0, 1) },
+	"PRIORITY": func(f *http2.Framer, i int) error {
+		return f.WritePriority(uint32(2*i+3), http2.PriorityParam{StreamDep: 1})
+	},
+	"unknown frames": func(f *http2.Framer, _ int) error { return f.WriteRawFrame(0xbe, 0, 0, nil) },
+	"empty CONTINUATION": func(f *http2.Framer, i int) error {
+		if i == 0 {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 3})
+		}
+		return f.WriteContinuation(3, false, nil)
+	},
+}
+
+// TestFramesThatAskForNothing: however many come, a connection gets its share of them
+// read, over TLS as well. The clock is the test's: nothing but the gateway's own pauses
+// lets time pass.
+func TestFramesThatAskForNothing(t *testing.T) {
+	certificate := authtest.NewCA("server").Server().TLS()
+	for name, write := range frames {
+		for _, secure := range []bool{false, true} {
+			if secure && name != "empty DATA" {
+				continue // beneath TLS all frames are alike
+			}
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					began := time.Now()
+					n := flood(t, secure, certificate, write, paceWindow+4*paceBurst)
+					free := paceBurst
+					if name == "empty DATA" {
+						free += paceWindow // somebody may read what comes
+					}
+					if least := time.Duration(n-free) * time.Second / paceRate; time.Since(began) < least/2 {
+						t.Errorf("%d bytes of frames were read in %s, want at least about %s", n, time.Since(began), least)
+					}
+				})
+			})
+		}
+	}
+}
+
+// flood sends so many bytes of frames, and returns how many were taken before the gateway
+// closed the connection.
+func flood(t *testing.T, secure bool, certificate tls.Certificate, write func(*http2.Framer, int) error, most int) (n int) {
+	t.Helper()
+	var config *tls.Config
+	if secure {
+		config = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13}
+	}
+	c := pacedServer(t, config).dial()
+	defer func() { _ = c.Close() }()
+	if secure {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13}) //nolint:gosec // a pipe
+	}
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	var out bytes.Buffer
+	f := http2.NewFramer(&out, nil)
+	f.AllowIllegalWrites = true
+	out.WriteString(http2.ClientPreface)
+	_ = f.WriteSettings()
+	for i := 0; n < most; {
+		for ; out.Len() < 2<<10; i++ {
+			if err := write(f, i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		k, err := c.Write(out.Bytes())
+		n += k
+		if err != nil {
+			return n
+		}
+		out.Reset()
+	}
+	return n
+}
+
+func postHeader() []byte {
+	var b bytes.Buffer
+	e := hpack.NewEncoder(&b)
+	for _, h := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", "x"}, {":path", "/echo"}} {
+		_ = e.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]})
+	}
+	return b.Bytes()
+}
+
+// TestWhatClientsSendIsReadAtOnce: many requests, long headers, bodies that are read or
+// refused now and then, and large answers wait for nothing.
+func TestWhatClientsSendIsReadAtOnce(t *testing.T) {
+	const upload = 8 << 20
+	for name, work := range map[string]func(t *testing.T, do func(path, header string, body int)){
+		"small requests": func(_ *testing.T, do func(path, header string, body int)) {
+			for range 3000 {
+				do("/echo", strings.Repeat("x", 100), 0)
+			}
+		},
+		"tokens of 8 KiB": func(_ *testing.T, do func(path, header string, body int)) {
+			for range 300 {
+				do("/echo", strings.Repeat("x", 8<<10), 0)
+			}
+		},
+		"small bodies": func(_ *testing.T, do func(path, header string, body int)) {
+			for range 1000 {
+				do("/echo", "", 50)
+			}
+		},
+		"uploads and answers": func(_ *testing.T, do func(path, header string, body int)) { do("/echo", "", upload) },
+		"a download":          func(_ *testing.T, do func(path, header string, body int)) { do("/large", "", 0) },
+		"small refusals": func(_ *testing.T, do func(path, header string, body int)) {
+			for range 300 {
+				do("/refuse", "", 50)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := pacedServer(t, nil)
+				tr := &http.Transport{Protocols: new(http.Protocols), DialContext: func(context.Context, string, string) (net.Conn, error) { return l.dial(), nil }}
+				tr.Protocols.SetUnencryptedHTTP2(true)
+				defer tr.CloseIdleConnections()
+				began := time.Now()
+				work(t, func(path, header string, body int) { exchangeOf(t, tr, path, header, body) })
+				if d := time.Since(began); d != 0 {
+					t.Errorf("it was made to wait for %s", d)
+				}
+			})
+		})
+	}
+}
+
+func exchangeOf(t *testing.T, tr *http.Transport, path, header string, body int) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://x"+path, io.LimitReader(zeros{}, int64(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", header)
+	resp, err := tr.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	if err != nil || resp.ProtoMajor != 2 {
+		t.Fatalf("got HTTP/%d, %v", resp.ProtoMajor, err)
+	}
+}
+
+// zeros are bytes without end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
