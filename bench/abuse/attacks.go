@@ -53,7 +53,10 @@ func beside(ctx context.Context, o options, opts stack.GatewayOptions, v *stack.
 	defer func() { _ = g.Stop() }()
 	g.Watch(ctx, nil, o.rate, time.Second) // warms up
 	base := g.Watch(ctx, nil, o.rate, min(o.turn, 5*time.Second))
-	e := enemy{attack: a}
+	e, err := enlist(ctx, a, g)
+	if err != nil {
+		return err
+	}
 	a.Run = e.run
 	start, gateway, vault := time.Now(), used(g.PID()), used(v.PID())
 	n := g.Watch(ctx, &a, o.rate, o.turn)

@@ -1,9 +1,11 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -16,25 +18,49 @@ import (
 
 // enemy is an attacker with a process of its own, which gives way to everybody else on
 // the machine (nice 19): what it costs to make its requests is not what an honest caller
-// waits for, what they cost the gateway is.
+// waits for, what they cost the gateway is. Nor is the start of the process: it is there
+// before anybody measures, and waits for a line on its input.
 type enemy struct {
-	attack attack.Attack
-	cpu    time.Duration // that its process has used; set when run returns
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+	cpu time.Duration // that its process has used; set when run returns
+}
+
+// enlist starts the attacker's process. Its attack begins with run.
+func enlist(ctx context.Context, a attack.Attack, t *attack.Target) (*enemy, error) {
+	cmd := exec.CommandContext(ctx, "nice", "-n", "19", os.Args[0], "--as", a.Name, "--at", t.URL)
+	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 30 * time.Second
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	e := &enemy{cmd: cmd, in: in, out: bufio.NewReader(out)}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := e.out.ReadString('\n'); err != nil {
+		return nil, fmt.Errorf("the attacker did not come up: %w", errors.Join(err, cmd.Wait()))
+	}
+	return e, nil
 }
 
 // run attacks until ctx ends, and returns how many requests were made.
-func (e *enemy) run(ctx context.Context, t *attack.Target) (requests int) {
-	cmd := exec.CommandContext(ctx, "nice", "-n", "19", os.Args[0], "--as", e.attack.Name, "--at", t.URL)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 30 * time.Second
-	_ = cmd.Run() // it is told to end
-	if cmd.ProcessState == nil {
-		return 0 // it was not even started: no attack is reported
+func (e *enemy) run(ctx context.Context, _ *attack.Target) (requests int) {
+	_, _ = io.WriteString(e.in, "go\n") // one that is gone makes no requests
+	stopped := context.AfterFunc(ctx, func() { _ = e.cmd.Process.Signal(syscall.SIGTERM) })
+	defer stopped()
+	_, _ = fmt.Fscan(e.out, &requests)
+	_ = e.cmd.Wait() // it is told to end
+	if e.cmd.ProcessState != nil {
+		e.cpu = e.cmd.ProcessState.UserTime() + e.cmd.ProcessState.SystemTime()
 	}
-	_, _ = fmt.Sscan(out.String(), &requests)
-	e.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	return requests
 }
 
@@ -44,7 +70,10 @@ func be(name, url string) error {
 	defer stop()
 	for _, a := range append(attack.All(), attack.Everything()) {
 		if a.Name == name {
-			fmt.Println(a.Run(ctx, attack.At(url)))
+			t := attack.At(url)
+			fmt.Println("ready")
+			_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // it ends with whoever started it
+			fmt.Println(a.Run(ctx, t))
 			return nil
 		}
 	}

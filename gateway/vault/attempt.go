@@ -102,7 +102,7 @@ func (t *attempt) leave(result breaker.Result) {
 	t.client.meters.request(t.request, t.err, time.Since(t.start))
 	t.client.settle(result, t.start)
 	if t.large || len(t.request.Body) >= smallReply {
-		t.client.gate.LeaveLarge(t.request.Caller)
+		t.client.gate.LeaveLarge(t.request.Caller, time.Since(t.start))
 		return
 	}
 	t.client.gate.Leave(t.request.Caller)

@@ -16,7 +16,7 @@ import (
 type Gate struct {
 	Total int           // at once, of all callers
 	Each  int           // at once, of one caller; less than Total, so that no caller holds every place
-	Large int           // at once, of one caller after something large, see LeaveLarge; 0 is Each
+	Large int           // at once, of one caller that begins while others are there, see window; 0 is Each
 	Queue int           // waiting, of one caller
 	Wait  time.Duration // the longest wait
 
@@ -25,13 +25,16 @@ type Gate struct {
 	callers map[string]*line
 	turns   []*line // callers with somebody waiting, the next one first
 	latest  [2]seen // callers that came, the last one first
-	narrow  map[string]*window
+	windows map[string]*window
 }
 
-// window is how many a caller may have inside that has had something large.
+// window is how many a caller may have inside, which grows as a sender's does (RFC 5681,
+// slow start): nobody knows before Vault has done the work how dear a request is, so a
+// caller begins with few beside others, and each that was small lets one more in.
 type window struct {
-	most int
-	at   time.Time // of the large one
+	most  int
+	at    time.Time // when it was used the last time
+	large time.Time // when there was something large the last time
 }
 
 // seen is when a caller came the last time.
@@ -134,63 +137,118 @@ func (g *Gate) alone(key string) bool {
 	return time.Since(other.at) > lately
 }
 
-// What is remembered of callers with something large.
+// What is remembered of callers that have had several inside, or something large.
 const (
-	narrowed = 10 * time.Second
-	narrows  = 1024 // callers
+	windows    = 1024             // callers
+	unused     = 10 * time.Second // how long a window is kept as wide as it grew
+	suspicious = 10 * time.Minute // how long something large is remembered
+	afterLarge = 8                // the widest window meanwhile
 )
 
 // most is how many a caller may have inside. The caller holds mu.
 func (g *Gate) most(key string) int {
-	w := g.narrow[key]
-	if w == nil {
+	if g.Large <= 0 {
 		return g.Each
 	}
-	if time.Since(w.at) > narrowed {
-		delete(g.narrow, key)
+	w := g.windows[key]
+	dear := w != nil && time.Since(w.large) <= suspicious
+	if w != nil && !dear && time.Since(w.at) > unused {
+		delete(g.windows, key)
+		w = nil
+	}
+	switch {
+	case !dear && g.alone(key):
 		return g.Each
+	case w == nil || time.Since(w.at) > unused:
+		return g.few()
 	}
 	return w.most
 }
 
-// small lets a caller that has had something large have one more inside, as a sender's
-// window grows (RFC 5681, slow start). The caller holds mu.
+// few is how many a caller may have inside that begins.
+func (g *Gate) few() int { return min(g.Large, g.Each) }
+
+// small lets a caller that had as many inside as it may have one more. The caller holds mu.
 func (g *Gate) small(key string) {
-	if w := g.narrow[key]; w != nil {
-		if w.most++; w.most >= g.Each {
-			delete(g.narrow, key)
+	if g.Large <= 0 {
+		return
+	}
+	most := g.most(key)
+	if g.windows[key] == nil {
+		inside := g.callers[key].inside
+		if inside < g.few() {
+			return
 		}
+		most = min(most, inside)
+	}
+	w := g.window(key)
+	w.most, w.at = min(most+1, g.Each), time.Now()
+	if time.Since(w.large) <= suspicious {
+		w.most = min(w.most, max(most, afterLarge))
 	}
 }
 
-// large lets a caller have few inside: Large when there is nobody else, and one when
-// there is. The caller holds mu.
+// large lets a caller have few inside, and one when there is somebody else. The caller
+// holds mu.
 func (g *Gate) large(key string) {
 	if g.Large <= 0 {
 		return
 	}
-	if g.narrow == nil {
-		g.narrow = map[string]*window{}
+	w := g.window(key)
+	w.at = time.Now()
+	w.large, w.most = w.at, 1
+	if g.alone(key) {
+		w.most = g.few()
 	}
-	if _, there := g.narrow[key]; !there && len(g.narrow) >= narrows {
-		for other := range g.narrow { // any
-			delete(g.narrow, other)
+}
+
+// window is that of a caller. The caller holds mu.
+func (g *Gate) window(key string) *window {
+	w := g.windows[key]
+	if w != nil {
+		return w
+	}
+	if g.windows == nil {
+		g.windows = map[string]*window{}
+	}
+	if len(g.windows) >= windows {
+		for other := range g.windows { // any
+			delete(g.windows, other)
 			break
 		}
 	}
-	most := 1
-	if g.alone(key) {
-		most = min(g.Large, g.Each)
-	}
-	g.narrow[key] = &window{most, time.Now()}
+	w = &window{}
+	g.windows[key] = w
+	return w
 }
 
 // Leave gives a place back.
 func (g *Gate) Leave(key string) { g.leave(key, g.small) }
 
-// LeaveLarge gives the place of something back that was dear to do. For a while its
-// caller has few at once; each that is small lets one more in.
-func (g *Gate) LeaveLarge(key string) { g.leave(key, g.large) }
+// LeaveLarge gives the place of something back that was dear to do, and how long it was
+// worked at. Its caller's window is narrow again, and does not grow as wide as before for
+// a while. While others are there the place stays taken for longer than the work took, so
+// that what comes next of this caller does not keep a processor busy without a break.
+func (g *Gate) LeaveLarge(key string, took time.Duration) {
+	if g.Large > 0 && !g.lonely(key) {
+		time.AfterFunc(min(rest*took, longestRest), func() { g.leave(key, g.large) })
+		return
+	}
+	g.leave(key, g.large)
+}
+
+// What something large is followed by.
+const (
+	rest        = 7 // times as long as it took
+	longestRest = 500 * time.Millisecond
+)
+
+// lonely is alone for whoever does not hold mu.
+func (g *Gate) lonely(key string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.alone(key)
+}
 
 func (g *Gate) leave(key string, learn func(key string)) {
 	g.mu.Lock()

@@ -119,14 +119,103 @@ func TestALargeOneNarrowsTheWay(t *testing.T) {
 			t.Errorf("%d inside at first, want 8", inside.Load())
 		}
 		leave(g.Leave, 8, 8)
-		leave(g.LeaveLarge, 7, 6, 5, 4, 3, 2, 2, 2) // those that are there may stay
+		large := func(key string) { g.LeaveLarge(key, 0) }
+		leave(large, 7, 6, 5, 4, 3, 2, 2, 2) // those that are there may stay
 		leave(g.Leave, 3, 4)
 		enter(t, g, "b", 1)
-		leave(g.LeaveLarge, 3, 2, 1, 1, 1)
+		leave(large, 3, 2, 1, 1, 1)
 		leave(g.Leave, 2, 3, 4, 5, 6, 7, 8, 8)
-		leave(g.LeaveLarge, 7)
-		time.Sleep(20 * time.Second) // and it is forgotten
+		leave(large, 7)
+		time.Sleep(20 * time.Minute) // and it is forgotten
 		leave(g.Leave, 8)
+	})
+}
+
+// TestABeginningIsNarrow beside others, and grows with what is small; whoever had
+// something large does not grow as wide again.
+func TestABeginningIsNarrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate.Gate{Total: 100, Each: 50, Large: 2, Queue: 100, Wait: time.Hour}
+		visit := func() { // of somebody else
+			enter(t, g, "b", 1)
+			g.Leave("b")
+		}
+		var inside atomic.Int64
+		come := func(n int) {
+			for range n {
+				go func() {
+					if g.Enter(t.Context(), "a") == nil {
+						inside.Add(1)
+					}
+				}()
+			}
+			synctest.Wait()
+		}
+		// all lets everybody leave who is there now.
+		all := func(how func(string), want int64) {
+			t.Helper()
+			for range inside.Load() {
+				how("a")
+				inside.Add(-1)
+			}
+			if synctest.Wait(); inside.Load() != want {
+				t.Errorf("%d inside, want %d", inside.Load(), want)
+			}
+		}
+		visit()
+		if come(100); inside.Load() != 2 {
+			t.Fatalf("%d inside at first, want 2", inside.Load())
+		}
+		for _, want := range []int64{4, 8, 16, 32, 38, 0} {
+			all(g.Leave, want) // 2+4+8+16+32+38 are the 100
+		}
+		visit()
+		if come(80); inside.Load() != 50 {
+			t.Fatalf("%d inside behind 100 small ones, want 50", inside.Load())
+		}
+		all(func(key string) { g.LeaveLarge(key, 0) }, 1)
+		for _, want := range []int64{2, 4, 8, 8, 7, 0} {
+			visit()
+			all(g.Leave, want)
+		}
+		time.Sleep(time.Minute)
+		enter(t, g, "b", 1)
+		if come(10); inside.Load() != 2 {
+			t.Errorf("%d inside after a minute without any, want 2", inside.Load())
+		}
+	})
+}
+
+// TestALargeOneIsFollowedByARest while there is somebody else, and by none when there is not.
+func TestALargeOneIsFollowedByARest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate.Gate{Total: 100, Each: 8, Large: 1, Queue: 100, Wait: time.Hour}
+		visit := func() { // of somebody else
+			enter(t, g, "b", 1)
+			g.Leave("b")
+		}
+		next := func() time.Duration {
+			t.Helper()
+			g.LeaveLarge("a", 10*time.Millisecond)
+			start := time.Now()
+			enter(t, g, "a", 1)
+			return time.Since(start)
+		}
+		enter(t, g, "a", 1)
+		if d := next(); d != 0 {
+			t.Errorf("alone, the next one came in behind %v", d)
+		}
+		visit()
+		if d := next(); d != 70*time.Millisecond {
+			t.Errorf("beside another, the next one came in behind %v, want 70ms", d)
+		}
+		visit()
+		g.LeaveLarge("a", time.Hour)
+		start := time.Now()
+		enter(t, g, "a", 1)
+		if d := time.Since(start); d != 500*time.Millisecond {
+			t.Errorf("one that took an hour is followed by %v, want 500ms", d)
+		}
 	})
 }
 
@@ -138,7 +227,7 @@ func TestWhatIsRememberedOfLargeOnesIsBounded(t *testing.T) {
 	for i := range 200_000 {
 		key := fmt.Sprint("caller-", i)
 		enter(t, g, key, 1)
-		g.LeaveLarge(key)
+		g.LeaveLarge(key, 0)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
