@@ -14,6 +14,9 @@ import (
 func nearest(name string) string {
 	best, distance := "", 3
 	for _, key := range slices.Sorted(maps.Keys(keys())) {
+		if len(key) >= len(name)+distance || len(name) >= len(key)+distance {
+			continue // as many edits at least
+		}
 		if n := levenshtein.ComputeDistance(name, key); n < distance {
 			best, distance = key, n
 		}

@@ -35,8 +35,13 @@ type Options struct {
 }
 
 // activation is how many inputs of the corpus are tried before a policy becomes
-// active: enough for what the policy itself says, as its own literals come on top.
-const activation = 64
+// active: enough for what the policy itself says, as its own literals come on top. Data
+// without a rule of its own are tried on fewer: what decides about them has stood the whole
+// suite when it was built.
+const (
+	activation       = 64
+	activationOfData = 16
+)
 
 // Check checks a team's bundle over the core. Without a team's bundle the core is
 // only compiled: its tests and the suite belong to the build. The program is nil
@@ -73,7 +78,11 @@ func check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.
 	if err := r.tests(ctx, p, team); err != nil {
 		return nil, r, err
 	}
-	suite := failclosed.Suite{Core: core, Program: p, Ops: o.Ops, Rules: r.Rules, Limit: activation, Workers: o.Workers, Progress: o.Progress}
+	limit := activation
+	if len(team.Rules) == 0 {
+		limit = activationOfData
+	}
+	suite := failclosed.Suite{Core: core, Program: p, Ops: o.Ops, Rules: r.Rules, Limit: limit, Workers: o.Workers, Progress: o.Progress}
 	if r.Suite, err = suite.Run(ctx); err != nil {
 		return nil, r, err
 	}
@@ -83,6 +92,9 @@ func check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.
 
 // tests runs the bundle's own tests. Every rule must be reached by one of them.
 func (r *Report) tests(ctx context.Context, p *program.Program, team *bundle.Bundle) error {
+	if len(team.Rules)+len(team.Tests) == 0 {
+		return nil
+	}
 	var err error
 	r.Tests, err = regotest.Run(ctx, p, regotest.Options{}, team)
 	if fs, ok := errors.AsType[program.Findings](err); ok {
@@ -122,7 +134,7 @@ func (r *Report) tests(ctx context.Context, p *program.Program, team *bundle.Bun
 // checkMutants wants a test to fail when the rules of a package say nothing, or when they
 // say too much: tests that pass either way assert nothing about them.
 func (r *Report) checkMutants(ctx context.Context, p *program.Program, team *bundle.Bundle) error {
-	if r.Tests.Failed() > 0 {
+	if r.Tests.Failed() > 0 || len(r.Rules) == 0 {
 		return nil
 	}
 	first := map[string]lint.Rule{} // of a package, that a test reaches

@@ -240,6 +240,33 @@ func TestNamesInDataThatNothingHas(t *testing.T) {
 	}
 }
 
+// checking is how often a check of data alone may allocate, which every start waits for: what
+// it does today and a little more.
+const checking = 170_000
+
+// What decides about data without a rule of their own has been tried when it was built.
+func TestDataAloneAreCheckedInShort(t *testing.T) {
+	data := &bundle.Bundle{Place: "dir", Data: map[string]any{"grants": map[string]any{"subjects": map[string]any{
+		"a": map[string]any{"transit": map[string]any{"k": map[string]any{}}, "kv": map[string]any{"shared": map[string]any{}}},
+	}}}}
+	var r admission.Report
+	n := testing.AllocsPerRun(1, func() {
+		var err error
+		if r, err = run(t.Context(), data); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Logf("%.0f allocations, %d inputs", n, r.Suite.Inputs)
+	if n > checking {
+		t.Errorf("%.0f allocations, the budget is %d", n, checking)
+	}
+	for _, check := range []string{"unknown", "sibling", "variants", "team", "scopes", "fields"} {
+		if r.Suite.Checks[check] == 0 {
+			t.Errorf("%s was never tried", check)
+		}
+	}
+}
+
 func ExampleCheck() {
 	r, err := run(context.Background(), team(rule, test))
 	fmt.Println(len(r.Findings), len(r.Rules), len(r.Tests.Results), err)

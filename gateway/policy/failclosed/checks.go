@@ -15,8 +15,8 @@ import (
 	"portcullis/gateway/policy/program"
 )
 
-// sampled and paired are how many of the inputs are spoilt field by field, and by
-// pairs of fields.
+// At most sampled of the inputs are spoilt field by field, and one in sampled where few are
+// tried; paired by pairs of fields.
 const (
 	sampled = 8
 	paired  = 3
@@ -64,18 +64,26 @@ func (t *trial) run(of int) {
 	}
 }
 
+// sampled is how many inputs of a kind are spoilt.
+func (s Suite) sampled() int {
+	if s.Limit == 0 {
+		return sampled
+	}
+	return min(max(1, s.Limit/sampled), sampled)
+}
+
 // nearly reports whether a call that is denied is nearly allowed: only a team's rule
 // stands in the way, or the data grant the resource by its very name. Some of each
 // are spoilt, as they have the most to lose.
 func (r *runner) nearly(in raw, alone document.Output) bool {
-	if alone.Allow && r.refused < sampled {
+	if alone.Allow && r.refused < r.sampled() {
 		r.refused++
 		return true
 	}
 	text := func(p ...string) string { s, _ := at(in, p).(string); return s }
 	c := &call.Caller{Subject: text("principal", "id"), Tenant: text("principal", "tenant")}
 	granted := r.Program.Granted(c, text("action", "engine"))
-	if r.near >= sampled || !slices.Contains(granted, text("resource", "path")) {
+	if r.near >= r.sampled() || !slices.Contains(granted, text("resource", "path")) {
 		return false
 	}
 	r.near++
@@ -89,7 +97,7 @@ const patience = 3
 // timed evaluates the policy on one input. No input takes longer than calls have time.
 func (r *runner) timed(in raw) (out document.Output, err error) {
 	for range patience {
-		if out, err = r.full(r.ctx, in.value()); !errors.Is(err, program.ErrTimeout) {
+		if out, err = r.full(r.ctx, r.base.value(in)); !errors.Is(err, program.ErrTimeout) {
 			return out, err
 		}
 	}
@@ -102,7 +110,7 @@ func (r *runner) timed(in raw) (out document.Output, err error) {
 func (r *runner) slowest(in raw) *ast.Location {
 	for _, m := range r.Program.TeamModules() {
 		for _, rule := range m.Rules {
-			if rule.Head.RuleKind() == ast.MultiValue && r.Program.TimesOut(r.ctx, m.Package.Path.String(), in.value()) {
+			if rule.Head.RuleKind() == ast.MultiValue && r.Program.TimesOut(r.ctx, m.Package.Path.String(), r.base.value(in)) {
 				return rule.Location
 			}
 		}
@@ -134,6 +142,9 @@ func (r *runner) unknown(in raw) {
 		if r.allows(r.full, in.with(l)) {
 			r.fail("unknown", nil, "an unknown "+strings.Join(l.path, ".")+" is allowed on "+describe(in), "deny by default")
 		}
+	}
+	if !r.Build {
+		return
 	}
 	r.count("no-data")
 	if named(in) && r.allows(r.nothing, in) {

@@ -51,7 +51,7 @@ func suiteBy(ctx context.Context, workers int, core, team *bundle.Bundle) (failc
 	if err != nil {
 		return failclosed.Report{}, err
 	}
-	return failclosed.Suite{Core: core, Program: p, Ops: cat.All(), Limit: 150, Workers: workers}.Run(ctx)
+	return failclosed.Suite{Core: core, Program: p, Ops: cat.All(), Limit: 150, Build: true, Workers: workers}.Run(ctx)
 }
 
 func TestTheDefaultPolicyDoesNotFailOpen(t *testing.T) {

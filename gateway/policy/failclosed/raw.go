@@ -3,6 +3,7 @@ package failclosed
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -40,20 +41,48 @@ func rawOf(in document.Input) raw {
 	return out
 }
 
-func (r raw) value() ast.Value { return ast.MustInterfaceToValue(map[string]any(r)) }
-
-// clone copies the objects; lists are never changed in place.
-func (r raw) clone() raw { return cloneMap(r) }
-
-func cloneMap(m map[string]any) map[string]any {
-	out := maps.Clone(m)
-	for k, v := range out {
-		if o, ok := v.(map[string]any); ok {
-			out[k] = cloneMap(o)
-		}
-	}
-	return out
+// base is an input with the terms of its objects. Inputs that were made of it by `along`
+// have most of its objects, and so need no terms of their own for them.
+type base struct {
+	in    raw
+	terms map[string]*ast.Term
 }
+
+func newBase(in raw) *base {
+	b := &base{in, map[string]*ast.Term{}}
+	for name, v := range in {
+		b.terms[name] = term(v)
+	}
+	return b
+}
+
+// value is an input as the evaluator takes it.
+func (b *base) value(in raw) ast.Value {
+	fields := make([][2]*ast.Term, 0, len(in))
+	for name, v := range in {
+		t := b.shared(name, v)
+		if t == nil {
+			t = term(v)
+		}
+		fields = append(fields, [2]*ast.Term{ast.StringTerm(name), t})
+	}
+	return ast.NewObject(fields...)
+}
+
+// shared is the term of an object that the base has as well, nil for any other.
+func (b *base) shared(name string, v any) *ast.Term {
+	m, ok := v.(map[string]any)
+	if !ok || b == nil {
+		return nil
+	}
+	own, ok := b.in[name].(map[string]any)
+	if !ok || reflect.ValueOf(m).UnsafePointer() != reflect.ValueOf(own).UnsafePointer() {
+		return nil
+	}
+	return b.terms[name]
+}
+
+func term(v any) *ast.Term { return ast.NewTerm(ast.MustInterfaceToValue(v)) }
 
 // along is the input with copies of the objects that a path leads through, so that what
 // is at its end can be changed.
@@ -161,15 +190,16 @@ func empty(v any) any {
 
 // with is the input with a literal in a field, its ancestors following its path.
 func (r raw) with(l literal) raw {
-	out := r.clone()
 	if len(l.path) == 0 {
-		return out
+		return r
 	}
+	out := r.along(l.path).along([]string{"resource", "path"})
 	if list, ok := at(out, l.path).([]any); ok {
 		set(out, l.path, append(slices.Clone(list), l.value))
 		return out
 	}
 	if len(l.path) > 2 && l.path[0] == "args" {
+		out = out.along([]string{"args", "keys"})
 		set(out, []string{"args", "keys"}, []any{l.path[2]})
 	}
 	set(out, l.path, l.value)

@@ -24,6 +24,7 @@ type Suite struct {
 	Ops     []*op.Op
 	Rules   []lint.Rule // the team's rules, to say where one is
 	Pairs   bool        // spoil two fields at once as well
+	Build   bool        // try also what the embedded rules and schema decide alone, which a build has tried
 	Limit   int         // how many inputs of the corpus are tried, evenly spread; 0 for all
 	Workers int         // how many inputs are tried at once; 0 for one
 
@@ -43,15 +44,16 @@ type runner struct {
 	ctx      context.Context
 	full     program.Probe // as decisions are made
 	lax      program.Probe
-	slow     program.Probe // without the rule index
-	alone    program.Probe // without the team's rules
-	nothing  program.Probe // without data
-	newest   program.Probe // every rule as the newest Rego
-	isWhole  func(map[string]any) error
-	scoped   bool // the team's rules read the scopes
-	near     int  // inputs that the data nearly grant, of those that were spoilt
-	refused  int  // inputs that only a team's rule refuses, of those that were spoilt
-	corpus   int  // how many of the first inputs no rule of a team has a say in
+	slow     program.Probe              // without the rule index
+	alone    program.Probe              // without the team's rules
+	nothing  program.Probe              // without data; of a build
+	newest   program.Probe              // every rule as the newest Rego; nil where every rule is
+	isWhole  func(map[string]any) error // of a build
+	scoped   bool                       // the team's rules read the scopes
+	base     *base                      // of the input that is tried
+	near     int                        // inputs that the data nearly grant, of those that were spoilt
+	refused  int                        // inputs that only a team's rule refuses, of those that were spoilt
+	corpus   int                        // how many of the first inputs no rule of a team has a say in
 	report   Report
 	reported map[place]bool
 }
@@ -68,7 +70,9 @@ func (s Suite) Run(ctx context.Context) (Report, error) {
 	if err := r.prepare(); err != nil {
 		return r.report, fmt.Errorf("prepare the fail-closed suite: %w", err)
 	}
-	r.whole()
+	if r.Build {
+		r.whole()
+	}
 	inputs, corpus := r.inputs()
 	r.corpus = corpus
 	r.report.Inputs = len(inputs)
@@ -77,62 +81,69 @@ func (s Suite) Run(ctx context.Context) (Report, error) {
 }
 
 func (r *runner) prepare() error {
-	var alone, newest, nothing *program.Program
-	var errs [3]error
-	r.each(len(errs)+1, func(i int) {
-		switch i {
-		case 0:
-			alone, errs[i] = r.Program.Alone(r.ctx, r.Core)
-		case 1:
-			nothing, errs[i] = program.Empty(r.ctx, r.Core)
-		case 2:
-			r.isWhole, errs[i] = program.Whole()
-		default:
-			var err error
-			if newest, err = r.Program.Newest(r.ctx, r.Core); err != nil {
-				newest = r.Program // a name that has become a keyword; the lints have looked at every `not`
-			}
-		}
-	})
-	if err := errors.Join(errs[:]...); err != nil {
-		return err
-	}
+	r.full, r.lax, r.slow = r.Program.Probe(program.Variant{}), r.Program.Probe(program.Variant{Lax: true}), r.Program.Probe(program.Variant{Unindexed: true})
+	r.alone = r.full
 	r.scoped = r.Program.TeamReads().Any("principal.scopes")
-	for _, p := range []struct {
-		to   *program.Probe
-		from *program.Program
-		v    program.Variant
-	}{
-		{&r.full, r.Program, program.Variant{}},
-		{&r.lax, r.Program, program.Variant{Lax: true}},
-		{&r.slow, r.Program, program.Variant{Unindexed: true}},
-		{&r.alone, alone, program.Variant{}},
-		{&r.nothing, nothing, program.Variant{}},
-		{&r.newest, newest, program.Variant{}},
-	} {
-		*p.to = p.from.Probe(p.v)
+	others := r.others()
+	errs := make([]error, len(others))
+	r.each(len(others), func(i int) { errs[i] = others[i]() })
+	return errors.Join(errs...)
+}
+
+// others compile the other programs that the policy is compared with. One that would be the
+// policy itself is not.
+func (r *runner) others() (out []func() error) {
+	if len(r.Program.TeamModules()) > 0 {
+		out = append(out, func() error {
+			alone, err := r.Program.Alone(r.ctx, r.Core)
+			r.alone = probe(alone, err)
+			return err
+		})
 	}
-	return nil
+	if !r.Program.IsNewest() {
+		out = append(out, func() error {
+			// A name may have become a keyword; then the lints have looked at every `not`.
+			r.newest = probe(r.Program.Newest(r.ctx, r.Core))
+			return nil
+		})
+	}
+	if r.Build {
+		out = append(out, func() (err error) {
+			r.isWhole, err = program.Whole()
+			return err
+		}, func() error {
+			nothing, err := program.Empty(r.ctx, r.Core)
+			r.nothing = probe(nothing, err)
+			return err
+		})
+	}
+	return out
+}
+
+// probe asks a program as decisions are made, nil for one that does not compile.
+func probe(p *program.Program, err error) program.Probe {
+	if err != nil {
+		return nil
+	}
+	return p.Probe(program.Variant{})
 }
 
 // inputs are the corpus, and an allowed call of each engine with each literal of
 // the team's rules; and how many of them are the corpus.
 func (r *runner) inputs() (out []raw, corpusLen int) {
-	samples := map[string]raw{}
-	for _, in := range corpus(r.Program.Data, r.Ops) {
-		v := rawOf(r.Program.Completed(&in))
-		out = append(out, v)
-		if _, there := samples[in.Action.Engine]; !there && r.allows(r.alone, v) {
-			samples[in.Action.Engine] = v
-		}
+	all := corpus(r.Program.Data, r.Ops)
+	for _, in := range spread(all, r.Limit) {
+		out = append(out, r.raw(in))
 	}
-	out = spread(out, r.Limit)
 	corpusLen = len(out)
 	lits := literals(r.Program.TeamModules())
+	if len(lits) == 0 {
+		return out, corpusLen
+	}
 	var pairs []raw
-	for _, engine := range slices.Sorted(maps.Keys(samples)) {
+	for _, sample := range r.samples(all) {
 		for i, l := range lits {
-			one := samples[engine].with(l)
+			one := sample.with(l)
 			out = append(out, one)
 			for _, m := range lits[:min(i, 2*few)] {
 				if !slices.Equal(l.path, m.path) || inList(one, l) {
@@ -142,6 +153,28 @@ func (r *runner) inputs() (out []raw, corpusLen int) {
 		}
 	}
 	return append(out, spread(pairs, manyPairs*r.Limit)...), corpusLen
+}
+
+// raw is the input that the policy is asked, as JSON.
+func (r *runner) raw(in document.Input) raw { return rawOf(r.Program.Completed(&in)) }
+
+// samples are an allowed call of each engine, in the order of their names.
+func (r *runner) samples(inputs []document.Input) []raw {
+	byEngine := map[string][]document.Input{}
+	for _, in := range inputs {
+		byEngine[in.Action.Engine] = append(byEngine[in.Action.Engine], in)
+	}
+	engines := slices.Sorted(maps.Keys(byEngine))
+	out := make([]raw, len(engines))
+	r.each(len(engines), func(i int) {
+		for _, in := range byEngine[engines[i]] {
+			if v := r.raw(in); r.allows(r.alone, v) {
+				out[i] = v
+				return
+			}
+		}
+	})
+	return slices.DeleteFunc(out, func(v raw) bool { return v == nil })
 }
 
 // inList reports whether a literal was added to a list, and so has not taken the place
@@ -156,11 +189,11 @@ func inList(in raw, l literal) bool {
 const manyPairs = 16
 
 // spread takes n of a list, evenly.
-func spread(list []raw, n int) []raw {
+func spread[E any](list []E, n int) []E {
 	if n == 0 || len(list) <= n {
 		return list
 	}
-	out := make([]raw, n)
+	out := make([]E, n)
 	for i := range out {
 		out[i] = list[i*len(list)/n]
 	}
@@ -169,7 +202,7 @@ func spread(list []raw, n int) []raw {
 
 // answer is an answer without the error: an evaluation that fails denies.
 func (r *runner) answer(p program.Probe, in raw) document.Output {
-	out, err := p(r.ctx, in.value())
+	out, err := p(r.ctx, r.base.value(in))
 	if err != nil {
 		return document.Output{}
 	}

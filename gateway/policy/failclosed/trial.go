@@ -58,13 +58,17 @@ func (r *runner) try(inputs []raw) {
 
 func (r *runner) trial(i int, in raw) *trial {
 	own := *r
-	own.report, own.reported = Report{Checks: map[string]int{}}, map[place]bool{}
+	own.report, own.reported, own.base = Report{Checks: map[string]int{}}, map[place]bool{}, newBase(in)
 	return &trial{runner: &own, number: i, in: in}
 }
 
 // ask asks the policy, with and without the team's rules.
 func (t *trial) ask() {
-	if t.out, t.err = t.timed(t.in); !errors.Is(t.err, program.ErrTimeout) {
+	t.out, t.err = t.timed(t.in)
+	switch {
+	case len(t.Program.TeamModules()) == 0:
+		t.without = t.out
+	case !errors.Is(t.err, program.ErrTimeout):
 		t.without = t.answer(t.alone, t.in)
 	}
 }
@@ -72,7 +76,7 @@ func (t *trial) ask() {
 // all tries everything on inputs of which the answers are known.
 func (r *runner) all(trials []*trial) {
 	for i, t := range trials { // in their order, as only some of each kind are spoilt
-		t.spoil = i%max(1, len(trials)/sampled) == 0 || !t.out.Allow && r.nearly(t.in, t.without)
+		t.spoil = i%max(1, len(trials)/r.sampled()) == 0 || !t.out.Allow && r.nearly(t.in, t.without)
 	}
 	var mu sync.Mutex // guards done
 	done := 0

@@ -245,7 +245,7 @@ func (t *tested) coverage(r regotest.Report, bundles []*bundle.Bundle, o TestOpt
 // conformance runs the whole suite and the lints.
 func (p Policy) conformance(ctx context.Context, core *bundle.Bundle, prog *program.Program, t *tested) error {
 	found, rules := lint.Check(prog, p.Catalogue.All())
-	r, err := failclosed.Suite{Core: core, Program: prog, Ops: p.Catalogue.All(), Rules: rules, Pairs: true, Workers: runtime.GOMAXPROCS(0), Progress: p.progress("inputs tried")}.Run(ctx)
+	r, err := failclosed.Suite{Core: core, Program: prog, Ops: p.Catalogue.All(), Rules: rules, Pairs: true, Build: true, Workers: runtime.GOMAXPROCS(0), Progress: p.progress("inputs tried")}.Run(ctx)
 	if err != nil {
 		return err
 	}

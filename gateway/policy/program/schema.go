@@ -33,29 +33,29 @@ var inputSchema = sync.OnceValues(func() (*ast.SchemaSet, error) {
 type dataSchema struct {
 	written *jsonschema.Schema
 	quick   *form
-	whole   *jsonschema.Resolved
+	whole   func() (*jsonschema.Resolved, error) // for what the quick form does not take
 }
 
 var schemaOfData = sync.OnceValues(func() (dataSchema, error) {
-	written, whole, err := resolve("schema/data.json")
+	written, err := read("schema/data.json")
 	if err != nil {
 		return dataSchema{}, err
 	}
+	whole := sync.OnceValues(func() (*jsonschema.Resolved, error) { return written.Resolve(nil) })
 	return dataSchema{written, formOf(written), whole}, nil
 })
 
-// resolve reads an embedded schema for validation.
-func resolve(name string) (*jsonschema.Schema, *jsonschema.Resolved, error) {
+// read reads an embedded schema.
+func read(name string) (*jsonschema.Schema, error) {
 	raw, err := fs.ReadFile(policies.Files(), name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	schema := new(jsonschema.Schema)
 	if err := json.Unmarshal(raw, schema); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	resolved, err := schema.Resolve(nil)
-	return schema, resolved, err
+	return schema, nil
 }
 
 // checkData holds every bundle's data against the schema.
@@ -69,8 +69,11 @@ func (p *Program) checkData(bundles []*bundle.Bundle) error {
 		if schema.quick.fits(b.Data) {
 			continue
 		}
-		err := schema.whole.Validate(b.Data)
-		if err == nil {
+		whole, err := schema.whole()
+		if err != nil {
+			return err
+		}
+		if err = whole.Validate(b.Data); err == nil {
 			continue
 		}
 		if all := located(schema.written, b); len(all) > 0 {
@@ -92,9 +95,13 @@ func (p *Program) checkData(bundles []*bundle.Bundle) error {
 // Whole makes a check whether a raw input is whole: every field there, typed, and
 // no other (schema/input.json).
 func Whole() (func(in map[string]any) error, error) {
-	_, schema, err := resolve("schema/input.json")
+	schema, err := read("schema/input.json")
 	if err != nil {
 		return nil, err
 	}
-	return func(in map[string]any) error { return schema.Validate(in) }, nil
+	whole, err := schema.Resolve(nil)
+	if err != nil {
+		return nil, err
+	}
+	return func(in map[string]any) error { return whole.Validate(in) }, nil
 }

@@ -29,6 +29,17 @@ func (p *Program) Newest(ctx context.Context, core *bundle.Bundle) (*Program, er
 	return p.variant(ctx, core, ast.RegoV2, p.Team)
 }
 
+// IsNewest reports whether every rule is written in the newest Rego, so that Newest says
+// nothing else.
+func (p *Program) IsNewest() bool {
+	for _, m := range p.parsed {
+		if m.RegoVersionSpan().Max() != ast.RegoV2 {
+			return false
+		}
+	}
+	return true
+}
+
 func (p *Program) variant(ctx context.Context, core *bundle.Bundle, v ast.RegoVersion, team *bundle.Bundle) (*Program, error) {
 	bundles := []*bundle.Bundle{core}
 	if team != nil {
