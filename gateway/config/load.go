@@ -42,6 +42,7 @@ func (c Config) load(s Source) (Config, error) {
 	}
 	problems = append(problems, c.decode(k)...)
 	c.RateSet = k.Raw()["RATE_LIMIT_REQUESTS"] != nil || k.Raw()["RATE_LIMIT_WINDOW_SECONDS"] != nil
+	problems = append(problems, c.checkPasted()...)
 	problems = append(problems, c.check()...)
 	return c, errors.Join(problems...)
 }

@@ -130,10 +130,6 @@ func (c *Client) public(ctx context.Context, node *url.URL, path string, out any
 		return 0, err
 	}
 	req.Header.Set("X-Vault-Request", "true")
-	if user := node.User; user != nil { // of the configured address
-		password, _ := user.Password()
-		req.SetBasicAuth(user.Username(), password)
-	}
 	resp, err := c.http.RoundTrip(req)
 	if err != nil {
 		return 0, err

@@ -45,6 +45,6 @@ func (s *standby) redirect(r wire.Request, resp *api.Response, stayed bool) (wir
 	case resp.Request.URL.Scheme == "https" && to.Scheme != "https", to.Scheme != "http" && to.Scheme != "https", to.RequestURI() != resp.Request.URL.RequestURI():
 		return r, call.Wrap(call.VaultError, "Vault error", errors.New("vault redirects to something else"))
 	}
-	r.Node = &url.URL{Scheme: to.Scheme, Host: to.Host, User: to.User}
+	r.Node = &url.URL{Scheme: to.Scheme, Host: to.Host}
 	return r, nil
 }

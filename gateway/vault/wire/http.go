@@ -52,10 +52,6 @@ func (b *Base) NewRequest(ctx context.Context, r *Request, stay bool) *http.Requ
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	if user := b.address.User; user != nil {
-		password, _ := user.Password()
-		req.SetBasicAuth(user.Username(), password)
-	}
 	return req
 }
 
