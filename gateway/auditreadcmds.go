@@ -53,8 +53,12 @@ func (f auditFilter) filter(now time.Time) (inspect.Filter, error) {
 	return want, err
 }
 
-func skipped(file string, line int) {
-	fmt.Fprintf(os.Stderr, "%s:%d is no record and is passed over; portcullis audit verify says whether it may be there\n", file, line)
+func skipped(file string, line, n int) {
+	what := "is no record and is passed over"
+	if n > 1 {
+		what = fmt.Sprintf("and further lines, %d in all, are no records and are passed over", n)
+	}
+	fmt.Fprintf(os.Stderr, "%s:%d %s; portcullis audit verify says whether that may be\n", file, line, what)
 }
 
 type auditQueryCmd struct {

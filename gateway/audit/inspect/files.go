@@ -15,10 +15,10 @@ import (
 // .gz are decompressed on the way. No more than a line is kept.
 type Files struct {
 	Names    []string
-	Since    time.Time                    // files that end before are passed over; zero for none
-	Until    time.Time                    // files that begin later are; zero for none
-	Progress func(lines int, bytes int64) // is called now and then. Optional
-	Skipped  func(file string, line int)  // is called with lines that are no records. Optional
+	Since    time.Time                      // files that end before are passed over; zero for none
+	Until    time.Time                      // files that begin later are; zero for none
+	Progress func(lines int, bytes int64)   // is called now and then. Optional
+	Skipped  func(file string, line, n int) // is told of a file's lines that are no records: the first, and how many there are. Optional
 }
 
 // slack is how far the times of neighbouring lines may be out of order: they are taken
@@ -35,6 +35,7 @@ func (f Files) Each(each func(r *Record, line []byte) error) error {
 		if f.passOver(i) {
 			continue
 		}
+		var bad skipped
 		err := eachLine(name, func(n int, s *audit.Scanner) error {
 			lines++
 			if size += s.Size() + 1; f.Progress != nil && lines%1024 == 0 {
@@ -42,13 +43,14 @@ func (f Files) Each(each func(r *Record, line []byte) error) error {
 			}
 			r, err := ParseRecord(s.Bytes())
 			if err != nil {
-				if f.Skipped != nil {
-					f.Skipped(name, n)
-				}
+				bad.add(n)
 				return nil
 			}
 			return each(&r, s.Bytes())
 		})
+		if bad.n > 0 && f.Skipped != nil {
+			f.Skipped(name, bad.first, bad.n)
+		}
 		if errors.Is(err, errEnough) {
 			return nil
 		}
@@ -57,6 +59,15 @@ func (f Files) Each(each func(r *Record, line []byte) error) error {
 		}
 	}
 	return nil
+}
+
+// skipped are lines of a file that are no records.
+type skipped struct{ first, n int }
+
+func (s *skipped) add(line int) {
+	if s.n++; s.n == 1 {
+		s.first = line
+	}
 }
 
 func eachLine(name string, each func(n int, s *audit.Scanner) error) error {

@@ -3,8 +3,11 @@ package inspect_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,5 +60,21 @@ func TestAnAnswerHasSeenEvidence(t *testing.T) {
 	f := inspect.Filter{Op: "kv_read_many", Code: "OK"}
 	if err := f.Check(); err != nil || f.Op != "kv.read_many" || f.Code != "ok" {
 		t.Errorf("got %+v, %v", f, err)
+	}
+}
+
+// TestLinesThatAreNoRecordsAreToldOnce: a file that is no evidence fills nobody's terminal.
+func TestLinesThatAreNoRecordsAreToldOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "audit.jsonl")
+	record := `{"time":"2026-01-01T00:00:00Z","type":"outcome","op":"kv.read","code":"ok"}` + "\n"
+	if err := os.WriteFile(file, []byte(record+strings.Repeat("no record\n", 1000)+record), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	n, err := inspect.Query(&bytes.Buffer{}, inspect.Files{Names: []string{file}, Skipped: func(_ string, line, n int) {
+		told = append(told, fmt.Sprintf("line %d, %d in all", line, n))
+	}}, inspect.Filter{}, true)
+	if err != nil || n != 2 || !slices.Equal(told, []string{"line 2, 1000 in all"}) {
+		t.Errorf("%d records, %v, told %q", n, err, told)
 	}
 }

@@ -20,8 +20,8 @@ type Config struct {
 	VaultAudit   []string // Vault's audit log, oldest first; those that end in .gz are decompressed
 	Everybody    bool     // requests of other identities than the gateway's count as well
 	Since, Until time.Time
-	Progress     func(lines int, bytes int64) // optional
-	Skipped      func(file string, line int)  // is called with lines of evidence that are no records. Optional
+	Progress     func(lines int, bytes int64)   // optional
+	Skipped      func(file string, line, n int) // is told of a file's lines that are no records: the first, and how many there are. Optional
 }
 
 // Difference is one thing that the two sides do not agree about.
