@@ -47,7 +47,7 @@ type one struct {
 
 func newOne(c Config, t target, to sender) *one {
 	o := &one{
-		target: t, to: to, queue: newQueue(cmp.Or(c.MemoryBytes, defaultMemory)), log: c.Log,
+		target: t, to: to, queue: newQueue(cmp.Or(c.MemoryBytes, defaultMemory), c.SpoolBytes), log: c.Log,
 		first: cmp.Or(c.Backoff, defaultBackoff), dir: c.spoolDir(t), max: c.SpoolBytes,
 	}
 	if t.kind == kindHTTPS {

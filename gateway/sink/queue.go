@@ -24,6 +24,7 @@ type batch struct {
 // queue is the lines of one sink that were not delivered yet, oldest first.
 type queue struct {
 	max   int64         // bytes in memory
+	batch int64         // bytes with which a batch is full
 	wake  chan struct{} // has a token when there is something to deliver
 	press chan struct{} // has a token when memory should go to disk
 
@@ -37,8 +38,13 @@ type queue struct {
 	lost    uint64
 }
 
-func newQueue(limit int64) *queue {
-	return &queue{max: limit, wake: make(chan struct{}, 1), press: make(chan struct{}, 1)}
+// newQueue bounds memory and batches, of which several fit into memory and into a spool.
+func newQueue(limit, spool int64) *queue {
+	batch := min(batchBytes, limit/4)
+	if spool > 0 {
+		batch = min(batch, spool/4)
+	}
+	return &queue{max: limit, batch: batch, wake: make(chan struct{}, 1), press: make(chan struct{}, 1)}
 }
 
 // offer copies a line, or counts it as lost when memory is full.
@@ -61,7 +67,7 @@ func (q *queue) offer(line []byte) {
 	b.bytes += n
 	q.memory += n
 	q.waiting++
-	if b.bytes >= min(batchBytes, q.max/4) || b.count >= batchLines {
+	if b.bytes >= q.batch || b.count >= batchLines {
 		q.seal()
 	}
 	signal(q.wake)
@@ -121,7 +127,7 @@ func (q *queue) inMemory() (b, before batch, ok bool) {
 		return b, before, false
 	}
 	b = *q.sealed[i]
-	if i > 1 && q.sealed[i-1].bytes+b.bytes <= batchBytes && q.sealed[i-1].count+b.count <= batchLines {
+	if i > 1 && q.sealed[i-1].bytes+b.bytes <= q.batch && q.sealed[i-1].count+b.count <= batchLines {
 		before = *q.sealed[i-1]
 	}
 	return b, before, true

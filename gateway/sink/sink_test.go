@@ -226,6 +226,30 @@ func TestSpoolSurvivesARestart(t *testing.T) {
 	}
 }
 
+// TestASmallSpoolIsUsed: what waits in memory is in batches that a spool below a megabyte
+// has room for.
+func TestASmallSpoolIsUsed(t *testing.T) {
+	l := listen(t, "")
+	address := l.address()
+	l.close()
+	const limit = 256 << 10
+	s, err := sink.New(sink.Config{URLs: []string{"syslog+tcp://" + address}, Spool: t.TempDir(), SpoolBytes: limit, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := range 512 {
+		s.Offer(append(line(seq), bytes.Repeat([]byte{' '}, 4<<10)...)) // they wait before the first attempt
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done; _ = s.Close(ctx) })
+	until(t, s, func(st sink.Status) bool { return strings.Contains(st.Err, "AUDIT_SPOOL_BYTES") })
+	if st := s.Status()[0]; st.Disk < limit/2 || st.Disk > limit {
+		t.Errorf("%d bytes are in a spool of %d", st.Disk, limit)
+	}
+}
+
 // TestSpoolHasItsBound: what fits in memory and spool is delivered in order when the
 // receiver is back, and every other line is counted.
 func TestSpoolHasItsBound(t *testing.T) {
