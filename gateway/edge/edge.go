@@ -46,16 +46,19 @@ type Config struct {
 	Short func() error
 	// Crowded reports whether the other end has more connections than it needs: one whose
 	// request is refused ends with its answer. Optional.
-	Crowded      func(*http.Request) bool
-	Budgets      *budget.Budgets // of requests and of the bytes of their bodies; nil bounds nothing
-	Work         *gate.Gate      // of requests with a large body, which are worked on in turns by caller; nil bounds nothing
-	MaxBody      int64
-	BodyTimeout  time.Duration // for the whole body of a request
-	WriteTimeout time.Duration // in which a client takes 64 KiB of an answer that is no stream, default 20 s
-	Loopback     bool          // the listener is reachable from this machine alone
-	AllowedHosts []string      // Host names served, beside the loopback names of a loopback listener; *.example.com is every name below example.com
-	Origins      []string      // browser origins that may call (CORS)
-	PublicURL    string        // the address under which callers know the gateway, whose origin may call; may be empty
+	Crowded func(*http.Request) bool
+	// Known hears of a request when it is known who calls, and Wasted when it was refused
+	// for want of room or given up. Optional.
+	Known, Wasted func(*http.Request)
+	Budgets       *budget.Budgets // of requests and of the bytes of their bodies; nil bounds nothing
+	Work          *gate.Gate      // of requests with a large body, which are worked on in turns by caller; nil bounds nothing
+	MaxBody       int64
+	BodyTimeout   time.Duration // for the whole body of a request
+	WriteTimeout  time.Duration // in which a client takes 64 KiB of an answer that is no stream, default 20 s
+	Loopback      bool          // the listener is reachable from this machine alone
+	AllowedHosts  []string      // Host names served, beside the loopback names of a loopback listener; *.example.com is every name below example.com
+	Origins       []string      // browser origins that may call (CORS)
+	PublicURL     string        // the address under which callers know the gateway, whose origin may call; may be empty
 	// Errors is how errors of a request are written, nil for as elsewhere. Optional.
 	Errors func(*http.Request) ErrorWriter
 	Log    *slog.Logger
@@ -299,6 +302,9 @@ func (e *Edge) finish(w *writer, r *http.Request) {
 	w.flush(r)
 	w.release()
 	e.Meter.InFlight.Dec()
+	if e.Wasted != nil && (refused(w.status) || r.Context().Err() != nil) {
+		e.Wasted(r)
+	}
 	d := time.Since(w.start)
 	route := w.route
 	if route == "" {

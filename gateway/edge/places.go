@@ -29,6 +29,9 @@ func (e *Edge) seat(w http.ResponseWriter, r *http.Request, c *call.Caller) erro
 	if ew, ok := w.(*writer); ok {
 		ew.reserve, ew.who, ew.turn.Key = reserve, who, who.Caller
 	}
+	if e.Known != nil {
+		e.Known(r)
+	}
 	b := e.newBody(w, r)
 	r.Body = b
 	if r.ContentLength >= 0 {

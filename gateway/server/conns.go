@@ -252,9 +252,7 @@ func (cs *conns) leave(c *conn) {
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
-	if d := c.pace.pause(c.all.now()); d > 0 {
-		time.Sleep(d)
-	}
+	c.pace.wait(c.all.now)
 	n, err := c.Conn.Read(p)
 	c.pace.read(n)
 	if n > 0 && !c.heard.Load() {

@@ -16,6 +16,7 @@ const (
 	paceRate   = 64 << 10               // in a second
 	paceWindow = 512 << 10              // of bodies that may have come before anybody reads them
 	paceEach   = 512                    // of a request, beside its header: its frames, those about its answer, and TLS
+	paceNobody = 2 << 10                // owed for a request until it is known who calls, and for one that is given up
 	paceAnswer = 32                     // one for so many of an answer: the client makes room for more of it
 	paceOwed   = 4 << 10                // may be owed: a pause for each frame would cost more than the frame
 	pacePause  = 100 * time.Millisecond // at most, before what comes next is read
@@ -34,6 +35,7 @@ type pace struct {
 	left   int // bytes, negative when they are owed
 	at     time.Time
 	bodies int // requests that have a body and are served
+	paid   chan struct{}
 }
 
 // idle hears that a connection waits for a request. Before the first one that is so over
@@ -42,17 +44,18 @@ func (p *pace) idle(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.on && !p.asked {
-		p.on, p.left, p.at = true, paceBurst, now
+		p.on, p.left, p.at, p.paid = true, paceBurst, now, make(chan struct{}, 1)
 	}
 }
 
-// request hears of a request and how long its header may have been.
+// request hears of a request. To begin one takes thirty bytes of a client and a handler
+// here: until it is known who calls, it owes.
 func (p *pace) request(r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked, p.on = true, p.on && r.ProtoMajor >= 2
 	if p.on {
-		p.left = min(p.left+paceEach+headerBytes(r), paceBurst)
+		p.left -= paceNobody
 	}
 }
 
@@ -67,6 +70,12 @@ func (p *pace) read(n int) {
 func (p *pace) pay(n int) {
 	p.mu.Lock()
 	p.left = min(p.left+n, paceBurst)
+	if p.left >= -paceOwed && p.on {
+		select {
+		case p.paid <- struct{}{}:
+		default: // it is known
+		}
+	}
 	p.mu.Unlock()
 }
 
@@ -100,6 +109,24 @@ func (p *pace) pause(now time.Time) time.Duration {
 	return min(time.Duration(owed)*time.Second/paceRate, pacePause)
 }
 
+// wait waits until something more may be read: for as long as pause says, unless what is
+// owed is paid before.
+func (p *pace) wait(now func() time.Time) {
+	for end := now().Add(pacePause); ; {
+		d := min(p.pause(now()), end.Sub(now()))
+		if d <= 0 {
+			return
+		}
+		t := time.NewTimer(d)
+		select {
+		case <-t.C:
+			return
+		case <-p.paid:
+			t.Stop()
+		}
+	}
+}
+
 // connKey is of the connection in the context of its requests.
 type connKey struct{}
 
@@ -111,6 +138,29 @@ func withConn(ctx context.Context, nc net.Conn) context.Context {
 	return ctx
 }
 
+// asking is a request of an HTTP/2 connection.
+type asking struct {
+	pace  *pace
+	bytes int // that it may have had on the wire
+}
+
+// known hears of a request that it is known who calls: it pays for itself.
+func known(r *http.Request) {
+	if a, ok := r.Context().Value(askingKey{}).(*asking); ok {
+		a.pace.pay(paceNobody + a.bytes)
+	}
+}
+
+// wasted hears of a request that was refused for want of room, or given up.
+func wasted(r *http.Request) {
+	if a, ok := r.Context().Value(askingKey{}).(*asking); ok {
+		a.pace.pay(-paceNobody)
+	}
+}
+
+// askingKey is of the asking in the context of a request.
+type askingKey struct{}
+
 // paced lets the requests of an HTTP/2 connection pay for what has come over it.
 func paced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -120,7 +170,12 @@ func paced(next http.Handler) http.Handler {
 			return
 		}
 		c.pace.request(r)
-		if r.ProtoMajor >= 2 && r.Body != nil && r.Body != http.NoBody {
+		if r.ProtoMajor < 2 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), askingKey{}, &asking{&c.pace, paceEach + headerBytes(r)}))
+		if r.Body != nil && r.Body != http.NoBody {
 			c.pace.body(1)
 			defer c.pace.body(-1)
 			r.Body = &paying{r.Body, &c.pace}

@@ -46,8 +46,10 @@ func (p *pipes) dial() net.Conn {
 func pacedServer(t *testing.T, config *tls.Config) *pipes {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
-	mux.HandleFunc("/refuse", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { known(r); _, _ = io.Copy(w, r.Body) })
+	mux.HandleFunc("/refuse", func(w http.ResponseWriter, r *http.Request) { known(r); w.WriteHeader(http.StatusTooManyRequests) })
+	mux.HandleFunc("/nobody", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/wait", func(_ http.ResponseWriter, r *http.Request) { known(r); <-r.Context().Done(); wasted(r) })
 	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) {
 		for range 1 << 10 {
 			_, _ = w.Write(make([]byte, 32<<10))
@@ -74,7 +76,7 @@ func pacedServer(t *testing.T, config *tls.Config) *pipes {
 var frames = map[string]func(f *http2.Framer, i int) error{
 	"empty DATA": func(f *http2.Framer, i int) error {
 		if i == 0 {
-			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: postHeader(), EndHeaders: true})
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: header(http.MethodPost, "/echo"), EndHeaders: true})
 		}
 		return f.WriteData(1, false, nil)
 	},
@@ -155,10 +157,10 @@ func flood(t *testing.T, secure bool, certificate tls.Certificate, write func(*h
 	return n
 }
 
-func postHeader() []byte {
+func header(method, path string) []byte {
 	var b bytes.Buffer
 	e := hpack.NewEncoder(&b)
-	for _, h := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", "x"}, {":path", "/echo"}} {
+	for _, h := range [][2]string{{":method", method}, {":scheme", "http"}, {":authority", "x"}, {":path", path}} {
 		_ = e.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]})
 	}
 	return b.Bytes()
@@ -230,3 +232,41 @@ func exchangeOf(t *testing.T, tr *http.Transport, path, header string, body int)
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestRequestsOfNobodyKnown: those that are for nobody known and those that are reset at
+// once are read slowly, however fast they come and small they are.
+func TestRequestsOfNobodyKnown(t *testing.T) {
+	for name, c := range map[string]struct {
+		path  string
+		reset bool
+	}{
+		"of nobody known": {"/nobody", false},
+		"given up":        {"/wait", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 2000
+				began := time.Now()
+				conn := pacedServer(t, nil).dial()
+				defer func() { _ = conn.Close() }()
+				go func() { _, _ = io.Copy(io.Discard, conn) }()
+				_, _ = io.WriteString(conn, http2.ClientPreface)
+				f := http2.NewFramer(conn, nil)
+				_ = f.WriteSettings()
+				block := header(http.MethodGet, c.path)
+				for i := range n {
+					id := uint32(2*i + 1)
+					if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true, EndStream: true}); err != nil {
+						t.Fatal(i, err)
+					}
+					if c.reset {
+						_ = f.WriteRSTStream(id, http2.ErrCodeCancel)
+					}
+				}
+				if least := n * paceNobody / 2 / paceRate * time.Second; time.Since(began) < least {
+					t.Errorf("%d requests were read in %s, want at least %s", n, time.Since(began), least)
+				}
+			})
+		})
+	}
+}
