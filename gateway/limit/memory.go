@@ -41,6 +41,9 @@ func (m *Memory) Spend(k Key, c Charge, now time.Time) (Level, error) {
 	if full.Before(now) {
 		full = now
 	}
+	if empty := now.Add(time.Duration(c.Burst) * c.Interval); full.After(empty) {
+		full = empty // the tier was a slower one
+	}
 	after := full.Add(time.Duration(c.Cost) * c.Interval)
 	if retry := after.Sub(now) - time.Duration(c.Burst)*c.Interval; c.Cost > 0 && retry > 0 {
 		return Level{Full: full.Sub(now), Retry: retry}, nil

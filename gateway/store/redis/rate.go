@@ -9,11 +9,13 @@ import (
 )
 
 // gcraSource is the GCRA of limit.Memory, by Redis' clock. A bucket is the microsecond at which
-// it is full again; a full one is not kept. Numbers stay below 2^53, so Lua's are exact.
+// it is full again; a full one is not kept, and none is emptier than empty, whatever the tier
+// or the clock was. Numbers stay below 2^53, so Lua's are exact.
 const gcraSource = `
 local function spend(key, t, cost, burst, interval)
   local now = t[1] * 1000000 + t[2]
   local full = math.max(tonumber(redis.call('GET', key) or 0), now)
+  full = math.min(full, now + burst * interval)
   local after = full + cost * interval
   local retry = after - now - burst * interval
   if cost > 0 and retry > 0 then

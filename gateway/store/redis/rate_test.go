@@ -60,6 +60,20 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
+// TestATierThatIsRaised: who has used up a slow tier waits for a token of the tier as it is
+// now, and not as it was.
+func TestATierThatIsRaised(t *testing.T) {
+	for name, s := range buckets(t) {
+		t.Run(name, func(t *testing.T) {
+			slow, fast, k := limit.Charge{Cost: 10, Burst: 10, Interval: time.Hour}, limit.Charge{Cost: 1, Burst: 5, Interval: time.Second}, limit.Key{Caller: "a", Tier: "x"}
+			spend(t, s, k, slow)
+			if l := spend(t, s, k, fast); l.Retry <= 0 || l.Retry > time.Second || l.Full > 5*time.Second {
+				t.Errorf("got %+v, want an empty bucket of the faster tier", l)
+			}
+		})
+	}
+}
+
 func TestTokensComeBack(t *testing.T) {
 	for name, s := range buckets(t) {
 		t.Run(name, func(t *testing.T) {
