@@ -41,7 +41,9 @@ type known struct {
 }
 
 func (ch *Authenticator) openTLS() (err error) {
-	ch.tls, err = cert.NewServer(ch.cfg.TLS)
+	l := ch.cfg.TLS
+	l.OneName = cert.From(ch.cfg.MTLS.SubjectFrom) != cert.FromSPIFFE
+	ch.tls, err = cert.NewServer(l)
 	return err
 }
 
@@ -79,18 +81,11 @@ func (ch *Authenticator) openCertNames() error {
 	return errors.Join(err, idErr, ch.checkCertNames())
 }
 
-// checkCertNames refuses what could make two identities one: a common name or DNS
-// name says nothing about the CA that vouches for it, so with CAs of different
-// names two of them could vouch for the same one. Two certificates of one CA are
-// fine, for its rotation.
+// checkCertNames refuses what could be no name, or be read twice.
 func (ch *Authenticator) checkCertNames() error {
 	var errs []error
 	switch ch.certs.from {
-	case cert.FromSPIFFE:
-	case cert.FromCN, cert.FromDNS:
-		if ch.tls != nil && severalCAs(ch.tls.Roots()) {
-			errs = append(errs, errors.New("TLS_CLIENT_CA_FILE holds CAs of different names: a name of one could equal one of another; use MTLS_SUBJECT_FROM=spiffe"))
-		}
+	case cert.FromSPIFFE, cert.FromCN, cert.FromDNS:
 	default:
 		errs = append(errs, fmt.Errorf("MTLS_SUBJECT_FROM=%q: want cn, dns or spiffe", ch.certs.from))
 	}
@@ -101,15 +96,6 @@ func (ch *Authenticator) checkCertNames() error {
 		ch.log.Warn("AUTH_MTLS_ENABLED accepts headers from TRUSTED_PROXIES, but none are configured")
 	}
 	return errors.Join(errs...)
-}
-
-func severalCAs(roots []*x509.Certificate) bool {
-	for _, c := range roots {
-		if string(c.RawSubject) != string(roots[0].RawSubject) {
-			return true
-		}
-	}
-	return false
 }
 
 // strip removes headers about client certificates that did not come from a

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -76,9 +77,17 @@ func URI(s string) func(*x509.Certificate) {
 }
 
 // CRL is a list of what the CA has revoked, in PEM, that is due in the given time.
-func (ca *CA) CRL(due time.Duration, revoked ...*Leaf) []byte {
+func (ca *CA) CRL(due time.Duration, revoked ...*Leaf) []byte { return ca.crl(due, nil, revoked) }
+
+// DeltaCRL is a list of changes since another one (RFC 5280, section 5.2.4), of which there
+// are none.
+func (ca *CA) DeltaCRL(due time.Duration) []byte {
+	return ca.crl(due, []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: must(asn1.Marshal(1))}}, nil)
+}
+
+func (ca *CA) crl(due time.Duration, extensions []pkix.Extension, revoked []*Leaf) []byte {
 	t := &x509.RevocationList{
-		Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-2 * time.Hour), NextUpdate: time.Now().Add(due),
+		Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-2 * time.Hour), NextUpdate: time.Now().Add(due), ExtraExtensions: extensions,
 	}
 	for _, l := range revoked {
 		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries, x509.RevocationListEntry{

@@ -132,6 +132,49 @@ func TestVerdictsEndWithTheirReasons(t *testing.T) {
 	}
 }
 
+// TestReloadsAreHeldToWhatStartsAre: a CA of another name, and a list that is not whole, are
+// refused while the gateway serves as well, and what was good before stays.
+func TestReloadsAreHeldToWhatStartsAre(t *testing.T) {
+	dir, ca := t.TempDir(), authtest.NewCA("Fake CA")
+	other := authtest.NewCA("Other CA")
+	file := func(name string, data []byte) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	revoked := ca.Client("revoked", nil)
+	chain, key := ca.Server().PEM()
+	s, err := cert.NewServer(cert.Listener{
+		CertFile: file("crt", chain), KeyFile: file("key", key), ClientAuth: "require",
+		ClientCAFile: file("ca", ca.PEM()), CRLFile: file("crl", ca.CRL(time.Hour, revoked)), OneName: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range map[string]func(){
+		"ca":  func() { file("ca", append(ca.PEM(), other.PEM()...)) },
+		"crl": func() { file("crl", ca.DeltaCRL(time.Hour)) },
+	} {
+		before, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write()
+		if _, err := s.Reload(); err == nil {
+			t.Errorf("%s: it was taken", name)
+		}
+		if _, err := s.Verify([]*x509.Certificate{revoked.Cert}, time.Now()); !errors.Is(err, rule.CertRevoked) {
+			t.Errorf("%s: of a revoked certificate it says %v", name, err)
+		}
+		if _, err := s.Verify([]*x509.Certificate{other.Client("robot", nil).Cert}, time.Now()); err == nil {
+			t.Errorf("%s: a certificate of another CA is good", name)
+		}
+		file(name, before)
+	}
+}
+
 func FuzzDN(f *testing.F) {
 	for _, s := range []string{"CN=bot,O=x", `CN=a\,b`, `CN=\2c`, "CN=#00", "O=x+CN=y", `CN="x"`, "/CN=x"} {
 		f.Add(s)

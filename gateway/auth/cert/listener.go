@@ -23,6 +23,10 @@ type Listener struct {
 	ClientCAFile string // TLS_CLIENT_CA_FILE
 	ClientAuth   string // TLS_CLIENT_AUTH: off (default), request or require
 	CRLFile      string // TLS_CRL_FILE: PEM or DER; when set, every CA in a client's chain needs a current list in it
+	// OneName takes client CAs of one name alone. A common name or DNS name says nothing
+	// about the CA that vouches for it, so with CAs of different names two of them could
+	// vouch for the same one. Two certificates of one CA are fine, for its rotation.
+	OneName bool
 }
 
 // Asks reports whether clients are asked for certificates.
@@ -64,7 +68,6 @@ type Server struct {
 type state struct {
 	config *tls.Config
 	pool   *x509.CertPool
-	roots  []*x509.Certificate
 	lists  []*x509.RevocationList
 	known  *verdicts
 }
@@ -127,11 +130,15 @@ func load(l Listener) (*state, error) {
 	}
 	st := &state{known: newVerdicts()}
 	if l.Asks() {
-		if st.roots, err = readCerts(l.ClientCAFile); err != nil {
+		roots, err := readCerts(l.ClientCAFile)
+		if err != nil {
 			return nil, err
 		}
 		st.pool = x509.NewCertPool()
-		for _, c := range st.roots {
+		for _, c := range roots {
+			if l.OneName && string(c.RawSubject) != string(roots[0].RawSubject) {
+				return nil, errors.New("TLS_CLIENT_CA_FILE holds CAs of different names: a name of one could equal one of another; use MTLS_SUBJECT_FROM=spiffe")
+			}
 			st.pool.AddCert(c)
 		}
 	}
@@ -183,9 +190,6 @@ func (s *Server) TLS() *tls.Config {
 	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.state.Load().config, nil }
 	return c
 }
-
-// Roots are the client CAs.
-func (s *Server) Roots() []*x509.Certificate { return s.state.Load().roots }
 
 // Asks reports whether clients are asked for certificates.
 func (s *Server) Asks() bool { return s.l.Asks() }

@@ -156,7 +156,22 @@ func readLists(path string) ([]*x509.RevocationList, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
+		if err := whole(l); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
 		out = append(out, l)
 	}
 	return out, nil
+}
+
+// whole refuses a list with a critical extension, such as that of a list of changes, of some
+// kinds of certificates or of other issuers: what is not on one may still be revoked (RFC
+// 5280, section 5.2).
+func whole(l *x509.RevocationList) error {
+	for _, e := range l.Extensions {
+		if e.Critical {
+			return fmt.Errorf("the list of %s has the critical extension %s, so it may not be whole: give the full list of each CA", l.Issuer, e.Id)
+		}
+	}
+	return nil
 }
