@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -54,7 +55,7 @@ func (f *File) Poll(load func([]byte) error) (bool, error) {
 }
 
 func (f *File) load(load func([]byte) error) error {
-	data, err := read(f.path)
+	data, err := Read(f.path)
 	if err != nil {
 		return err
 	}
@@ -64,12 +65,17 @@ func (f *File) load(load func([]byte) error) error {
 	return nil
 }
 
-func read(path string) ([]byte, error) {
-	file, err := os.Open(path)
+// pipeTimeout bounds how long a pipe that stands in the place of a file may take.
+const pipeTimeout = 5 * time.Second
+
+// Read reads a whole file. Whoever waits for a pipe looks at no other file meanwhile.
+func Read(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
+	_ = file.SetReadDeadline(time.Now().Add(pipeTimeout)) // files have none
 	data, err := io.ReadAll(io.LimitReader(file, MaxBytes+1))
 	if err == nil && len(data) > MaxBytes {
 		err = fmt.Errorf("%s: larger than %d bytes", path, MaxBytes)

@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,7 +123,7 @@ func (s *Server) forget() {
 }
 
 func load(l Listener) (*state, error) {
-	pair, err := tls.LoadX509KeyPair(l.CertFile, l.KeyFile)
+	pair, err := readPair(l.CertFile, l.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}
@@ -194,8 +193,20 @@ func (s *Server) TLS() *tls.Config {
 // Asks reports whether clients are asked for certificates.
 func (s *Server) Asks() bool { return s.l.Asks() }
 
+func readPair(certFile, keyFile string) (pair tls.Certificate, err error) {
+	chain, err := files.Read(certFile)
+	if err != nil {
+		return pair, err
+	}
+	key, err := files.Read(keyFile)
+	if err != nil {
+		return pair, err
+	}
+	return tls.X509KeyPair(chain, key)
+}
+
 func readCerts(path string) ([]*x509.Certificate, error) {
-	data, err := os.ReadFile(path)
+	data, err := files.Read(path)
 	if err != nil {
 		return nil, err
 	}

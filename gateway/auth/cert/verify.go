@@ -5,12 +5,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"os"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"portcullis/gateway/auth/rule"
+	"portcullis/gateway/files"
 )
 
 // remembered bounds the certificates whose chains are remembered.
@@ -139,7 +139,7 @@ func earlier(a, b time.Time) time.Time {
 
 // readLists reads one list in DER or any number in PEM.
 func readLists(path string) ([]*x509.RevocationList, error) {
-	data, err := os.ReadFile(path)
+	data, err := files.Read(path)
 	if err != nil {
 		return nil, err
 	}

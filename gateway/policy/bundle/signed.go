@@ -10,12 +10,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	opa "github.com/open-policy-agent/opa/v1/bundle"
+
+	"portcullis/gateway/files"
 )
 
 // Keys are the public keys that a signed archive may be signed with, by key id.
@@ -43,7 +44,7 @@ func readSigned(path string, keys Keys) (*Bundle, error) {
 	if len(keys) == 0 {
 		return nil, errNoKey
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := files.Read(path)
 	if err != nil {
 		return nil, err
 	}
