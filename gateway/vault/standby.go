@@ -42,7 +42,7 @@ func (s *standby) redirect(r wire.Request, resp *api.Response, stayed bool) (wir
 		return r, call.Wrap(call.OutcomeUnknown, "Vault did not answer; whether the change was made is not known", errors.New("a standby may have forwarded the request before it redirected"))
 	case r.Node != nil:
 		return r, unavailable(errors.New("vault's nodes do not agree which is the active one"))
-	case resp.Request.URL.Scheme == "https" && to.Scheme != "https", to.Scheme != "http" && to.Scheme != "https", to.RequestURI() != resp.Request.URL.RequestURI():
+	case resp.Request.URL.Scheme == "https" && to.Scheme != "https", to.Scheme != "http" && to.Scheme != "https", to.RequestURI() != resp.Request.URL.RequestURI(), to.User != nil:
 		return r, call.Wrap(call.VaultError, "Vault error", errors.New("vault redirects to something else"))
 	}
 	r.Node = &url.URL{Scheme: to.Scheme, Host: to.Host}
