@@ -6,7 +6,7 @@ package edge
 
 import (
 	"cmp"
-	"fmt"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -237,7 +237,7 @@ func (e *Edge) Refuse(w http.ResponseWriter, r *http.Request, err *call.Error) {
 
 // ServeHTTP implements http.Handler.
 func (e *Edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := newWriter(rw, r, e.WriteTimeout)
+	w := newWriter(rw, r, e)
 	w.who = e.from(r)
 	w.turn.Gate = e.Work
 	if e.Crowded != nil && r.ProtoMajor < 2 {
@@ -294,41 +294,63 @@ func (e *Edge) finish(w *writer, r *http.Request) {
 			e.Meter.InFlight.Dec()
 			panic(v)
 		}
-		e.Server.Error("panic in a handler", "type", fmt.Sprintf("%T", v), "request_id", w.Header().Get("X-Request-Id"))
+		e.panicked(v, w.Header().Get("X-Request-Id"))
 		if w.status == 0 {
 			WriteError(w, call.Errorf(call.Internal, "internal error"), "")
 		}
 	}
+	if w.detached {
+		return
+	}
 	w.flush(r)
 	w.release()
-	e.Meter.InFlight.Dec()
 	if e.Wasted != nil && (refused(w.status) || r.Context().Err() != nil) {
 		e.Wasted(r)
 	}
-	d := time.Since(w.start)
-	route := w.route
-	if route == "" {
-		route = "unmatched"
+	e.ending(w, r).note(r.Context())
+}
+
+// ending is what is noted of a request at its end.
+type ending struct {
+	*Edge
+	method, route string
+	code          int
+	start         time.Time
+	who           budget.Who
+	attrs         []slog.Attr // of its record, but for how long it took; nil where the call has a record of its own
+}
+
+func (e *Edge) ending(w *writer, r *http.Request) ending {
+	return ending{e, methodLabel(r.Method), cmp.Or(w.route, "unmatched"), w.code(), w.start, w.who, e.attrs(w, r)}
+}
+
+func (n ending) note(ctx context.Context) {
+	n.Meter.InFlight.Dec()
+	d := time.Since(n.start)
+	n.Meter.Request(n.method, n.route, n.code, d)
+	if n.attrs != nil {
+		n.log(ctx, append(n.attrs, slog.Float64("duration_ms", float64(d.Microseconds())/1000)))
 	}
-	e.Meter.Request(methodLabel(r.Method), route, w.code(), d)
-	e.log(w, r,
-		slog.String("request_id", w.Header().Get("X-Request-Id")),
-		slog.String("correlation_id", w.Header().Get("X-Correlation-Id")),
-		slog.String("trace_id", w.Header().Get("X-Trace-Id")),
+}
+
+func (e *Edge) attrs(w *writer, r *http.Request) []slog.Attr {
+	if w.exchange != nil && w.exchange.Recorded() {
+		return nil
+	}
+	h := w.Header()
+	return append(make([]slog.Attr, 0, 8),
+		slog.String("request_id", h.Get("X-Request-Id")),
+		slog.String("correlation_id", h.Get("X-Correlation-Id")),
+		slog.String("trace_id", h.Get("X-Trace-Id")),
 		slog.String("client", e.ClientIP(r)), slog.String("method", methodLabel(r.Method)),
-		obs.Own("path", route), slog.Int("status", w.code()),
-		slog.Float64("duration_ms", float64(d.Microseconds())/1000))
+		obs.Own("path", cmp.Or(w.route, "unmatched")), slog.Int("status", w.code()))
 }
 
 // log writes the record of a request, within the share of logs of whose it is.
-func (e *Edge) log(w *writer, r *http.Request, attrs ...slog.Attr) {
-	if w.exchange != nil && w.exchange.Recorded() {
-		return // the call has a record of its own
+func (n ending) log(ctx context.Context, attrs []slog.Attr) {
+	if n.Budgets.Spend(n.who, budget.Logs, int64(obs.LineBytes(attrs))) == nil {
+		n.Log.LogAttrs(ctx, levelOf(n.code), "request", attrs...)
 	}
-	if e.Budgets.Spend(w.who, budget.Logs, int64(obs.LineBytes(attrs))) != nil {
-		return
-	}
-	e.Log.LogAttrs(r.Context(), levelOf(w.code()), "request", attrs...)
 }
 
 // levelOf is the level of a request's record by the class of its status.

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -19,6 +20,11 @@ type EventStream struct {
 	mu      sync.Mutex // guards the rest, and writes
 	started bool
 	err     error // of the first write that failed; nothing is written after it
+
+	// A stream that goes on alone has a connection, and no writer.
+	conn    net.Conn
+	chunked bool
+	ahead   bool // the client has sent something behind its request
 }
 
 // NewEventStream touches nothing yet: until the first write the reply can be another. The
@@ -43,6 +49,9 @@ func (s *EventStream) Write(text []byte) (int, error) {
 
 // write sends text; mu is held.
 func (s *EventStream) write(text []byte) error {
+	if s.conn != nil {
+		return s.send(s.frame(text))
+	}
 	if !s.started {
 		s.started = true
 		h := s.w.Header()

@@ -26,6 +26,8 @@ type writer struct {
 	target   target      // the request's path, decoded
 	errors   ErrorWriter // nil for the usual form of errors
 	stream   bool
+	edge     *Edge
+	detached bool                     // the stream goes on when the handler has returned
 	who      budget.Who               // whose request it is
 	body     bool                     // something of a body was written
 	reserve  func(n int64) error      // takes bytes of the caller's share, until the answer has left
@@ -41,8 +43,8 @@ type writer struct {
 
 // newWriter begins an answer. On a connection that is used again the deadline of the
 // answer before is still set, which would cut a stream.
-func newWriter(rw http.ResponseWriter, r *http.Request, timeout time.Duration) *writer {
-	w := &writer{ResponseWriter: rw, rc: http.NewResponseController(rw), timeout: timeout, start: time.Now()}
+func newWriter(rw http.ResponseWriter, r *http.Request, e *Edge) *writer {
+	w := &writer{ResponseWriter: rw, rc: http.NewResponseController(rw), edge: e, timeout: e.WriteTimeout, start: time.Now()}
 	if r.ProtoMajor < 2 {
 		_ = w.rc.SetWriteDeadline(time.Time{}) // not every connection has deadlines
 	}

@@ -103,7 +103,7 @@ type Server struct {
 	tunesGC      bool       // the operator has not set GOGC
 	admin        *edge.Edge // health and metrics, when they have a listener of their own
 
-	subscriptions sync.WaitGroup // of the Vault API, on connections that the HTTP server has given away
+	subscriptions sync.WaitGroup // to events, on connections that the HTTP server has given away
 }
 
 // New builds the gateway from a checked configuration. It connects to nothing. Its

@@ -56,7 +56,7 @@ func (g *Server) openStreams() {
 		Revision: g.policy.Revision,
 	})
 	g.sse = sse.New(sse.Config{
-		Log: g.events, KVMount: g.cfg.KVMount, KeepAlive: g.keepAlive(),
+		Log: g.events, KVMount: g.cfg.KVMount, KeepAlive: g.keepAlive(), Open: &g.subscriptions,
 		Admit: func(ctx context.Context, r *op.Request) error { return g.calls.Admit(ctx, r) },
 		Change: func(ctx context.Context, r *op.Request, act func(context.Context) error) error {
 			return g.calls.Change(ctx, r, act)

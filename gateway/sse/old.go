@@ -9,7 +9,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"portcullis/gateway/call"
-	"portcullis/gateway/edge"
 	"portcullis/gateway/events"
 )
 
@@ -30,10 +29,8 @@ func (s *Server) OldStream(w http.ResponseWriter, r *http.Request, c *call.Calle
 		s.Error(w, call.AsError(err))
 		return
 	}
-	defer rd.Close()
-	out := edge.NewEventStream(w, s.Write)
-	send(out, sign("hello"))
-	s.pump(r, rd, out, format{
+	s.stream(w, r, rd, format{
+		first: sign("hello"),
 		event: func(s *Server, e *events.Event, _ string) string { return "data: " + string(s.oldShape(e, c)) + "\n\n" },
 		idle:  func() string { return sign("keepalive") },
 	})

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -36,6 +37,8 @@ type Config struct {
 	// Resume authenticates a request with the ticket of a caller: its credential may have
 	// ended since, and the request may come from somewhere else. Optional.
 	Resume func(*http.Request, *call.Caller) (*call.Caller, error)
+	// Open counts the streams that go on when their handlers have returned. Optional.
+	Open *sync.WaitGroup
 	// Error writes a refusal.
 	Error func(w http.ResponseWriter, err *call.Error)
 }
@@ -51,6 +54,7 @@ func New(c Config) *Server {
 	c.KeepAlive = cmp.Or(c.KeepAlive, 15*time.Second)
 	c.Write = cmp.Or(c.Write, 10*time.Second)
 	c.Retry = cmp.Or(c.Retry, 3*time.Second)
+	c.Open = cmp.Or(c.Open, new(sync.WaitGroup))
 	return &Server{Config: c}
 }
 
@@ -74,13 +78,11 @@ func (s *Server) Events(w http.ResponseWriter, r *http.Request, c *call.Caller) 
 		s.Error(w, call.AsError(err))
 		return
 	}
-	defer rd.Close()
-	out := edge.NewEventStream(w, s.Write)
-	send(out, fmt.Sprintf("retry: %d\nid: %s\n\n", s.Retry.Milliseconds(), rd.Position()))
+	first := fmt.Sprintf("retry: %d\nid: %s\n\n", s.Retry.Milliseconds(), rd.Position())
 	if rd.Missed() {
-		send(out, "event: reset\ndata: {\"type\":\"reset\"}\n\n")
+		first += "event: reset\ndata: {\"type\":\"reset\"}\n\n"
 	}
-	s.pump(r, rd, out, format{event: newShape, idle: func() string { return ": keep-alive\n\n" }})
+	s.stream(w, r, rd, format{first, newShape, func() string { return ": keep-alive\n\n" }})
 }
 
 // lastID is where a client wants to go on. EventSource sends the header.
@@ -91,18 +93,28 @@ func lastID(r *http.Request) string {
 	return r.URL.Query().Get("last_event_id")
 }
 
-// format is how a stream writes an event and its signs of life.
+// format is how a stream begins, and how it writes an event and its signs of life.
 type format struct {
+	first string
 	event func(s *Server, e *events.Event, id string) string
 	idle  func() string
+}
+
+// stream serves a reader until it, or the client, ends. It keeps nothing of the request.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, rd *events.Reader, f format) {
+	out := edge.NewEventStream(w, s.Write)
+	out.Serve(r, s.Open, f.first, func(ctx context.Context) {
+		defer rd.Close()
+		s.pump(ctx, rd, out, f)
+	})
 }
 
 // send writes text of whole events. A write that fails ends the stream in pump.
 func send(out *edge.EventStream, text string) { _, _ = io.WriteString(out, text) }
 
 // pump writes events until the stream or the client ends.
-func (s *Server) pump(r *http.Request, rd *events.Reader, out *edge.EventStream, f format) {
-	for ctx := r.Context(); out.Err() == nil; {
+func (s *Server) pump(ctx context.Context, rd *events.Reader, out *edge.EventStream, f format) {
+	for out.Err() == nil {
 		e, id, err := rd.Next(ctx, s.KeepAlive)
 		switch {
 		case err == nil:
