@@ -28,7 +28,7 @@ func http2Config() *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams: 100, MaxReadFrameSize: 16 << 10,
 		MaxDecoderHeaderTableSize: 4 << 10, MaxEncoderHeaderTableSize: 4 << 10,
-		MaxReceiveBufferPerConnection: paceWindow, MaxReceiveBufferPerStream: 256 << 10,
+		MaxReceiveBufferPerConnection: paceWindow, MaxReceiveBufferPerStream: paceStream,
 		SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: writeTimeout,
 	}
 }

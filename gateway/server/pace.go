@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -15,6 +16,9 @@ const (
 	paceBurst  = 64 << 10
 	paceRate   = 64 << 10               // in a second
 	paceWindow = 512 << 10              // of bodies that may have come before anybody reads them
+	paceStream = 256 << 10              // of one of them
+	paceUnread = 2 << 20                // of bodies that nobody reads: their requests were refused
+	paceAgain  = 512 << 10              // of those, in a second
 	paceEach   = 512                    // of a request, beside its header: its frames, those about its answer, and TLS
 	paceNobody = 2 << 10                // owed for a request until it is known who calls, and for one that is given up
 	paceAnswer = 32                     // one for so many of an answer: the client makes room for more of it
@@ -33,6 +37,7 @@ type pace struct {
 	asked  bool       // there was a request
 	slowed bool
 	left   int // bytes, negative when they are owed
+	unread int // bytes of bodies that may go unread
 	at     time.Time
 	bodies int // requests that have a body and are served
 	paid   chan struct{}
@@ -44,7 +49,7 @@ func (p *pace) idle(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.on && !p.asked {
-		p.on, p.left, p.at, p.paid = true, paceBurst, now, make(chan struct{}, 1)
+		p.on, p.left, p.unread, p.at, p.paid = true, paceBurst, paceUnread, now, make(chan struct{}, 1)
 	}
 }
 
@@ -69,7 +74,7 @@ func (p *pace) read(n int) {
 // pay counts bytes that have been accounted for.
 func (p *pace) pay(n int) {
 	p.mu.Lock()
-	p.left = min(p.left+n, paceBurst)
+	p.left = min(p.left+n, max(p.left, paceBurst))
 	if p.left >= -paceOwed && p.on {
 		select {
 		case p.paid <- struct{}{}:
@@ -79,11 +84,20 @@ func (p *pace) pay(n int) {
 	p.mu.Unlock()
 }
 
-// body counts requests with a body.
-func (p *pace) body(n int) {
+// body counts a request with a body until end is called, with how much of it may come that
+// nobody reads: its client goes on sending it until it hears the answer.
+func (p *pace) body() (end func(unread int)) {
 	p.mu.Lock()
-	p.bodies += n
+	p.bodies++
 	p.mu.Unlock()
+	return func(unread int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		unread = min(unread, paceStream, p.unread)
+		p.bodies--
+		p.unread -= unread
+		p.left = min(p.left+unread, paceBurst+paceUnread)
+	}
 }
 
 // pause is how long to wait before more is read.
@@ -94,7 +108,8 @@ func (p *pace) pause(now time.Time) time.Duration {
 		return 0
 	}
 	passed := min(max(now.Sub(p.at), 0), time.Minute)
-	p.left, p.at = min(p.left+int(passed*paceRate/time.Second), paceBurst), now
+	p.left = min(p.left+int(passed*paceRate/time.Second), max(p.left, paceBurst))
+	p.unread, p.at = min(p.unread+int(passed*paceAgain/time.Second), paceUnread), now
 	owed := -p.left
 	if p.bodies > 0 {
 		owed -= paceWindow
@@ -142,11 +157,13 @@ func withConn(ctx context.Context, nc net.Conn) context.Context {
 type asking struct {
 	pace  *pace
 	bytes int // that it may have had on the wire
+	known bool
 }
 
 // known hears of a request that it is known who calls: it pays for itself.
 func known(r *http.Request) {
 	if a, ok := r.Context().Value(askingKey{}).(*asking); ok {
+		a.known = true
 		a.pace.pay(paceNobody + a.bytes)
 	}
 }
@@ -174,11 +191,12 @@ func paced(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		r = r.WithContext(context.WithValue(r.Context(), askingKey{}, &asking{&c.pace, paceEach + headerBytes(r)}))
+		a := &asking{pace: &c.pace, bytes: paceEach + headerBytes(r)}
+		r = r.WithContext(context.WithValue(r.Context(), askingKey{}, a))
 		if r.Body != nil && r.Body != http.NoBody {
-			c.pace.body(1)
-			defer c.pace.body(-1)
-			r.Body = &paying{r.Body, &c.pace}
+			b := &paying{ReadCloser: r.Body, pace: &c.pace, left: r.ContentLength}
+			defer b.end(a, c.pace.body())
+			r.Body = b
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -202,10 +220,30 @@ func headerBytes(r *http.Request) int {
 type paying struct {
 	io.ReadCloser
 	pace *pace
+	left int64 // bytes that may still come, negative when nobody knows
+}
+
+// end hears that nobody reads any more. What a caller that is known goes on sending, because
+// its request was refused, is forgiven.
+func (b *paying) end(a *asking, end func(unread int)) {
+	switch {
+	case !a.known:
+		end(0)
+	case b.left < 0:
+		end(paceStream)
+	default:
+		end(int(b.left))
+	}
 }
 
 func (b *paying) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.pace.pay(2 * n)
+	if b.left > 0 {
+		b.left -= int64(n)
+	}
+	if errors.Is(err, io.EOF) {
+		b.left = 0
+	}
 	return n, err
 }

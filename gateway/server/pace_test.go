@@ -188,6 +188,12 @@ func TestWhatClientsSendIsReadAtOnce(t *testing.T) {
 		},
 		"uploads and answers": func(_ *testing.T, do func(path, header string, body int)) { do("/echo", "", upload) },
 		"a download":          func(_ *testing.T, do func(path, header string, body int)) { do("/large", "", 0) },
+		"large refusals": func(_ *testing.T, do func(path, header string, body int)) {
+			for range 6 {
+				do("/refuse", "", upload)
+				do("/echo", "", 50)
+			}
+		},
 		"small refusals": func(_ *testing.T, do func(path, header string, body int)) {
 			for range 300 {
 				do("/refuse", "", 50)
