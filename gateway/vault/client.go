@@ -86,6 +86,7 @@ type Load struct {
 	Each  int           // of one caller, a quarter of Total
 	Queue int           // requests of one caller that wait for a place, 1024
 	Wait  time.Duration // the longest wait for a place, 2s
+	There *gate.There   // callers whose requests come, for others to ask; nil for nobody
 }
 
 // Client talks to one Vault. Its base client is never changed after New, so it
@@ -217,11 +218,14 @@ func (c *Client) Reserved(r call.Resource) bool {
 
 // largeAtVault is how many requests of one caller Vault gets at once when what they send
 // or get is large: each keeps one of its processors for tens of milliseconds, and others'
-// small ones wait behind them.
-const largeAtVault = 2
+// small ones wait behind them. Beside others each is followed by a rest.
+const (
+	largeAtVault = 2
+	restAtVault  = 7
+)
 
 func (l Load) gate() *gate.Gate {
-	g := &gate.Gate{Total: l.Total, Each: l.Each, Large: largeAtVault, Queue: l.Queue, Wait: l.Wait}
+	g := &gate.Gate{Total: l.Total, Each: l.Each, Large: largeAtVault, Rest: restAtVault, Queue: l.Queue, Wait: l.Wait, There: l.There}
 	if g.Total <= 0 {
 		g.Total = 256
 	}

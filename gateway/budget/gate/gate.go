@@ -19,12 +19,14 @@ type Gate struct {
 	Large int           // at once, of one caller that begins while others are there, see window; 0 is Each
 	Queue int           // waiting, of one caller
 	Wait  time.Duration // the longest wait
+	Rest  int           // how many times as long as something large took its caller's next one waits, see LeaveLarge
+	There *There        // callers that come, here or elsewhere; nil for those that come here
 
 	mu      sync.Mutex // guards the fields below
 	inside  int
 	callers map[string]*line
 	turns   []*line // callers with somebody waiting, the next one first
-	latest  [2]seen // callers that came, the last one first
+	there   There   // where There is nil
 	windows map[string]*window
 }
 
@@ -35,12 +37,6 @@ type window struct {
 	most  int
 	at    time.Time // when it was used the last time
 	large time.Time // when there was something large the last time
-}
-
-// seen is when a caller came the last time.
-type seen struct {
-	key string
-	at  time.Time
 }
 
 // line is one caller's.
@@ -94,7 +90,7 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	if g.callers == nil {
 		g.callers = map[string]*line{}
 	}
-	g.see(key)
+	g.company().see(key)
 	l := g.callers[key]
 	if l == nil {
 		l = &line{key: key}
@@ -117,24 +113,12 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	return place, nil
 }
 
-// lately is how long a caller counts as somebody to leave room for.
-const lately = time.Second
-
-// see notes that a caller has come. The caller holds mu.
-func (g *Gate) see(key string) {
-	if g.latest[0].key != key {
-		g.latest[1] = g.latest[0]
+// company is where callers are known to be there.
+func (g *Gate) company() *There {
+	if g.There != nil {
+		return g.There
 	}
-	g.latest[0] = seen{key, time.Now()}
-}
-
-// alone reports whether nobody but a caller has come lately. The caller holds mu.
-func (g *Gate) alone(key string) bool {
-	other := g.latest[0]
-	if other.key == key {
-		other = g.latest[1]
-	}
-	return time.Since(other.at) > lately
+	return &g.there
 }
 
 // What is remembered of callers that have had several inside, or something large.
@@ -157,7 +141,7 @@ func (g *Gate) most(key string) int {
 		w = nil
 	}
 	switch {
-	case !dear && g.alone(key):
+	case !dear && g.company().alone(key):
 		return g.Each
 	case w == nil || time.Since(w.at) > unused:
 		return g.few()
@@ -197,7 +181,7 @@ func (g *Gate) large(key string) {
 	w := g.window(key)
 	w.at = time.Now()
 	w.large, w.most = w.at, 1
-	if g.alone(key) {
+	if g.company().alone(key) {
 		w.most = g.few()
 	}
 }
@@ -222,38 +206,42 @@ func (g *Gate) window(key string) *window {
 	return w
 }
 
-// Leave gives a place back.
-func (g *Gate) Leave(key string) { g.leave(key, g.small) }
-
-// LeaveLarge gives the place of something back that was dear to do, and how long it was
-// worked at. Its caller's window is narrow again, and does not grow as wide as before for
-// a while. While others are there the place stays taken for longer than the work took, so
-// that what comes next of this caller does not keep a processor busy without a break.
+// LeaveLarge gives the place of something back that was dear to do, and tells how long it
+// was worked at. Its caller's window is narrow again, and does not grow as wide as before
+// for a while. While others are there it counts as the caller's for longer than the work
+// took, so that what comes next of this caller does not keep a processor busy without a
+// break.
 func (g *Gate) LeaveLarge(key string, took time.Duration) {
-	if g.Large > 0 && !g.lonely(key) {
-		time.AfterFunc(min(rest*took, longestRest), func() { g.leave(key, g.large) })
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.large(key)
+	if rest := min(time.Duration(g.Rest)*took, longestRest); rest > 0 && !g.company().alone(key) {
+		g.inside--
+		g.admit()
+		time.AfterFunc(rest, func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.inside++ // for leave, which counts both
+			g.leave(key)
+		})
 		return
 	}
-	g.leave(key, g.large)
+	g.leave(key)
 }
 
-// What something large is followed by.
-const (
-	rest        = 7 // times as long as it took
-	longestRest = 500 * time.Millisecond
-)
+// longestRest is how long a caller's next one waits at most behind something large.
+const longestRest = 500 * time.Millisecond
 
-// lonely is alone for whoever does not hold mu.
-func (g *Gate) lonely(key string) bool {
+// Leave gives a place back.
+func (g *Gate) Leave(key string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.alone(key)
+	g.small(key)
+	g.leave(key)
 }
 
-func (g *Gate) leave(key string, learn func(key string)) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	learn(key)
+// leave gives a place back. The caller holds mu.
+func (g *Gate) leave(key string) {
 	l := g.callers[key]
 	g.inside--
 	l.inside--

@@ -189,7 +189,7 @@ func TestABeginningIsNarrow(t *testing.T) {
 // TestALargeOneIsFollowedByARest while there is somebody else, and by none when there is not.
 func TestALargeOneIsFollowedByARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate.Gate{Total: 100, Each: 8, Large: 1, Queue: 100, Wait: time.Hour}
+		g := &gate.Gate{Total: 100, Each: 8, Large: 1, Rest: 7, Queue: 100, Wait: time.Hour}
 		visit := func() { // of somebody else
 			enter(t, g, "b", 1)
 			g.Leave("b")
@@ -215,6 +215,33 @@ func TestALargeOneIsFollowedByARest(t *testing.T) {
 		enter(t, g, "a", 1)
 		if d := time.Since(start); d != 500*time.Millisecond {
 			t.Errorf("one that took an hour is followed by %v, want 500ms", d)
+		}
+	})
+}
+
+// TestARestHoldsNobodyElseUp: the place itself is free at once, and those that are seen
+// at another gate count as well.
+func TestARestHoldsNobodyElseUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		there := new(gate.There)
+		elsewhere := &gate.Gate{Total: 9, Each: 9, There: there}
+		g := &gate.Gate{Total: 1, Each: 1, Rest: 3, Queue: 10, Wait: time.Hour, There: there}
+		enter(t, g, "a", 1)
+		enter(t, elsewhere, "b", 1)
+		g.LeaveLarge("a", 20*time.Millisecond)
+		start := time.Now()
+		enter(t, g, "c", 1)
+		if d := time.Since(start); d != 0 {
+			t.Errorf("another came in behind %v", d)
+		}
+		g.LeaveLarge("c", 0)
+		enter(t, g, "a", 1)
+		if d := time.Since(start); d != 60*time.Millisecond {
+			t.Errorf("the next one of the same came in behind %v, want 60ms", d)
+		}
+		g.LeaveLarge("a", 0)
+		if in, waiting := g.Load(); in != 0 || waiting != 0 {
+			t.Errorf("inside %d, waiting %d, want nobody", in, waiting)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Turn is the place of one request at a gate. The request takes it when there is work to
@@ -14,6 +15,7 @@ type Turn struct {
 
 	mu     sync.Mutex // guards the fields below
 	inside bool
+	since  time.Time // inside
 	ended  bool
 }
 
@@ -31,7 +33,7 @@ func (t *Turn) Enter(ctx context.Context) error {
 		t.Gate.Leave(t.Key)
 		return nil
 	}
-	t.inside = true
+	t.inside, t.since = true, time.Now()
 	return nil
 }
 
@@ -56,7 +58,7 @@ func (t *Turn) leave(end bool) bool {
 	had := t.inside
 	t.inside, t.ended = false, t.ended || end
 	if had {
-		t.Gate.Leave(t.Key)
+		t.Gate.LeaveLarge(t.Key, time.Since(t.since))
 	}
 	return had
 }
