@@ -230,6 +230,15 @@ func TestOnlyBundleFilesAreRead(t *testing.T) {
 }
 
 // What would be left out, or wait for ever, is refused by file and line.
+// deep is data that lie in each other by aliases, all in the first line.
+func deep(n int) string {
+	parts := []string{"a0: &a0 {}"}
+	for i := range n {
+		parts = append(parts, fmt.Sprintf("a%d: &a%d {a: *a%d }", i+1, i+1, i))
+	}
+	return "{" + strings.Join(parts, ", ") + "}\n"
+}
+
 func TestFilesThatAreRefused(t *testing.T) {
 	file := func(name, text string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
@@ -258,6 +267,10 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"a second JSON document", "data.json:1", file("data.json", "{} {}")},
 		{"no object", "data.yaml:1", file("data.yaml", "- a\n")},
 		{"no number", "data.yaml:1", file("data.yaml", "team: {t: {x: .nan}}\n")},
+		{"an alias in what it stands for", "data.yaml:1", file("data.yaml", "team: &a {b: *a}\n")},
+		{"an alias merged into what it stands for", "data.yaml:1", file("data.yaml", "team: &a {<<: *a}\n")},
+		{"deep data", "data.yaml:1", file("data.yaml", "team: "+strings.Repeat("[", 1200)+strings.Repeat("]", 1200)+"\n")},
+		{"deep aliases", "data.yaml:1", file("data.yaml", deep(1200))},
 		{"data in a directory", "sub/data.yaml:1", file("sub/data.yaml", "team: {}\n")},
 		{"a link to a file elsewhere", "x.rego:1", link("/etc/passwd", "x.rego")},
 		{"a link to a directory", "sub:1", link(".", "sub")},

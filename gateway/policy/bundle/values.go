@@ -12,12 +12,16 @@ import (
 // small until nothing has room for it.
 const maxValues = 1 << 22
 
+// maxDepth bounds how deep they lie in each other: an alias can stand for what it is in.
+const maxDepth = 1000
+
 // values turns a document into the values that JSON has. It looks up keys to find
 // duplicates, where the decoder of the library compares each with all others, which takes
 // minutes for a table of a hundred thousand.
 type values struct {
 	name string
 	left int
+	deep int
 }
 
 // table is a document that must be an object; an empty one is an empty object.
@@ -25,7 +29,7 @@ func table(doc *yaml.Node, name string) (map[string]any, error) {
 	if len(doc.Content) == 0 || doc.Content[0].ShortTag() == "!!null" {
 		return map[string]any{}, nil
 	}
-	v := &values{name, maxValues}
+	v := &values{name: name, left: maxValues}
 	if k := doc.Content[0].Kind; k != yaml.MappingNode {
 		return nil, v.fault(doc.Content[0], "the document is no object", "write one YAML or JSON document that is an object, every key once")
 	}
@@ -40,6 +44,10 @@ func (v *values) value(n *yaml.Node) (any, error) {
 	if v.left--; v.left < 0 {
 		return nil, v.fault(n, fmt.Sprintf("the document stands for more than %d values", maxValues), "write fewer, and repeat less by aliases")
 	}
+	if v.deep++; v.deep > maxDepth {
+		return nil, v.fault(n, fmt.Sprintf("values lie in each other more than %d deep, or an alias in what it stands for", maxDepth), "write what it stands for in its place")
+	}
+	defer func() { v.deep-- }()
 	switch n.Kind {
 	case yaml.AliasNode:
 		return v.value(n.Alias)
