@@ -116,15 +116,17 @@ func SetRetryAfter(h http.Header, e *call.Error) float64 {
 	return wait
 }
 
-// WriteJSON answers with a JSON text.
-func WriteJSON(w http.ResponseWriter, status int, raw []byte) {
+// WriteJSON answers with a JSON text. It reports whether all of it was taken, so that its
+// memory may be used again.
+func WriteJSON(w http.ResponseWriter, status int, raw []byte) (sent bool) {
 	if err := Room(w, len(raw)); err != nil {
 		WriteError(w, err, "")
-		return
+		return false
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(raw)))
 	w.WriteHeader(status)
-	_, _ = w.Write(raw) // the reader is gone when this fails
+	_, err := w.Write(raw) // the reader is gone when this fails
+	return err == nil
 }

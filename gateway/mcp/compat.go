@@ -142,6 +142,7 @@ func (ex *Exchange) oldCall(ctx context.Context, p oldTool) (result, error) {
 		return result{}, cerr
 	}
 	b := append([]byte(`{"content":`), res.Body...)
+	res.Done()
 	return result{body: append(b, '}')}, nil
 }
 

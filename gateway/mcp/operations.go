@@ -83,6 +83,7 @@ func (o *operation) call(ctx context.Context, ex *Exchange, args jsontext.Value)
 	ex.completed(o.Name)
 	if err == nil {
 		ex.Progress(1, 1, "")
+		defer res.Done()
 		return toolResult(res.Body), nil
 	}
 	if ex.stepUp(err) {

@@ -214,6 +214,7 @@ func readSecret(ctx context.Context, ex *Exchange, uri string) (*Contents, error
 	res, cerr := ex.do(ctx, req)
 	switch {
 	case cerr == nil:
+		defer res.Done()
 		return &Contents{List: jsonContents(uri, res.Body), Fresh: res.Deliver == call.Wrapped}, nil
 	case ex.stepUp(cerr):
 		return nil, ex.challenge(cerr)

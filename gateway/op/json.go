@@ -191,6 +191,13 @@ type Appender interface {
 	AppendJSON(b []byte) []byte
 }
 
+// Lender is implemented by outputs that may be encoded in memory that is used again.
+type Lender interface {
+	// Lent returns what gives the memory of an encoded output back, nil when it is not
+	// such memory.
+	Lent(body []byte) func()
+}
+
 // OneLine reports whether a JSON text that is valid can be a part of a line.
 func OneLine(raw []byte) bool {
 	return bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0

@@ -41,6 +41,7 @@ type Record struct {
 	Warnings []string // Vault's, beside the result
 	Bytes    int      // length of the result
 	Steps    []Step
+	Free     func() // Result.Free
 
 	Intent     bool   // the intent is on record
 	Evidence   []byte // of the intent, the members that the outcome repeats; package audit's alone

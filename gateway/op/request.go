@@ -199,4 +199,16 @@ type Result struct {
 	Version    int    // of the KV secret that was read or written, 0 for none
 	Cache      vault.CacheUse
 	Deliver    call.Deliver // the form of Body; wrapped, it is a vault.Wrapped and not the operation's output
+
+	// Free gives the memory of Body back, which nobody may look at any more. A transport that
+	// does not know when that is need not call it. May be nil.
+	Free func()
+}
+
+// Done frees the memory of Body.
+func (r *Result) Done() {
+	if free := r.Free; free != nil {
+		r.Body, r.Free = nil, nil
+		free()
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
 	"portcullis/gateway/vault"
+	"portcullis/gateway/vault/verbatim"
 )
 
 type kvReadIn struct {
@@ -53,7 +54,7 @@ type kvReadOut struct {
 	DeletionTime   string          `json:"deletion_time,omitzero" jsonschema:"when the version will be deleted, absent for never"`
 	CustomMetadata json.RawMessage `json:"custom_metadata,omitempty" jsonschema:"the secret's own metadata, absent for none"`
 
-	around document // what Data is a part of
+	came verbatim.Value // Data as they came, the zero Value when they did not
 }
 
 // Facts implements op.Reporter.
@@ -61,14 +62,17 @@ func (o kvReadOut) Facts() op.Outcome { return op.Outcome{Version: o.Version} }
 
 // kvReadReply is what Vault answers to a read.
 type kvReadReply struct {
-	Data     document     `json:"data"`
-	Metadata versionFacts `json:"metadata"`
+	Data     verbatim.Value `json:"data"`
+	Metadata versionFacts   `json:"metadata"`
 
 	asked int // the version, 0 for the latest
 }
 
 // Complete implements vault.Reply.
-func (r *kvReadReply) Complete() bool { return isObject(r.Data.raw()) && r.Metadata.answers(r.asked) }
+func (r *kvReadReply) Complete() bool { return isObject(r.Data.Raw()) && r.Metadata.answers(r.asked) }
+
+// Kept implements wire.Keeper.
+func (r *kvReadReply) Kept() *verbatim.Value { return &r.Data }
 
 func isObject(raw []byte) bool { return len(raw) > 0 && raw[0] == '{' }
 
@@ -82,7 +86,7 @@ func kvRead(ctx context.Context, s *vault.Session, in kvReadIn) (kvReadOut, erro
 		return kvReadOut{}, in.missing(deletedOr(err))
 	}
 	out := kvReadOut{
-		Data: call.NewSecretJSON(reply.Data.raw()), around: reply.Data,
+		Data: call.NewSecretJSON(reply.Data.Raw()), came: reply.Data,
 		Version: reply.Metadata.Version, CreatedTime: reply.Metadata.CreatedTime, DeletionTime: reply.Metadata.DeletionTime,
 	}
 	if isObject(reply.Metadata.CustomMetadata) {

@@ -16,50 +16,14 @@ const (
 	behind = 128
 )
 
-// document is the data of a secret as they came, with room around them for the answer: a
-// secret may be nearly a megabyte, and is copied once.
-type document struct {
-	buf []byte // begins with room for what stands before the data, and has capacity for the rest
-}
-
-// UnmarshalJSON keeps a copy.
-func (d *document) UnmarshalJSON(raw []byte) error {
-	d.buf = make([]byte, len(before), len(before)+len(raw)+behind)
-	d.buf = append(d.buf, raw...)
-	return nil
-}
-
-// raw are the data, nil when there are none.
-func (d document) raw() []byte {
-	if d.buf == nil {
-		return nil
-	}
-	return d.buf[len(before):len(d.buf):len(d.buf)]
-}
-
-// begin is the start of an answer with the data, in the place where they are.
-func (d document) begin() []byte {
-	copy(d.buf, before)
-	return d.buf
-}
-
-// holds reports whether data are those of the document.
-func (d document) holds(data []byte) bool {
-	own := d.raw()
-	return len(own) > 0 && len(own) == len(data) && &own[0] == &data[0]
-}
-
 // AppendJSON implements op.Appender: a secret may be nearly a megabyte, and reads are
 // most of what is called.
 func (o kvReadOut) AppendJSON(b []byte) []byte {
-	data := o.Data.Reveal()
-	if len(o.CustomMetadata) > 0 || !op.OneLine(data) {
+	if len(o.CustomMetadata) > 0 {
 		return nil
 	}
-	if b == nil && o.around.holds(data) {
-		b = o.around.begin()
-	} else {
-		b = append(append(slices.Grow(b, len(before)+len(data)+behind), before...), data...)
+	if b = o.appendData(b); b == nil {
+		return nil
 	}
 	b = strconv.AppendInt(append(b, `,"version":`...), int64(o.Version), 10)
 	b, err := jsontext.AppendQuote(append(b, `,"created_time":`...), o.CreatedTime)
@@ -71,3 +35,21 @@ func (o kvReadOut) AppendJSON(b []byte) []byte {
 	}
 	return append(b, '}')
 }
+
+// appendData appends the beginning of an answer. Where nothing is before it, the data stay
+// where they are, and the answer is made around them.
+func (o kvReadOut) appendData(b []byte) []byte {
+	data, whole := o.Data.Reveal(), o.came.Holds(o.Data.Reveal())
+	if whole && !o.came.OneLine() || !whole && !op.OneLine(data) {
+		return nil
+	}
+	if whole && b == nil {
+		if b = o.came.Behind(before); b != nil {
+			return b
+		}
+	}
+	return append(append(slices.Grow(b, len(before)+len(data)+behind), before...), data...)
+}
+
+// Lent implements op.Lender.
+func (o kvReadOut) Lent(body []byte) func() { return o.came.Lent(body) }

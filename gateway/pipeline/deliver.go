@@ -63,6 +63,15 @@ func encode(t call.Terms, out any) ([]byte, error) {
 	return op.Encode(out)
 }
 
+// lent is what gives the memory of a result's encoded form back, nil for nothing: what the
+// operation returned is used no more when that is not.
+func lent(out any, body []byte) func() {
+	if l, ok := out.(op.Lender); ok {
+		return l.Lent(body)
+	}
+	return nil
+}
+
 // deliver encodes a result in the form that the decision asks for.
 func deliver(ctx context.Context, rec *op.Record, s *vault.Session, r result) ([]byte, error) {
 	if _, ok := r.out.(*vault.Wrapped); ok {

@@ -17,6 +17,7 @@ func (p *Pipeline) each(ctx context.Context, rec *op.Record, requests []*op.Requ
 			return nil, call.Wrap(call.Canceled, "the caller has gone away", err)
 		}
 		res, err := p.Do(ctx, r)
+		defer res.Done() // when all are encoded
 		parts[i] = op.Part{DecisionID: res.DecisionID, Body: res.Body, Err: call.AsError(err)}
 	}
 	if err := p.withdrawn(rec); err != nil {

@@ -103,7 +103,7 @@ func (p *Pipeline) Do(ctx context.Context, r *op.Request) (res *op.Result, err e
 		return res, call.AsError(err)
 	}
 	res.Body, res.Status, res.Deliver = body, rec.Bound.Op.Status, form(rec)
-	res.Cache, res.Version = rec.Cache, rec.Outcome.Version
+	res.Cache, res.Version, res.Free = rec.Cache, rec.Outcome.Version, rec.Free
 	return res, nil
 }
 
@@ -258,6 +258,7 @@ func (p *Pipeline) act(ctx context.Context, rec *op.Record, finish Finish) ([]by
 		if r := rec.Bound.Resource; rec.Outcome.Version == 0 && form(rec) == call.Wrapped {
 			rec.Outcome.Version = r.Version // Vault has wrapped the result itself, so nobody has seen it
 		}
+		rec.Free = lent(out, body)
 		return body, nil
 	}
 	if p.Undo != nil {

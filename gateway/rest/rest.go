@@ -88,7 +88,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call.Caller, rt *
 		w.WriteHeader(res.Status)
 		return
 	}
-	edge.WriteJSON(w, max(res.Status, http.StatusOK), res.Body)
+	if edge.WriteJSON(w, max(res.Status, http.StatusOK), res.Body) {
+		res.Done() // over HTTP/2 a write that has failed may still be under way
+	}
 }
 
 // Missed is the operation in evidence of a request that leads to none.

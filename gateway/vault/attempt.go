@@ -211,7 +211,6 @@ func (t *attempt) decode(resp *api.Response) error {
 	if err != nil {
 		return mapError(failure{err: err, req: t.request, sent: true, gone: t.callerGone()})
 	}
-	defer done()
 	if t.large = len(raw) >= smallReply; t.large {
 		_ = gate.Of(t.caller).Enter(t.caller) // what is there is not refused
 	}
@@ -219,8 +218,10 @@ func (t *attempt) decode(resp *api.Response) error {
 		t.answer = &wire.Answer{}
 	}
 	if err := t.answer.Decode(resp.StatusCode, raw); err != nil {
+		done()
 		return wire.Incomplete(t.request, err)
 	}
+	t.answer.Free(raw, done)
 	return nil
 }
 

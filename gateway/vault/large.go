@@ -99,12 +99,12 @@ func (b *buffers) read(ctx context.Context, from io.Reader, most int, room askin
 		buf = new([]byte)
 	}
 	*buf = append((*buf)[:0], raw...)
-	done = func() {
+	done = sync.OnceFunc(func() {
 		if cap(*buf) <= keepReply {
 			clear(*buf) // there are secrets in it
 			b.pool.Put(buf)
 		}
-	}
+	})
 	if err = fill(ctx, buf, from, most, room); err != nil {
 		done()
 		return nil, nil, err

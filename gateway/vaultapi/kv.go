@@ -153,7 +153,8 @@ func kvSecret(res *op.Result) (*reply, error) {
 		CustomMetadata jsontext.Value `json:"custom_metadata"`
 		Warnings       jsontext.Value `json:"warnings"`
 	}
-	if err := json.Unmarshal(res.Body, &told); err != nil {
+	err := json.Unmarshal(res.Body, &told)
+	if res.Done(); err != nil {
 		return nil, err
 	}
 	out := &secret{Data: told.Data}

@@ -10,6 +10,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/tokencache"
+	"portcullis/gateway/vault/verbatim"
 )
 
 // Reply is what an operation reads of the data of one answer of Vault's.
@@ -17,6 +18,11 @@ type Reply interface {
 	// Complete reports whether the answer had everything that the operation needs. An
 	// incomplete answer is an error, whatever its status was.
 	Complete() bool
+}
+
+// Keeper is a Reply that keeps a value as it came.
+type Keeper interface {
+	Kept() *verbatim.Value
 }
 
 // PlainText is an answer that is not JSON, which Vault gives in a few places.
@@ -39,6 +45,7 @@ type Answer struct {
 	missing func(*Answer) string // says what is missing, "" for nothing
 	text    *PlainText           // where the text of an answer goes that is not JSON, else nil
 	rawData []byte               // the data as they came, kept for an answer with warnings
+	keeper  Keeper               // what the data go to, when it keeps some of them as they came
 }
 
 // Auth is the part of an answer that is about a token.
@@ -91,6 +98,7 @@ func WantData(r Reply) *Answer {
 		return ""
 	}}
 	a.Data = r
+	a.keeper, _ = r.(Keeper)
 	return a
 }
 
@@ -151,7 +159,7 @@ func (a *Answer) Decode(status int, raw []byte) error {
 		return nil
 	}
 	var kind jsontext.Value = raw
-	if kind.Kind() != '{' || json.Unmarshal(raw, a) != nil {
+	if kind.Kind() != '{' || a.unmarshal(raw) != nil {
 		return errors.New("it is not of the form of Vault's answers")
 	}
 	if a.RequestID == "" && a.WrapInfo == nil { // an answer that is wrapped has its id inside
@@ -167,6 +175,24 @@ func (a *Answer) Decode(status int, raw []byte) error {
 		}
 	}
 	return nil
+}
+
+// longAnswer is the length of an answer from which on what is kept of it is no copy.
+const longAnswer = 16 << 10
+
+func (a *Answer) unmarshal(raw []byte) error {
+	if a.keeper != nil && len(raw) >= longAnswer {
+		return verbatim.Decode(raw, a)
+	}
+	return json.Unmarshal(raw, a)
+}
+
+// Free gives the memory of what has been decoded back, or leaves it to whoever has got a
+// part of it as it came.
+func (a *Answer) Free(raw []byte, free func()) {
+	if a.keeper == nil || !a.keeper.Kept().Keep(raw, free) {
+		free()
+	}
 }
 
 // keepData keeps the data of an answer with warnings, because warnings are shown and
