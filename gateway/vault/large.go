@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 // What a large answer of Vault's may take.
 const (
+	tinyReply   = 2 << 10  // bytes up to which an answer is read into memory of its own
 	smallReply  = 32 << 10 // bytes up to which an answer counts for nothing
 	replyPiece  = 64 << 10 // bytes that are taken at a time of one that is larger
 	replyCopies = 3        // how often it stands in memory: as it came, as data, as the caller's answer
@@ -81,8 +83,11 @@ func (c *Client) ownRoom(key string) (room asking, leave func()) {
 // errTooLong says that an answer is longer than any that is read.
 var errTooLong = errors.New("it is too long")
 
-// buffers are used again by large answers.
-type buffers struct{ pool sync.Pool }
+// buffers are used again: by large answers, and by what begins as one.
+type buffers struct {
+	pool   sync.Pool // of *[]byte
+	begins sync.Pool // of *[smallReply]byte
+}
 
 // asking asks for room for so many bytes more (wire.Request.Room).
 type asking func(ctx context.Context, bytes int64) error
@@ -90,15 +95,14 @@ type asking func(ctx context.Context, bytes int64) error
 // read reads a whole answer of at most so many bytes. It must not be used after done was
 // called. The error is a *call.Error when there is no room, else errTooLong or that of reading.
 func (b *buffers) read(ctx context.Context, from io.Reader, most int, room asking) (raw []byte, done func(), err error) {
-	raw, err = io.ReadAll(io.LimitReader(from, smallReply))
-	if err != nil || len(raw) < smallReply {
+	raw, err = io.ReadAll(io.LimitReader(from, tinyReply))
+	if err != nil || len(raw) < tinyReply {
 		return raw, func() {}, err
 	}
-	buf, ok := b.pool.Get().(*[]byte)
-	if !ok {
-		buf = new([]byte)
+	buf, raw, err := b.begin(raw, from)
+	if buf == nil {
+		return raw, func() {}, err
 	}
-	*buf = append((*buf)[:0], raw...)
 	done = sync.OnceFunc(func() {
 		if cap(*buf) <= keepReply {
 			clear(*buf) // there are secrets in it
@@ -110,6 +114,35 @@ func (b *buffers) read(ctx context.Context, from io.Reader, most int, room askin
 		return nil, nil, err
 	}
 	return *buf, done, nil
+}
+
+// begin reads on until an answer is small no more, and then returns a buffer that it has
+// begun. The whole of a smaller one is in memory of its own.
+func (b *buffers) begin(tiny []byte, from io.Reader) (buf *[]byte, raw []byte, err error) {
+	begin, ok := b.begins.Get().(*[smallReply]byte)
+	if !ok {
+		begin = new([smallReply]byte)
+	}
+	n := copy(begin[:], tiny)
+	defer func() {
+		clear(begin[:n]) // there are secrets in it
+		b.begins.Put(begin)
+	}()
+	for n < smallReply {
+		more, err := from.Read(begin[n:])
+		n += more
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, nil, err
+		}
+		if err != nil && n < smallReply { // else fill hears of the end as well
+			return nil, bytes.Clone(begin[:n]), nil
+		}
+	}
+	if buf, ok = b.pool.Get().(*[]byte); !ok {
+		buf = new([]byte)
+	}
+	*buf = append((*buf)[:0], begin[:]...)
+	return buf, nil, nil
 }
 
 // fill appends the rest of an answer, of which room is taken before each piece.
