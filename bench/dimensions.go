@@ -105,6 +105,9 @@ func starts(ctx context.Context, g *grower, p *point) (err error) {
 	}
 	retry.Sleep(ctx, 2*time.Second) // the memory of the start is given back after a second
 	p.resident, err = resident(g.gateway.PID())
+	if err == nil {
+		p.own, err = own(g.gateway.PID())
+	}
 	return errors.Join(err, g.end())
 }
 
@@ -331,11 +334,13 @@ func (d dimension) verdict(points []point) string {
 
 // median says after what time gateways are ready, and what they then hold.
 func median(points []point) string {
-	ready, held := make([]time.Duration, len(points)), make([]int64, len(points))
+	ready, held, own := make([]time.Duration, len(points)), make([]int64, len(points)), make([]int64, len(points))
 	for i, p := range points {
-		ready[i], held[i] = p.ready, p.resident
+		ready[i], held[i], own[i] = p.ready, p.resident, p.own
 	}
 	slices.Sort(ready)
 	slices.Sort(held)
-	return fmt.Sprintf("ready after %s, %s resident", ready[len(ready)/2].Round(time.Millisecond), mib(held[len(held)/2]))
+	slices.Sort(own)
+	return fmt.Sprintf("ready after %s, %s resident, of which %s are its own and the others mapped pages of the program",
+		ready[len(ready)/2].Round(time.Millisecond), mib(held[len(held)/2]), mib(own[len(own)/2]))
 }

@@ -133,6 +133,7 @@ type point struct {
 	n         int
 	ready     time.Duration // 0 for a gateway that was there
 	resident  int64         // bytes, before the turns
+	own       int64         // bytes of them that no file backs, where that is measured
 	cpu, p50  float64       // of the gateway: µs a request, and µs
 	of        float64       // cpu as a share of the bare proxy's
 	perSecond float64

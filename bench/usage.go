@@ -38,6 +38,9 @@ func parseStat(s string) (time.Duration, error) {
 func peakMemory(pid int) (int64, error) { return memory(pid, "VmHWM:") }
 func resident(pid int) (int64, error)   { return memory(pid, "VmRSS:") }
 
+// own is what of that no file backs: what it cannot share, and the system cannot take back.
+func own(pid int) (int64, error) { return memory(pid, "RssAnon:") }
+
 func memory(pid int, field string) (int64, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,8 @@ type Lists struct {
 func (e *Engine) Over(t op.Transport) Lists { return Lists{e, t} }
 
 // Callable reports whether some call of the operation could be allowed to the
-// caller, whatever its transport.
+// caller, whatever its transport. The answer is not kept: it is asked for what a caller may
+// do in Vault, of each operation once, and would take the room of lists that come again.
 func (e *Engine) Callable(ctx context.Context, c *call.Caller, o *op.Op) bool {
 	return e.Over("").Callable(ctx, c, o)
 }
@@ -92,10 +94,27 @@ func (e *Engine) listed(ctx context.Context, c *call.Caller, o *op.Op, t op.Tran
 		return l // the caller has left: the answer is no answer for others
 	}
 	if l.from, l.until = s.ListWindow(now.Unix()); q.failed {
+		e.failedLists.Add(1)
 		l.from, l.until = now.Unix(), now.Unix()+1
 	}
-	s.lists.put(c.Key(), key, l)
+	if t != "" {
+		s.lists.put(c.Key(), key, l)
+	}
 	return l
+}
+
+// AsOf names what it depends on, beside the caller, what Callable and Granted say: while it is
+// the same, so are they. An answer that failed is never the last.
+func (e *Engine) AsOf() string {
+	now := e.cfg.Now().Unix()
+	from, _ := e.active.Load().ListWindow(now)
+	if e.canary != nil && e.shadow != nil {
+		if s := e.shadow.candidate.Load(); s != nil {
+			other, _ := s.ListWindow(now)
+			from = max(from, other)
+		}
+	}
+	return fmt.Sprint(e.InForce(), " ", from, " ", e.failedLists.Load(), " ", e.expired(e.refused.Load()))
 }
 
 // listing asks the policy what is possible. An error is a no, for the moment.

@@ -88,18 +88,18 @@ func TestListsHoldAsLongAsTheirGrants(t *testing.T) {
 	now := at()
 	dir := team(t, map[string]string{"data.yaml": fmt.Sprintf("grants: {subjects: {agent_api: {transit: {k: {expires_s: %d}}}}}", now.Unix()+600)})
 	e := open(t, policy.Config{Dir: dir, Now: func() time.Time { return now }})
-	c, o := agent(t), catalogue(t).Get("transit.encrypt")
-	if !e.Callable(t.Context(), c, o) {
+	c, o, asOf := agent(t), catalogue(t).Get("transit.encrypt"), e.AsOf()
+	if !e.Over(op.REST).Callable(t.Context(), c, o) {
 		t.Fatal("what is granted is not listed")
 	}
-	allocations := testing.AllocsPerRun(100, func() { now = now.Add(time.Second); e.Callable(t.Context(), c, o) })
+	allocations := testing.AllocsPerRun(100, func() { now = now.Add(time.Second); e.Over(op.REST).Callable(t.Context(), c, o) })
 	if allocations > 50 {
 		t.Errorf("%v allocations a second later", allocations)
 	}
-	if now = at().Add(599 * time.Second); !e.Callable(t.Context(), c, o) {
+	if now = at().Add(599 * time.Second); !e.Over(op.REST).Callable(t.Context(), c, o) || !e.Callable(t.Context(), c, o) || e.AsOf() != asOf {
 		t.Error("not listed before the grant ends")
 	}
-	if now = at().Add(600 * time.Second); e.Callable(t.Context(), c, o) {
+	if now = at().Add(600 * time.Second); e.Over(op.REST).Callable(t.Context(), c, o) || e.Callable(t.Context(), c, o) || e.AsOf() == asOf {
 		t.Error("listed although the grant has ended")
 	}
 }
@@ -127,11 +127,11 @@ test_afternoon if count(data.policy.deny.x.deny) == 1 with input as {"action": {
 `,
 	})
 	e := open(t, policy.Config{Dir: dir, Now: func() time.Time { return now }})
-	c, o := agent(t), catalogue(t).Get("kv.read")
+	c, o, asOf := agent(t), catalogue(t).Get("kv.read"), e.AsOf()
 	if !e.Callable(t.Context(), c, o) {
 		t.Error("not listed in the morning")
 	}
-	if now = now.Add(time.Second); e.Callable(t.Context(), c, o) {
+	if now = now.Add(time.Second); e.Callable(t.Context(), c, o) || e.AsOf() == asOf {
 		t.Error("listed in the afternoon")
 	}
 }

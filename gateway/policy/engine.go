@@ -29,8 +29,10 @@ type Engine struct {
 	refused atomic.Pointer[refusal] // why the newest policy is not the active one, nil when it is
 	log     *journal
 	shadow  *shadow
-	canary  *canary        // nil for none
-	remote  *remote.Source // nil for files; guarded by sourcing
+	canary  *canary // nil for none
+	// failedLists counts the answers of lists that came to nothing.
+	failedLists atomic.Int64
+	remote      *remote.Source // nil for files; guarded by sourcing
 
 	scratch *sync.Pool    // of scratch
 	turns   chan struct{} // holds one entry for each evaluation that runs

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"portcullis/gateway/budget"
+	"portcullis/gateway/op"
 	"portcullis/gateway/policy"
 )
 
@@ -53,14 +54,14 @@ func TestListsCountAgainstTheirCaller(t *testing.T) {
 	e := open(t, policy.Config{Budgets: b, CacheSize: -1})
 	long := agent(t)
 	long.Roles = []string{strings.Repeat("x", 16<<10)}
-	e.Callable(t.Context(), long, catalogue(t).Get("kv.read"))
+	e.Over(op.REST).Callable(t.Context(), long, catalogue(t).Get("kv.read"))
 	if got := b.Used(budget.Cache); got != 0 {
 		t.Errorf("%d lists are kept for a role of 16 KiB", got)
 	}
 	for i := range 20 {
 		c := agent(t)
 		c.Roles = []string{fmt.Sprint("role", i)}
-		e.Callable(t.Context(), c, catalogue(t).Get("kv.read"))
+		e.Over(op.REST).Callable(t.Context(), c, catalogue(t).Get("kv.read"))
 	}
 	if got := b.Used(budget.Cache); got != 5 {
 		t.Errorf("%d lists are counted, want 5", got)

@@ -42,6 +42,7 @@ type State struct {
 	lastUsed    *credential            // one of them, nil for none
 	tokenSets   map[string]*tokenSet   // by the names of their policies
 	subject     string                 // text of the policy
+	asOf        string                 // Config.AsOf when the rights were worked out; of the oldest of them
 	revoked     bool
 
 	policyWrites sync.Mutex        // serialises writes of policies, and guards the fields below and tokenSet.checked

@@ -26,6 +26,9 @@ type Config struct {
 	// PolicyFor says what Vault is to let a caller do. After an error the caller may do
 	// nothing.
 	PolicyFor func(*call.Caller) (Policies, error)
+	// AsOf names what PolicyFor depends on beside the caller: while it is the same, so is what
+	// PolicyFor says, and nobody is asked again. Optional.
+	AsOf func() string
 
 	// Claims are those of a caller's claims on which it depends what Vault is to let the
 	// caller do, nil for none. Credentials that differ in them have tokens of their own.

@@ -37,8 +37,12 @@ func (s *State) syncPolicies(ctx context.Context, t *tokenSet) (wrote bool, err 
 	s.policyWrites.Lock()
 	defer s.policyWrites.Unlock()
 	for name, want := range s.policyTexts(t) {
-		if s.written[name], err = s.registry.readPolicy(ctx, s.key, name); err != nil {
+		held, err := s.registry.readPolicy(ctx, s.key, name)
+		if err != nil {
 			return wrote, err
+		}
+		if s.written[name] = held; held == want {
+			s.written[name] = want // one text of the two is enough
 		}
 		changed, err := s.writePolicy(ctx, name, want)
 		if err != nil {

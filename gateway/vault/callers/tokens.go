@@ -121,7 +121,7 @@ func (s *State) assignTokenSet(c *call.Caller) *tokenSet {
 	var policies Policies
 	var names []string
 	claims := s.registry.claims(c)
-	id := fingerprint(c, claims)
+	id, asOf := fingerprint(c, claims), s.registry.asOf()
 	if !s.registry.loggedIn() {
 		var err error
 		if policies, err = s.registry.PolicyFor(c); err != nil {
@@ -138,7 +138,9 @@ func (s *State) assignTokenSet(c *call.Caller) *tokenSet {
 		t.claims = claims
 		s.tokenSets[id] = t
 	}
-	s.subject = policies.Subject
+	if s.subject = policies.Subject; s.asOf == "" {
+		s.asOf = asOf
+	}
 	s.use(c).tokens = t
 	return t
 }
@@ -218,11 +220,32 @@ func (s *State) forget(c *call.Caller) {
 	s.lastUsed = nil
 }
 
-// reassignTokenSets works out anew the rights of every credential that has tokens, and
-// drops the token sets that no credential has any more.
+// asOf is that of the configuration, and empty where nothing tells.
+func (r *Registry) asOf() string {
+	if r.AsOf == nil {
+		return ""
+	}
+	return r.AsOf()
+}
+
+// outdated reports whether the rights of a caller may be others than when they were worked
+// out, and notes that they are worked out now.
+func (s *State) outdated() bool {
+	now := s.registry.asOf()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.asOf
+	s.asOf = now
+	return now == "" || now != before
+}
+
+// reassignTokenSets works out anew the rights of every credential that has tokens, where
+// they may be others, and drops the token sets that no credential has any more.
 func (s *State) reassignTokenSets() {
-	for _, c := range s.withTokens() {
-		s.assignTokenSet(c)
+	if s.outdated() {
+		for _, c := range s.withTokens() {
+			s.assignTokenSet(c)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
