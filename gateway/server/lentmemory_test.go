@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -88,4 +90,31 @@ func request(t *testing.T, method, url, body string) []byte {
 		t.Error(err)
 	}
 	return raw
+}
+
+// TestALargeReadLeavesLittle: what is allocated for a read does not grow with the secret.
+func TestALargeReadLeavesLittle(t *testing.T) {
+	const size, most = 900 << 10, 300 << 10 // the collector may take a buffer meanwhile, which is then a new one
+	v := vaulttest.Start(t)
+	v.Write("secret/data/mcp/agent_api/large", map[string]any{"data": map[string]string{"value": strings.Repeat("x", size)}})
+	url := serve(t, inProcessConfig(t, v))
+	host := strings.TrimPrefix(url, "http://")
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	request, buf := []byte("GET /secrets/large HTTP/1.1\r\nHost: "+host+"\r\nX-API-Key: dev-api-key\r\n\r\n"), make([]byte, 2*size)
+	least := uint64(1 << 30)
+	for range 12 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		exchange(t, conn, request, buf, http.StatusOK)
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	t.Logf("%d bytes", least)
+	if least > most {
+		t.Errorf("%d bytes are allocated for a secret of %d, want at most %d", least, size, most)
+	}
 }
