@@ -40,9 +40,10 @@ type Engine struct {
 	// sourcing is held from before a source is read until what it has is active, so that
 	// what was read later is not replaced by what was read before. It is taken before reload.
 	sourcing sync.Mutex
-	reload   sync.Mutex // held by the one who replaces the active policy; guards the fields below
-	known    string     // digest of what was tried last
-	passed   []string   // digests of the last policies that stood every check
+	reload   sync.Mutex   // held by the one who replaces the active policy; guards the fields below
+	known    string       // digest of what was tried last
+	passed   []string     // digests of the last policies that stood every check
+	checks   atomic.Int32 // that are going on, those included that nobody waits for
 }
 
 // snapshot is an active program. It is never changed.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"time"
 
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/program"
@@ -29,3 +30,6 @@ func Take(ctx context.Context, team *bundle.Bundle, engines ...*Engine) error {
 	}
 	return nil
 }
+
+// CheckWithin bounds the checks of an engine from now on.
+func CheckWithin(e *Engine, d time.Duration) { e.cfg.CheckWithin = d }

@@ -223,7 +223,7 @@ func (e *Engine) build(ctx context.Context, team *bundle.Bundle) (*snapshot, err
 		p, err := program.Compile(ctx, e.core, team)
 		return e.snapshot(p, team), err
 	}
-	p, report, err := admission.Check(ctx, e.core, team, admission.Options{Ops: e.cfg.Catalogue.All(), Workers: e.workers()})
+	p, report, err := e.checkedProgram(ctx, team)
 	if err = errors.Join(err, report.Findings.Err()); err != nil {
 		return nil, err
 	}
@@ -232,6 +232,41 @@ func (e *Engine) build(ctx context.Context, team *bundle.Bundle) (*snapshot, err
 	}
 	e.passed = append(e.passed[max(0, len(e.passed)-remembered+1):], digest)
 	return e.snapshot(p, team), nil
+}
+
+// mostChecks bounds the checks that go on though nobody waits for them any more.
+const mostChecks = 3
+
+// checkedProgram is admission.Check within CheckWithin. To compile a rule may take hours, and nothing
+// can end it: it is left to end by itself, and its policy is refused.
+func (e *Engine) checkedProgram(ctx context.Context, team *bundle.Bundle) (*program.Program, admission.Report, error) {
+	if e.checks.Load() >= mostChecks {
+		return nil, admission.Report{}, errors.New("earlier policies are still being checked, which takes them far too long: restart the gateway with one that is not refused")
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.CheckWithin)
+	defer cancel()
+	type checked struct {
+		p      *program.Program
+		report admission.Report
+		err    error
+	}
+	done := make(chan checked, 1)
+	o := admission.Options{Ops: e.cfg.Catalogue.All(), Workers: e.workers()}
+	e.checks.Add(1)
+	go func() {
+		defer e.checks.Add(-1)
+		p, report, err := admission.Check(ctx, e.core, team, o)
+		done <- checked{p, report, err}
+	}()
+	select {
+	case c := <-done:
+		return c.p, c.report, c.err
+	case <-ctx.Done():
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, admission.Report{}, ctx.Err()
+		}
+		return nil, admission.Report{}, fmt.Errorf("to compile and check it takes longer than %s: rules that are nested deeply, and tests that take long, are the reason", e.cfg.CheckWithin)
+	}
 }
 
 // workers are how many processors a check may use: all of them while nobody can call yet,

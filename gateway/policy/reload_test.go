@@ -281,3 +281,23 @@ func TestAnOlderArchiveIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAPolicyThatTakesTooLongIsRefused: it is said, and the next one is not kept waiting: it may
+// take away what somebody must not have any more.
+func TestAPolicyThatTakesTooLongIsRefused(t *testing.T) {
+	dir := team(t, map[string]string{"data.yaml": granting})
+	e := open(t, policy.Config{Dir: dir})
+	policy.CheckWithin(e, time.Nanosecond)
+	write(t, dir, "data.yaml", refusing)
+	if err := e.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "longer than") || e.Status().LastError == "" {
+		t.Errorf("got %v, and the status %+v", err, e.Status())
+	}
+	policy.CheckWithin(e, time.Hour)
+	write(t, dir, "data.yaml", strings.Replace(refusing, "other", "another", 1))
+	if err := e.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", `{"role":"readonly"}`)); d.Allow || e.Status().LastError != "" {
+		t.Errorf("got %+v, and the status %+v", d, e.Status())
+	}
+}
