@@ -149,8 +149,17 @@ func isNothing(status int, raw []byte) bool {
 }
 
 // Decode fills the answer from a reply with a status of success. The error says what
-// is wrong with the reply and quotes nothing of it.
+// is wrong with the reply and quotes nothing of it; nothing is kept of raw then, whose
+// memory is used again.
 func (a *Answer) Decode(status int, raw []byte) error {
+	err := a.decode(status, raw)
+	if err != nil && a.keeper != nil {
+		*a.keeper.Kept() = verbatim.Value{}
+	}
+	return err
+}
+
+func (a *Answer) decode(status int, raw []byte) error {
 	switch {
 	case a.text != nil:
 		*a.text = PlainText(raw)
