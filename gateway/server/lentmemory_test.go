@@ -14,82 +14,119 @@ import (
 	"portcullis/gateway/vault/vaulttest"
 )
 
+// read is a way to read a secret: what is asked for, and where the value is in the answer.
+type read struct {
+	method, path, body string
+	value              func(raw []byte) (value []byte, err error)
+}
+
+// reads are the ways to read one of the secrets large0, large1 and so on.
+func reads(i, secrets int) map[string]read {
+	rpc := func(method, params string) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params)
+	}
+	name := fmt.Sprintf("large%d", i)
+	return map[string]read{
+		"REST":      {http.MethodGet, "/secrets/" + name, "", in("data", "value")},
+		"Vault API": {http.MethodGet, "/v1/secret/data/mcp/agent_api/" + name, "", in("data", "data", "value")},
+		"many": {
+			http.MethodPost, "/secrets", fmt.Sprintf(`{"paths":["large%d","%[2]s","%[2]s"]}`, (i+1)%secrets, name),
+			in("results", 2, "secret", "data", "value"),
+		},
+		"MCP, tool": {
+			http.MethodPost, "/mcp/rpc", rpc("tools/call", `{"name":"kv_read","arguments":{"path":"`+name+`"}}`),
+			in("result", "structuredContent", "data", "value"),
+		},
+		"MCP, text": {
+			http.MethodPost, "/mcp/rpc", rpc("tools/call", `{"name":"kv_read","arguments":{"path":"`+name+`"}}`),
+			in("result", "content", 0, "text", text{}, "data", "value"),
+		},
+		"MCP, resource": {
+			http.MethodPost, "/mcp/rpc", rpc("resources/read", `{"uri":"kv://secret/mcp/agent_api/`+name+`"}`),
+			in("result", "contents", 0, "text", text{}, "data", "value"),
+		},
+	}
+}
+
 // TestSecretsAreNotMixedUp: answers stand in memory that is used again, over every transport.
 // Whoever reads gets the secret that was asked for, all of it and nothing else.
 func TestSecretsAreNotMixedUp(t *testing.T) {
 	v := vaulttest.Start(t)
-	const secrets, rounds = 3, 8
-	value := func(i int) string { return strings.Repeat(fmt.Sprintf("obviously-fake-%d ", i), 6000+3000*i) }
+	const secrets, rounds = 3, 3
+	value := func(i int) string { return strings.Repeat(fmt.Sprintf("obviously-fake-%d ", i), 2500+1500*i) }
 	for i := range secrets {
 		v.Write(fmt.Sprintf("secret/data/mcp/agent_api/large%d", i), map[string]any{"data": map[string]string{"value": value(i)}})
 	}
 	url := serve(t, inProcessConfig(t, v))
-	transports := map[string]func(i int) (method, path, body string, into func(raw []byte) string){
-		"REST": func(i int) (string, string, string, func([]byte) string) {
-			return http.MethodGet, fmt.Sprintf("/secrets/large%d", i), "", valueIn("data", "value")
-		},
-		"MCP": func(i int) (string, string, string, func([]byte) string) {
-			call := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"kv_read","arguments":{"path":"large%d"}}}`, i)
-			return http.MethodPost, "/mcp/rpc", call, valueIn("result", "structuredContent", "data", "value")
-		},
-		"Vault API": func(i int) (string, string, string, func([]byte) string) {
-			return http.MethodGet, fmt.Sprintf("/v1/secret/data/mcp/agent_api/large%d", i), "", valueIn("data", "data", "value")
-		},
-	}
+	second := &http.Transport{Protocols: new(http.Protocols)}
+	second.Protocols.SetUnencryptedHTTP2(true)
+	defer second.CloseIdleConnections()
 	var wg sync.WaitGroup
-	for name, transport := range transports {
+	for version, client := range map[string]*http.Client{"HTTP/1.1": http.DefaultClient, "HTTP/2": {Transport: second}} {
 		for i := range secrets {
-			wg.Go(func() {
-				method, path, body, in := transport(i)
-				for range rounds {
-					raw := request(t, method, url+path, body)
-					if got := in(raw); got != value(i) {
-						t.Errorf("%s: secret %d: got %d bytes %.40q, want %d bytes", name, i, len(got), got, len(value(i)))
-						return
+			for name, r := range reads(i, secrets) {
+				wg.Go(func() {
+					for range rounds {
+						got, err := r.do(t, client, url)
+						if err != nil || got != value(i) {
+							t.Errorf("%s over %s: secret %d: got %d bytes %.40q, %v, want %d bytes", name, version, i, len(got), got, err, len(value(i)))
+							return
+						}
 					}
-				}
-			})
+				})
+			}
 		}
 	}
 	wg.Wait()
 }
 
-// valueIn finds a text by the names of the objects that it is in.
-func valueIn(names ...string) func([]byte) string {
-	return func(raw []byte) string {
-		for _, name := range names {
-			var all map[string]json.RawMessage
-			if err := json.Unmarshal(raw, &all); err != nil {
-				return err.Error()
+// text says that what comes next is in a text.
+type text struct{}
+
+// in finds a text by what it is in: names in objects, numbers in lists, and texts.
+func in(steps ...any) func([]byte) ([]byte, error) {
+	return func(raw []byte) ([]byte, error) {
+		for _, step := range append(steps, text{}) {
+			var err error
+			switch step := step.(type) {
+			case string:
+				var all map[string]json.RawMessage
+				err = json.Unmarshal(raw, &all)
+				raw = all[step]
+			case int:
+				all := make([]json.RawMessage, step+1)
+				err = json.Unmarshal(raw, &all)
+				raw = append(all, nil)[min(step, len(all))]
+			case text:
+				var s string
+				err = json.Unmarshal(raw, &s)
+				raw = []byte(s)
 			}
-			raw = all[name]
+			if err != nil {
+				return raw, err
+			}
 		}
-		var s string
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return err.Error()
-		}
-		return s
+		return raw, nil
 	}
 }
 
-func request(t *testing.T, method, url, body string) []byte {
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+func (r read) do(t *testing.T, c *http.Client, url string) (value string, err error) {
+	req, err := http.NewRequestWithContext(t.Context(), r.method, url+r.path, strings.NewReader(r.body))
 	if err != nil {
-		t.Error(err)
-		return nil
+		return "", err
 	}
 	req.Header = http.Header{"X-Api-Key": {"dev-api-key"}, "Content-Type": {"application/json"}, "Accept": {"application/json"}}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
-		t.Error(err)
-		return nil
+		return "", err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Error(err)
+		return string(raw), err
 	}
-	return raw
+	raw, err = r.value(raw)
+	return string(raw), err
 }
 
 // TestALargeReadLeavesLittle: what is allocated for a read does not grow with the secret.
