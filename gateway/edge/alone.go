@@ -21,12 +21,12 @@ func (s *EventStream) Serve(r *http.Request, open *sync.WaitGroup, first string,
 		s.w.Header().Set("Connection", "close")
 	}
 	_, _ = s.Write([]byte(first)) // serve sees that it failed
-	end, ok := s.detach(r)
+	end, ok := s.detach(r)        //nolint:contextcheck // the request is over when the stream ends
 	if !ok {
 		serve(r.Context())
 		return
 	}
-	open.Go(func() { s.alone(end, serve) })
+	open.Go(func() { s.alone(end, serve) }) //nolint:contextcheck // net/http ends the context of the request when this returns
 }
 
 // detach takes the connection from net/http, where the stream has one of its own. end notes

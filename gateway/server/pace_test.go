@@ -56,7 +56,7 @@ func pacedServer(t *testing.T, config *tls.Config) *pipes {
 		}
 	})
 	cs := newConns(100, 100, nil)
-	s := &http.Server{ //nolint:gosec // memory alone, and no time passes
+	s := &http.Server{
 		Handler: paced(mux), ConnState: cs.state, ConnContext: withConn, HTTP2: http2Config(), Protocols: protocols(), TLSConfig: config,
 	}
 	l := &pipes{make(chan net.Conn), make(chan struct{})}
@@ -133,7 +133,7 @@ func flood(t *testing.T, secure bool, certificate tls.Certificate, write func(*h
 	c := pacedServer(t, config).dial()
 	defer func() { _ = c.Close() }()
 	if secure {
-		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13}) //nolint:gosec // a pipe
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13})
 	}
 	go func() { _, _ = io.Copy(io.Discard, c) }()
 	var out bytes.Buffer
