@@ -101,11 +101,14 @@ func (t *attempt) leave(result breaker.Result) {
 	t.admitted = false
 	t.client.meters.request(t.request, t.err, time.Since(t.start))
 	t.client.settle(result, t.start)
-	if t.large || len(t.request.Body) >= smallReply {
-		t.client.gate.LeaveLarge(t.request.Caller, time.Since(t.start))
-		return
+	switch g := t.client.gate; {
+	case t.large || len(t.request.Body) >= smallReply:
+		g.LeaveLarge(t.request.Caller, time.Since(t.start))
+	case t.parent.Err() != nil:
+		g.GiveUp(t.request.Caller, time.Since(t.start))
+	default:
+		g.Leave(t.request.Caller)
 	}
-	t.client.gate.Leave(t.request.Caller)
 }
 
 // settle tells the breaker what came of a request, and logs once that Vault is away or
@@ -201,7 +204,13 @@ func (t *attempt) decode(resp *api.Response) error {
 		room, leave = t.client.ownRoom(t.request.Caller)
 		defer leave()
 	}
-	raw, done, err := t.client.buffers.read(t.caller, resp.Body, longest(t.request), room)
+	raw, done, err := t.client.buffers.read(t.caller, resp.Body, longest(t.request), func(ctx context.Context, n int64) error {
+		t.large = true // also when there is no room
+		if room == nil {
+			return nil
+		}
+		return room(ctx, n)
+	})
 	if noRoom, ok := errors.AsType[*call.Error](err); ok {
 		return noRoom
 	}
@@ -211,7 +220,7 @@ func (t *attempt) decode(resp *api.Response) error {
 	if err != nil {
 		return mapError(failure{err: err, req: t.request, sent: true, gone: t.callerGone()})
 	}
-	if t.large = len(raw) >= smallReply; t.large {
+	if t.large {
 		_ = gate.Of(t.caller).Enter(t.caller) // what is there is not refused
 	}
 	if t.answer == nil {

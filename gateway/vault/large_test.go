@@ -102,6 +102,54 @@ func testALargeAnswerTakesRoomBeforeItIsRead(t *testing.T) {
 	}
 }
 
+// TestALargeAnswerWithoutRoomIsLarge: Vault has worked on it all the same, so beside others
+// its caller's next ones come one at a time.
+func TestALargeAnswerWithoutRoomIsLarge(t *testing.T) {
+	var inside, most atomic.Int64
+	entered, leave := make(chan struct{}), make(chan struct{})
+	text := `{"request_id":"1","data":{"version":1,"text":"` + strings.Repeat("x", 100_000) + `"}}`
+	cl := stub(t, vault.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/small") {
+			_, _ = io.WriteString(w, `{"request_id":"1","data":{"version":1,"text":"x"}}`)
+			return
+		}
+		most.Store(max(most.Load(), inside.Add(1)))
+		entered <- struct{}{}
+		<-leave
+		inside.Add(-1)
+		_, _ = io.WriteString(w, text)
+	})
+	other := func() {
+		s := open(t, cl, grant(caller("other"), "kv.read"))
+		defer s.Close()
+		if err := s.Get(t.Context(), "data/small", nil, &versioned{}); err != nil {
+			t.Errorf("another caller: %v", err)
+		}
+	}
+	other()
+	const calls = 12
+	var wg sync.WaitGroup
+	for range calls {
+		wg.Go(func() {
+			s := open(t, cl, grant(caller("greedy"), "kv.read"))
+			defer s.Close()
+			s.Within(func(int64) error { return call.Errorf(call.RateLimited, "too many bytes") })
+			if err := s.Get(t.Context(), "data/large", nil, &versioned{}); !call.Is(err, call.RateLimited) {
+				t.Errorf("got %v, want rate_limited", err)
+			}
+		})
+	}
+	for range calls {
+		<-entered
+		other()
+		leave <- struct{}{}
+	}
+	wg.Wait()
+	if n := most.Load(); n > 2 {
+		t.Errorf("Vault had %d of them at once, want two at first and one then", n)
+	}
+}
+
 // endless answers what has been asked for with a JSON string that never ends, and tells
 // how many bytes of it were taken.
 func endless(t *testing.T, path, begin string) (cl *vault.Client, taken *atomic.Int64, ended chan struct{}) {

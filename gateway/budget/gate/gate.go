@@ -35,8 +35,9 @@ type Gate struct {
 // caller begins with few beside others, and each that was small lets one more in.
 type window struct {
 	most  int
-	at    time.Time // when it was used the last time
-	large time.Time // when there was something large the last time
+	at    time.Time     // when it was used the last time
+	large time.Time     // when there was something large the last time
+	took  time.Duration // it
 }
 
 // line is one caller's.
@@ -174,13 +175,13 @@ func (g *Gate) small(key string) {
 
 // large lets a caller have few inside, and one when there is somebody else. The caller
 // holds mu.
-func (g *Gate) large(key string) {
+func (g *Gate) large(key string, took time.Duration) {
 	if g.Large <= 0 {
 		return
 	}
 	w := g.window(key)
 	w.at = time.Now()
-	w.large, w.most = w.at, 1
+	w.large, w.took, w.most = w.at, took, 1
 	if g.company().alone(key) {
 		w.most = g.few()
 	}
@@ -214,7 +215,25 @@ func (g *Gate) window(key string) *window {
 func (g *Gate) LeaveLarge(key string, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.large(key)
+	g.leaveLarge(key, took)
+}
+
+// GiveUp gives a place back that was given up before anybody knew how dear it is. Whoever
+// does the work may be at it still: of a caller that has had something large, it counts as
+// what was the last time.
+func (g *Gate) GiveUp(key string, took time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if w := g.windows[key]; w != nil && time.Since(w.large) <= suspicious {
+		g.leaveLarge(key, max(took, w.took))
+		return
+	}
+	g.leave(key)
+}
+
+// leaveLarge is LeaveLarge. The caller holds mu.
+func (g *Gate) leaveLarge(key string, took time.Duration) {
+	g.large(key, took)
 	if rest := min(time.Duration(g.Rest)*took, longestRest); rest > 0 && !g.company().alone(key) {
 		g.inside--
 		g.admit()

@@ -219,6 +219,43 @@ func TestALargeOneIsFollowedByARest(t *testing.T) {
 	})
 }
 
+// TestWhatIsGivenUpIsAsDearAsTheLastOne of a caller that has had something large, and says
+// nothing of any other.
+func TestWhatIsGivenUpIsAsDearAsTheLastOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate.Gate{Total: 100, Each: 50, Large: 2, Rest: 2, Queue: 100, Wait: time.Hour}
+		next := func(want time.Duration) {
+			t.Helper()
+			enter(t, g, "b", 1)
+			g.Leave("b")
+			enter(t, g, "a", 1)
+			g.GiveUp("a", time.Millisecond)
+			start := time.Now()
+			enter(t, g, "a", 2)
+			if d := time.Since(start); d != want {
+				t.Errorf("two more came in behind %v, want %v", d, want)
+			}
+			g.GiveUp("a", 0)
+			g.GiveUp("a", 0)
+			time.Sleep(time.Second)
+		}
+		next(0)
+		next(0)
+		enter(t, g, "a", 1)
+		g.LeaveLarge("a", 20*time.Millisecond)
+		time.Sleep(time.Second)
+		enter(t, g, "b", 1)
+		g.Leave("b")
+		enter(t, g, "a", 1)
+		g.GiveUp("a", time.Millisecond)
+		start := time.Now()
+		enter(t, g, "a", 1)
+		if d := time.Since(start); d != 40*time.Millisecond {
+			t.Errorf("the next one came in behind %v, want 40ms", d)
+		}
+	})
+}
+
 // TestARestHoldsNobodyElseUp: the place itself is free at once, and those that are seen
 // at another gate count as well.
 func TestARestHoldsNobodyElseUp(t *testing.T) {
