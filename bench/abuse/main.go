@@ -27,7 +27,7 @@ code 1 says that an attack was noticed: an honest call or a probe failed, more t
 not judged.
 
 Examples:
-  go run ./bench/abuse                          every attack, each for 5 seconds
+  go run ./bench/abuse                          every attack, each for 10 seconds
   go run ./bench/abuse --only HTTP/2            those with a name like that
   go run ./bench/abuse --together 10m           all at once
   go run ./bench/abuse --modules --rate 500     hostile WASM modules
@@ -50,7 +50,7 @@ func main() {
 	var o options
 	fs := flag.NewFlagSet("abuse", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	fs.DurationVar(&o.turn, "turn", 5*time.Second, "how long each attack lasts, at most 30s")
+	fs.DurationVar(&o.turn, "turn", 10*time.Second, "how long each attack lasts, at most 30s")
 	fs.DurationVar(&o.together, "together", 0, "all attacks at once, for that long, at most 30m")
 	fs.StringVar(&o.only, "only", "", "attacks whose name contains this")
 	fs.BoolVar(&o.modules, "modules", false, "hostile WASM modules instead")

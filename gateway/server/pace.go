@@ -20,7 +20,7 @@ const (
 	paceUnread = 2 << 20                // of bodies that nobody reads: their requests were refused
 	paceAgain  = 512 << 10              // of those, in a second
 	paceEach   = 512                    // of a request, beside its header: its frames, those about its answer, and TLS
-	paceNobody = 2 << 10                // owed for a request until it is known who calls, and for one that is given up
+	paceNobody = 4 << 10                // owed for a request until it is known who calls, and for one that is given up
 	paceAnswer = 32                     // one for so many of an answer: the client makes room for more of it
 	paceOwed   = 4 << 10                // may be owed: a pause for each frame would cost more than the frame
 	pacePause  = 100 * time.Millisecond // at most, before what comes next is read
