@@ -21,6 +21,7 @@ type conns struct {
 	Trusted func(netip.Addr) bool // proxies, whose connections are many callers'
 	now     func() time.Time
 	unread  func(net.Conn) bool // whether something has come that was not read yet
+	bursts  bursts
 
 	mu    sync.Mutex // guards what follows
 	open  int
@@ -292,7 +293,8 @@ func (cs *conns) state(nc net.Conn, s http.ConnState) {
 		return
 	}
 	if s == http.StateIdle && !cs.trusted(c.addr) { // a proxy's frames are its own, and many callers wait for it
-		c.pace.idle(cs.now())
+		now := cs.now()
+		c.pace.idle(now, func() bool { return cs.bursts.take(c.addr, now) })
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -275,4 +276,37 @@ func TestRequestsOfNobodyKnown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFewConnectionsOfAnAddressBeginWithABurst, and one more each second; those of other
+// addresses are counted by themselves, and not too many of them are remembered.
+func TestFewConnectionsOfAnAddressBeginWithABurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := newConns(1000, 1000, nil)
+		begin := func(from string, n int) (with int) {
+			for _, c := range arrive(cs, from, n) {
+				if cs.state(c, http.StateIdle); c.pace.left == paceBurst {
+					with++
+				}
+				_ = c.Close() // a new one begins no better
+			}
+			return with
+		}
+		if got := begin("192.0.2.1", 20); got != burstsEach {
+			t.Errorf("%d of 20 connections began with a burst, want %d", got, burstsEach)
+		}
+		if got := begin("192.0.2.2", 1); got != 1 {
+			t.Errorf("of another address %d of 1 did", got)
+		}
+		time.Sleep(2 * time.Second)
+		if got := begin("192.0.2.1", 20); got != 2 {
+			t.Errorf("two seconds later %d of 20 did, want 2", got)
+		}
+		for i := range 3 * burstsOf {
+			begin(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String(), 1)
+		}
+		if n := len(cs.bursts.of); n > burstsOf {
+			t.Errorf("%d addresses are remembered, want at most %d", n, burstsOf)
+		}
+	})
 }
