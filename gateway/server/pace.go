@@ -174,6 +174,12 @@ func (p *pace) pause(now time.Time) time.Duration {
 // wait waits until something more may be read: for as long as pause says, unless what is
 // owed is paid before.
 func (p *pace) wait(now func() time.Time) {
+	p.mu.Lock()
+	on := p.on
+	p.mu.Unlock()
+	if !on {
+		return
+	}
 	for end := now().Add(pacePause); ; {
 		d := min(p.pause(now()), end.Sub(now()))
 		if d <= 0 {
