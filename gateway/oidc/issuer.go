@@ -63,7 +63,7 @@ func (i *Issuer) load() error {
 	if i.checked = time.Now(); files.StampOf(info) == i.read {
 		return nil
 	}
-	text, err := os.ReadFile(i.file)
+	text, err := files.Read(i.file)
 	if err != nil {
 		return fmt.Errorf("OIDC_ISSUER_KEY_FILE: %w", err)
 	}

@@ -13,10 +13,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"portcullis/gateway/files"
 )
 
 const (
@@ -157,7 +158,7 @@ func (c *collector) authorize(h http.Header, id string, body []byte) error {
 
 // readLine reads a credential.
 func readLine(setting, file string) (string, error) {
-	raw, err := os.ReadFile(file)
+	raw, err := files.Read(file)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", setting, err)
 	}

@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/files"
 	"portcullis/gateway/vault/callers"
 	"portcullis/gateway/vault/tokencache"
 	"portcullis/gateway/vault/wire"
@@ -212,7 +212,7 @@ func (s *secretID) Complete() bool { return s.SecretID != "" }
 
 // readSecret reads a file that holds nothing else. The error names no content.
 func readSecret(file string) (string, error) {
-	raw, err := os.ReadFile(file)
+	raw, err := files.Read(file)
 	if err == nil && len(bytes.TrimSpace(raw)) == 0 {
 		err = fmt.Errorf("%s is empty", file)
 	}

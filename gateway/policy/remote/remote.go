@@ -9,11 +9,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"portcullis/gateway/files"
 	"portcullis/gateway/policy/bundle"
 )
 
@@ -131,7 +131,7 @@ func (s *Source) request(ctx context.Context) (*http.Request, error) {
 	if s.cfg.TokenFile == "" {
 		return req, nil
 	}
-	token, err := os.ReadFile(s.cfg.TokenFile)
+	token, err := files.Read(s.cfg.TokenFile)
 	if err != nil {
 		return nil, fmt.Errorf("POLICY_URL_TOKEN_FILE: %w", err)
 	}
@@ -142,7 +142,7 @@ func (s *Source) request(ctx context.Context) (*http.Request, error) {
 func (s *Source) client() (*http.Client, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.cfg.CA != "" {
-		pem, err := os.ReadFile(s.cfg.CA)
+		pem, err := files.Read(s.cfg.CA)
 		if err != nil {
 			return nil, fmt.Errorf("POLICY_URL_CA: %w", err)
 		}
