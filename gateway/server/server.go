@@ -81,8 +81,8 @@ type Server struct {
 	auth         *auth.Authenticator
 	policy       *policy.Engine
 	budgets      *budget.Budgets
-	work         *gate.Gate // of requests and answers that are large
-	there        gate.There // callers whose requests go to Vault
+	work         *gate.Gate    // of requests and answers that are large
+	presence     gate.Presence // callers whose requests go to Vault
 	shortage     *shortage
 	conns        *conns // of the callers' listener
 	limit        *limit.Limiter
@@ -181,7 +181,7 @@ func (g *Server) openAuth() (err error) {
 
 func (g *Server) openVault() (err error) {
 	c := vaultConfig(g.cfg, g.logs.Server)
-	c.Load.There = &g.there
+	c.Load.Presence = &g.presence
 	c.Budgets = g.budgets
 	c.UseOf = g.ops.VaultUse
 	c.Janitor.Allowed, c.Janitor.Ended = g.mayHold, g.auth.Revoked

@@ -14,7 +14,7 @@ import (
 // of the time at most.
 func (g *Server) takeTurns() {
 	most := max(1, runtime.GOMAXPROCS(0)-1)
-	g.work = &gate.Gate{Total: most, Each: (most + 1) / 2, Queue: 1024, Wait: 10 * time.Second, Rest: 3, There: &g.there}
+	g.work = &gate.Gate{Total: most, Each: (most + 1) / 2, Queue: 1024, Wait: 10 * time.Second, Rest: 3, Presence: &g.presence}
 	g.meter.Gauge("portcullis_turns_taken", func() float64 { n, _ := g.work.Load(); return float64(n) })
 	g.meter.Gauge("portcullis_turns_waiting", func() float64 { _, n := g.work.Load(); return float64(n) })
 }

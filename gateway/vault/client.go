@@ -82,11 +82,11 @@ type Config struct {
 
 // Load bounds what is sent to Vault at once. A zero field has a default.
 type Load struct {
-	Total int           // requests at once, 256
-	Each  int           // of one caller, a quarter of Total
-	Queue int           // requests of one caller that wait for a place, 1024
-	Wait  time.Duration // the longest wait for a place, 2s
-	There *gate.There   // callers whose requests come, for others to ask; nil for nobody
+	Total    int            // requests at once, 256
+	Each     int            // of one caller, a quarter of Total
+	Queue    int            // requests of one caller that wait for a place, 1024
+	Wait     time.Duration  // the longest wait for a place, 2s
+	Presence *gate.Presence // callers whose requests come, for others to ask; nil for nobody
 }
 
 // Client talks to one Vault. Its base client is never changed after New, so it
@@ -225,7 +225,7 @@ const (
 )
 
 func (l Load) gate() *gate.Gate {
-	g := &gate.Gate{Total: l.Total, Each: l.Each, Large: largeAtVault, Rest: restAtVault, Queue: l.Queue, Wait: l.Wait, There: l.There}
+	g := &gate.Gate{Total: l.Total, Each: l.Each, Large: largeAtVault, Rest: restAtVault, Queue: l.Queue, Wait: l.Wait, Presence: l.Presence}
 	if g.Total <= 0 {
 		g.Total = 256
 	}

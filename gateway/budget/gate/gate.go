@@ -14,19 +14,19 @@ import (
 
 // Gate lets a bounded number through at once. Its fields are set before its first use.
 type Gate struct {
-	Total int           // at once, of all callers
-	Each  int           // at once, of one caller; less than Total, so that no caller holds every place
-	Large int           // at once, of one caller that begins while others are there, see window; 0 is Each
-	Queue int           // waiting, of one caller
-	Wait  time.Duration // the longest wait
-	Rest  int           // how many times as long as something large took its caller's next one waits, see LeaveLarge
-	There *There        // callers that come, here or elsewhere; nil for those that come here
+	Total    int           // at once, of all callers
+	Each     int           // at once, of one caller; less than Total, so that no caller holds every place
+	Large    int           // at once, of one caller that begins while others are there, see window; 0 is Each
+	Queue    int           // waiting, of one caller
+	Wait     time.Duration // the longest wait
+	Rest     int           // how many times as long as something large took its caller's next one waits, see LeaveLarge
+	Presence *Presence     // callers that come, here or elsewhere; nil for those that come here
 
 	mu      sync.Mutex // guards the fields below
 	inside  int
 	callers map[string]*line
-	turns   []*line // callers with somebody waiting, the next one first
-	there   There   // where There is nil
+	turns   []*line  // callers with somebody waiting, the next one first
+	present Presence // where Presence is nil
 	windows map[string]*window
 }
 
@@ -91,13 +91,14 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	if g.callers == nil {
 		g.callers = map[string]*line{}
 	}
-	g.company().see(key)
+	now := time.Now()
+	g.presence().see(key, now)
 	l := g.callers[key]
 	if l == nil {
 		l = &line{key: key}
 		g.callers[key] = l
 	}
-	if g.inside < g.Total && l.inside < g.most(key) && len(l.waiting) == 0 {
+	if g.inside < g.Total && l.inside < g.most(key, now) && len(l.waiting) == 0 {
 		g.inside++
 		l.inside++
 		return nil, nil
@@ -114,12 +115,12 @@ func (g *Gate) join(key string) (chan struct{}, error) {
 	return place, nil
 }
 
-// company is where callers are known to be there.
-func (g *Gate) company() *There {
-	if g.There != nil {
-		return g.There
+// presence is where callers are known to be there.
+func (g *Gate) presence() *Presence {
+	if g.Presence != nil {
+		return g.Presence
 	}
-	return &g.there
+	return &g.present
 }
 
 // What is remembered of callers that have had several inside, or something large.
@@ -131,20 +132,20 @@ const (
 )
 
 // most is how many a caller may have inside. The caller holds mu.
-func (g *Gate) most(key string) int {
+func (g *Gate) most(key string, now time.Time) int {
 	if g.Large <= 0 {
 		return g.Each
 	}
 	w := g.windows[key]
-	dear := w != nil && time.Since(w.large) <= suspicious
-	if w != nil && !dear && time.Since(w.at) > unused {
+	dear := w != nil && now.Sub(w.large) <= suspicious
+	if w != nil && !dear && now.Sub(w.at) > unused {
 		delete(g.windows, key)
 		w = nil
 	}
 	switch {
-	case !dear && g.company().alone(key):
+	case !dear && g.presence().alone(key, now):
 		return g.Each
-	case w == nil || time.Since(w.at) > unused:
+	case w == nil || now.Sub(w.at) > unused:
 		return g.few()
 	}
 	return w.most
@@ -158,17 +159,20 @@ func (g *Gate) small(key string) {
 	if g.Large <= 0 {
 		return
 	}
-	most := g.most(key)
-	if g.windows[key] == nil {
-		inside := g.callers[key].inside
-		if inside < g.few() {
-			return
-		}
-		most = min(most, inside)
+	now, inside, most := time.Now(), g.callers[key].inside, g.few()
+	w := g.windows[key]
+	if w != nil && now.Sub(w.at) <= unused {
+		most, w.at = w.most, now
 	}
-	w := g.window(key)
-	w.most, w.at = min(most+1, g.Each), time.Now()
-	if time.Since(w.large) <= suspicious {
+	if inside < most {
+		return
+	}
+	if free := g.most(key, now); free > most {
+		most = min(free, inside) // it is alone
+	}
+	w = g.window(key)
+	w.most, w.at = min(most+1, g.Each), now
+	if now.Sub(w.large) <= suspicious {
 		w.most = min(w.most, max(most, afterLarge))
 	}
 }
@@ -182,7 +186,7 @@ func (g *Gate) large(key string, took time.Duration) {
 	w := g.window(key)
 	w.at = time.Now()
 	w.large, w.took, w.most = w.at, took, 1
-	if g.company().alone(key) {
+	if g.presence().alone(key, w.at) {
 		w.most = g.few()
 	}
 }
@@ -234,7 +238,7 @@ func (g *Gate) GiveUp(key string, took time.Duration) {
 // leaveLarge is LeaveLarge. The caller holds mu.
 func (g *Gate) leaveLarge(key string, took time.Duration) {
 	g.large(key, took)
-	if rest := min(time.Duration(g.Rest)*took, longestRest); rest > 0 && !g.company().alone(key) {
+	if rest := min(time.Duration(g.Rest)*took, longestRest); rest > 0 && !g.presence().alone(key, time.Now()) {
 		g.inside--
 		g.admit()
 		time.AfterFunc(rest, func() {
@@ -270,9 +274,10 @@ func (g *Gate) leave(key string) {
 
 // admit hands free places out, one a caller in turn. The caller holds mu.
 func (g *Gate) admit() {
+	now := time.Now()
 	for i := 0; i < len(g.turns) && g.inside < g.Total; {
 		l := g.turns[i]
-		if l.inside >= g.most(l.key) {
+		if l.inside >= g.most(l.key, now) {
 			i++
 			continue
 		}

@@ -131,15 +131,48 @@ func TestALargeOneNarrowsTheWay(t *testing.T) {
 	})
 }
 
+// visit is one of somebody else.
+func visit(t *testing.T, g *gate.Gate) {
+	t.Helper()
+	enter(t, g, "b", 1)
+	g.Leave("b")
+}
+
+// TestNobodyGrowsByBeingAlone: what a caller may have when others come is what it has had.
+func TestNobodyGrowsByBeingAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate.Gate{Total: 100, Each: 50, Large: 2, Queue: 100, Wait: time.Hour}
+		for range 20 {
+			enter(t, g, "a", 3)
+			for range 3 {
+				g.Leave("a")
+			}
+		}
+		visit(t, g)
+		var inside atomic.Int64
+		for range 50 {
+			go func() {
+				if g.Enter(t.Context(), "a") == nil {
+					inside.Add(1)
+				}
+			}()
+		}
+		if synctest.Wait(); inside.Load() != 4 {
+			t.Errorf("%d inside beside another, want one more than the 3 that there were", inside.Load())
+		}
+		for inside.Load() > 0 {
+			g.Leave("a")
+			inside.Add(-1)
+			synctest.Wait()
+		}
+	})
+}
+
 // TestABeginningIsNarrow beside others, and grows with what is small; whoever had
 // something large does not grow as wide again.
 func TestABeginningIsNarrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate.Gate{Total: 100, Each: 50, Large: 2, Queue: 100, Wait: time.Hour}
-		visit := func() { // of somebody else
-			enter(t, g, "b", 1)
-			g.Leave("b")
-		}
 		var inside atomic.Int64
 		come := func(n int) {
 			for range n {
@@ -162,20 +195,20 @@ func TestABeginningIsNarrow(t *testing.T) {
 				t.Errorf("%d inside, want %d", inside.Load(), want)
 			}
 		}
-		visit()
+		visit(t, g)
 		if come(100); inside.Load() != 2 {
 			t.Fatalf("%d inside at first, want 2", inside.Load())
 		}
 		for _, want := range []int64{4, 8, 16, 32, 38, 0} {
 			all(g.Leave, want) // 2+4+8+16+32+38 are the 100
 		}
-		visit()
+		visit(t, g)
 		if come(80); inside.Load() != 50 {
 			t.Fatalf("%d inside behind 100 small ones, want 50", inside.Load())
 		}
 		all(func(key string) { g.LeaveLarge(key, 0) }, 1)
 		for _, want := range []int64{2, 4, 8, 8, 7, 0} {
-			visit()
+			visit(t, g)
 			all(g.Leave, want)
 		}
 		time.Sleep(time.Minute)
@@ -190,10 +223,6 @@ func TestABeginningIsNarrow(t *testing.T) {
 func TestALargeOneIsFollowedByARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate.Gate{Total: 100, Each: 8, Large: 1, Rest: 7, Queue: 100, Wait: time.Hour}
-		visit := func() { // of somebody else
-			enter(t, g, "b", 1)
-			g.Leave("b")
-		}
 		next := func() time.Duration {
 			t.Helper()
 			g.LeaveLarge("a", 10*time.Millisecond)
@@ -205,11 +234,11 @@ func TestALargeOneIsFollowedByARest(t *testing.T) {
 		if d := next(); d != 0 {
 			t.Errorf("alone, the next one came in behind %v", d)
 		}
-		visit()
+		visit(t, g)
 		if d := next(); d != 70*time.Millisecond {
 			t.Errorf("beside another, the next one came in behind %v, want 70ms", d)
 		}
-		visit()
+		visit(t, g)
 		g.LeaveLarge("a", time.Hour)
 		start := time.Now()
 		enter(t, g, "a", 1)
@@ -226,8 +255,7 @@ func TestWhatIsGivenUpIsAsDearAsTheLastOne(t *testing.T) {
 		g := &gate.Gate{Total: 100, Each: 50, Large: 2, Rest: 2, Queue: 100, Wait: time.Hour}
 		next := func(want time.Duration) {
 			t.Helper()
-			enter(t, g, "b", 1)
-			g.Leave("b")
+			visit(t, g)
 			enter(t, g, "a", 1)
 			g.GiveUp("a", time.Millisecond)
 			start := time.Now()
@@ -244,8 +272,7 @@ func TestWhatIsGivenUpIsAsDearAsTheLastOne(t *testing.T) {
 		enter(t, g, "a", 1)
 		g.LeaveLarge("a", 20*time.Millisecond)
 		time.Sleep(time.Second)
-		enter(t, g, "b", 1)
-		g.Leave("b")
+		visit(t, g)
 		enter(t, g, "a", 1)
 		g.GiveUp("a", time.Millisecond)
 		start := time.Now()
@@ -260,9 +287,9 @@ func TestWhatIsGivenUpIsAsDearAsTheLastOne(t *testing.T) {
 // at another gate count as well.
 func TestARestHoldsNobodyElseUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		there := new(gate.There)
-		elsewhere := &gate.Gate{Total: 9, Each: 9, There: there}
-		g := &gate.Gate{Total: 1, Each: 1, Rest: 3, Queue: 10, Wait: time.Hour, There: there}
+		there := new(gate.Presence)
+		elsewhere := &gate.Gate{Total: 9, Each: 9, Presence: there}
+		g := &gate.Gate{Total: 1, Each: 1, Rest: 3, Queue: 10, Wait: time.Hour, Presence: there}
 		enter(t, g, "a", 1)
 		enter(t, elsewhere, "b", 1)
 		g.LeaveLarge("a", 20*time.Millisecond)

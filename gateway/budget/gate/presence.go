@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// There is who has come lately. It knows two callers, which is enough to tell whether
+// Presence is who has come lately. It knows two callers, which is enough to tell whether
 // anybody but a certain one is there. Its zero value knows nobody.
-type There struct {
+type Presence struct {
 	mu     sync.Mutex // guards latest
 	latest [2]seen    // the last one first
 }
@@ -22,22 +22,22 @@ type seen struct {
 const lately = time.Second
 
 // see notes that a caller has come.
-func (t *There) see(key string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.latest[0].key != key {
-		t.latest[1] = t.latest[0]
+func (p *Presence) see(key string, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.latest[0].key != key {
+		p.latest[1] = p.latest[0]
 	}
-	t.latest[0] = seen{key, time.Now()}
+	p.latest[0] = seen{key, now}
 }
 
 // alone reports whether nobody but a caller has come lately.
-func (t *There) alone(key string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	other := t.latest[0]
+func (p *Presence) alone(key string, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	other := p.latest[0]
 	if other.key == key {
-		other = t.latest[1]
+		other = p.latest[1]
 	}
-	return time.Since(other.at) > lately
+	return now.Sub(other.at) > lately
 }
