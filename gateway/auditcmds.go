@@ -8,6 +8,7 @@ import (
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/audit/inspect"
+	"portcullis/gateway/files"
 )
 
 type auditCmd struct {
@@ -76,7 +77,7 @@ func (auditCheckpointCmd) Help() string {
 
 // Run prints.
 func (c auditCheckpointCmd) Run() error {
-	text, err := os.ReadFile(audit.Beside(c.File, "checkpoint"))
+	text, err := files.Read(audit.Beside(c.File, "checkpoint"))
 	if err != nil {
 		return usageError{fmt.Errorf("no checkpoint lies beside %s: %w", c.File, err)}
 	}

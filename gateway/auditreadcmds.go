@@ -145,6 +145,7 @@ func (c auditTailCmd) Run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process wherever it is, as in a pipe that nobody writes to
 	return found(inspect.Tail{File: c.File, Last: c.Lines, Follow: c.Follow, Want: want, JSON: c.JSON, Every: 200 * time.Millisecond}.Run(ctx, os.Stdout))
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"portcullis/gateway/auth/apikey"
 	"portcullis/gateway/auth/deny"
+	"portcullis/gateway/files"
 )
 
 type keysCmd struct {
@@ -103,7 +104,7 @@ func (r revokeCmd) remote(e deny.Entry) error {
 	if r.KeyID != "" || r.TokenID != "" || r.CertSerial != "" || r.Subject == "" {
 		return usageError{errors.New("--url: takes --subject, with --tenant, --for and --reason; keys, tokens and certificates are revoked with --deny-list")}
 	}
-	key, err := os.ReadFile(r.KeyFile)
+	key, err := files.Input(r.KeyFile)
 	if err != nil {
 		return usageError{fmt.Errorf("--api-key-file: %w", err)}
 	}

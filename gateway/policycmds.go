@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"time"
 
 	"portcullis/gateway/config"
+	"portcullis/gateway/files"
 	"portcullis/gateway/ops"
 	"portcullis/gateway/policy/policycmd"
 	"portcullis/gateway/server"
@@ -140,10 +140,7 @@ type foundError struct{ error }
 
 // readInput reads a file, or standard input for "-".
 func readInput(file string) ([]byte, error) {
-	if file == "-" {
-		return io.ReadAll(os.Stdin)
-	}
-	raw, err := os.ReadFile(file)
+	raw, err := files.Input(file)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -356,7 +353,7 @@ func (c policyBuildCmd) Run() error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	raw, err := os.ReadFile(f.Name())
+	raw, err := files.Read(f.Name())
 	if err != nil {
 		return err
 	}

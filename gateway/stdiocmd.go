@@ -17,6 +17,7 @@ import (
 	"portcullis/gateway/audit"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
+	"portcullis/gateway/files"
 	"portcullis/gateway/mcp"
 	"portcullis/gateway/mcp/bridge"
 	"portcullis/gateway/server"
@@ -218,7 +219,7 @@ func (s stdioCmd) credential() (string, error) {
 	}
 	secret := os.Getenv("PORTCULLIS_API_KEY")
 	if file != "" {
-		b, err := os.ReadFile(file)
+		b, err := files.Read(file)
 		if err != nil {
 			return "", fmt.Errorf("read the credential: %w", err)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"portcullis/gateway/audit/tree"
+	"portcullis/gateway/files"
 	"portcullis/gateway/retry"
 )
 
@@ -142,7 +143,7 @@ func (l *Log) haveKey() (err error) {
 // keys that have signed before.
 func publish(path, key string) error {
 	name := Beside(path, "public")
-	raw, err := os.ReadFile(name)
+	raw, err := files.Read(name)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

@@ -133,7 +133,7 @@ func (c *chain) signedBeyond(path string) link {
 		return link{}
 	}
 	signed := link{seq: c.grown.Seq}
-	text, err := os.ReadFile(Beside(path, "checkpoint"))
+	text, err := files.Read(Beside(path, "checkpoint"))
 	if k, perr := tree.ParseCheckpoint(text); err == nil && perr == nil && k.Seq == signed.seq {
 		signed.sum = k.Last
 	}

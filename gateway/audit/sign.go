@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"portcullis/gateway/audit/tree"
+	"portcullis/gateway/files"
 )
 
 // Beside is where a file that belongs to a file of evidence lies: its name with
@@ -44,7 +45,7 @@ func tilesOf(path string) tree.Tiles { return tree.Tiles(Beside(path, "tiles")) 
 // keptTree is the tree whose tiles lie beside a file, the empty one when they are not
 // whole.
 func keptTree(path string) (g grown) {
-	raw, err := os.ReadFile(Beside(path, "tree"))
+	raw, err := files.Read(Beside(path, "tree"))
 	var kept size
 	if err != nil || json.Unmarshal(raw, &kept) != nil || kept.Size <= 0 {
 		return g

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"portcullis/gateway/retry"
@@ -17,7 +18,7 @@ const followEvery = 200 * time.Millisecond
 // A file that has been replaced or emptied is read from its beginning, and one that
 // is not there is waited for.
 func Follow(ctx context.Context, path string, w io.Writer) error {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is not waited for, and has no end to begin at
 	if err == nil {
 		_, err = f.Seek(0, io.SeekEnd)
 	}
@@ -43,7 +44,7 @@ func Follow(ctx context.Context, path string, w io.Writer) error {
 // What is left in f is copied first.
 func current(path string, f *os.File, w io.Writer) (*os.File, error) {
 	now, err := os.Stat(path)
-	if err != nil {
+	if err != nil || !now.Mode().IsRegular() {
 		return f, nil
 	}
 	if f != nil {

@@ -14,8 +14,9 @@ import (
 	"github.com/knadh/koanf/parsers/toml/v2"
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
+
+	"portcullis/gateway/files"
 )
 
 // Load reads the file, if there is one, and the environment, and checks the
@@ -55,8 +56,16 @@ func (c *Config) readFile(k *koanf.Koanf, name string) []error {
 	if p == nil {
 		return []error{fmt.Errorf("%s: not a .toml, .json, .yaml or .yml file", name)}
 	}
+	text, err := files.Read(name)
+	if err != nil {
+		return []error{err}
+	}
+	raw, err := p.Unmarshal(text)
+	if err != nil {
+		return []error{fmt.Errorf("%s: %w", name, err)}
+	}
 	f := koanf.New("\x00")
-	if err := f.Load(file.Provider(name), p); err != nil {
+	if err := f.Load(confmap.Provider(raw, ""), nil); err != nil {
 		return []error{fmt.Errorf("%s: %w", name, err)}
 	}
 	known, values := keys(), map[string]any{}

@@ -5,15 +5,10 @@ package files
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
-
-// MaxBytes bounds a file that is read.
-const MaxBytes = 64 << 20
 
 // Retry is how long a content that was not accepted is left alone.
 const Retry = time.Second
@@ -63,22 +58,4 @@ func (f *File) load(load func([]byte) error) error {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
 	return nil
-}
-
-// pipeTimeout bounds how long a pipe that stands in the place of a file may take.
-const pipeTimeout = 5 * time.Second
-
-// Read reads a whole file. Whoever waits for a pipe looks at no other file meanwhile.
-func Read(path string) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	_ = file.SetReadDeadline(time.Now().Add(pipeTimeout)) // files have none
-	data, err := io.ReadAll(io.LimitReader(file, MaxBytes+1))
-	if err == nil && len(data) > MaxBytes {
-		err = fmt.Errorf("%s: larger than %d bytes", path, MaxBytes)
-	}
-	return data, err
 }

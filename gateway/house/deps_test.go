@@ -20,7 +20,7 @@ var allowed = map[string]string{
 	"ops":       "op vault call",
 	"auth":      "budget call retry files",
 	"budget":    "call", // what each part reserves of, and nothing else
-	"config":    "budget call",
+	"config":    "budget call files",
 	"policy":    "op budget call policies retry files",
 	"limit":     "op budget call",
 	"transform": "op budget call wasm retry files",

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"portcullis/gateway/audit"
 	"portcullis/gateway/call"
 	"portcullis/gateway/edge"
+	"portcullis/gateway/files"
 	"portcullis/gateway/op"
 )
 
@@ -169,7 +169,7 @@ func (g *Server) serveLevel(w http.ResponseWriter, _ *http.Request, _ *call.Call
 }
 
 func (g *Server) serveCheckpoint(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
-	text, err := os.ReadFile(audit.Beside(g.cfg.AuditFile, "checkpoint"))
+	text, err := files.Read(audit.Beside(g.cfg.AuditFile, "checkpoint"))
 	if err != nil {
 		edge.WriteError(w, call.Wrap(call.NotFound, "there is no checkpoint yet", err), "")
 		return

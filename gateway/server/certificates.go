@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"portcullis/gateway/config"
+	"portcullis/gateway/files"
 	"portcullis/gateway/obs"
 )
 
@@ -48,7 +48,7 @@ func Certificates(c config.Config) (out []Certificate) {
 // firstEnd is when the first certificate of a PEM file ends. Of several authorities,
 // that only one has ended may be meant; it is said all the same.
 func firstEnd(file string) (ends time.Time, err error) {
-	text, err := os.ReadFile(file)
+	text, err := files.Read(file)
 	if err != nil {
 		return ends, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
+	"portcullis/gateway/files"
 	"portcullis/gateway/vault"
 )
 
@@ -100,7 +101,7 @@ func clock(date string, start time.Time) Finding {
 
 func vaultTLS(c config.Config) *tls.Config {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.VaultServerName, InsecureSkipVerify: c.VaultSkipVerify} //nolint:gosec // the operator's own setting, which is warned of
-	if pem, err := os.ReadFile(c.VaultCACert); err == nil {
+	if pem, err := files.Read(c.VaultCACert); err == nil {
 		conf.RootCAs = x509.NewCertPool()
 		conf.RootCAs.AppendCertsFromPEM(pem)
 	}
@@ -176,7 +177,7 @@ func certificateFiles(_ context.Context, c config.Config) (out []Finding) {
 		}
 	}
 	if c.TLSCertFile != "" {
-		if _, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile); err != nil {
+		if _, err := files.KeyPair(c.TLSCertFile, c.TLSKeyFile); err != nil {
 			out = append(out, Finding{"certificate chain", failed, err.Error(), "TLS_CERT_FILE must hold the chain, leaf first, and TLS_KEY_FILE its key"})
 		}
 	}
@@ -228,7 +229,7 @@ func directories(_ context.Context, c config.Config) (out []Finding) {
 // sinkReceivers opens a connection to each receiver of evidence and sends nothing.
 func sinkReceivers(ctx context.Context, c config.Config) (out []Finding) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if pem, err := os.ReadFile(c.AuditSinkCA); err == nil {
+	if pem, err := files.Read(c.AuditSinkCA); err == nil {
 		conf.RootCAs = x509.NewCertPool()
 		conf.RootCAs.AppendCertsFromPEM(pem)
 	}

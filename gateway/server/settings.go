@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"portcullis/gateway/auth/token"
 	"portcullis/gateway/call"
 	"portcullis/gateway/config"
+	"portcullis/gateway/files"
 	"portcullis/gateway/obs"
 	"portcullis/gateway/op"
 	"portcullis/gateway/ops"
@@ -197,7 +197,7 @@ func PolicyKeys(id, file, algorithm string) (bundle.Keys, error) {
 	case id == "" || file == "":
 		return nil, errors.New("a key has an id and a file: give --key-id and --key-file (POLICY_KEY_ID, POLICY_KEY_FILE)")
 	}
-	pem, err := os.ReadFile(file)
+	pem, err := files.Read(file)
 	if err != nil {
 		return nil, err
 	}

@@ -10,9 +10,10 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"unicode"
+
+	"portcullis/gateway/files"
 )
 
 // The kinds of sinks, as their URLs begin.
@@ -149,7 +150,7 @@ func (c Config) oneReceiver() error {
 func (c Config) tls() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
+		pem, err := files.Read(c.CA)
 		if err != nil {
 			return nil, fmt.Errorf("AUDIT_SINK_CA: %w", err)
 		}
@@ -161,11 +162,11 @@ func (c Config) tls() (*tls.Config, error) {
 	if c.Cert == "" && c.Key == "" {
 		return conf, nil
 	}
-	if _, err := tls.LoadX509KeyPair(c.Cert, c.Key); err != nil {
+	if _, err := files.KeyPair(c.Cert, c.Key); err != nil {
 		return nil, fmt.Errorf("AUDIT_SINK_CERT and AUDIT_SINK_KEY: %w", err)
 	}
 	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key) // again, because certificates are renewed
+		pair, err := files.KeyPair(c.Cert, c.Key) // again, because certificates are renewed
 		return &pair, err
 	}
 	return conf, nil

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"portcullis/gateway/files"
 	"portcullis/gateway/transform/guest"
 )
 
@@ -120,7 +120,7 @@ func ReadDraft(path string) (*Manifest, error) {
 func (m *Manifest) Path(name string) string { return filepath.Join(m.dir, name) }
 
 func parse(path string) (*Manifest, error) {
-	text, err := os.ReadFile(path)
+	text, err := files.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"portcullis/gateway/files"
 	"portcullis/gateway/transform/guest"
 )
 
@@ -113,7 +114,7 @@ func ReadModule(path string) ([]byte, error) {
 	if !st.Mode().IsRegular() || st.Size() > maxFile {
 		return nil, fmt.Errorf("%s is not a file of at most %d bytes", path, maxFile)
 	}
-	return os.ReadFile(path)
+	return files.Read(path)
 }
 
 func newModule(e *Entry, now func() time.Time) (*loadedModule, error) {

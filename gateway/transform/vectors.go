@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
+	"portcullis/gateway/files"
 	"portcullis/gateway/transform/guest"
 )
 
@@ -36,13 +36,13 @@ type Vector struct {
 // ReadVectors reads the files that match the pattern. None is an error: a test
 // that is not there cannot fail.
 func ReadVectors(pattern string) ([]Vector, error) {
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
 		return nil, fmt.Errorf("tests: no file matches %s", filepath.Base(pattern))
 	}
 	var all []Vector
-	for _, f := range files {
-		text, err := os.ReadFile(f)
+	for _, f := range names {
+		text, err := files.Read(f)
 		if err != nil {
 			return nil, fmt.Errorf("tests: %w", err)
 		}

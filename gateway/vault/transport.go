@@ -7,11 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
+	"portcullis/gateway/files"
 	"portcullis/gateway/vault/http1"
 )
 
@@ -149,7 +149,7 @@ func newTransport(c Config) (*transport, error) {
 func tlsConfig(c Config) (*tls.Config, error) {
 	tc := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, InsecureSkipVerify: c.SkipVerify} //nolint:gosec // the operator's own choice, as in Vault's clients
 	if c.CACert != "" {
-		pem, err := os.ReadFile(c.CACert)
+		pem, err := files.Read(c.CACert)
 		if err != nil {
 			return nil, fmt.Errorf("read VAULT_CACERT: %w", err)
 		}
@@ -161,12 +161,12 @@ func tlsConfig(c Config) (*tls.Config, error) {
 	if c.ClientCert == "" {
 		return tc, nil
 	}
-	if _, err := tls.LoadX509KeyPair(c.ClientCert, c.ClientKey); err != nil {
+	if _, err := files.KeyPair(c.ClientCert, c.ClientKey); err != nil {
 		return nil, fmt.Errorf("read VAULT_CLIENT_CERT: %w", err)
 	}
 	// Read for each handshake, so that a renewed certificate is used at once.
 	tc.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		cert, err := tls.LoadX509KeyPair(c.ClientCert, c.ClientKey)
+		cert, err := files.KeyPair(c.ClientCert, c.ClientKey)
 		return &cert, err
 	}
 	return tc, nil

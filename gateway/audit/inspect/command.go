@@ -12,6 +12,7 @@ import (
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/audit/tree"
+	"portcullis/gateway/files"
 )
 
 // Usage is an error of whoever asks: a file that is not there, a key that is needed.
@@ -77,7 +78,7 @@ func (c Verify) marks() (all []*mark, err error) {
 		if m.name == "" {
 			continue
 		}
-		text, err := os.ReadFile(m.name)
+		text, err := files.Input(m.name)
 		if errors.Is(err, os.ErrNotExist) && !m.outside {
 			continue
 		}
@@ -103,11 +104,11 @@ func (c Verify) marks() (all []*mark, err error) {
 
 // publicKeys reads the public keys of a file. Without one it takes those beside the last
 // file, and that of the key there; it is nil when there are none.
-func publicKeys(name string, files []string) (note.Verifiers, error) {
+func publicKeys(name string, evidence []string) (note.Verifiers, error) {
 	if name == "" {
-		return keysBeside(files[len(files)-1])
+		return keysBeside(evidence[len(evidence)-1])
 	}
-	raw, err := os.ReadFile(name)
+	raw, err := files.Input(name)
 	if err != nil {
 		return nil, Usage{err}
 	}
@@ -137,7 +138,7 @@ func keysBeside(file string) (note.Verifiers, error) {
 // private key, which lies in a file of its own or beside the evidence. Its error is that
 // of the private key where there are none.
 func Keys(file, private string) (keys []string, err error) {
-	raw, err := os.ReadFile(audit.Beside(file, "public"))
+	raw, err := files.Read(audit.Beside(file, "public"))
 	if err != nil && !absent(err) {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -13,17 +12,18 @@ import (
 
 	"portcullis/gateway/audit"
 	"portcullis/gateway/audit/tree"
+	"portcullis/gateway/files"
 )
 
 // Prove writes the proof of a line, named by its number, or of the lines of a
 // decision, named by its id, to out. The lines are searched where they must be and the
 // path is read from the tiles; only where that does not lead to a proof, all is read.
-func Prove(out io.Writer, files []string, id string) error {
-	if err := Exist(files); err != nil {
+func Prove(out io.Writer, evidence []string, id string) error {
+	if err := Exist(evidence); err != nil {
 		return err
 	}
-	newest := files[len(files)-1]
-	text, err := os.ReadFile(audit.Beside(newest, "checkpoint"))
+	newest := evidence[len(evidence)-1]
+	text, err := files.Read(audit.Beside(newest, "checkpoint"))
 	if err != nil {
 		return Usage{fmt.Errorf("no checkpoint lies beside the last file: %w", err)}
 	}
@@ -32,9 +32,9 @@ func Prove(out io.Writer, files []string, id string) error {
 		return err
 	}
 	proof := tree.Proof{Checkpoint: string(text)}
-	if !proveByTiles(&proof, c, files, id) {
+	if !proveByTiles(&proof, c, evidence, id) {
 		proof = tree.Proof{Checkpoint: string(text)}
-		if err := proveByReading(&proof, c, files, id); err != nil {
+		if err := proveByReading(&proof, c, evidence, id); err != nil {
 			return err
 		}
 	}
@@ -123,7 +123,7 @@ func decisionOf(line []byte) string {
 
 // VerifyProof checks a proof with the public key alone, and writes what it proves.
 func VerifyProof(out io.Writer, name, key string) error {
-	raw, err := os.ReadFile(name)
+	raw, err := files.Input(name)
 	if err != nil {
 		return Usage{err}
 	}

@@ -10,19 +10,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"portcullis/gateway/files"
 )
 
 // LoadKey reads an ed25519 key (PKCS 8 in PEM) and signs with it. It makes one when there
 // is no file.
 func LoadKey(name string) (Signer, error) {
-	raw, err := os.ReadFile(name)
+	raw, err := files.Read(name)
 	if err == nil && len(raw) == 0 { // a process was killed before it had written it
 		err = os.Remove(name)
 		raw, err = nil, errors.Join(err, os.ErrNotExist)
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		if err = makeKey(name); err == nil {
-			raw, err = os.ReadFile(name) // another process may have been faster
+			raw, err = files.Read(name) // another process may have been faster
 		}
 	}
 	if err != nil {
@@ -39,7 +41,7 @@ func LoadKey(name string) (Signer, error) {
 
 // PublicOf is the public half of the key in a file, which must be there.
 func PublicOf(name string) (string, error) {
-	raw, err := os.ReadFile(name)
+	raw, err := files.Read(name)
 	if err != nil {
 		return "", err
 	}

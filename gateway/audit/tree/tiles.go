@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"portcullis/gateway/files"
 )
 
 // Tiles is a folder of tiles (C2SP tlog-tiles): any part of the tree can be read from
@@ -37,14 +39,14 @@ func (t Tiles) name(tile tlog.Tile) string {
 
 // Read reads one tile: it may be the beginning of one that has grown since.
 func (t Tiles) Read(tile tlog.Tile) ([]byte, error) {
-	data, err := os.ReadFile(t.name(tile))
+	data, err := files.Read(t.name(tile))
 	if !errors.Is(err, os.ErrNotExist) {
 		return data, err
 	}
 	whole := tile
 	whole.W = tileWidth
 	for _, name := range append([]string{t.name(whole)}, t.partials(whole)...) {
-		data, gerr := os.ReadFile(name)
+		data, gerr := files.Read(name)
 		if want := tile.W * tlog.HashSize; gerr == nil && len(data) >= want {
 			return data[:want], nil
 		}

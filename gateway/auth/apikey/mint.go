@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 
@@ -79,7 +78,7 @@ func asFile(e Entry) (string, error) {
 // add appends an entry to a file. The file's comments stay; it is replaced as a
 // whole, so a gateway never reads half of it.
 func add(file string, e Entry) error {
-	old, err := os.ReadFile(file)
+	old, err := files.Read(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -123,7 +123,7 @@ func (s *Server) forget() {
 }
 
 func load(l Listener) (*state, error) {
-	pair, err := readPair(l.CertFile, l.KeyFile)
+	pair, err := files.KeyPair(l.CertFile, l.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}
@@ -192,18 +192,6 @@ func (s *Server) TLS() *tls.Config {
 
 // Asks reports whether clients are asked for certificates.
 func (s *Server) Asks() bool { return s.l.Asks() }
-
-func readPair(certFile, keyFile string) (pair tls.Certificate, err error) {
-	chain, err := files.Read(certFile)
-	if err != nil {
-		return pair, err
-	}
-	key, err := files.Read(keyFile)
-	if err != nil {
-		return pair, err
-	}
-	return tls.X509KeyPair(chain, key)
-}
 
 func readCerts(path string) ([]*x509.Certificate, error) {
 	data, err := files.Read(path)

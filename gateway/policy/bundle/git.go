@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"portcullis/gateway/files"
 )
 
 // ErrBusy means that git is changing the files, so that what lies there now may be
@@ -42,7 +44,7 @@ func gitDir(path string) string {
 		case err == nil && info.IsDir():
 			return git
 		case err == nil:
-			raw, err := os.ReadFile(git)
+			raw, err := files.Read(git)
 			dir, ok := strings.CutPrefix(strings.TrimSpace(string(raw)), "gitdir: ")
 			if err != nil || !ok {
 				return ""

@@ -189,6 +189,10 @@ func looksLikeRules(tree fs.FS, name string) bool {
 	if strings.Contains(strings.ToLower(filepath.Base(name)), ".rego") {
 		return true
 	}
+	info, err := fs.Stat(tree, name)
+	if err != nil || !info.Mode().IsRegular() { // a pipe would be waited for
+		return false
+	}
 	f, err := tree.Open(name)
 	if err != nil {
 		return false

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"portcullis/gateway/files"
 )
 
 // saved is a bundle as it is kept over a restart.
@@ -45,7 +47,7 @@ func Save(path string, b *Bundle) error {
 
 // Load reads a bundle that Save wrote.
 func Load(path string) (*Bundle, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := files.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the kept policy: %w", err)
 	}

@@ -152,7 +152,7 @@ func (s *Source) client() (*http.Client, error) {
 		}
 	}
 	if s.cfg.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(s.cfg.Cert, s.cfg.Key)
+		pair, err := files.KeyPair(s.cfg.Cert, s.cfg.Key)
 		if err != nil {
 			return nil, fmt.Errorf("POLICY_URL_CERT and POLICY_URL_KEY: %w", err)
 		}

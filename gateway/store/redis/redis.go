@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -28,6 +27,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/files"
 	"portcullis/gateway/retry"
 )
 
@@ -113,7 +113,7 @@ func (c Config) files(o *goredis.UniversalOptions) error {
 		return nil
 	}
 	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
+		pem, err := files.Read(c.CA)
 		if err != nil {
 			return fmt.Errorf("REDIS_CA: %w", err)
 		}
@@ -125,7 +125,7 @@ func (c Config) files(o *goredis.UniversalOptions) error {
 	if c.Cert == "" {
 		return nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	pair, err := files.KeyPair(c.Cert, c.Key)
 	if err != nil {
 		return fmt.Errorf("REDIS_CERT: %w", err)
 	}

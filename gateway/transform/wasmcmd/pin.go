@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -20,7 +19,7 @@ func Pin(w io.Writer, manifest string) error {
 	if err != nil {
 		return oneLine(err)
 	}
-	text, err := os.ReadFile(manifest)
+	text, err := files.Read(manifest)
 	if err != nil {
 		return err
 	}
