@@ -129,9 +129,14 @@ func (t *memorySaver) step(now time.Time) {
 	t.seen, t.since, t.left = u.collected, now, u.held
 }
 
+func freeMemory() {
+	debug.FreeOSMemory()
+	unmapProgram()
+}
+
 // saveMemory runs until ctx ends.
 func (g *Server) saveMemory(ctx context.Context) {
-	t := &memorySaver{usage: readUsage, free: debug.FreeOSMemory}
+	t := &memorySaver{usage: readUsage, free: freeMemory}
 	if g.tunesGC {
 		t.setPercent = func(p int) { debug.SetGCPercent(p) }
 	}
