@@ -70,9 +70,6 @@ func (ch *Authenticator) openCertNames() error {
 		"Client-Dn", "X-Client-Dn", "X-Ssl-Client-S-Dn", "X-Ssl-Client-Verify", "X-Ssl-Client-Cert",
 		"X-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert", "Client-Cert-Chain",
 	}, func(h string) bool { return h == n.identity || h == n.verify })
-	if len(n.scopes) == 0 {
-		n.scopes = principal.AllScopes()
-	}
 	seen, err := lru.New[[sha256.Size]byte, known](1 << 12)
 	n.known = seen
 	ids, idErr := principal.NewSPIFFE(m.SPIFFEPath, m.TrustDomains)

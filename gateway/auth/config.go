@@ -78,14 +78,14 @@ type JWT struct {
 	JWKSURL    string        // JWT_JWKS_URL, https or loopback
 	Discovery  bool          // JWT_OIDC_DISCOVERY: find the JWKS through {JWT_ISSUER}/.well-known/openid-configuration
 	CacheFor   time.Duration // JWT_JWKS_CACHE_SECONDS, default 300, at least 30
-	StaleFor   time.Duration // JWT_JWKS_STALE_SECONDS, default 3600: how long keys are used when they cannot be fetched
+	StaleFor   time.Duration // JWT_JWKS_STALE_SECONDS: how long after CacheFor keys are used when they cannot be fetched
 	RequireKID bool          // JWT_REQUIRE_KID
 
 	Issuers      []string      // JWT_ISSUER, comma separated: names of one issuer, whose subjects are the same callers
 	Audiences    []string      // JWT_AUDIENCE, comma separated: one of them must be in aud
 	AnyIssuer    bool          // JWT_VALIDATE_ISSUER=false
 	AnyAudience  bool          // JWT_VALIDATE_AUDIENCE=false
-	ClockSkew    time.Duration // JWT_CLOCK_SKEW_SECONDS, default 30, at most 300
+	ClockSkew    time.Duration // JWT_CLOCK_SKEW_SECONDS, at most 300
 	Claims       token.Claims  // which claim is what
 	TrustDomains []string      // JWT_TRUST_DOMAINS: "domain" or "domain=tenant", for SPIFFE ids as subjects
 
@@ -122,7 +122,7 @@ type MTLS struct {
 	SubjectFrom  string   // MTLS_SUBJECT_FROM: cn (default), dns or spiffe, of native certificates
 	SPIFFEPath   string   // MTLS_SPIFFE_PATH: what stands between trust domain and last segment
 	TrustDomains []string // MTLS_TRUST_DOMAINS: "domain" or "domain=tenant"; empty: each domain is its own tenant
-	Scopes       []string // MTLS_SCOPES, default read,write,delete,list
+	Scopes       []string // MTLS_SCOPES
 	Kind         string   // MTLS_KIND, default agent
 }
 

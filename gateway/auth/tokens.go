@@ -24,8 +24,6 @@ import (
 const (
 	defaultCache = 300 * time.Second
 	leastCache   = 30 * time.Second
-	defaultStale = time.Hour
-	defaultSkew  = 30 * time.Second
 )
 
 // openTokens makes the verifier when there is something to verify with.
@@ -34,7 +32,7 @@ func (ch *Authenticator) openTokens() error {
 		return nil
 	}
 	o := token.Options{
-		ClockSkew: cmp.Or(ch.cfg.JWT.ClockSkew, defaultSkew), Base: ch.cfg.DefaultPrefix, Loopback: ch.cfg.Loopback,
+		ClockSkew: ch.cfg.JWT.ClockSkew, Base: ch.cfg.DefaultPrefix, Loopback: ch.cfg.Loopback,
 	}
 	var errs []error
 	for _, e := range ch.issuers() {
@@ -96,7 +94,7 @@ func (ch *Authenticator) openIssuer(e Issuer) (token.Issuer, error) {
 func (ch *Authenticator) openKeySet(e Issuer) (*keyset.Source, error) {
 	j, name := ch.cfg.JWT, "keys of "+strings.Join(e.Names, ", ")
 	o := keyset.Options{
-		CacheFor: max(leastCache, cmp.Or(j.CacheFor, defaultCache)), StaleFor: cmp.Or(j.StaleFor, defaultStale),
+		CacheFor: max(leastCache, cmp.Or(j.CacheFor, defaultCache)), StaleFor: j.StaleFor,
 		Client: ch.cfg.HTTPClient,
 		Report: func(changed bool, err error) { ch.note(name, func() (bool, error) { return changed, err }) },
 	}

@@ -20,6 +20,7 @@ import (
 	"portcullis/gateway/auth/authtest"
 	"portcullis/gateway/auth/cert"
 	"portcullis/gateway/auth/deny"
+	"portcullis/gateway/auth/principal"
 	"portcullis/gateway/call"
 )
 
@@ -83,13 +84,13 @@ func (w *world) config() auth.Config {
 		},
 		JWT: auth.JWT{
 			Enabled: true, Secret: call.Secret(w.hs.Private.([]byte)), JWKSFile: w.file("jwks.json", keys),
-			Issuers: []string{"mcp-auth"}, Audiences: []string{"mcp-agents"},
+			Issuers: []string{"mcp-auth"}, Audiences: []string{"mcp-agents"}, ClockSkew: 30 * time.Second,
 		},
 		TLS: cert.Listener{
 			CertFile: w.file("tls.crt", chain), KeyFile: w.file("tls.key", key), ClientAuth: "request",
 			ClientCAFile: w.file("ca.crt", w.ca.PEM()), CRLFile: w.file("crl.pem", w.ca.CRL(time.Hour, w.revoked)),
 		},
-		MTLS:  auth.MTLS{Headers: true},
+		MTLS:  auth.MTLS{Headers: true, Scopes: principal.AllScopes()},
 		OAuth: auth.OAuth{Issuer: "https://issuer.test"},
 		Log:   slog.New(slog.DiscardHandler),
 	}

@@ -104,6 +104,24 @@ func TestNumbersAsTheyAreWritten(t *testing.T) {
 	}
 }
 
+// TestNoneIsKept: a list that is given as empty is not the one that holds where none is given.
+func TestNoneIsKept(t *testing.T) {
+	base(t)
+	for _, file := range []string{`{"mtls_scopes":[],"jwt_scope_claims":[]}`, `{"mtls_scopes":"[]","jwt_scope_claims":","}`} {
+		c, err := load(write(t, "c.json", file))
+		if err != nil || c.MTLSScopes == nil || c.JWTScopeClaims == nil || len(c.MTLSScopes)+len(c.JWTScopeClaims) > 0 {
+			t.Errorf("%s: got %#v, %#v, %v", file, c.MTLSScopes, c.JWTScopeClaims, err)
+		}
+	}
+	c, err := load(write(t, "d.json", `{"issuers":[{"issuer":["x"],"jwks_file":"k","audience":["a"],"scope_claims":[]}]}`))
+	if err != nil || c.Issuers[0].ScopeClaims == nil {
+		t.Errorf("got %#v, %v", c.Issuers, err)
+	}
+	if err := fmt.Sprint(loadError(t, "POLICY_MAX_STALE", "0")); !strings.Contains(err, "must be positive") {
+		t.Errorf("got %s", err)
+	}
+}
+
 func loadError(t *testing.T, key, value string) error {
 	t.Helper()
 	t.Setenv(key, value)

@@ -150,6 +150,7 @@ func (c *Config) checkProcess(p *problems) {
 	c.checkPolicyURL(p)
 	c.checkCanary(p)
 	p.unless(c.PolicyTimeout > 0, "POLICY_TIMEOUT: must be positive")
+	p.unless(c.PolicyStale > 0, "POLICY_MAX_STALE: must be positive")
 	p.base("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint)
 	p.unless(c.RateRequests > 0, "RATE_LIMIT_REQUESTS: must be positive")
 	p.unless(c.RateWindow > 0, "RATE_LIMIT_WINDOW_SECONDS: must be positive")

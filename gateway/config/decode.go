@@ -71,7 +71,10 @@ func commaList(from, to reflect.Type, v any) (any, error) {
 	if text := strings.TrimSpace(s); strings.HasPrefix(text, `["`) || text == "[]" { // [::1] is an address
 		return jsonList(s)
 	}
-	var out []string
+	if strings.TrimSpace(s) == "" {
+		return []string(nil), nil // as unset as an empty variable
+	}
+	out := []string{}
 	for part := range strings.SplitSeq(s, ",") {
 		if part = strings.TrimSpace(part); part != "" {
 			out = append(out, part)

@@ -38,7 +38,7 @@ func (c Claims) withDefaults() Claims {
 			*to = v
 		}
 	}
-	if len(c.Scopes) == 0 {
+	if c.Scopes == nil { // a list that is given may be empty
 		c.Scopes = []string{"scope", "scopes", "scp"}
 	}
 	return c
