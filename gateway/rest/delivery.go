@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
 	"portcullis/gateway/op"
 )
 
@@ -29,15 +30,19 @@ func cached(h http.Header, res *op.Result) {
 // or Vault's own X-Vault-Wrap-TTL for a wrapped one. The decision makes of it the
 // tighter of what is asked and what is allowed.
 func delivery(h http.Header) (call.Deliver, time.Duration, error) {
-	form := call.Deliver(h.Get("X-Portcullis-Deliver"))
+	asked, err := edge.Once(h, "X-Portcullis-Deliver")
+	if err != nil {
+		return "", 0, err
+	}
+	form := call.Deliver(asked)
 	switch form {
 	case "", call.Plain, call.Masked, call.Wrapped:
 	default:
 		return "", 0, call.Errorf(call.InvalidRequest, "header X-Portcullis-Deliver: must be plain, masked or wrapped")
 	}
-	text := h.Get("X-Vault-Wrap-Ttl")
-	if text == "" {
-		return form, 0, nil
+	text, err := edge.Once(h, "X-Vault-Wrap-TTL")
+	if err != nil || text == "" {
+		return form, 0, err
 	}
 	if form == call.Plain || form == call.Masked {
 		return "", 0, call.Errorf(call.InvalidRequest, "headers X-Vault-Wrap-TTL and X-Portcullis-Deliver contradict each other")

@@ -60,6 +60,28 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+// TestAHeaderThatIsThereTwiceIsRefused: none of two is taken for what is asked.
+func TestAHeaderThatIsThereTwiceIsRefused(t *testing.T) {
+	for name, values := range map[string][]string{
+		"X-Portcullis-Deliver": {"plain", "masked"}, "X-Vault-Wrap-TTL": {"60", "3600"}, "X-Portcullis-Reason": {"a", "b"},
+	} {
+		url, got := server(t, nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/secrets/app", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header[http.CanonicalHeaderKey(name)] = values
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: got %d, %q, %q", name, resp.StatusCode, got.Deliver, got.Reason)
+		}
+	}
+}
+
 func TestCachedAnswer(t *testing.T) {
 	cases := map[string]struct {
 		use      vault.CacheUse

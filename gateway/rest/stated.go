@@ -5,12 +5,17 @@ import (
 	"strings"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/edge"
 	"portcullis/gateway/op"
 )
 
 // stated reads why the caller says that it calls, from X-Portcullis-Reason.
 func stated(h http.Header) (string, error) {
-	reason, err := op.ParseReason(h.Get("X-Portcullis-Reason"))
+	text, err := edge.Once(h, "X-Portcullis-Reason")
+	if err != nil {
+		return "", err
+	}
+	reason, err := op.ParseReason(text)
 	if err != nil {
 		return "", call.Errorf(call.InvalidRequest, "header X-Portcullis-Reason: %s", call.AsError(err).Msg)
 	}

@@ -128,9 +128,9 @@ const maxWrapTTL = 24 * time.Hour
 
 // delivery reads X-Vault-Wrap-TTL, seconds or a duration.
 func delivery(h http.Header) (call.Deliver, time.Duration, error) {
-	text := strings.TrimSpace(h.Get("X-Vault-Wrap-Ttl"))
-	if text == "" || text == "0" {
-		return "", 0, nil
+	text, err := edge.Once(h, "X-Vault-Wrap-TTL")
+	if text = strings.TrimSpace(text); err != nil || text == "" || text == "0" {
+		return "", 0, err
 	}
 	ttl, err := duration(text)
 	if err != nil || ttl < time.Second || ttl > maxWrapTTL {

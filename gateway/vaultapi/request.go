@@ -71,7 +71,11 @@ func parse(r *http.Request, c *call.Caller) (*request, error) {
 	if err := q.readQuery(); err != nil {
 		return q, err
 	}
-	if ns := strings.Trim(r.Header.Get("X-Vault-Namespace"), "/ "); ns != "" && ns != "root" {
+	ns, err := edge.Once(r.Header, "X-Vault-Namespace")
+	if err != nil {
+		return q, err
+	}
+	if ns = strings.Trim(ns, "/ "); ns != "" && ns != "root" {
 		return q, call.Errorf(call.InvalidRequest, "namespaces are not supported: leave VAULT_NAMESPACE (X-Vault-Namespace) unset; the gateway knows the namespace of its Vault")
 	}
 	if q.verb != write && q.verb != patch {

@@ -140,7 +140,7 @@ func (a *API) answer(w http.ResponseWriter, q *request, s *question, bad error) 
 	if s.public && s.credential == nil {
 		bad = nil // whoever asks how the gateway is gets an answer
 	}
-	if how, _, _ := delivery(q.http.Header); s.mints && bad == nil && how == call.Wrapped {
+	if how, _, err := delivery(q.http.Header); s.mints && bad == nil && (err != nil || how == call.Wrapped) {
 		bad = call.Errorf(call.InvalidRequest, "a session of the gateway's is not wrapped: leave out -wrap-ttl (X-Vault-Wrap-TTL)")
 	}
 	if s.stream != nil && bad == nil {
