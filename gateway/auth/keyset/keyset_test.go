@@ -357,6 +357,7 @@ func TestKeySetsAsOthersWriteThem(t *testing.T) {
 		set  []byte
 		want error
 	}{
+		"a key twice":            {authtest.JWKS(k, k), nil},
 		"byte order mark":        {append([]byte("\xef\xbb\xbf"), authtest.JWKS(k)...), nil},
 		"one key without id":     {authtest.JWKS(bare), nil},
 		"several without ids":    {authtest.JWKS(other, bare), nil},

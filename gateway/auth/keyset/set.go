@@ -113,7 +113,9 @@ func (s *Set) named(t *jose.Token) (*jose.Key, error) {
 			misfit = err
 			continue
 		}
-		fits = append(fits, k)
+		if len(fits) == 0 || k.Print != fits[0].Print { // a set may have a key twice
+			fits = append(fits, k)
+		}
 	}
 	switch {
 	case len(fits) == 1:
