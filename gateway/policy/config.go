@@ -40,7 +40,7 @@ type Config struct {
 	SignedRemovals bool
 	LastGood       string // file that keeps the last good policy over a restart; empty for none
 	// CheckWithin bounds how long a policy is checked until it is refused: no other one is
-	// taken meanwhile. 2 min.
+	// taken meanwhile. admission.MaxTime.
 	CheckWithin time.Duration
 	// MaxStale is how long the last good policy serves beside a newer one that was
 	// refused. After that everything is denied. 24 h; negative for ever.
@@ -74,7 +74,6 @@ func (c Config) withDefaults() Config {
 	c.MaxWrapTTL = either(c.MaxWrapTTL, time.Hour)
 	c.Poll = either(c.Poll, 2*time.Second)
 	c.Interval = either(c.Interval, 30*time.Second)
-	c.CheckWithin = either(c.CheckWithin, 2*time.Minute)
 	c.MaxStale = either(c.MaxStale, 24*time.Hour)
 	c.CacheSize = either(c.CacheSize, 1<<16)
 	c.Keep = either(c.Keep, 4096)

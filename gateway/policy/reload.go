@@ -15,7 +15,6 @@ import (
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
-	"portcullis/gateway/retry"
 )
 
 // Watch looks for a changed policy, and for a changed shadow, until the context ends.
@@ -238,30 +237,15 @@ func (e *Engine) build(ctx context.Context, team *bundle.Bundle) (*snapshot, err
 // mostChecks bounds the checks that go on though nobody waits for them any more.
 const mostChecks = 3
 
-// checkedProgram is admission.Check within CheckWithin. To compile a rule may take hours, and
-// nothing can end it: it is left to end by itself, and its policy is refused.
+// checkedProgram is admission.Check, unless checks go on that have been given up.
 func (e *Engine) checkedProgram(ctx context.Context, team *bundle.Bundle) (*program.Program, admission.Report, error) {
 	if e.checks.Load() >= mostChecks {
 		return nil, admission.Report{}, errors.New("earlier policies are still being checked, which takes them far too long: restart the gateway with one that is not refused")
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.cfg.CheckWithin)
-	defer cancel()
-	type checked struct {
-		p      *program.Program
-		report admission.Report
-	}
-	o := admission.Options{Ops: e.cfg.Catalogue.All(), Workers: e.workers()}
 	e.checks.Add(1)
-	check := retry.Share(ctx, e.cfg.CheckWithin, func(context.Context) (c checked, err error) {
-		defer e.checks.Add(-1)
-		c.p, c.report, err = admission.Check(ctx, e.core, team, o)
-		return c, err
+	return admission.Check(ctx, e.core, team, admission.Options{
+		Ops: e.cfg.Catalogue.All(), Workers: e.workers(), Within: e.cfg.CheckWithin, Ended: func() { e.checks.Add(-1) },
 	})
-	c, err := check.Wait(ctx)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
-		err = fmt.Errorf("to compile and check it takes longer than %s: rules that are nested deeply, and tests that take long, are the reason", e.cfg.CheckWithin)
-	}
-	return c.p, c.report, err
 }
 
 // workers are how many processors a check may use: all of them while nobody can call yet,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/bundle"
@@ -32,6 +33,10 @@ type Options struct {
 	Manifest  bool               // Transform knows the operator's modules
 	Workers   int                // how many inputs of the suite are tried at once; 0 for one
 	Progress  func(done, of int) // is called with how many inputs of the suite have been tried. Optional
+	Within    time.Duration      // how long the check may take; MaxTime when it is 0
+	// Ended is called when nothing of a check goes on any more, which is after Check where
+	// that was out of time. Optional.
+	Ended func()
 }
 
 // activation is how many inputs of the corpus are tried before a policy becomes
@@ -49,18 +54,36 @@ const (
 func Check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
 	ctx, done := withHeapLimit(ctx, maxGrowth)
 	defer done()
-	p, r, err := check(ctx, core, team, o)
-	if errors.Is(context.Cause(ctx), errMemory) {
-		r.Findings = append(r.Findings, program.Finding{
-			File: team.Place, Check: "memory", Msg: fmt.Sprintf("to check the policy takes more than %d MiB of memory", maxGrowth>>20),
-			Cure: "let no rule multiply a text or a list",
-		})
-		return nil, r, nil
+	w := &Work{For: o.Within}
+	if team != nil {
+		w.Place = team.Place
 	}
-	return p, r, err
+	type checked struct {
+		p *program.Program
+		r Report
+	}
+	c, err := Within(ctx, w, "to compile its rules", func(ctx context.Context) (c checked, err error) {
+		if o.Ended != nil {
+			defer o.Ended()
+		}
+		c.p, c.r, err = w.check(ctx, core, team, o)
+		return c, err
+	})
+	slow, late := errors.AsType[program.Findings](err)
+	switch {
+	case errors.Is(context.Cause(ctx), errMemory):
+		slow = program.Findings{{
+			File: w.Place, Check: "memory", Msg: fmt.Sprintf("to check the policy takes more than %d MiB of memory", maxGrowth>>20),
+			Cure: "let no rule multiply a text or a list",
+		}}
+	case !late:
+		return c.p, c.r, err
+	}
+	c.r.Findings = append(c.r.Findings, slow...)
+	return nil, c.r, nil
 }
 
-func check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
+func (w *Work) check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.Program, Report, error) {
 	var r Report
 	p, err := program.Compile(ctx, core, team)
 	if fs, ok := errors.AsType[program.Findings](err); ok {
@@ -70,11 +93,13 @@ func check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.
 	if err != nil || team == nil {
 		return p, r, err
 	}
+	w.Now("to look at its rules")
 	r.Findings, r.Rules = lint.Check(p, o.Ops)
 	r.Findings = append(r.Findings, unread(team)...)
 	r.Findings = append(r.Findings, names(p, team, o.Ops)...)
 	r.Findings = append(r.Findings, o.transforms(p, team)...)
 	r.Findings = append(r.Findings, lint.TestInputs(p, team)...)
+	w.Now("to run its tests")
 	if err := r.tests(ctx, p, team); err != nil {
 		return nil, r, err
 	}
@@ -82,6 +107,7 @@ func check(ctx context.Context, core, team *bundle.Bundle, o Options) (*program.
 	if len(team.Rules) == 0 {
 		limit = activationOfData
 	}
+	w.Now("to try inputs on it")
 	suite := failclosed.Suite{Core: core, Program: p, Ops: o.Ops, Rules: r.Rules, Limit: limit, Workers: o.Workers, Progress: o.Progress}
 	if r.Suite, err = suite.Run(ctx); err != nil {
 		return nil, r, err

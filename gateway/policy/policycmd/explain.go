@@ -200,6 +200,6 @@ func (p Policy) granting(ctx context.Context, in document.Input) (*program.Progr
 		*with = *team
 	}
 	with.Data = bundle.Overlay(with.Data, grant)
-	prog, err := program.Compile(ctx, core, with)
+	prog, err := p.program(ctx, core, with)
 	return prog, "the data " + string(written), err
 }

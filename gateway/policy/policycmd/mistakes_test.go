@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/policycmd"
@@ -126,6 +127,21 @@ func TestEveryCommandSaysWhatIsWrongWithAPolicy(t *testing.T) {
 					holdsFinding(t, name+" of "+kind, form, out.Bytes())
 				}
 			}
+		}
+	}
+}
+
+// A policy that takes too long is said by every command, as by the gateway: to compile a rule
+// may take hours.
+func TestNoCommandWaitsForAPolicyWithoutEnd(t *testing.T) {
+	for name, do := range commands(t) {
+		if name == "fmt" { // it compiles nothing
+			continue
+		}
+		p, out := on(t, fixtures+"policy-dev")
+		p.Within = time.Nanosecond
+		if err := do(p); err == nil || !strings.Contains(err.Error()+out.String(), "it takes longer than 1ns to compile its rules") {
+			t.Errorf("%s: %v, %s", name, err, out)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"time"
 
 	"portcullis/gateway/op"
 	"portcullis/gateway/policy/admission"
@@ -27,6 +28,9 @@ type Policy struct {
 	Format    Format // of what is written
 	Out       io.Writer
 	Progress  io.Writer // says what takes long; nil for nobody
+	// Within is how long the policy may be compiled, tested or checked; admission.MaxTime, as
+	// in the gateway, when it is 0.
+	Within time.Duration
 }
 
 // load reads the bundles.
@@ -59,8 +63,11 @@ func (p Policy) Refused(err error) error {
 
 // checks are what the policy is held against.
 func (p Policy) checks() admission.Options {
-	return admission.Options{Ops: p.Catalogue.All(), Transform: p.Transform, Manifest: p.Manifest, Workers: runtime.GOMAXPROCS(0), Progress: p.progress("inputs tried")}
+	return admission.Options{Ops: p.Catalogue.All(), Transform: p.Transform, Manifest: p.Manifest, Workers: runtime.GOMAXPROCS(0), Progress: p.progress("inputs tried"), Within: p.Within}
 }
+
+// work is work on the policy that is waited for no longer than the gateway would.
+func (p Policy) work() *admission.Work { return &admission.Work{Place: p.Dir, For: p.Within} }
 
 // compile compiles the policy without the other checks, so that a policy that is
 // being written can be asked already.
@@ -69,7 +76,13 @@ func (p Policy) compile(ctx context.Context) (*program.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return program.Compile(ctx, core, team)
+	return p.program(ctx, core, team)
+}
+
+func (p Policy) program(ctx context.Context, core, team *bundle.Bundle) (*program.Program, error) {
+	return admission.Within(ctx, p.work(), "to compile its rules", func(ctx context.Context) (*program.Program, error) {
+		return program.Compile(ctx, core, team)
+	})
 }
 
 // Checked is what a check found, and the JSON form of Check.

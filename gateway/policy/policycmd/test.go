@@ -13,6 +13,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/tester"
 
+	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/failclosed"
 	"portcullis/gateway/policy/lint"
@@ -35,7 +36,7 @@ func (p Policy) Test(ctx context.Context, o TestOptions) error {
 	if err != nil {
 		return err
 	}
-	prog, err := program.Compile(ctx, core, team)
+	prog, err := p.program(ctx, core, team)
 	if err != nil {
 		return err
 	}
@@ -43,18 +44,12 @@ func (p Policy) Test(ctx context.Context, o TestOptions) error {
 	if team != nil && len(team.Rules)+len(team.Tests) > 0 {
 		bundles = []*bundle.Bundle{team} // the embedded tests are about the embedded rules alone
 	}
-	r, err := regotest.Run(ctx, prog, regotest.Options{Run: o.Run}, bundles...)
+	t, err := admission.Within(ctx, p.work(), "to run its tests", func(ctx context.Context) (tested, error) {
+		return runTests(ctx, prog, bundles, o)
+	})
 	if err != nil {
 		return err
 	}
-	if o.Run != "" && len(r.Results) == 0 {
-		return fmt.Errorf("no test is called %s", o.Run)
-	}
-	t, err := newTested(ctx, prog, r, bundles)
-	if err != nil {
-		return err
-	}
-	t.coverage(r, bundles, o)
 	if o.JUnit != nil {
 		if err := junit(o.JUnit, t); err != nil {
 			return err
@@ -72,6 +67,21 @@ func (p Policy) Test(ctx context.Context, o TestOptions) error {
 		return ErrFound
 	}
 	return nil
+}
+
+func runTests(ctx context.Context, prog *program.Program, bundles []*bundle.Bundle, o TestOptions) (t tested, err error) {
+	r, err := regotest.Run(ctx, prog, regotest.Options{Run: o.Run}, bundles...)
+	if err != nil {
+		return t, err
+	}
+	if o.Run != "" && len(r.Results) == 0 {
+		return t, fmt.Errorf("no test is called %s", o.Run)
+	}
+	if t, err = newTested(ctx, prog, r, bundles); err != nil {
+		return t, err
+	}
+	t.coverage(r, bundles, o)
+	return t, nil
 }
 
 // tested is the JSON form of Test.
