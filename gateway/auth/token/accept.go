@@ -11,7 +11,8 @@ import (
 	"portcullis/gateway/auth/rule"
 )
 
-// maxDate is the end of the year 9999. A date beyond it is a mistake or a trick.
+// maxDate is the end of the year 9999, which some issuers take for never. A date beyond it
+// is a mistake or a trick, and can be written neither as RFC 3339 nor in JSON.
 const maxDate = 253402300799
 
 // date returns a NumericDate (RFC 7519 section 2), the zero time when it is absent.
@@ -25,7 +26,7 @@ func (b body) date(name string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%w: %s is not a date", rule.ClaimType, name)
 	}
 	s, frac := math.Modf(f)
-	return time.Unix(int64(s), int64(frac*1e9)), nil
+	return time.Unix(int64(s), int64(frac*1e9)).UTC(), nil // elsewhere it can be the year 10000
 }
 
 // proved is when the caller proved itself to its issuer, the zero time when the
@@ -57,7 +58,10 @@ func (b body) dates(now time.Time, skew time.Duration) (issued, expires time.Tim
 	case issued.After(now.Add(skew)):
 		err = rule.IssuedLater
 	}
-	return issued, expires.Add(skew), err
+	if expires = expires.Add(skew); expires.Unix() > maxDate {
+		expires = time.Unix(maxDate, 0).UTC()
+	}
+	return issued, expires, err
 }
 
 // audience reports whether aud names one of ours (RFC 7519 section 4.1.3, RFC

@@ -2,8 +2,10 @@ package token_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +46,22 @@ func TestClaimsBecomeACaller(t *testing.T) {
 	}
 	if c.Expires.Unix() != now.Add(time.Hour+30*time.Second).Unix() || c.AuthTime.Unix() != now.Unix() {
 		t.Errorf("got %v to %v", c.AuthTime, c.Expires)
+	}
+}
+
+// TestATokenThatNeverEndsCanBeWritten: the skew takes no date beyond what JSON can hold,
+// wherever the gateway runs.
+func TestATokenThatNeverEndsCanBeWritten(t *testing.T) {
+	was := time.Local
+	t.Cleanup(func() { time.Local = was })
+	time.Local = time.FixedZone("east", 9*60*60)
+	k := authtest.NewKey("HS256", "")
+	got, err := verifier(t, k, nil).Verify(t.Context(), k.Sign(authtest.Claims("bot", map[string]any{"exp": 253402300799})), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := json.Marshal(got.Caller); err != nil || !strings.Contains(string(raw), "9999-12-31T23:59:59Z") {
+		t.Errorf("got %s, %v", raw, err)
 	}
 }
 
