@@ -154,7 +154,12 @@ func value(o *jsonline.Object, v slog.Value) {
 }
 
 // encoded is a value of any other form as JSON. What JSON cannot hold is named by its fault.
-func encoded(v any) []byte {
+func encoded(v any) (out []byte) {
+	defer func() {
+		if recover() != nil {
+			out = jsonline.Quote(nil, panicked(v))
+		}
+	}()
 	if err, ok := v.(error); ok {
 		return jsonline.Quote(nil, err.Error())
 	}

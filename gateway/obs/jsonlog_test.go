@@ -25,7 +25,7 @@ func TestLinesSayWhatSlogSays(t *testing.T) {
 	theirs := slog.New(slog.NewJSONHandler(&text, nil)).With("logger", "portcullis.server")
 	for _, v := range []any{
 		"plain", "a\"\\\n\x00\x7f<é>\u2028", "", 7, -7, uint64(math.MaxUint64), 1.5, math.NaN(), true, time.Second, time.Unix(1, 5).UTC(),
-		nil, errors.New("a \"cause\""),
+		nil, errors.New("a \"cause\""), (*call.Error)(nil), error((*call.Error)(nil)),
 		[]string{"x", "y"},
 		[]int(nil),
 		map[string]any{"a": 1},
@@ -64,6 +64,33 @@ func TestLinesSayWhatSlogSays(t *testing.T) {
 	}
 	if strings.Contains(read(t, dir, "server.log"), "canary") {
 		t.Error("a secret is in the log")
+	}
+}
+
+// broken panics with a secret whatever is asked of it.
+type broken struct{}
+
+func (broken) Error() string                { panic("canary") }
+func (broken) MarshalJSON() ([]byte, error) { panic("canary") }
+
+// TestAValueThatPanicsIsNamed: a method that panics costs neither the record nor its writer,
+// with a redactor and without.
+func TestAValueThatPanicsIsNamed(t *testing.T) {
+	echo := func(_ string, dst, text []byte) []byte { return append(dst, text...) }
+	for _, redact := range []func(string, []byte, []byte) []byte{nil, echo} {
+		dir := t.TempDir()
+		l, err := obs.NewLogs(obs.LogConfig{Dir: dir, Level: slog.LevelInfo, Stderr: os.Stderr, Redact: redact})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Responses.Info("x", "a", broken{}, "b", (*call.Error)(nil), obs.About(&call.Caller{}, "c", errors.Join(broken{})), slog.Group("d", "e", broken{}))
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, "responses.log"))
+		if want := `"a":"!PANIC: obs_test.broken","b":"<nil>","c":"!PANIC: *errors.joinError","d.e":"!PANIC: obs_test.broken"}`; err != nil || !strings.Contains(string(raw), want) {
+			t.Errorf("got %s, %v, want %s", raw, err, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package obs
 import (
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -67,7 +68,7 @@ func (r redactor) attr(a slog.Attr) slog.Attr {
 	case slog.KindString:
 		a.Value = r.text(a.Value.String())
 	case slog.KindAny:
-		a.Value = r.any(a.Value.Any())
+		a.Value = r.safely(a.Value.Any())
 	case slog.KindLogValuer:
 		return r.attr(slog.Attr{Key: a.Key, Value: a.Value.Resolve()})
 	}
@@ -93,6 +94,28 @@ func (r redactor) text(s string) slog.Value {
 
 // redaction is the room that redacting one text takes.
 type redaction struct{ in, out []byte }
+
+// safely is any for a value whose own method may panic, as that of a nil pointer does: it
+// costs neither the record nor whoever writes it.
+func (r redactor) safely(v any) (out slog.Value) {
+	defer func() {
+		if recover() != nil {
+			out = slog.StringValue(panicked(v))
+		}
+	}()
+	return r.any(v)
+}
+
+// panicked stands for a value whose method panics. What it panics with can be any text.
+func panicked(v any) string {
+	if a, ok := v.(about); ok {
+		v = a.value
+	}
+	if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer && p.IsNil() {
+		return "<nil>"
+	}
+	return fmt.Sprintf("!PANIC: %T", v)
+}
 
 // any handles what is no text yet. What prints as a list keeps its form.
 func (r redactor) any(v any) slog.Value {
