@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -136,5 +137,28 @@ func TestACandidateThatDecidesIsHeldToWhatThePolicyIs(t *testing.T) {
 	}
 	if s := e.Status().Shadow; !strings.Contains(s.Returned, "the active policy has changed") {
 		t.Errorf("status %+v", s)
+	}
+}
+
+// TestACandidateThatDecidesIsNoOlderThanThePolicy: whoever can replay an archive that was
+// replaced could bring a withdrawn grant back to the callers of the canary.
+func TestACandidateThatDecidesIsNoOlderThanThePolicy(t *testing.T) {
+	key, keys := pair(t)
+	dir, place := team(t, map[string]string{"data.yaml": granting}), t.TempDir()
+	c := policy.Config{Dir: filepath.Join(place, "active.tar.gz"), Shadow: filepath.Join(place, "candidate.tar.gz"), Keys: keys, Catalogue: catalogue(t)}
+	signed(t, c.Dir, dir, 5, key)
+	signed(t, c.Shadow, dir, 4, key)
+	if _, err := policy.Open(c); err != nil {
+		t.Errorf("a candidate that decides nothing: %v", err)
+	}
+	c.Canary = 10
+	if _, err := policy.Open(c); err == nil || !strings.Contains(err.Error(), "below 5") {
+		t.Errorf("at the start: got %v", err)
+	}
+	signed(t, c.Shadow, dir, 5, key)
+	e := open(t, c)
+	signed(t, c.Shadow, dir, 3, key)
+	if err := e.ReloadShadow(t.Context()); err == nil || !strings.Contains(err.Error(), "below 5") {
+		t.Errorf("later: got %v", err)
 	}
 }
