@@ -2,11 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
-	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -25,6 +21,8 @@ const (
 	paceAnswer = 32                     // one for so many of an answer: the client makes room for more of it
 	paceOwed   = 4 << 10                // may be owed: a pause for each frame would cost more than the frame
 	pacePause  = 100 * time.Millisecond // at most, before what comes next is read
+	paceTurn   = time.Second / 16       // between requests of nobody known, as paceNobody and paceRate have it
+	paceAhead  = 16 * paceTurn          // they may be early by that
 )
 
 // pace bounds what an HTTP/2 connection sends beside requests and their bodies. Frames
@@ -42,6 +40,9 @@ type pace struct {
 	at     time.Time
 	bodies int // requests that have a body and are served
 	paid   chan struct{}
+	due    time.Time     // when one more request of nobody known may begin
+	door   chan struct{} // held by the request that begins next
+	known  chan struct{} // it is known who sent one that has begun
 }
 
 // idle hears that a connection waits for a request. Before the first one that is so over
@@ -52,52 +53,11 @@ func (p *pace) idle(now time.Time, burst func() bool) {
 	if p.on || p.asked {
 		return
 	}
-	p.on, p.unread, p.at, p.paid = true, paceUnread, now, make(chan struct{}, 1)
+	p.on, p.unread, p.at, p.due = true, paceUnread, now, now
+	p.paid, p.door, p.known = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	if burst() {
-		p.left = paceBurst
+		p.left, p.due = paceBurst, now.Add(-paceAhead)
 	}
-}
-
-// What addresses may begin with: a connection that begins without a burst is read from as
-// fast as any when it is known who calls.
-const (
-	burstsEach = 2    // connections of one address, and one more each second
-	burstsOf   = 1024 // addresses that are remembered
-)
-
-// bursts counts the connections of each address that have begun with a burst lately.
-type bursts struct {
-	mu sync.Mutex // guards of
-	of map[netip.Addr]begun
-}
-
-// begun is how many have begun, one less for each second since.
-type begun struct {
-	n  float64
-	at time.Time
-}
-
-// take reports whether one more connection of an address may begin with a burst.
-func (b *bursts) take(a netip.Addr, now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	one, there := b.of[a]
-	one = begun{max(0, one.n-now.Sub(one.at).Seconds()), now}
-	if one.n > burstsEach-1 {
-		return false
-	}
-	if b.of == nil {
-		b.of = map[netip.Addr]begun{}
-	}
-	if !there && len(b.of) >= burstsOf {
-		for other := range b.of { // any
-			delete(b.of, other)
-			break
-		}
-	}
-	one.n++
-	b.of[a] = one
-	return true
 }
 
 // request hears of a request. To begin one takes thirty bytes of a client and a handler
@@ -108,6 +68,70 @@ func (p *pace) request(r *http.Request) {
 	p.asked, p.on = true, p.on && r.ProtoMajor >= 2
 	if p.on {
 		p.left -= paceNobody
+	}
+}
+
+// begin waits until one more request may begin of which nobody knows who sent it, and
+// reports whether its client still waits: one that resets its streams at once has cost
+// no more than their frames then. One of whose sender something is known by now makes
+// room for the next.
+func (p *pace) begin(ctx context.Context, now func() time.Time) bool {
+	if p.door == nil {
+		return true // not counted
+	}
+	select {
+	case p.door <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	defer func() { <-p.door }()
+	for d := p.turn(now()); d > 0; d = p.turn(now()) {
+		t := time.NewTimer(d)
+		select {
+		case <-t.C:
+		case <-p.known:
+		case <-ctx.Done():
+		}
+		t.Stop()
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// turn takes a turn of a request of nobody known, or returns how long to wait for it.
+func (p *pace) turn(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if early := now.Add(-paceAhead); p.due.Before(early) {
+		p.due = early
+	}
+	if d := p.due.Sub(now); d > 0 {
+		p.slow()
+		return d
+	}
+	p.due = p.due.Add(paceTurn)
+	return 0
+}
+
+// slow counts the connection among those that were made to wait.
+func (p *pace) slow() {
+	if !p.slowed {
+		p.slowed = true
+		connsSlowed.Inc()
+	}
+}
+
+// charge moves the next turn: behind a request that was wasted, or back when it is known
+// who sent one.
+func (p *pace) charge(d time.Duration) {
+	p.mu.Lock()
+	p.due = p.due.Add(d)
+	p.mu.Unlock()
+	select {
+	case p.known <- struct{}{}:
+	default: // it is said already, or nothing is counted
 	}
 }
 
@@ -164,10 +188,7 @@ func (p *pace) pause(now time.Time) time.Duration {
 	if owed < paceOwed {
 		return 0
 	}
-	if !p.slowed {
-		p.slowed = true
-		connsSlowed.Inc()
-	}
+	p.slow()
 	return min(time.Duration(owed)*time.Second/paceRate, pacePause)
 }
 
@@ -193,110 +214,4 @@ func (p *pace) wait(now func() time.Time) {
 			t.Stop()
 		}
 	}
-}
-
-// connKey is of the connection in the context of its requests.
-type connKey struct{}
-
-// withConn puts a connection into the context of its requests.
-func withConn(ctx context.Context, nc net.Conn) context.Context {
-	if c := under(nc); c != nil {
-		return context.WithValue(ctx, connKey{}, c)
-	}
-	return ctx
-}
-
-// asking is a request of an HTTP/2 connection.
-type asking struct {
-	pace  *pace
-	bytes int // that it may have had on the wire
-	known bool
-}
-
-// known hears of a request that it is known who calls: it pays for itself.
-func known(r *http.Request) {
-	if a, ok := r.Context().Value(askingKey{}).(*asking); ok {
-		a.known = true
-		a.pace.pay(paceNobody + a.bytes)
-	}
-}
-
-// wasted hears of a request that was refused for want of room, or given up.
-func wasted(r *http.Request) {
-	if a, ok := r.Context().Value(askingKey{}).(*asking); ok {
-		a.pace.pay(-paceNobody)
-	}
-}
-
-// askingKey is of the asking in the context of a request.
-type askingKey struct{}
-
-// paced lets the requests of an HTTP/2 connection pay for what has come over it.
-func paced(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, ok := r.Context().Value(connKey{}).(*conn)
-		if !ok {
-			next.ServeHTTP(w, r)
-			return
-		}
-		c.pace.request(r)
-		if r.ProtoMajor < 2 {
-			next.ServeHTTP(w, r)
-			return
-		}
-		a := &asking{pace: &c.pace, bytes: paceEach + headerBytes(r)}
-		r = r.WithContext(context.WithValue(r.Context(), askingKey{}, a))
-		if r.Body != nil && r.Body != http.NoBody {
-			b := &paying{ReadCloser: r.Body, pace: &c.pace, left: r.ContentLength}
-			defer b.end(a, c.pace.body())
-			r.Body = b
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// headerBytes is about how long the header of a request may be on the wire. Of a name that
-// comes again one value counts: HPACK lets a byte stand for a field that was sent before.
-func headerBytes(r *http.Request) int {
-	n := len(r.RequestURI) + len(r.Host)
-	for name, values := range r.Header {
-		n += len(name) + 8
-		if len(values) > 0 {
-			n += len(values[0])
-		}
-	}
-	return n
-}
-
-// paying is a body that pays for its bytes, twice: its frames have headers, and TLS has some
-// as well.
-type paying struct {
-	io.ReadCloser
-	pace *pace
-	left int64 // bytes that may still come, negative when nobody knows
-}
-
-// end hears that nobody reads any more. What a caller that is known goes on sending, because
-// its request was refused, is forgiven.
-func (b *paying) end(a *asking, end func(unread int)) {
-	switch {
-	case !a.known:
-		end(0)
-	case b.left < 0:
-		end(paceStream)
-	default:
-		end(int(b.left))
-	}
-}
-
-func (b *paying) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.pace.pay(2 * n)
-	if b.left > 0 {
-		b.left -= int64(n)
-	}
-	if errors.Is(err, io.EOF) {
-		b.left = 0
-	}
-	return n, err
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,7 @@ import (
 type pipes struct {
 	next   chan net.Conn
 	closed chan struct{}
+	begun  atomic.Int64 // requests
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
@@ -56,11 +58,12 @@ func pacedServer(t *testing.T, config *tls.Config) *pipes {
 			_, _ = w.Write(make([]byte, 32<<10))
 		}
 	})
+	l := &pipes{next: make(chan net.Conn), closed: make(chan struct{})}
+	counted := func(w http.ResponseWriter, r *http.Request) { l.begun.Add(1); mux.ServeHTTP(w, r) }
 	cs := newConns(100, 100, nil)
 	s := &http.Server{
-		Handler: paced(mux), ConnState: cs.state, ConnContext: withConn, HTTP2: http2Config(), Protocols: protocols(), TLSConfig: config,
+		Handler: paced(http.HandlerFunc(counted)), ConnState: cs.state, ConnContext: withConn, HTTP2: http2Config(), Protocols: protocols(), TLSConfig: config,
 	}
-	l := &pipes{make(chan net.Conn), make(chan struct{})}
 	done := make(chan error)
 	go func() {
 		if config == nil {
@@ -240,43 +243,110 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestRequestsOfNobodyKnown: those that are for nobody known and those that are reset at
-// once are read slowly, however fast they come and small they are.
+// TestRequestsOfNobodyKnown: those of whom nobody gets to know who sent them begin
+// slowly, and all are answered.
 func TestRequestsOfNobodyKnown(t *testing.T) {
-	for name, c := range map[string]struct {
-		path  string
-		reset bool
-	}{
-		"of nobody known": {"/nobody", false},
-		"given up":        {"/wait", true},
-	} {
-		t.Run(name, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, each = 5, 20
+		l := pacedServer(t, nil)
+		f, answered := l.speak()
+		began := time.Now()
+		for i := range n * each {
+			openStream(t, f, i, "/nobody")
+			if i%each == each-1 {
+				for range each {
+					<-answered
+				}
+			}
+		}
+		if least := n*each*paceTurn - paceAhead - paceTurn; time.Since(began) < least {
+			t.Errorf("%d requests were answered in %s, want at least %s", n*each, time.Since(began), least)
+		}
+	})
+}
+
+// speak begins to speak HTTP/2, and returns a channel that hears of each stream that is
+// answered.
+func (p *pipes) speak() (*http2.Framer, <-chan struct{}) {
+	conn, answered := p.dial(), make(chan struct{}, 1000)
+	_, _ = io.WriteString(conn, http2.ClientPreface)
+	f := http2.NewFramer(conn, conn)
+	go func() {
+		defer func() { _ = conn.Close() }()
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			if frame.Header().Flags.Has(http2.FlagHeadersEndStream) && frame.Header().StreamID > 0 {
+				answered <- struct{}{}
+			}
+		}
+	}()
+	_ = f.WriteSettings()
+	return f, answered
+}
+
+// openStream sends the nth request of a connection.
+func openStream(t *testing.T, f *http2.Framer, n int, path string) (id uint32) {
+	t.Helper()
+	id = uint32(2*n + 1)
+	if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: header(http.MethodGet, path), EndHeaders: true, EndStream: true}); err != nil {
+		t.Fatal("the connection was closed: ", err)
+	}
+	return id
+}
+
+// TestStreamsThatAreResetAtOnce: of streams that are reset when they are opened few cost
+// more than their frames, and those are read slowly.
+func TestStreamsThatAreResetAtOnce(t *testing.T) {
+	for _, path := range []string{"/nobody", "/wait"} {
+		t.Run(path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const n = 2000
+				l := pacedServer(t, nil)
+				f, _ := l.speak()
 				began := time.Now()
-				conn := pacedServer(t, nil).dial()
-				defer func() { _ = conn.Close() }()
-				go func() { _, _ = io.Copy(io.Discard, conn) }()
-				_, _ = io.WriteString(conn, http2.ClientPreface)
-				f := http2.NewFramer(conn, nil)
-				_ = f.WriteSettings()
-				block := header(http.MethodGet, c.path)
 				for i := range n {
-					id := uint32(2*i + 1)
-					if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true, EndStream: true}); err != nil {
-						t.Fatalf("the connection was closed after %d requests: %v", i, err)
+					if err := f.WriteRSTStream(openStream(t, f, i, path), http2.ErrCodeCancel); err != nil {
+						t.Fatal("the connection was closed: ", err)
 					}
-					if c.reset {
-						_ = f.WriteRSTStream(id, http2.ErrCodeCancel)
-					}
-					synctest.Wait() // for the handler: net/http ends a connection that begins far more requests than may run
+					synctest.Wait() // or net/http takes what is reset faster than handlers end for an attack, and closes the connection
 				}
-				if least := n * paceNobody / 8 / paceRate * time.Second; time.Since(began) < least {
-					t.Errorf("%d requests were read in %s, want at least %s", n, time.Since(began), least)
+				took := time.Since(began)
+				if least := n * paceNobody / 8 / paceRate * time.Second; took < least {
+					t.Errorf("%d requests were read in %s, want at least %s", n, took, least)
+				}
+				if most := int64((took+paceAhead)/paceTurn) + 1; l.begun.Load() > most {
+					t.Errorf("%d requests began in %s, want at most %d", l.begun.Load(), took, most)
 				}
 			})
 		})
 	}
+}
+
+// TestManyRequestsAtOnce of callers that are known wait for nothing, although their
+// connection begins without a burst.
+func TestManyRequestsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 100
+		l := pacedServer(t, nil)
+		for range burstsEach {
+			l.speak()
+			synctest.Wait()
+		}
+		f, answered := l.speak()
+		began := time.Now()
+		for i := range n {
+			openStream(t, f, i, "/echo")
+		}
+		for range n {
+			<-answered
+		}
+		if d := time.Since(began); d != 0 {
+			t.Errorf("they were made to wait for %s", d)
+		}
+	})
 }
 
 // TestFewConnectionsOfAnAddressBeginWithABurst, and one more each second; those of other
