@@ -190,7 +190,11 @@ func (g *grower) place() place {
 
 // turns drives the gateway and the proxy, in turns. The first of each warms up.
 func (g *grower) turns(ctx context.Context, s *scenario, t *target, p *point) error {
-	proxy, err := newTarget(s, place{name: proxyName, url: g.set.front, credential: "X-Vault-Token: " + g.set.vault.Token, prefix: prefix, front: g.set.proxy}, "vault")
+	own, err := g.set.ownToken(ctx, g.gateway)
+	if err != nil {
+		return err
+	}
+	proxy, err := newTarget(s, place{name: proxyName, url: g.set.front, credential: own, prefix: prefix, front: g.set.proxy}, "vault")
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func targetsOf(ctx context.Context, s *scenario, o options, own *set) (all []*ta
 		if err := own.seed(ctx, s.Secrets); err != nil {
 			return nil, err
 		}
-		return own.targets(s, o.variants())
+		return own.targets(ctx, s, o.variants())
 	}
 	for _, over := range s.Over {
 		t, err := newTarget(s, place{name: "gateway, " + names[over], url: o.target, credential: o.credential, insecure: o.insecure}, over)

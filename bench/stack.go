@@ -26,6 +26,7 @@ type set struct {
 	redis     *stack.Redis              // nil when no variant has one
 	issuer    issuer
 	token     string // of the caller
+	own       string // the caller's token in Vault, "" until there is one
 }
 
 // subject is the caller, and prefix where its secrets are.
@@ -208,15 +209,18 @@ func (s *set) seed(ctx context.Context, secrets map[string]int) error {
 }
 
 // targets are what a scenario is driven at. The first one that is a proxy is the measure.
-func (s *set) targets(sc *scenario, variants []string) (all []*target, err error) {
+func (s *set) targets(ctx context.Context, sc *scenario, variants []string) (all []*target, err error) {
 	add := func(p place, over string) {
 		t, terr := newTarget(sc, p, over)
 		all, err = append(all, t), errors.Join(err, terr)
 	}
-	root := "X-Vault-Token: " + s.vault.Token
 	if sc.direct() {
-		add(place{name: "Vault, direct", url: s.vault.Addr, credential: root, prefix: prefix}, "vault")
-		add(place{name: proxyName, url: s.front, credential: root, prefix: prefix, front: s.proxy}, "vault")
+		own, oerr := s.ownToken(ctx, s.gateways[""])
+		if oerr != nil {
+			return nil, oerr
+		}
+		add(place{name: "Vault, direct", url: s.vault.Addr, credential: own, prefix: prefix}, "vault")
+		add(place{name: proxyName, url: s.front, credential: own, prefix: prefix, front: s.proxy}, "vault")
 	}
 	bearer := "Authorization: Bearer " + s.token
 	for _, over := range sc.Over {
