@@ -11,6 +11,7 @@ import (
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/op"
+	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
 	"portcullis/gateway/policy/document"
 	"portcullis/gateway/policy/lint"
@@ -44,6 +45,7 @@ type Engine struct {
 	known    string       // digest of what was tried last
 	passed   []string     // digests of the last policies that stood every check
 	checks   atomic.Int32 // that are going on, those included that nobody waits for
+	admit    func(ctx context.Context, core, team *bundle.Bundle, o admission.Options) (*program.Program, admission.Report, error)
 }
 
 // snapshot is an active program. It is never changed.
@@ -86,7 +88,7 @@ func Open(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: c.withDefaults(), core: core, scratch: newScratch(), turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	e := &Engine{cfg: c.withDefaults(), core: core, admit: admission.Check, scratch: newScratch(), turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if e.log, err = newJournal(e.cfg); err != nil {
 		return nil, err
 	}

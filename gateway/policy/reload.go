@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"runtime"
 	"slices"
-	"sync"
-	"time"
 
 	"portcullis/gateway/policy/admission"
 	"portcullis/gateway/policy/bundle"
@@ -16,102 +14,6 @@ import (
 	"portcullis/gateway/policy/lint"
 	"portcullis/gateway/policy/program"
 )
-
-// Watch looks for a changed policy, and for a changed shadow, until the context ends.
-// A change is taken when it was the same at two looks, so that files that are still
-// being written, of which some may be missing, are not taken for the policy.
-func (e *Engine) Watch(ctx context.Context) {
-	var wg sync.WaitGroup
-	if e.remote != nil {
-		wg.Go(func() { e.follow(ctx) })
-	}
-	defer wg.Wait()
-	t := time.NewTicker(e.cfg.Poll)
-	defer t.Stop()
-	active, candidate := settled{}, settled{}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		e.turn(ctx, &active, &candidate)
-	}
-}
-
-// follow asks the bundle service, which gives whole archives, so one look is enough. A
-// service that holds a request until there is something new is asked again at once, but
-// for what a second keeps apart.
-func (e *Engine) follow(ctx context.Context) {
-	wait := e.cfg.Interval
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		err := e.Reload(ctx) // logged and counted, and in Status
-		if wait = e.cfg.Interval; err == nil && e.remote.Holds() {
-			wait = min(wait, time.Second)
-		}
-	}
-}
-
-// turn looks at the sources once.
-func (e *Engine) turn(ctx context.Context, active, candidate *settled) {
-	now := e.cfg.Now()
-	if e.remote == nil && active.changed(e.cfg.Dir) && active.at(e.look(e.peek(e.cfg.Dir))) {
-		_ = e.Reload(ctx) // logged and counted, and in Status
-		active.taken(now)
-	}
-	if e.shadow != nil && candidate.changed(e.cfg.Shadow) && candidate.at(e.look(e.peek(e.cfg.Shadow))) {
-		_ = e.ReloadShadow(ctx) // logged and counted, and in Status
-		candidate.taken(now)
-	}
-}
-
-// settled is what a source held at the last look, and the stamp that its files had when
-// it was last taken or refused: while they have the same, nothing is read.
-type settled struct {
-	seen, stamp, done string
-	newest            time.Time // when the newest of the files was changed
-}
-
-// settling is how long files are read at every look after a change: within one tick of the
-// file system's clock, two versions of a file can look the same.
-const settling = 2 * time.Second
-
-// changed reports whether the files are others than those that have been taken.
-func (s *settled) changed(path string) bool {
-	if path == "" {
-		s.stamp, s.newest = "embedded", time.Time{}
-	} else {
-		s.stamp, s.newest = bundle.Stamp(path)
-	}
-	return s.stamp != s.done
-}
-
-// taken notes that the files have been taken, or refused, as they were at a time.
-func (s *settled) taken(at time.Time) {
-	if s.done = ""; at.Sub(s.newest) > settling {
-		s.done = s.stamp
-	}
-}
-
-// at reports whether the source held the same at the look before.
-func (s *settled) at(digest string) bool {
-	same := digest == s.seen
-	s.seen = digest
-	return same
-}
-
-// look is the digest of what a source holds, or what is wrong with it.
-func (e *Engine) look(team *bundle.Bundle, err error) string {
-	if err != nil {
-		return err.Error()
-	}
-	return bundle.Digest(e.core, team)
-}
 
 // Reload makes what the source holds now the active policy, if it is another than
 // before and stands every check. It is built aside and swapped in as a whole; when
@@ -137,7 +39,13 @@ func (e *Engine) Reload(ctx context.Context) error {
 		return e.refuse(digest, err)
 	}
 	s, err := e.build(ctx, team)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil: // it is given up, and nothing is known of it
+		return ctx.Err()
+	case errors.Is(err, errChecks): // it may be taken when one of them has ended
+		return e.refuse("", err)
+	default:
 		return e.refuse(digest, err)
 	}
 	s.removed = gone
@@ -237,13 +145,15 @@ func (e *Engine) build(ctx context.Context, team *bundle.Bundle) (*snapshot, err
 // mostChecks bounds the checks that go on though nobody waits for them any more.
 const mostChecks = 3
 
-// checkedProgram is admission.Check, unless checks go on that have been given up.
+var errChecks = errors.New("earlier policies are still being checked, which takes them far too long: restart the gateway with one that is not refused")
+
+// checkedProgram is e.admit, unless checks go on that have been given up.
 func (e *Engine) checkedProgram(ctx context.Context, team *bundle.Bundle) (*program.Program, admission.Report, error) {
 	if e.checks.Load() >= mostChecks {
-		return nil, admission.Report{}, errors.New("earlier policies are still being checked, which takes them far too long: restart the gateway with one that is not refused")
+		return nil, admission.Report{}, errChecks
 	}
 	e.checks.Add(1)
-	return admission.Check(ctx, e.core, team, admission.Options{
+	return e.admit(ctx, e.core, team, admission.Options{
 		Ops: e.cfg.Catalogue.All(), Workers: e.workers(), Within: e.cfg.CheckWithin, Ended: func() { e.checks.Add(-1) },
 	})
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -95,7 +96,13 @@ func (e *Engine) ReloadShadow(ctx context.Context) error {
 		return nil
 	}
 	s, err := e.build(ctx, team)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, errChecks):
+		return e.refuseShadow("", err)
+	default:
 		return e.refuseShadow(digest, err)
 	}
 	e.shadow.candidate.Store(s)

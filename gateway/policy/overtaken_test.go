@@ -1,0 +1,75 @@
+package policy_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portcullis/gateway/policy"
+)
+
+// TestASlowCheckIsGivenUpForANewerPolicy: also that of a candidate. What the newer one
+// withdraws does not wait until the older one is refused, and the candidate is taken after it.
+func TestASlowCheckIsGivenUpForANewerPolicy(t *testing.T) {
+	cat := catalogue(t)
+	for _, slow := range []string{"the policy", "the candidate"} {
+		dir, candidate := team(t, map[string]string{"data.yaml": granting}), team(t, map[string]string{"data.yaml": granting})
+		in := map[string]string{"the policy": dir, "the candidate": candidate}[slow]
+		synctest.Test(t, func(t *testing.T) {
+			e, err := policy.Open(policy.Config{Dir: dir, Shadow: candidate, Catalogue: cat, Poll: time.Second, Timeout: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			policy.Slow(e, "slow_test.rego")
+			go e.Watch(t.Context())
+			write(t, in, "slow_test.rego", "package policy.deny.t_test\n\nimport rego.v2\n\ntest_t if true\n")
+			time.Sleep(10 * time.Second)
+			write(t, dir, "data.yaml", refusing)
+			if in == dir {
+				_ = os.Remove(filepath.Join(dir, "slow_test.rego"))
+			}
+			time.Sleep(10 * time.Second)
+			if d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", `{"role":"readonly"}`)); d.Allow {
+				t.Errorf("%s is slow, and what was withdrawn is allowed", slow)
+			}
+			before := e.Status().Shadow.LoadedAt
+			time.Sleep(5 * time.Minute)
+			if s := e.Status(); s.LastError != "" || s.Shadow.LastError != "" || (in == candidate) != s.Shadow.LoadedAt.After(before) {
+				t.Errorf("%s is slow: status %+v", slow, s)
+			}
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestAPolicyIsTakenOnceFewerChecksGoOn: one that came while too many did is not forgotten.
+func TestAPolicyIsTakenOnceFewerChecksGoOn(t *testing.T) {
+	dir, cat := team(t, map[string]string{"data.yaml": granting}), catalogue(t)
+	synctest.Test(t, func(t *testing.T) {
+		later := func() time.Time { return time.Now().AddDate(100, 0, 0) } // files that were changed long ago are read once
+		e, err := policy.Open(policy.Config{Dir: dir, Catalogue: cat, Now: later, Poll: time.Second, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go e.Watch(t.Context())
+		policy.GivenUp(e, 3)
+		write(t, dir, "data.yaml", refusing)
+		time.Sleep(10 * time.Second)
+		if s := e.Status(); !strings.Contains(s.LastError, "still being checked") {
+			t.Errorf("status %+v", s)
+		}
+		policy.GivenUp(e, -3)
+		time.Sleep(10 * time.Second)
+		if d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", `{"role":"readonly"}`)); d.Allow || e.Status().LastError != "" {
+			t.Errorf("got %+v, and the status %+v", d, e.Status())
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
