@@ -29,7 +29,8 @@ func New(c Config, b Backend) *Registry {
 	return &Registry{Config: c.withDefaults(), Backend: b, states: map[string]*State{}, revoking: map[string]bool{}, roleTold: map[string]time.Time{}}
 }
 
-// State is what the gateway holds in Vault for one caller.
+// State is what the gateway holds in Vault for one caller. There are as many as callers, so
+// it is small: lists, which are short, instead of maps, and sums instead of texts.
 type State struct {
 	registry *Registry
 	key      string
@@ -38,15 +39,16 @@ type State struct {
 	mu          sync.Mutex // guards the fields below
 	caller      *call.Caller
 	seen        time.Time
-	credentials map[string]*credential // by fingerprint
-	lastUsed    *credential            // one of them, nil for none
-	tokenSets   map[string]*tokenSet   // by the names of their policies
-	subject     string                 // text of the policy
-	asOf        string                 // Config.AsOf when the rights were worked out; of the oldest of them
+	credentials []*credential
+	lastUsed    *credential // one of them, nil for none
+	tokenSets   []*tokenSet
+	subject     sum            // of the policy's text
+	texts       map[sum]string // of policies that Vault is not known to hold
+	asOf        string         // Config.AsOf when the rights were worked out; of the oldest of them
 	revoked     bool
 
-	policyWrites sync.Mutex        // serialises writes of policies, and guards the fields below and tokenSet.checked
-	written      map[string]string // what Vault is known to hold, by name
+	policyWrites sync.Mutex // serialises writes of policies, and guards the fields below and tokenSet.checked
+	written      []policy   // what Vault is known to hold
 }
 
 // Of returns the caller's state and notes the time of the call. Vault knows the caller
@@ -79,10 +81,7 @@ func alone(c *call.Caller) *call.Caller {
 }
 
 func (r *Registry) newState(c *call.Caller) *State {
-	return &State{
-		registry: r, key: c.Key(), policy: PolicyName(r.PolicyPrefix, c.Key()), caller: c,
-		credentials: map[string]*credential{}, tokenSets: map[string]*tokenSet{}, written: map[string]string{},
-	}
+	return &State{registry: r, key: c.Key(), policy: PolicyName(r.PolicyPrefix, c.Key()), caller: c}
 }
 
 // Add makes a state for a caller that has not called since the gateway started.

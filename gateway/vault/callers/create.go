@@ -61,7 +61,7 @@ func (s *State) createToken(ctx context.Context, t *tokenSet, role, kind string,
 	if s.registry.loggedIn() {
 		return s.logIn(ctx, t, role)
 	}
-	c := t.caller
+	c := s.holder(t)
 	raw, err := json.Marshal(map[string]any{
 		"policies": t.names, "type": kind, "ttl": ttl.String(), "renewable": kind == "service",
 		"no_default_policy": true, "display_name": "portcullis-" + c.Subject,
@@ -97,7 +97,7 @@ func (r *Registry) logRole(role string, err error) {
 // logIn logs a caller in to Vault (auth/jwt/login, Vault API). What its token may do is
 // what Vault says of the caller's entity and the role.
 func (s *State) logIn(ctx context.Context, t *tokenSet, role string) (tokencache.Token, error) {
-	jwt, err := s.registry.Assert(t.caller, t.claims, role)
+	jwt, err := s.registry.Assert(s.holder(t), t.claims, role)
 	if err != nil {
 		return tokencache.Token{}, call.Wrap(call.VaultAuth, "the gateway cannot sign who the caller is", err)
 	}

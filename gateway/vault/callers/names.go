@@ -69,7 +69,7 @@ func (p Policies) names(subject string) (names []string) {
 		names = append(names, subject)
 	}
 	if p.Additional != "" {
-		names = append(names, additionalName(subject, p.Additional))
+		names = append(names, additionalName(subject, sumOf(p.Additional)))
 	}
 	return names
 }
@@ -78,7 +78,6 @@ func (p Policies) names(subject string) (names []string) {
 // names the policy of one credential.
 const AdditionalMark = "+"
 
-func additionalName(subject, hcl string) string {
-	sum := sha256.Sum256([]byte(hcl))
-	return subject + AdditionalMark + hex.EncodeToString(sum[:8])
+func additionalName(subject string, text sum) string {
+	return subject + AdditionalMark + hex.EncodeToString(text[:8])
 }

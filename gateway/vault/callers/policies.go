@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,32 +18,19 @@ import (
 // denied a request of the caller's.
 const repairEvery = 5 * time.Second
 
-// policyTexts are the policies that tokens of a token set depend on, by name.
-func (s *State) policyTexts(t *tokenSet) map[string]string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	texts := map[string]string{s.policy: s.subject}
-	if more := t.policies.Additional; more != "" {
-		texts[additionalName(s.policy, more)] = more
-	}
-	return texts
-}
-
 // syncPolicies makes Vault hold the policies of a token set as they should be. It reads
 // them from Vault first, because another replica, or an operator, may have changed them.
 // It reports whether it wrote.
 func (s *State) syncPolicies(ctx context.Context, t *tokenSet) (wrote bool, err error) {
 	s.policyWrites.Lock()
 	defer s.policyWrites.Unlock()
-	for name, want := range s.policyTexts(t) {
-		held, err := s.registry.readPolicy(ctx, s.key, name)
+	for _, p := range s.policies(t) {
+		held, err := s.registry.readPolicy(ctx, s.key, p.name)
 		if err != nil {
 			return wrote, err
 		}
-		if s.written[name] = held; held == want {
-			s.written[name] = want // one text of the two is enough
-		}
-		changed, err := s.writePolicy(ctx, name, want)
+		s.note(policy{p.name, sumOf(held)})
+		changed, err := s.writePolicy(ctx, p)
 		if err != nil {
 			return wrote, err
 		}
@@ -59,17 +45,17 @@ func (s *State) syncPolicies(ctx context.Context, t *tokenSet) (wrote bool, err 
 func (s *State) ReconcilePolicies(ctx context.Context) error {
 	s.reassignTokenSets()
 	s.mu.Lock()
-	want := map[string]string{s.policy: s.subject}
-	for _, t := range s.tokenSets {
-		if more := t.policies.Additional; more != "" {
-			want[additionalName(s.policy, more)] = more
-		}
-	}
+	sets := slices.Clone(s.tokenSets)
 	s.mu.Unlock()
+	all := s.policies(sets...)
 	s.policyWrites.Lock()
 	defer s.policyWrites.Unlock()
-	for name := range s.written {
-		if _, err := s.writePolicy(ctx, name, want[name]); err != nil && !errors.Is(err, tokencache.ErrClosed) {
+	for _, p := range slices.Clone(s.written) {
+		p.text = sum{} // unless it is one of those that should be there
+		if i := slices.IndexFunc(all, func(want policy) bool { return want.name == p.name }); i >= 0 {
+			p.text = all[i].text
+		}
+		if _, err := s.writePolicy(ctx, p); err != nil && !errors.Is(err, tokencache.ErrClosed) {
 			return err
 		}
 	}
@@ -77,39 +63,48 @@ func (s *State) ReconcilePolicies(ctx context.Context) error {
 }
 
 // WrittenPolicies are the names of the policies that were written to Vault.
-func (s *State) WrittenPolicies() []string {
+func (s *State) WrittenPolicies() (names []string) {
 	s.policyWrites.Lock()
 	defer s.policyWrites.Unlock()
-	return slices.Collect(maps.Keys(s.written))
+	for _, p := range s.written {
+		names = append(names, p.name)
+	}
+	return names
 }
 
-// writePolicy writes a policy that differs from what Vault holds, or removes it when
-// want is empty. It reports whether it changed anything. The caller holds policyWrites.
+// writePolicy writes a policy that differs from what Vault holds, or removes it when it
+// should have no text. It reports whether it changed anything. The caller holds policyWrites.
 // Once the caller is revoked nothing is written any more, whoever has begun to before:
 // its batch tokens end with their policies. WrittenPolicies waits for what is being written.
-func (s *State) writePolicy(ctx context.Context, name, want string) (bool, error) {
-	if s.written[name] == want {
+func (s *State) writePolicy(ctx context.Context, p policy) (bool, error) {
+	if s.held(p.name) == p.text {
+		s.dropText(p.text)
 		return false, nil
 	}
-	if want == "" {
-		err := s.registry.deletePolicy(ctx, s.key, name)
+	if p.text == (sum{}) {
+		err := s.registry.deletePolicy(ctx, s.key, p.name)
 		if err == nil {
-			delete(s.written, name)
+			s.gone(p.name)
 		}
 		return err == nil, err
 	}
 	if s.closed() {
 		return false, tokencache.ErrClosed
 	}
-	raw, err := json.Marshal(map[string]string{"policy": want})
+	hcl, err := s.text(p.text)
 	if err != nil {
 		return false, err
 	}
-	err = s.registry.Send(ctx, wire.Request{Method: wire.Put, Path: policyPath + "/" + name, Body: raw, Caller: s.key, Safe: true}, nil)
+	raw, err := json.Marshal(map[string]string{"policy": hcl})
+	if err != nil {
+		return false, err
+	}
+	err = s.registry.Send(ctx, wire.Request{Method: wire.Put, Path: policyPath + "/" + p.name, Body: raw, Caller: s.key, Safe: true}, nil)
 	if err != nil {
 		return false, operatorError(err)
 	}
-	s.written[name] = want
+	s.note(p)
+	s.dropText(p.text)
 	return true, nil
 }
 

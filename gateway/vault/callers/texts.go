@@ -1,0 +1,106 @@
+package callers
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"portcullis/gateway/call"
+)
+
+// sum stands for a text, and the zero sum for none.
+type sum [sha256.Size]byte
+
+func sumOf(text string) sum {
+	if text == "" {
+		return sum{}
+	}
+	return sha256.Sum256([]byte(text))
+}
+
+// policy is a policy in Vault and what its text is.
+type policy struct {
+	name string
+	text sum
+}
+
+// policies are those that tokens of token sets depend on, as they should be.
+func (s *State) policies(sets ...*tokenSet) []policy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []policy{{s.policy, s.subject}}
+	for _, t := range sets {
+		if t.additional != (sum{}) {
+			list = append(list, policy{additionalName(s.policy, t.additional), t.additional})
+		}
+	}
+	return list
+}
+
+// keepTexts keeps what a caller's policies say until Vault holds it. The caller holds mu.
+func (s *State) keepTexts(p Policies) {
+	s.subject = sumOf(p.Subject)
+	for _, hcl := range []string{p.Subject, p.Additional} {
+		if hcl == "" {
+			continue
+		}
+		if s.texts == nil {
+			s.texts = map[sum]string{}
+		}
+		s.texts[sumOf(hcl)] = hcl
+	}
+}
+
+// text is what a policy says that is to be written. What Vault held and does not hold any
+// more is worked out again.
+func (s *State) text(id sum) (string, error) {
+	if hcl := s.kept(id); hcl != "" {
+		return hcl, nil
+	}
+	for _, c := range s.withTokens() {
+		s.assignTokenSet(c)
+		if hcl := s.kept(id); hcl != "" {
+			return hcl, nil
+		}
+	}
+	return "", call.Errorf(call.VaultUnavailable, "the caller's rights in Vault are changing; try again")
+}
+
+func (s *State) kept(id sum) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.texts[id]
+}
+
+// dropText drops what a policy says: Vault holds it.
+func (s *State) dropText(id sum) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.texts, id); len(s.texts) == 0 {
+		s.texts = nil
+	}
+}
+
+// held is what Vault is known to hold. The caller holds policyWrites.
+func (s *State) held(name string) sum {
+	for _, p := range s.written {
+		if p.name == name {
+			return p.text
+		}
+	}
+	return sum{}
+}
+
+// note notes what Vault holds. The caller holds policyWrites.
+func (s *State) note(p policy) {
+	i := slices.IndexFunc(s.written, func(w policy) bool { return w.name == p.name })
+	if i < 0 {
+		s.written = append(s.written, p)
+		return
+	}
+	s.written[i] = p
+}
+
+// gone notes that Vault holds a policy no more. The caller holds policyWrites.
+func (s *State) gone(name string) {
+	s.written = slices.DeleteFunc(s.written, func(w policy) bool { return w.name == name })
+}
