@@ -51,13 +51,13 @@ func (auditVerifyCmd) Help() string {
 
 // Run verifies.
 func (c auditVerifyCmd) Run() error {
-	return found(inspect.Verify{Files: c.Files, Since: c.Since, Key: c.Key, AllowUnchained: c.AllowUnchained, Out: os.Stdout, Progress: progress()}.Run())
+	return found(inspect.Verify{Files: c.Files, Since: c.Since, Key: c.Key, AllowUnchained: c.AllowUnchained, Out: screen(), Progress: progress()}.Run())
 }
 
 // found prints what an inspection has found, and maps the errors of usage.
 func found(err error) error {
 	if bad, ok := errors.AsType[*inspect.Bad](err); ok {
-		fmt.Println(bad)
+		fmt.Fprintln(screen(), bad)
 		return foundError{bad}
 	}
 	if u, ok := errors.AsType[inspect.Usage](err); ok {
@@ -100,7 +100,7 @@ func (c auditProveCmd) Run() error {
 		return usageError{errors.New("give files, and behind them a decision id or the number of a line")}
 	}
 	last := len(c.Args) - 1
-	return found(inspect.Prove(os.Stdout, c.Args[:last], c.Args[last]))
+	return found(inspect.Prove(screen(), c.Args[:last], c.Args[last]))
 }
 
 type auditVerifyProofCmd struct {
@@ -114,7 +114,7 @@ func (auditVerifyProofCmd) Help() string {
 }
 
 // Run checks.
-func (c auditVerifyProofCmd) Run() error { return found(inspect.VerifyProof(os.Stdout, c.File, c.Key)) }
+func (c auditVerifyProofCmd) Run() error { return found(inspect.VerifyProof(screen(), c.File, c.Key)) }
 
 type auditKeyCmd struct {
 	File    string `arg:"" optional:"" help:"File of evidence beside which the key lies." env:"AUDIT_FILE" default:"logs/audit.jsonl" type:"path"`

@@ -58,7 +58,7 @@ func skipped(file string, line, n int) {
 	if n > 1 {
 		what = fmt.Sprintf("and further lines, %d in all, are no records and are passed over", n)
 	}
-	fmt.Fprintf(os.Stderr, "%s:%d %s; portcullis audit verify says whether that may be\n", file, line, what)
+	fmt.Fprintf(complaints(), "%s:%d %s; portcullis audit verify says whether that may be\n", file, line, what)
 }
 
 type auditQueryCmd struct {

@@ -45,13 +45,13 @@ func (c configCheckCmd) Run() error {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
 	for _, w := range slices.Concat(cfg.Warnings, server.DangersOf(cfg, found), found.All(), server.Overlaps(cfg)) {
-		fmt.Fprintln(os.Stderr, "warning:", w)
+		fmt.Fprintln(complaints(), "warning:", w)
 	}
 	from := "the environment"
 	if cfg.File != "" {
 		from += " and " + cfg.File
 	}
-	_, err = fmt.Println("configuration is fine:", from)
+	_, err = fmt.Fprintln(screen(), "configuration is fine:", from)
 	return err
 }
 

@@ -116,9 +116,9 @@ func (d doctorCmd) print(found []server.Finding) error {
 		return e.Encode(map[string]any{"findings": found})
 	}
 	for _, f := range found {
-		fmt.Printf("%-8s %s: %s\n", f.State, f.Check, f.Detail)
+		fmt.Fprintf(screen(), "%-8s %s: %s\n", f.State, f.Check, f.Detail)
 		if f.Do != "" && f.State != "ok" {
-			fmt.Printf("         -> %s\n", f.Do)
+			fmt.Fprintf(screen(), "         -> %s\n", f.Do)
 		}
 	}
 	return nil

@@ -138,6 +138,6 @@ func (r revokeCmd) remote(e deny.Entry) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("the gateway answers %s: %s", resp.Status, answer)
 	}
-	fmt.Printf("revoked: %s; every replica refuses within a second and closes open streams\n", answer)
+	fmt.Fprintf(screen(), "revoked: %s; every replica refuses within a second and closes open streams\n", answer)
 	return nil
 }

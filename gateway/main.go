@@ -55,7 +55,7 @@ func main() {
 	var c cli
 	parser := kong.Must(&c, kong.Name("portcullis"),
 		kong.Description("The gate in front of Vault, for agents."),
-		kong.Vars{"version": "portcullis " + version},
+		kong.Vars{"version": "portcullis " + version}, kong.Writers(screen(), complaints()),
 		kong.Exit(func(code int) {
 			if code != 0 || len(os.Args) == 1 { // no command is wrong usage, whatever is printed
 				code = exitUsage
@@ -75,7 +75,7 @@ func main() {
 		if _, ok := errors.AsType[foundError](err); ok {
 			os.Exit(exitFailed)
 		}
-		fmt.Fprintf(os.Stderr, "portcullis: %v\n", err)
+		fmt.Fprintf(complaints(), "portcullis: %v\n", err)
 		if _, ok := errors.AsType[usageError](err); ok {
 			os.Exit(exitUsage)
 		}

@@ -84,7 +84,11 @@ func (f policyFlags) policy() (policycmd.Policy, error) {
 		return policycmd.Policy{}, usageError{err}
 	}
 	catalogue, err := ops.New(server.Mounts(config.Default()))
-	return policycmd.Policy{Dir: f.Dir, Keys: keys, Catalogue: catalogue, Format: f.format(), Out: os.Stdout, Progress: os.Stderr}, err
+	p := policycmd.Policy{Dir: f.Dir, Keys: keys, Catalogue: catalogue, Format: f.format(), Out: os.Stdout, Progress: os.Stderr}
+	if p.Format == policycmd.Text {
+		p.Out = screen()
+	}
+	return p, err
 }
 
 // manifestFlag names the operator's modules, which a policy may ask for.

@@ -100,7 +100,7 @@ func (r *report) took(err error) {
 	}
 	if r.text != err.Error() {
 		r.text = err.Error()
-		fmt.Fprintln(os.Stderr, "portcullis:", r.text)
+		fmt.Fprintln(complaints(), "portcullis:", r.text)
 	}
 }
 

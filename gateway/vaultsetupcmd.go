@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"portcullis/gateway/config"
@@ -76,7 +75,7 @@ func (v vaultSetupCmd) apply(cfg config.Config, p vaultpolicy.Plan) error {
 		return err
 	}
 	for _, line := range p.Notes {
-		fmt.Fprintln(os.Stderr, line)
+		fmt.Fprintln(complaints(), line)
 	}
 	for _, line := range p.After {
 		fmt.Println(line)

@@ -33,7 +33,7 @@ type wasmInspectCmd struct {
 func (wasmInspectCmd) Help() string { return examples("portcullis wasm inspect wasm/mask/mask.wasm") }
 
 // Run inspects.
-func (c wasmInspectCmd) Run() error { return wasmcmd.Inspect(context.Background(), os.Stdout, c.File) }
+func (c wasmInspectCmd) Run() error { return wasmcmd.Inspect(context.Background(), screen(), c.File) }
 
 type wasmTestCmd struct {
 	Manifest string `arg:"" help:"Manifest." type:"path"`
@@ -50,7 +50,7 @@ func (c wasmTestCmd) Run() error {
 	}
 	known := server.Known(catalogue)
 	known.Mounts = nil
-	return wasmcmd.Test(context.Background(), os.Stdout, c.Manifest, known)
+	return wasmcmd.Test(context.Background(), screen(), c.Manifest, known)
 }
 
 type wasmBenchCmd struct {
@@ -65,7 +65,7 @@ func (wasmBenchCmd) Help() string {
 
 // Run measures.
 func (c wasmBenchCmd) Run() error {
-	return wasmcmd.Bench(context.Background(), os.Stdout, c.File, c.Sizes...)
+	return wasmcmd.Bench(context.Background(), screen(), c.File, c.Sizes...)
 }
 
 type wasmPlanCmd struct {
@@ -86,7 +86,7 @@ func (wasmPlanCmd) Help() string {
 
 // Run prints the plan.
 func (c wasmPlanCmd) Run() error {
-	return wasmcmd.Plan(context.Background(), os.Stdout, wasmcmd.Query{
+	return wasmcmd.Plan(context.Background(), screen(), wasmcmd.Query{
 		Manifest: c.Manifest, Op: c.Op, Mount: c.Mount, Subject: c.Subject, Obligations: c.Obligations,
 	})
 }
@@ -99,7 +99,7 @@ type wasmPinCmd struct {
 func (wasmPinCmd) Help() string { return examples("portcullis wasm pin wasm/manifest.yaml") }
 
 // Run pins.
-func (c wasmPinCmd) Run() error { return wasmcmd.Pin(os.Stdout, c.Manifest) }
+func (c wasmPinCmd) Run() error { return wasmcmd.Pin(screen(), c.Manifest) }
 
 type wasmNewCmd struct {
 	Dir  string `arg:"" help:"Directory to make." type:"path"`
@@ -110,7 +110,7 @@ type wasmNewCmd struct {
 func (wasmNewCmd) Help() string { return examples("portcullis wasm new --lang go mymask") }
 
 // Run writes the module's source.
-func (c wasmNewCmd) Run() error { return wasmcmd.New(os.Stdout, c.Lang, c.Dir) }
+func (c wasmNewCmd) Run() error { return wasmcmd.New(screen(), c.Lang, c.Dir) }
 
 type wasmRunCmd struct {
 	File string `arg:"" help:"Module." type:"path"`
@@ -127,6 +127,6 @@ func (wasmRunCmd) Help() string {
 
 // Run transforms.
 func (c wasmRunCmd) Run() error {
-	t := wasmcmd.Trial{File: c.File, Hook: c.Hook, Counters: c.Counters, Log: os.Stderr}
+	t := wasmcmd.Trial{File: c.File, Hook: c.Hook, Counters: c.Counters, Log: complaints()}
 	return t.Run(context.Background(), os.Stdin, os.Stdout)
 }

@@ -74,3 +74,43 @@ func TestPolicyCommands(t *testing.T) {
 		t.Errorf("vault-policy of a mount without a version: exit code %d and\n%s", code, out)
 	}
 }
+
+// TestCommandsTellATerminalNothing: names of files, and names and values in them, are text
+// wherever a command says them.
+func TestCommandsTellATerminalNothing(t *testing.T) {
+	const evil = "\x1b[2J\u009bx\u202e"
+	dir := filepath.Join(t.TempDir(), "p"+evil)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"data.json": `{"grants":{"subjects":{"a\u001b[2J\u009bx\u202e":{"kv":{"x":{}}}}},"tiers":{"b\u001b[2J\u009bx\u202e":{}}}`,
+		"c.toml":    `log_level = "\u001b[2J\u009bx\u202e"`,
+		"a.jsonl":   `{"seq":1}` + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	evidence, settings := filepath.Join(dir, "a.jsonl"), filepath.Join(dir, "c.toml")
+	for _, args := range [][]string{
+		{"policy", "check", dir},
+		{"policy", "reach", dir},
+		{"policy", "inspect", dir},
+		{"policy", "diff", dir, dir},
+		{"policy", "check", evil},
+		{"audit", "verify", evidence},
+		{"audit", "query", evidence},
+		{"audit", "query", evil},
+		{"config", "check", "--config", settings},
+		{"doctor", "--config", settings},
+		{"wasm", "inspect", evil},
+		{"revoke", "--file", dir, "--subject", "x"},
+		{evil},
+		{"policy", "check", "--" + evil},
+	} {
+		if out, _ := portcullis(t, nil, args...); strings.ContainsAny(out, evil[:1]+"\u009b\u202e") {
+			t.Errorf("%q: %q", args, out)
+		}
+	}
+}
