@@ -71,6 +71,8 @@ func TestNamesOfCertificates(t *testing.T) {
 	}{
 		"common name":   {cert.FromCN, nil, "/robot"},
 		"DNS":           {cert.FromDNS, func(c *x509.Certificate) { c.DNSNames = []string{"robot.test"} }, "/robot.test"},
+		"DNS, capital":  {cert.FromDNS, func(c *x509.Certificate) { c.DNSNames = []string{"Robot.test"} }, ""},
+		"DNS, rooted":   {cert.FromDNS, func(c *x509.Certificate) { c.DNSNames = []string{"robot.test."} }, ""},
 		"no DNS":        {cert.FromDNS, nil, ""},
 		"two DNS names": {cert.FromDNS, func(c *x509.Certificate) { c.DNSNames = []string{"a.test", "b.test"} }, ""},
 		"SPIFFE":        {cert.FromSPIFFE, uri("spiffe://prod.test/robot"), "prod.test/robot"},
@@ -80,6 +82,14 @@ func TestNamesOfCertificates(t *testing.T) {
 		"two URIs": {cert.FromSPIFFE, func(c *x509.Certificate) {
 			uri("spiffe://prod.test/a")(c)
 			uri("spiffe://prod.test/b")(c)
+		}, ""},
+		"SPIFFE of a CA": {cert.FromSPIFFE, func(c *x509.Certificate) {
+			uri("spiffe://prod.test/robot")(c)
+			c.IsCA, c.BasicConstraintsValid = true, true
+		}, ""},
+		"SPIFFE that signs": {cert.FromSPIFFE, func(c *x509.Certificate) {
+			uri("spiffe://prod.test/robot")(c)
+			c.KeyUsage |= x509.KeyUsageCRLSign
 		}, ""},
 		"nothing configured": {"", nil, ""},
 	} {
