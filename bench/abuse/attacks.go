@@ -46,7 +46,7 @@ func beside(ctx context.Context, o options, opts stack.GatewayOptions, v *stack.
 	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
 		return err
 	}
-	g, err := attack.Start(ctx, opts, v)
+	g, err := attack.Start(ctx, opts, v, a)
 	if err != nil {
 		return err
 	}

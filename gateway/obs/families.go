@@ -101,7 +101,7 @@ func ofCalls() map[string]family {
 		"portcullis_connections":                             {"gauge", "Connections of the callers' listener that are open."},
 		"portcullis_connections_limit":                       {"gauge", "Connections that the callers' listener may have."},
 		"portcullis_connections_refused_total":               {"counter", "Connections that were closed because there was no room for them."},
-		"portcullis_connections_slowed_total":                {"counter", "HTTP/2 connections that were read from slowly because of what they sent beside requests."},
+		"portcullis_connections_slowed_total":                {"counter", "Connections that were made to wait: HTTP/2 because of what it sent beside requests, TLS because its address began too many."},
 		"portcullis_connections_evicted_total":               {"counter", "Connections that were closed because they were silent and others needed the room."},
 		"portcullis_budget_refused_total":                    {"counter", "Refusals because a budget was used up, by budget and scope."},
 		"portcullis_budget_used":                             {"gauge", "What is held of a budget, in the budget's unit."},

@@ -21,7 +21,8 @@ type conns struct {
 	Trusted func(netip.Addr) bool // proxies, whose connections are many callers'
 	now     func() time.Time
 	unread  func(net.Conn) bool // whether something has come that was not read yet
-	bursts  bursts
+
+	bursts, handshakes *allowance // of addresses
 
 	mu    sync.Mutex // guards what follows
 	open  int
@@ -40,15 +41,17 @@ type peer struct {
 // lock of conns.
 type conn struct {
 	net.Conn
-	all   *conns
-	addr  netip.Addr
-	since time.Time     // in this state
-	idle  bool          // in the idle ones
-	here  *list.Element // in fresh or idle of all, nil while a request is served
-	there *list.Element // in those of its peer
-	gone  bool
-	heard atomic.Bool // something has come over it
-	pace  pace
+	all     *conns
+	addr    netip.Addr
+	since   time.Time     // in this state
+	idle    bool          // in the idle ones
+	here    *list.Element // in fresh or idle of all, nil while a request is served
+	there   *list.Element // in those of its peer
+	gone    bool
+	closed  bool        // by its reader
+	heard   atomic.Bool // something has come over it
+	greeted atomic.Bool // a client's hello has come
+	pace    pace
 }
 
 const (
@@ -64,6 +67,7 @@ const (
 func newConns(max, each int, trusted func(netip.Addr) bool) *conns {
 	return &conns{
 		Max: max, Each: each, Trusted: trusted, now: time.Now, unread: unread,
+		bursts: newAllowance(burstEvery, burstAhead), handshakes: newAllowance(handshakeEvery, handshakeAhead),
 		fresh: list.New(), idle: list.New(), peers: map[netip.Addr]*peer{},
 	}
 }
@@ -272,8 +276,13 @@ func (c *conn) Write(p []byte) (int, error) {
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.all.mu.Lock()
+	first := !c.closed
+	c.closed = true
 	c.all.leave(c)
 	c.all.mu.Unlock()
+	if first {
+		c.wasted()
+	}
 	return c.Conn.Close()
 }
 
@@ -294,7 +303,7 @@ func (cs *conns) state(nc net.Conn, s http.ConnState) {
 	}
 	if s == http.StateIdle && !cs.trusted(c.addr) { // a proxy's frames are its own, and many callers wait for it
 		now := cs.now()
-		c.pace.idle(now, func() bool { return cs.bursts.take(c.addr, now) })
+		c.pace.idle(now, func() bool { _, ok := cs.bursts.take(c.addr, now, 0); return ok })
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -62,7 +62,7 @@ func pacedServer(t *testing.T, config *tls.Config) *pipes {
 	counted := func(w http.ResponseWriter, r *http.Request) { l.begun.Add(1); mux.ServeHTTP(w, r) }
 	cs := newConns(100, 100, nil)
 	s := &http.Server{
-		Handler: paced(http.HandlerFunc(counted)), ConnState: cs.state, ConnContext: withConn, HTTP2: http2Config(), Protocols: protocols(), TLSConfig: config,
+		Handler: paced(http.HandlerFunc(counted)), ConnState: cs.state, ConnContext: withConn, HTTP2: http2Config(), Protocols: protocols(), TLSConfig: cs.greeting(config),
 	}
 	done := make(chan error)
 	go func() {
@@ -331,7 +331,7 @@ func TestManyRequestsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 100
 		l := pacedServer(t, nil)
-		for range burstsEach {
+		for range 2 {
 			l.speak()
 			synctest.Wait()
 		}
@@ -363,8 +363,8 @@ func TestFewConnectionsOfAnAddressBeginWithABurst(t *testing.T) {
 			}
 			return with
 		}
-		if got := begin("192.0.2.1", 20); got != burstsEach {
-			t.Errorf("%d of 20 connections began with a burst, want %d", got, burstsEach)
+		if got := begin("192.0.2.1", 20); got != 2 {
+			t.Errorf("%d of 20 connections began with a burst, want 2", got)
 		}
 		if got := begin("192.0.2.2", 1); got != 1 {
 			t.Errorf("of another address %d of 1 did", got)
@@ -373,11 +373,11 @@ func TestFewConnectionsOfAnAddressBeginWithABurst(t *testing.T) {
 		if got := begin("192.0.2.1", 20); got != 2 {
 			t.Errorf("two seconds later %d of 20 did, want 2", got)
 		}
-		for i := range 3 * burstsOf {
+		for i := range 3 * addressesKept {
 			begin(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String(), 1)
 		}
-		if n := len(cs.bursts.of); n > burstsOf {
-			t.Errorf("%d addresses are remembered, want at most %d", n, burstsOf)
+		if n := len(cs.bursts.due); n > addressesKept {
+			t.Errorf("%d addresses are remembered, want at most %d", n, addressesKept)
 		}
 	})
 }

@@ -6,14 +6,17 @@ package attack
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"portcullis/gateway/auth/authtest"
 	"portcullis/gateway/e2e/stack"
 )
 
@@ -32,6 +35,8 @@ type Attack struct {
 	// Run attacks until ctx ends. It returns how many requests it made. Its requests
 	// may fail: that is the gateway's good right.
 	Run func(ctx context.Context, t *Target) int
+	// TLS says that the gateway speaks TLS, and that the attack is on that.
+	TLS bool
 	// Garbage is what the collector may not have collected yet of an attack that makes
 	// the gateway read megabytes, in bytes beyond the bound of the others.
 	Garbage int
@@ -44,8 +49,8 @@ type Target struct {
 	client *http.Client
 }
 
-// Start starts a gateway with an honest and a hostile caller.
-func Start(ctx context.Context, o stack.GatewayOptions, v *stack.Vault) (*Target, error) {
+// Start starts a gateway with an honest and a hostile caller, for an attack.
+func Start(ctx context.Context, o stack.GatewayOptions, v *stack.Vault, a Attack) (*Target, error) {
 	data := `tiers:
   honest: {requests: 1000000, window_s: 60, burst: 10000, streams: 16, concurrent: 512}
 grants:
@@ -64,9 +69,17 @@ grants:
 	keys := fmt.Sprintf(`API_KEYS_JSON={%q:%q,%q:%q}`, honestKey, honestSubject, hostileKey, hostileSubject)
 	// The machine is shared with the attacker, so a decision may have to wait for it.
 	o.Env = append(append(stack.DevEnv(o.Root, v), keys, "POLICY_DIR="+dir, "POLICY_TIMEOUT=2s"), o.Env...)
+	if a.TLS {
+		if err := secure(&o); err != nil {
+			return nil, err
+		}
+	}
 	g, err := stack.StartGateway(ctx, o)
 	if err != nil {
 		return nil, err
+	}
+	if a.TLS {
+		g.URL = "https://" + addrOf(g.URL)
 	}
 	t := target(g)
 	return t, t.prepare(ctx)
@@ -78,9 +91,26 @@ func At(url string) *Target { return target(&stack.Gateway{URL: url}) }
 
 func target(g *stack.Gateway) *Target {
 	return &Target{
-		Gateway: g, Addr: strings.TrimPrefix(g.URL, "http://"),
-		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}},
+		Gateway: g, Addr: addrOf(g.URL),
+		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+			MaxIdleConns: 256, MaxIdleConnsPerHost: 256, TLSClientConfig: anyServer(),
+		}},
 	}
+}
+
+// anyServer trusts whoever answers: everything is on loopback.
+func anyServer() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
+
+func addrOf(url string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(url, "https://"), "http://")
+}
+
+// secure lets a gateway speak TLS.
+func secure(o *stack.GatewayOptions) error {
+	chain, key := authtest.NewCA("server").Server().PEM()
+	at := filepath.Join(o.Dir, "server.pem")
+	o.Env = append(o.Env, "TLS_CERT_FILE="+at, "TLS_KEY_FILE="+at)
+	return os.WriteFile(at, append(chain, key...), 0o600)
 }
 
 // prepare stores what is read later.
@@ -100,10 +130,10 @@ func (t *Target) prepare(ctx context.Context) error {
 // All are the attacks.
 func All() []Attack { return append(calls(), connections()...) }
 
-// Everything is all of them at once.
+// Everything is all of them at once, but for those on TLS.
 func Everything() Attack {
 	return Attack{Name: "everything at once", Run: func(ctx context.Context, t *Target) int {
-		all := All()
+		all := slices.DeleteFunc(All(), func(a Attack) bool { return a.TLS })
 		counts := make([]int, len(all))
 		var wg sync.WaitGroup
 		for i, a := range all {

@@ -31,7 +31,7 @@ func TestNobodyIsHurt(t *testing.T) {
 // noticed runs an attack on a gateway of its own.
 func noticed(t *testing.T, v *stack.Vault, a attack.Attack) []string {
 	t.Helper()
-	g, err := attack.Start(t.Context(), stack.GatewayOptions{Root: e2e.Root(t), Dir: t.TempDir(), Env: []string{"GOMAXPROCS=2"}}, v)
+	g, err := attack.Start(t.Context(), stack.GatewayOptions{Root: e2e.Root(t), Dir: t.TempDir(), Env: []string{"GOMAXPROCS=2"}}, v, a)
 	if err != nil {
 		t.Fatal(err)
 	}

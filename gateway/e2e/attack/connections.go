@@ -3,6 +3,7 @@ package attack
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -43,6 +44,7 @@ func connections() []Attack {
 		{Name: "HTTP/2 streams whose window stays shut", Run: shutWindows},
 		{Name: "HTTP/2 streams that are reset at once", Run: rapidResets},
 		{Name: "HTTP/2 frames that ask for nothing", Run: emptyFrames},
+		{Name: "TLS handshakes behind which nothing is asked", Run: handshakes, TLS: true},
 	}
 }
 
@@ -205,6 +207,28 @@ func (t *Target) frames(ctx context.Context, streams int, reset bool) int {
 		<-ctx.Done()
 	}
 	return n
+}
+
+// handshakes makes TLS connections over which nothing is asked.
+func handshakes(ctx context.Context, t *Target) int {
+	var wg sync.WaitGroup
+	counts := make([]int, 32)
+	for i := range counts {
+		wg.Go(func() {
+			for ctx.Err() == nil && counts[i] < maxRequests/len(counts) {
+				c, err := t.dial(ctx)
+				if err != nil {
+					pause(ctx, 50*time.Millisecond)
+					continue
+				}
+				counts[i]++
+				_ = tls.Client(c, anyServer()).HandshakeContext(ctx)
+				_ = c.Close()
+			}
+		})
+	}
+	wg.Wait()
+	return sum(counts)
 }
 
 // emptyFrames sends frames without content on few HTTP/2 connections, without end. It

@@ -63,7 +63,7 @@ func (t *Target) Watch(ctx context.Context, a *Attack, rate int, d time.Duration
 
 // probe asks the probes as an orchestrator would, four times a second.
 func (t *Target) probe(ctx context.Context, n *Noticed) {
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: anyServer()}}
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+)
+
+// What addresses may begin: to answer a client's hello takes a hundred times the work that
+// it takes to send one, more with RSA, and chains of a client's certificates more again.
+const (
+	burstEvery     = time.Second // connections that begin with a burst, see pace
+	burstAhead     = time.Second // so two at once
+	handshakeEvery = 3 * time.Millisecond
+	handshakeAhead = 200 * handshakeEvery
+	handshakeWait  = headerTimeout - 2*time.Second
+	handshakeWaste = 3 // more for one behind which nothing was asked
+)
+
+var errHandshakes = errors.New("too many TLS handshakes from this address")
+
+// hello hears of a client's first message of TLS, and waits until it is the turn of its
+// address to be answered. It returns an error when that would take too long.
+func (cs *conns) hello(ctx context.Context, nc net.Conn) error {
+	c, ok := nc.(*conn)
+	if !ok || cs.trusted(c.addr) {
+		return nil
+	}
+	wait, ok := cs.handshakes.take(c.addr, cs.now(), handshakeWait)
+	if !ok {
+		connsRefused.Inc()
+		return errHandshakes
+	}
+	c.greeted.Store(true)
+	if wait <= 0 {
+		return nil
+	}
+	connsSlowed.Inc()
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// wasted charges a connection that ends for a handshake behind which nothing was asked.
+func (c *conn) wasted() {
+	if c.greeted.Load() && !c.pace.served() {
+		c.all.handshakes.charge(c.addr, c.all.now(), handshakeWaste)
+	}
+}
+
+// greeting lets connections wait for their handshakes.
+func (cs *conns) greeting(conf *tls.Config) *tls.Config {
+	if conf == nil {
+		return nil
+	}
+	conf = conf.Clone()
+	current := conf.GetConfigForClient
+	conf.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		if err := cs.hello(h.Context(), h.Conn); err != nil || current == nil {
+			return nil, err
+		}
+		return current(h)
+	}
+	return conf
+}
