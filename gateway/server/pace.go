@@ -37,6 +37,7 @@ type pace struct {
 	slowed bool
 	left   int // bytes, negative when they are owed
 	unread int // bytes of bodies that may go unread
+	spared int // of those of nobody known: what time has paid and nothing was owed for
 	at     time.Time
 	bodies int // requests that have a body and are served
 	paid   chan struct{}
@@ -56,7 +57,7 @@ func (p *pace) idle(now time.Time, burst func() bool) {
 	p.on, p.unread, p.at, p.due = true, paceUnread, now, now
 	p.paid, p.door, p.known = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	if burst() {
-		p.left, p.due = paceBurst, now.Add(-paceAhead)
+		p.left, p.spared, p.due = paceBurst, paceStream, now.Add(-paceAhead)
 	}
 }
 
@@ -163,17 +164,22 @@ func (p *pace) pay(n int) {
 }
 
 // body counts a request with a body until end is called, with how much of it may come that
-// nobody reads: its client goes on sending it until it hears the answer.
-func (p *pace) body() (end func(unread int)) {
+// nobody reads: its client goes on sending it until it hears the answer. For nobody known
+// that is what time has paid already.
+func (p *pace) body() (end func(unread int, known bool)) {
 	p.mu.Lock()
 	p.bodies++
 	p.mu.Unlock()
-	return func(unread int) {
+	return func(unread int, known bool) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		unread = min(unread, paceStream, p.unread)
+		from := &p.spared
+		if known {
+			from = &p.unread
+		}
+		unread = min(unread, paceStream, *from)
 		p.bodies--
-		p.unread -= unread
+		*from -= unread
 		p.left = min(p.left+unread, paceBurst+paceUnread)
 	}
 }
@@ -186,7 +192,9 @@ func (p *pace) pause(now time.Time) time.Duration {
 		return 0
 	}
 	passed := min(max(now.Sub(p.at), 0), time.Minute)
-	p.left = min(p.left+int(passed*paceRate/time.Second), max(p.left, paceBurst))
+	pays := int(passed * paceRate / time.Second)
+	used := min(pays, max(p.left, paceBurst)-p.left)
+	p.left, p.spared = p.left+used, min(p.spared+pays-used, paceStream)
 	p.unread, p.at = min(p.unread+int(passed*paceAgain/time.Second), paceUnread), now
 	owed := -p.left
 	if p.bodies > 0 {

@@ -90,6 +90,13 @@ var frames = map[string]func(f *http2.Framer, i int) error{
 	"PRIORITY": func(f *http2.Framer, i int) error {
 		return f.WritePriority(uint32(2*i+3), http2.PriorityParam{StreamDep: 1})
 	},
+	"bodies of nobody known": func(f *http2.Framer, i int) error {
+		id := uint32(2*(i/64) + 1)
+		if i%64 == 0 {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: header(http.MethodPost, "/nobody"), EndHeaders: true})
+		}
+		return f.WriteData(id, false, make([]byte, 1<<10))
+	},
 	"unknown frames": func(f *http2.Framer, _ int) error { return f.WriteRawFrame(0xbe, 0, 0, nil) },
 	"empty CONTINUATION": func(f *http2.Framer, i int) error {
 		if i == 0 {
@@ -112,10 +119,13 @@ func TestFramesThatAskForNothing(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					began := time.Now()
-					n := flood(t, secure, certificate, write, paceWindow+4*paceBurst)
+					n := flood(t, secure, certificate, write, 2*(paceWindow+paceStream+2*paceBurst))
 					free := paceBurst
-					if name == "empty DATA" {
+					switch name {
+					case "empty DATA":
 						free += paceWindow // somebody may read what comes
+					case "bodies of nobody known":
+						free += paceWindow + paceStream
 					}
 					if least := time.Duration(n-free) * time.Second / paceRate; time.Since(began) < least/2 {
 						t.Errorf("%d bytes of frames were read in %s, want at least about %s", n, time.Since(began), least)
@@ -345,6 +355,33 @@ func TestManyRequestsAtOnce(t *testing.T) {
 		}
 		if d := time.Since(began); d != 0 {
 			t.Errorf("they were made to wait for %s", d)
+		}
+	})
+}
+
+// TestAnUploadOfNobodyKnown: whoever sent one with a credential that had ended does not wait
+// for having done so, now and then: as much had come as a stream may before its client heard
+// of it.
+func TestAnUploadOfNobodyKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, answered := pacedServer(t, nil).speak()
+		for i := range 3 {
+			began := time.Now()
+			if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(4*i + 1), BlockFragment: header(http.MethodPost, "/nobody"), EndHeaders: true}); err != nil {
+				t.Fatal(err)
+			}
+			<-answered
+			for range paceStream >> 14 {
+				if err := f.WriteData(uint32(4*i+1), false, make([]byte, 1<<14)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			openStream(t, f, 2*i+1, "/echo")
+			<-answered
+			if d := time.Since(began); d != 0 {
+				t.Errorf("upload %d: the next request was made to wait for %s", i, d)
+			}
+			time.Sleep(10 * time.Second)
 		}
 	})
 }

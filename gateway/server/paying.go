@@ -93,17 +93,13 @@ type paying struct {
 	left int64 // bytes that may still come, negative when nobody knows
 }
 
-// end hears that nobody reads any more. What a caller that is known goes on sending, because
-// its request was refused, is forgiven.
-func (b *paying) end(a *asking, end func(unread int)) {
-	switch {
-	case !a.known:
-		end(0)
-	case b.left < 0:
-		end(paceStream)
-	default:
-		end(int(b.left))
+// end hears that nobody reads any more. What a caller goes on sending, because its request
+// was refused, is forgiven, as far as the connection may have it.
+func (b *paying) end(a *asking, end func(unread int, known bool)) {
+	if b.left < 0 {
+		b.left = paceStream
 	}
+	end(int(b.left), a.known)
 }
 
 func (b *paying) Read(p []byte) (int, error) {
