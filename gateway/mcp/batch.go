@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portcullis/gateway/call"
+	"portcullis/gateway/op"
 )
 
 // batched is the one revision that has batches (MCP 2025-03-26, base protocol).
@@ -40,7 +41,7 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request, c *call.Call
 		ex := s.exchange(w, r, c)
 		ex.msg, ex.view = &messages[i], view
 		ex.join(sess)
-		handed.on(ex.msg, func() error { return s.sessions.pass(r.Context(), sess, ex.msg) }) //nolint:contextcheck // it is the context of the request
+		handed.on(ex.msg, func() error { return ex.pass(r.Context(), sess) }) //nolint:contextcheck // it is the context of the request
 		if reply := ex.inBatch(r.Context()); reply != nil {
 			replies = append(replies, reply)
 		}
@@ -117,16 +118,24 @@ func (ex *Exchange) inBatch(ctx context.Context) jsontext.Value {
 }
 
 // pass hands a response or a cancellation to what runs in a session, here or at another
-// replica; any other message is nobody else's. Its error is *call.Error: it may not have come
-// there.
-func (ss *sessions) pass(ctx context.Context, s *session, m *protocol.Message) error {
+// replica; any other message is nobody else's. What goes to another one is more work there and
+// in the store than a call, and takes a token as one does. Its error is *call.Error: it may not
+// have come there.
+func (ex *Exchange) pass(ctx context.Context, s *session) error {
+	ss, m := &ex.server.sessions, ex.msg
+	pay := func(name string) error {
+		if err := ex.settle(ctx, op.Request{Op: name, Phase: op.PhaseList}); err != nil {
+			return err
+		}
+		return nil
+	}
 	switch {
 	case s == nil:
 		return nil
 	case m.IsResponse():
-		return ss.deliver(ctx, s, m)
+		return ss.deliver(ctx, s, m, func() error { return pay("mcp.response") })
 	case m.IsNotification() && m.Method == "notifications/cancelled":
-		return ss.cancel(ctx, s, m.Params)
+		return ss.cancel(ctx, s, m.Params, func() error { return pay(recordedAs(m.Method)) })
 	}
 	return nil
 }

@@ -125,6 +125,47 @@ func TestEveryMethodIsChargedOnce(t *testing.T) {
 	}
 }
 
+// TestWhatIsHandedOnIsCharged: a cancellation or an answer that is for another replica takes a
+// token, and without one nobody is told. One that is for this one costs nothing.
+func TestWhatIsHandedOnIsCharged(t *testing.T) {
+	var entry []byte
+	told := 0
+	c := &till{bucket: 3}
+	l := newLiveWith(t, func(w *world) {
+		w.Admit, w.Change = c.admit, c.change
+		w.Shared = &mcp.Shared{
+			Self: "one",
+			Use:  func(context.Context, string, string) ([]byte, error) { return entry, nil },
+			Swap: func(_ context.Context, _, _ string, _, data []byte) (bool, error) {
+				told++
+				entry = data
+				return true, nil
+			},
+			Ask: func(context.Context, string, []byte) ([]byte, error) { told++; return []byte("unknown session"), nil },
+		}
+	})
+	id := l.open(t)
+	for _, tc := range []struct {
+		message string
+		status  int
+	}{
+		{`"id":"ask-one-x","result":{}`, 202},
+		{`"id":"ask-two-x","result":{}`, 202},
+		{`"method":"notifications/cancelled","params":{"requestId":7}`, 202},
+		{`"id":"ask-two-x","result":{}`, 429},
+		{`"method":"notifications/cancelled","params":{"requestId":7}`, 429},
+		{`"id":"ask-one-x","result":{}`, 202},
+	} {
+		if resp := l.send(t, http.MethodPost, `{"jsonrpc":"2.0",`+tc.message+`}`, "Mcp-Session-Id", id); resp.StatusCode != tc.status {
+			t.Errorf("%s: got %d, want %d", tc.message, resp.StatusCode, tc.status)
+		}
+	}
+	want := "mcp.initialize, mcp.response list, mcp.notifications_cancelled list, mcp.response list, mcp.notifications_cancelled list"
+	if got := strings.Join(c.taken(), ", "); got != want || told != 3 {
+		t.Errorf("others were told %d times, want 3; charged %s", told, got)
+	}
+}
+
 // TestLimitedMessages: an empty bucket refuses lists, sessions and streams, in a
 // batch as well, with the time after which to come back.
 func TestLimitedMessages(t *testing.T) {

@@ -152,7 +152,7 @@ func (s *Server) notified(w http.ResponseWriter, r *http.Request, ex *Exchange) 
 
 // pass answers what has no reply, unless it may not have come where it has to.
 func (s *Server) pass(w http.ResponseWriter, r *http.Request, ex *Exchange) {
-	if err := s.sessions.pass(r.Context(), ex.session, ex.msg); err != nil {
+	if err := ex.pass(r.Context(), ex.session); err != nil {
 		s.writeFault(w, nil, streamFault(call.AsError(err)))
 		return
 	}

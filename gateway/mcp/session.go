@@ -265,12 +265,15 @@ func (s *session) begin(id jsontext.Value, cancel context.CancelFunc) (done func
 }
 
 // cancel stops a running request (notifications/cancelled), wherever it runs. Its error is
-// *call.Error: another replica may not have been told.
-func (ss *sessions) cancel(ctx context.Context, s *session, params protocol.Object) error {
+// *call.Error: another replica may not have been told. Pay is asked before one is.
+func (ss *sessions) cancel(ctx context.Context, s *session, params protocol.Object, pay func() error) error {
 	r := protocol.Reader{O: params}
 	id := r.Value("requestId")
 	if id == nil || s.stop(id) || !ss.isShared(s) {
 		return nil
+	}
+	if err := pay(); err != nil {
+		return err
 	}
 	return ss.change(context.WithoutCancel(ctx), s, func(r *record) { r.cancel(id) })
 }
@@ -287,14 +290,18 @@ func (s *session) stop(id jsontext.Value) bool {
 }
 
 // deliver hands a client's response to the exchange that asked for it, here or at another
-// replica. Its error is *call.Error: that one may still wait for it.
-func (ss *sessions) deliver(ctx context.Context, s *session, m *protocol.Message) error {
+// replica. Its error is *call.Error: that one may still wait for it. Pay is asked before one is
+// told.
+func (ss *sessions) deliver(ctx context.Context, s *session, m *protocol.Message, pay func() error) error {
 	if s.take(m) || !ss.isShared(s) {
 		return nil
 	}
 	asker, ok := askerOf(m.ID)
 	if !ok || asker == ss.self {
 		return nil
+	}
+	if err := pay(); err != nil {
+		return err
 	}
 	return ss.insist(ctx, s, asker, &notice{Kind: noticeAnswer, ID: m.ID, Result: m.Result, Fault: m.Fault})
 }

@@ -92,7 +92,7 @@ func (st *Stdio) message(ctx context.Context, text []byte) error {
 	}
 	switch {
 	case m.IsResponse() || m.IsNotification():
-		return st.Server.sessions.pass(ctx, st.session, &m)
+		return ex.pass(ctx, st.session)
 	case m.Method == "initialize":
 		return st.initialize(ctx, ex)
 	}
@@ -157,7 +157,7 @@ func (st *Stdio) inBatch(ctx context.Context, m *protocol.Message) jsontext.Valu
 	ex, f := st.exchange(m)
 	switch {
 	case f == nil:
-		_ = st.Server.sessions.pass(ctx, st.session, m) // it is of this process alone
+		_ = ex.pass(ctx, st.session) // it is of this process alone
 		return ex.inBatch(ctx)
 	case m.IsResponse() || m.IsNotification():
 		return nil
