@@ -50,7 +50,7 @@ func (a *API) subscribe(w http.ResponseWriter, q *request, _ *question) {
 	a.Open.Add(1) // before the connection is taken from the server, which no longer waits for it
 	defer a.Open.Done()
 	edge.Streaming(w)
-	conn, err := websocket.Accept(w, q.http, &websocket.AcceptOptions{InsecureSkipVerify: true}) // the edge has looked at the origin
+	conn, err := websocket.Accept(w, q.http, slowly())
 	if err != nil {
 		return // it is answered
 	}
@@ -59,6 +59,38 @@ func (a *API) subscribe(w http.ResponseWriter, q *request, _ *question) {
 	ctx := conn.CloseRead(q.http.Context())
 	err = a.deliver(ctx, conn, rd, q)
 	_ = conn.Close(ending(err))
+}
+
+// frameEvery is how often a control frame of a subscriber is read (RFC 6455, section 5.5).
+const frameEvery = 100 * time.Millisecond
+
+// slowly accepts a subscriber whose control frames are read slowly.
+func slowly() *websocket.AcceptOptions {
+	var l listener
+	return &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // the edge has looked at the origin
+		OnPingReceived:     func(ctx context.Context, _ []byte) bool { l.frame(ctx); return true },
+		OnPongReceived:     func(ctx context.Context, _ []byte) { l.frame(ctx) },
+	}
+}
+
+// listener reads the control frames of a subscriber slowly: each ping is answered, and pings
+// without end would keep a core busy.
+type listener struct{ next time.Time }
+
+// frame waits until a control frame may be answered. Nothing else is read meanwhile.
+func (l *listener) frame(ctx context.Context) {
+	now := time.Now()
+	if wait := l.next.Sub(now); wait > 0 {
+		now = l.next
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	l.next = now.Add(frameEvery)
 }
 
 // subscription is a caller's place in the event log. It is on record, and so is why there is
