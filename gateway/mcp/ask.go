@@ -13,8 +13,11 @@ import (
 	"portcullis/gateway/call"
 )
 
-// Ask sends a request to a legacy client and waits for its response. The client
-// must have declared the capability.
+// askedFor is how long a client may take to respond. A person may have to be asked.
+const askedFor = stateLife
+
+// Ask sends a request to a legacy client and waits for its response, for askedFor and as
+// long as the session is there to respond in. The client must have declared the capability.
 func (ex *Exchange) Ask(ctx context.Context, method string, params any) (jsontext.Value, error) {
 	if ex.session == nil || ex.send == nil {
 		return nil, &protocol.Fault{Code: protocol.CodeInvalidRequest, Msg: "the client cannot be asked here"}
@@ -30,10 +33,15 @@ func (ex *Exchange) Ask(ctx context.Context, method string, params any) (jsontex
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, askedFor)
+	defer cancel()
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case m := <-answer:
+	case m, ok := <-answer:
+		if !ok {
+			return nil, &protocol.Fault{Code: protocol.CodeCall, Msg: "the session has ended before the client has answered"}
+		}
 		if m.Fault != nil {
 			return nil, &protocol.Fault{Code: protocol.CodeCall, Msg: "the client refused the request"}
 		}
@@ -57,6 +65,10 @@ func (s *session) ask(self string) (id string, answer chan *protocol.Message) {
 	defer s.mu.Unlock()
 	id = askMark + self + "-" + rand.Text() + `"`
 	answer = make(chan *protocol.Message, 1)
+	if s.ended {
+		close(answer)
+		return id, answer
+	}
 	s.asked[id] = answer
 	return id, answer
 }

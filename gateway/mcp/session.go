@@ -203,8 +203,13 @@ func (s *session) end() {
 	s.release()
 }
 
-// release gives back what is kept of the session. The lock is held.
+// release gives back what is kept of the session, and lets those go on who wait for the
+// client's answer: none can come. The lock is held.
 func (s *session) release() {
+	for id, answer := range s.asked {
+		close(answer)
+		delete(s.asked, id)
+	}
 	s.kept()
 	for _, release := range s.holds {
 		release()
