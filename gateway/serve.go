@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"portcullis/gateway/config"
@@ -33,6 +34,9 @@ func (s serveCmd) Run() error {
 	c, err := load(ctx, from)
 	if err != nil {
 		return err
+	}
+	if c.AdminAddr == "" {
+		runtime.MemProfileRate = 0 // nobody can ask for a profile of memory
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // from now on a hangup does not end the process
