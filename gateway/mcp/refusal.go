@@ -14,20 +14,6 @@ import (
 	"portcullis/gateway/op"
 )
 
-// toolResult wraps an operation's output: as text for old clients, as structured
-// content for the others.
-func toolResult(body []byte) jsontext.Value {
-	b := make([]byte, 0, 2*len(body)+len(body)/4+96)
-	b = append(b, `{"content":[{"type":"text","text":`...)
-	b, err := jsontext.AppendQuote(b, body)
-	if err != nil {
-		panic(err) // the pipeline's results are valid UTF-8
-	}
-	b = append(b, `}],"structuredContent":`...)
-	b = append(b, body...)
-	return append(b, '}')
-}
-
 // refusal is a call that was refused or has failed.
 type refusal struct {
 	protocol.WireError
