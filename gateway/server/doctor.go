@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,7 +56,10 @@ func Doctor(ctx context.Context, c config.Config) (out []Finding) {
 // vaultServer asks whether Vault is there and unsealed (sys/health, Vault API), and
 // compares its clock with this machine's.
 func vaultServer(ctx context.Context, c config.Config) []Finding {
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: vaultTLS(c)}}
+	client := &http.Client{
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: vaultTLS(c)},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // Vault has none for it
+	}
 	defer client.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.VaultAddr, "/")+"/v1/sys/health?standbyok=true&perfstandbyok=true", nil)
 	if err != nil {
@@ -70,18 +74,28 @@ func vaultServer(ctx context.Context, c config.Config) []Finding {
 		return []Finding{{"vault", failed, "Vault cannot be reached: " + err.Error(), "check that Vault runs, VAULT_ADDR, and VAULT_CACERT when it is a certificate"}}
 	}
 	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-	out := []Finding{{"vault", fine, "reachable, unsealed", ""}}
-	switch resp.StatusCode {
-	case http.StatusOK:
-	case http.StatusServiceUnavailable:
-		out[0] = Finding{"vault", failed, "Vault is sealed", "unseal it (vault operator unseal)"}
-	case http.StatusNotImplemented:
-		out[0] = Finding{"vault", failed, "Vault is not initialized", "initialize it (vault operator init)"}
-	default:
-		out[0] = Finding{"vault", failed, fmt.Sprintf("Vault answers %d to sys/health", resp.StatusCode), "look at Vault's own log"}
+	return []Finding{condition(resp), clock(resp.Header.Get("Date"), start)}
+}
+
+// condition is what an answer to sys/health says of Vault. A page of whatever stands before it
+// has a status as well.
+func condition(resp *http.Response) Finding {
+	var said struct {
+		Initialized bool `json:"initialized"`
+		Sealed      bool `json:"sealed"`
 	}
-	return append(out, clock(resp.Header.Get("Date"), start))
+	err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&said)
+	switch {
+	case resp.StatusCode == http.StatusServiceUnavailable && err == nil && said.Sealed:
+		return Finding{"vault", failed, "Vault is sealed", "unseal it (vault operator unseal)"}
+	case resp.StatusCode == http.StatusNotImplemented:
+		return Finding{"vault", failed, "Vault is not initialized", "initialize it (vault operator init)"}
+	case resp.StatusCode != http.StatusOK:
+		return Finding{"vault", failed, fmt.Sprintf("Vault answers %d to sys/health", resp.StatusCode), "look at Vault's own log"}
+	case err != nil || !said.Initialized || said.Sealed:
+		return Finding{"vault", failed, "what answers at VAULT_ADDR is no Vault", "correct VAULT_ADDR, or what stands before Vault"}
+	}
+	return Finding{"vault", fine, "reachable, unsealed", ""}
 }
 
 // maxSkew is how far clocks may differ before tokens are refused for it.
