@@ -168,11 +168,12 @@ func (l *Log) Intent(r *op.Record) error { return l.record("intent", r) }
 
 // Refusal records a call that is denied, limited or cannot be decided, and one whose
 // arguments do not bind: of those it keeps nothing, because nobody knows what they
-// are. After the first few of a caller, a code and a window it counts, and the count
-// is a line at the end of the window.
+// are. After the first few of a caller, a code and a window it counts those of what was
+// refused in the window before, and the count is a line at the end of the window.
 func (l *Log) Refusal(r *op.Record) error {
 	s := subject{key: r.Request.Caller.Key(), caller: r.Request.Caller}
-	if !l.callers.show(s, refusal{code: r.Code(), op: opOf(r)}, time.Now()) {
+	what := refusal{code: r.Code(), op: opOf(r), name: nameOf(r)}
+	if !l.callers.show(s, what, time.Now()) {
 		return nil
 	}
 	err := l.record("refusal", r)
@@ -180,7 +181,7 @@ func (l *Log) Refusal(r *op.Record) error {
 		l.callers.unshow(s, r.Code())
 	}
 	if errors.Is(err, errSpent) {
-		l.callers.count(s, refusal{code: r.Code(), op: opOf(r)}, time.Now())
+		l.callers.count(s, what, time.Now())
 		return nil
 	}
 	return err

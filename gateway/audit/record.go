@@ -49,6 +49,14 @@ func (l *Log) asked(n *line, kind string, r *op.Record) {
 	n.decision(&r.Decision)
 }
 
+// nameOf is what a call is about, empty for one of which nobody knows.
+func nameOf(r *op.Record) string {
+	if r.Bound == nil {
+		return ""
+	}
+	return r.Bound.Op.Name + " " + r.Bound.Resource.Mount + "/" + r.Bound.Resource.Path.String()
+}
+
 // opOf names the operation. A name that is none is the caller's text, and not kept.
 func opOf(r *op.Record) string {
 	if r.Bound != nil {

@@ -71,6 +71,45 @@ func TestRefusalsOfOneCallerAreCounted(t *testing.T) {
 	})
 }
 
+// TestNobodyHidesBehindRefusals: what a caller is refused for the first time in a window has a
+// line, however often it was refused something else before.
+func TestNobodyHidesBehindRefusals(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path})
+	ask := func(what string, times int) {
+		for range times {
+			r := refused(t, "bot", call.Forbidden)
+			p, err := call.ParsePath(what)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Bound.Resource.Path = p
+			if err := l.Refusal(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ask("decoy", 1000)
+	ask("crown/jewels", 1000)
+	for i := range 1000 {
+		ask(fmt.Sprintf("made/up/%d", i), 1)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	named, counted := map[any]int{}, 0
+	for _, m := range chained(t, path) {
+		if n, ok := m["count"].(float64); ok {
+			counted += int(n)
+			continue
+		}
+		named[m["path"]]++
+	}
+	if named["decoy"] != 20 || named["crown/jewels"] != 1 || len(named) != 64 || counted != 3000-20-1-62 {
+		t.Errorf("%d names in lines, %d of the decoy and %d of what it hides, %d counted", len(named), named["decoy"], named["crown/jewels"], counted)
+	}
+}
+
 // TestRefusedSendersAreCounted: one line for each address and window.
 func TestRefusedSendersAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -35,13 +36,14 @@ type subject struct {
 }
 
 // refusal is what is counted of one. Code and rule come from closed sets; op can be any
-// name that was asked for.
-type refusal struct{ code, op, rule string }
+// name that was asked for, and name tells apart what was.
+type refusal struct{ code, op, rule, name string }
 
 // tally counts refusals in windows.
 type tally struct {
 	lines int // of each subject and code in a window, before it is counted
 	most  int // subjects
+	seed  maphash.Seed
 
 	mu   sync.Mutex // guards open
 	open map[string]*window
@@ -52,7 +54,8 @@ type window struct {
 	who     subject
 	began   time.Time
 	length  time.Duration
-	shown   map[string]int // lines of their own, by code
+	shown   map[string]int  // lines of their own, by code
+	names   map[uint64]bool // hashes of what those are about, maxCounted at most
 	counted int
 	codes   map[string]int
 	ops     map[string]int
@@ -60,22 +63,34 @@ type window struct {
 }
 
 func newTally(lines, most int) *tally {
-	return &tally{lines: lines, most: most, open: map[string]*window{}}
+	return &tally{lines: lines, most: most, seed: maphash.MakeSeed(), open: map[string]*window{}}
 }
 
-// show tells whether a refusal gets a line of its own; otherwise it is counted.
+// show tells whether a refusal gets a line of its own; otherwise it is counted. One about
+// something else than those before has a line, so that nobody hides what it looks for behind
+// what it is refused as often as it likes.
 func (t *tally) show(s subject, r refusal, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	w := t.at(s, now)
-	if w == nil || w.shown[r.code] < t.lines {
-		if w != nil {
-			w.shown[r.code]++
-		}
+	if w == nil {
+		return true
+	}
+	if isNew := w.meets(maphash.String(t.seed, r.name)); w.shown[r.code] < t.lines || isNew && r.name != "" {
+		w.shown[r.code]++
 		return true
 	}
 	w.add(r)
 	return false
+}
+
+// meets notes what a refusal is about, and tells whether it is new.
+func (w *window) meets(name uint64) bool {
+	if w.names[name] || len(w.names) >= maxCounted {
+		return false
+	}
+	w.names[name] = true
+	return true
 }
 
 // unshow takes a line back that could not be written.
@@ -111,7 +126,7 @@ func (t *tally) at(s subject, now time.Time) *window {
 }
 
 func (w *window) clear() {
-	w.counted = 0
+	w.counted, w.names = 0, map[uint64]bool{}
 	w.shown, w.codes, w.ops, w.rules = map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 }
 
