@@ -48,7 +48,7 @@ type Config struct {
 	// request is refused ends with its answer. Optional.
 	Crowded func(*http.Request) bool
 	// Known hears of a request when it is known who calls, and Wasted when it was refused
-	// for want of room or given up. Optional.
+	// for want of room or given up, see writer.wasted. Optional.
 	Known, Wasted func(*http.Request)
 	Budgets       *budget.Budgets // of requests and of the bytes of their bodies; nil bounds nothing
 	Work          *gate.Gate      // of requests with a large body, which are worked on in turns by caller; nil bounds nothing
@@ -304,7 +304,7 @@ func (e *Edge) finish(w *writer, r *http.Request) {
 	}
 	w.flush(r)
 	w.release()
-	if e.Wasted != nil && (refused(w.status) || r.Context().Err() != nil) {
+	if e.Wasted != nil && w.wasted(r) {
 		e.Wasted(r)
 	}
 	e.ending(w, r).note(r.Context())

@@ -83,6 +83,9 @@ func (e *Edge) short() error {
 // turnAway refuses a request for which there is no room. Over HTTP/2 the answer has no
 // body: a client that opens no window for it could hold what has just been refused.
 func (e *Edge) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	if ew, ok := w.(*writer); ok {
+		ew.away = true
+	}
 	awaitBody(w, r, drainTimeout)
 	if r.ProtoMajor < 2 {
 		WriteError(w, err, "")

@@ -325,3 +325,49 @@ func TestAnAnswerIsNotCountedTwice(t *testing.T) {
 		t.Errorf("got %d, %v taken, %d left", w.Code, used, b.Used(budget.Bytes))
 	}
 }
+
+// TestWhatIsWasted: requests for which there was no room, and those that were given up. What
+// everybody is told who asks, as that Vault is away, is none, and neither is the end of a
+// stream: who calls would wait before the next request for no fault of its own.
+func TestWhatIsWasted(t *testing.T) {
+	var short error
+	wasted := 0
+	e := newEdge(func(c *edge.Config) {
+		c.Short, c.Wasted = func() error { return short }, func(*http.Request) { wasted++ }
+	})
+	for path, err := range map[string]*call.Error{"/away": call.Errorf(call.VaultUnavailable, "x"), "/limited": call.Errorf(call.RateLimited, "x")} {
+		e.Handle("GET", path, func(w http.ResponseWriter, _ *http.Request, _ *call.Caller) { edge.WriteError(w, err, "") })
+	}
+	e.Handle("GET", "/events", func(w http.ResponseWriter, _ *http.Request, _ *call.Caller) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+	})
+	for name, tc := range map[string]struct {
+		path, key string
+		short     error
+		gone      bool
+		want      int
+	}{
+		"served":          {path: "/secrets/a", key: "good"},
+		"not known":       {path: "/secrets/a", key: "bad"},
+		"Vault is away":   {path: "/away", key: "good"},
+		"a stream's end":  {path: "/events", key: "good", gone: true},
+		"limited":         {path: "/limited", key: "good", want: 1},
+		"no room":         {path: "/secrets/a", key: "good", short: call.Errorf(call.Overloaded, "x"), want: 1},
+		"no room, nobody": {path: "/secrets/a", key: "bad", short: call.Errorf(call.Overloaded, "x"), want: 1},
+		"given up":        {path: "/secrets/a", key: "good", gone: true, want: 1},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if tc.gone {
+			cancel()
+		}
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, tc.path, nil)
+		r.Host, short, wasted = "127.0.0.1", tc.short, 0
+		r.Header.Set("X-API-Key", tc.key)
+		e.ServeHTTP(httptest.NewRecorder(), r)
+		cancel()
+		if wasted != tc.want {
+			t.Errorf("%s: wasted %d times, want %d", name, wasted, tc.want)
+		}
+	}
+}

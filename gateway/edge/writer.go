@@ -30,6 +30,7 @@ type writer struct {
 	detached bool                     // the stream goes on when the handler has returned
 	who      budget.Who               // whose request it is
 	body     bool                     // something of a body was written
+	away     bool                     // there was no room for the request
 	reserve  func(n int64) error      // takes bytes of the caller's share, until the answer has left
 	taken    atomic.Int64             // bytes that were taken for the answer
 	exchange *obs.Exchange            // nil where every request is logged
@@ -70,6 +71,13 @@ func (w *writer) WriteHeader(status int) {
 // refused reports whether a request was not served for who sent it, or how much of what.
 func refused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+}
+
+// wasted reports whether a request was refused because its sender, or everybody, has too many,
+// or was given up. A stream ends with being given up, and that Vault is away, or a credential
+// not good, is told to everybody who asks.
+func (w *writer) wasted(r *http.Request) bool {
+	return w.away || w.status == http.StatusTooManyRequests || !w.stream && r.Context().Err() != nil
 }
 
 // piece is what a client has the write timeout for.
