@@ -6,8 +6,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// memoSize bounds how many terms a memo keeps.
-const memoSize = 4096
+// memoSize bounds how many terms a memo keeps. That of a caller takes 2 KiB.
+const memoSize = 1024
 
 // memo keeps terms that come again with every call: who calls, and what. A term is
 // never changed once it is built, so calls share it.
