@@ -10,12 +10,13 @@ import (
 // The gateway's own heap is small, and at Go's default the collector takes about a tenth
 // of a decision's time; so it may grow to three times of what is in use. What others make
 // it hold for a while is more, and may not be tripled: garbage has the same room then, which
-// is as much as has been in use for minutes where that is more.
+// is half as much as has been in use for minutes where that is more. What lives for long
+// comes to lie wherever there was room, so the room that garbage had is never given back.
 const (
 	gcPercent    = 200
-	leastPercent = 50
+	leastPercent = 30
 	percentStep  = 10       // each change stops the process for a moment
-	garbage      = 24 << 20 // bytes
+	garbage      = 20 << 20 // bytes
 	forLong      = 5 * time.Minute
 )
 
@@ -41,7 +42,7 @@ func TuneGC() (ours bool) {
 // percentFor is how much the heap may grow, in percent of what is in use, when so much of
 // that was there for minutes.
 func percentFor(inUse, lasting uint64) int {
-	p := int(max(garbage, lasting) * 100 / max(inUse, 1<<20)) //nolint:gosec // less than any memory
+	p := int(max(garbage, lasting/2) * 100 / max(inUse, 1<<20)) //nolint:gosec // less than any memory
 	return min(max(p/percentStep*percentStep, leastPercent), gcPercent)
 }
 
