@@ -125,7 +125,7 @@ func (ch *Authenticator) Authenticate(r *http.Request) (*call.Caller, error) {
 	now, src := ch.now(), ch.SourceIP(r)
 	ch.strip(r)
 	wait := ch.failures.Blocked(src, now)
-	c, err := ch.identify(r, now, wait > 0)
+	c, err := ch.identify(r, presence{from: src, now: now, suspect: wait > 0})
 	if err != nil {
 		return nil, ch.refuse(src, wait, err)
 	}
@@ -134,7 +134,6 @@ func (ch *Authenticator) Authenticate(r *http.Request) (*call.Caller, error) {
 		return nil, ch.refuse(src, wait, err)
 	}
 	accepted(c.Method).Inc()
-	c.SourceIP = src
 	return ch.behalf(r, c)
 }
 
@@ -142,33 +141,36 @@ func (ch *Authenticator) Authenticate(r *http.Request) (*call.Caller, error) {
 type presence struct {
 	credential
 	holder  *call.Caller // whom the client certificate names, nil for none
+	from    netip.Addr
 	now     time.Time
 	suspect bool // the address has presented many bad ones
 }
 
 // identify finds the one credential and verifies it. A client certificate may
 // accompany a key or a token: it is verified then as well and noted on the caller,
-// but the key or the token says who that is. Alone it is the credential. The caller
-// is a copy of its own.
-func (ch *Authenticator) identify(r *http.Request, now time.Time, suspect bool) (*call.Caller, error) {
-	cred, err := presented(r)
-	if err != nil {
+// but the key or the token says who that is. Alone it is the credential. Calls with a
+// token alone, from one address, share the caller.
+func (ch *Authenticator) identify(r *http.Request, p presence) (c *call.Caller, err error) {
+	if p.credential, err = presented(r); err != nil {
 		return nil, err
 	}
-	holder, err := ch.certificate(r, now)
-	if err != nil {
+	if p.holder, err = ch.certificate(r, p.now); err != nil {
 		return nil, err
 	}
-	shared, source, err := ch.caller(r, presence{cred, holder, now, suspect})
+	shared, source, err := ch.caller(r, p)
 	if err != nil {
 		return nil, err
 	}
 	if err := ch.owners.check(shared.Key(), source); err != nil {
 		return nil, err
 	}
+	if p.holder == nil && shared.SourceIP == p.from {
+		return shared, nil
+	}
 	own := *shared
-	if holder != nil {
-		own.CertFP, own.CertSerial = holder.CertFP, holder.CertSerial
+	own.SourceIP = p.from
+	if p.holder != nil {
+		own.CertFP, own.CertSerial = p.holder.CertFP, p.holder.CertSerial
 	}
 	return &own, nil
 }

@@ -62,22 +62,22 @@ func (ch *Authenticator) represented(ctx context.Context, c *call.Caller, value 
 	case ch.tokens == nil:
 		return nil, fmt.Errorf("%w: JWT", rule.MethodOff)
 	}
-	v, err := ch.verified(ctx, presence{cred, nil, now, ch.failures.Blocked(c.SourceIP, now) > 0})
+	v, err := ch.verified(ctx, presence{credential: cred, now: now, suspect: ch.failures.Blocked(c.SourceIP, now) > 0})
 	switch {
 	case err != nil:
 		return nil, err
-	case v.Caller.JKT != "":
+	case v.Caller().JKT != "":
 		return nil, rule.KeyBound
 	case v.X5T != "":
 		return nil, rule.CertBound
-	case v.Caller.OnBehalfOf != nil || c.OnBehalfOf != nil || v.Caller.Key() == c.Key():
+	case v.Caller().OnBehalfOf != nil || c.OnBehalfOf != nil || v.Caller().Key() == c.Key():
 		return nil, rule.BadActor
 	}
 	ch.refreshDenied(now)
-	if err := ch.denied.Check(v.Caller, now); err != nil {
+	if err := ch.denied.Check(v.Caller(), now); err != nil {
 		return nil, err
 	}
-	return v.Caller, ch.owners.check(v.Caller.Key(), v.Source())
+	return v.Caller(), ch.owners.check(v.Caller().Key(), v.Source())
 }
 
 // refuseBehalf is refuse, and says which credential is meant.

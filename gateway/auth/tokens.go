@@ -151,7 +151,7 @@ func (ch *Authenticator) byToken(r *http.Request, p presence) (*call.Caller, str
 	if v.X5T != "" && !holds(p.holder, v.X5T) {
 		return nil, "", rule.CertBound
 	}
-	return v.Caller, v.Source(), ch.checkBinding(r, p, v)
+	return v.From(p.from), v.Source(), ch.checkBinding(r, p, v)
 }
 
 // verified returns what a token says. One that is known costs a hash; for a new one
@@ -173,15 +173,15 @@ func (ch *Authenticator) verified(ctx context.Context, p presence) (*token.Verif
 // checkBinding holds a token that is bound to a key to its proof.
 func (ch *Authenticator) checkBinding(r *http.Request, p presence, v *token.Verified) error {
 	switch {
-	case v.Caller.JKT == "" && p.dpop:
+	case v.Caller().JKT == "" && p.dpop:
 		return rule.Unbound
-	case v.Caller.JKT == "":
+	case v.Caller().JKT == "":
 		return nil
 	case !p.dpop:
 		return rule.KeyBound
 	}
 	d := dpop.FromHTTP(r, ch.base(r))
-	d.Token, d.JKT, d.Owner = p.value, v.Caller.JKT, v.Caller.Key()
+	d.Token, d.JKT, d.Owner = p.value, v.Caller().JKT, v.Caller().Key()
 	return ch.proofs.Check(d, p.now)
 }
 

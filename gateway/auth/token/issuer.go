@@ -145,7 +145,8 @@ func (i *issuer) verify(ctx context.Context, t *jose.Token, now time.Time, effor
 	if err != nil {
 		return nil, err
 	}
-	out.Caller.KeyID, out.Caller.KeyPrint, out.set, out.issuer = key.Name(), key.Print, set, i
+	c := out.Caller()
+	c.KeyID, c.KeyPrint, out.set, out.issuer = key.Name(), key.Print, set, i
 	return out, nil
 }
 
@@ -180,7 +181,8 @@ func (i *issuer) read(b body, now time.Time) (*Verified, error) {
 		return nil, err
 	}
 	c.AuthTime, c.ProvedAt, c.Expires = issued, b.proved(), expires
-	out := &Verified{Caller: c}
+	out := &Verified{}
+	out.caller.Store(c)
 	return out, out.confirm(b)
 }
 

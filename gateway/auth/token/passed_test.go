@@ -29,11 +29,11 @@ func TestChosenClaimsReachThePolicyInTheirOwnTypes(t *testing.T) {
 		"amr": []any{"pwd", "otp"}, "auth_time": float64(1700000000), "mfa": true,
 		"groups": []any{"Domain Admins", float64(7)},
 	}
-	if !reflect.DeepEqual(got.Caller.Claims, want) {
-		t.Errorf("got %v, want %v", got.Caller.Claims, want)
+	if !reflect.DeepEqual(got.Caller().Claims, want) {
+		t.Errorf("got %v, want %v", got.Caller().Claims, want)
 	}
-	if got.Caller.ProvedAt.Unix() != 1700000000 {
-		t.Errorf("got proved at %v", got.Caller.ProvedAt)
+	if got.Caller().ProvedAt.Unix() != 1700000000 {
+		t.Errorf("got proved at %v", got.Caller().ProvedAt)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestActorsKeepTheirKinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := got.Caller.OnBehalfOf
+	a := got.Caller().OnBehalfOf
 	if a.Kind != "service" || a.Issuer != "https://idp.test" || a.RawSubject != "tool" || a.Next.Kind != "agent" || a.Next.Next.Kind != "agent" {
 		t.Errorf("got %+v, %+v, %+v", a, a.Next, a.Next.Next)
 	}

@@ -32,7 +32,7 @@ func TestSubjectsAreMadeOfClaims(t *testing.T) {
 		switch {
 		case want == "" && (!errors.Is(err, rule.NoSubject) && !errors.Is(err, rule.ClaimType) || !strings.Contains(err.Error(), strings.Trim(subject, "{}"))):
 			t.Errorf("%s: got %v, want the claim named", subject, err)
-		case want != "" && (err != nil || got.Caller.RawSubject != want):
+		case want != "" && (err != nil || got.Caller().RawSubject != want):
 			t.Errorf("%s: got %+v, %v, want %s", subject, got, err, want)
 		}
 	}
@@ -61,10 +61,10 @@ func TestDifferentClaimsNeverMakeOneSubject(t *testing.T) {
 				t.Fatal(err)
 			}
 			id := fmt.Sprintf("%q %q %q", a, b, c)
-			if old := from[got.Caller.Subject]; old != "" && old != id {
-				t.Fatalf("%s: %s and %s are both %s", subject, old, id, got.Caller.RawSubject)
+			if old := from[got.Caller().Subject]; old != "" && old != id {
+				t.Fatalf("%s: %s and %s are both %s", subject, old, id, got.Caller().RawSubject)
 			}
-			from[got.Caller.Subject] = id
+			from[got.Caller().Subject] = id
 		}
 	}
 }
@@ -102,7 +102,7 @@ func TestEachIssuerHasItsOwnRules(t *testing.T) {
 		if err != nil {
 			return string(rule.Of(err))
 		}
-		c := got.Caller
+		c := got.Caller()
 		return fmt.Sprint(c.Key(), " ", c.Kind, " ", c.Scopes, " ", c.Roles)
 	}
 	realm := map[string]any{"realm_access": map[string]any{"roles": []string{"r"}}}

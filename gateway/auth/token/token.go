@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"portcullis/gateway/auth/jose"
@@ -33,13 +35,29 @@ type Verifier struct {
 	known    *memory
 }
 
-// Verified is what a good token says. It is immutable.
+// Verified is what a good token says.
 type Verified struct {
-	Caller *call.Caller
-	X5T    string // RFC 8705 section 3.1: hash of the certificate that must be there, else empty
+	X5T string // RFC 8705 section 3.1: hash of the certificate that must be there, else empty
 
+	caller atomic.Pointer[call.Caller] // at the address that it called from last
 	issuer *issuer
 	set    *keyset.Set // the keys that it was verified with, nil for the secret
+}
+
+// Caller is whom the token names, at whichever address.
+func (o *Verified) Caller() *call.Caller { return o.caller.Load() }
+
+// From is the caller at an address. Calls from there share it as long as none comes from
+// elsewhere: a copy for each would be kept beside this one by whoever keeps callers.
+func (o *Verified) From(address netip.Addr) *call.Caller {
+	c := o.caller.Load()
+	if c.SourceIP == address {
+		return c
+	}
+	own := *c
+	own.SourceIP = address
+	o.caller.Store(&own)
+	return &own
 }
 
 // Source says who vouched, as the issuer's entry has it.
@@ -173,7 +191,7 @@ func digest(raw string) [sha256.Size]byte {
 
 // stands reports whether what was verified before would be verified again.
 func (v *Verifier) stands(k *Verified, now time.Time) bool {
-	return now.Before(k.Caller.Expires) && (k.set == nil || k.set == k.issuer.Keys.Current(now))
+	return now.Before(k.Caller().Expires) && (k.set == nil || k.set == k.issuer.Keys.Current(now))
 }
 
 // confirm reads what the token is bound to (RFC 7800 section 3.1). A member that
@@ -193,7 +211,7 @@ func (o *Verified) confirm(b body) error {
 		case s == "":
 			return rule.Confirmation
 		case name == "jkt":
-			o.Caller.JKT = s
+			o.Caller().JKT = s
 		case name == "x5t#S256":
 			o.X5T = s
 		default:

@@ -39,7 +39,7 @@ func TestClaimsBecomeACaller(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := got.Caller
+	c := got.Caller()
 	if s := fmt.Sprint(c.Subject, c.Scopes, c.Roles, c.Issuer, c.TokenID, c.OnBehalfOf.Subject, c.OnBehalfOf.Next.Subject); s !=
 		fmt.Sprint("human", []string{"read", "list", "write"}, []string{"ops"}, "mcp-auth", "t1", "agent", "tool") {
 		t.Errorf("got %s", s)
@@ -60,7 +60,7 @@ func TestATokenThatNeverEndsCanBeWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if raw, err := json.Marshal(got.Caller); err != nil || !strings.Contains(string(raw), "9999-12-31T23:59:59Z") {
+	if raw, err := json.Marshal(got.Caller()); err != nil || !strings.Contains(string(raw), "9999-12-31T23:59:59Z") {
 		t.Errorf("got %s, %v", raw, err)
 	}
 }
@@ -112,7 +112,7 @@ func FuzzClaims(f *testing.F) {
 			}
 			return
 		}
-		c := got.Caller
+		c := got.Caller()
 		if c.Expires.IsZero() || c.Subject == "" || c.Prefix.String() != c.Subject || c.Issuer != "mcp-auth" {
 			t.Errorf("%q makes %+v", claims, c)
 		}
@@ -134,7 +134,7 @@ func Example() {
 			fmt.Println(err)
 			continue
 		}
-		fmt.Println(got.Caller.Subject, got.Caller.Scopes)
+		fmt.Println(got.Caller().Subject, got.Caller().Scopes)
 	}
 	// Output:
 	// build-bot [read list]
