@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,42 @@ func TestAPolicyIsTakenOnceFewerChecksGoOn(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", `{"role":"readonly"}`)); d.Allow || e.Status().LastError != "" {
 			t.Errorf("got %+v, and the status %+v", d, e.Status())
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestASlowCheckIsGivenUpForThePolicyBefore: a link that is set back names the same files as
+// before, and nothing of them has changed.
+func TestASlowCheckIsGivenUpForThePolicyBefore(t *testing.T) {
+	cat, before := catalogue(t), team(t, map[string]string{"data.yaml": refusing})
+	slow := team(t, map[string]string{"data.yaml": granting, "slow_test.rego": "package policy.deny.t_test\n\nimport rego.v2\n\ntest_t if true\n"})
+	link := filepath.Join(t.TempDir(), "current")
+	point := func(to string) {
+		if err := errors.Join(os.Symlink(to, link+".new"), os.Rename(link+".new", link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	point(before)
+	synctest.Test(t, func(t *testing.T) {
+		later := func() time.Time { return time.Now().AddDate(100, 0, 0) } // files that were changed long ago are read once
+		e, err := policy.Open(policy.Config{Dir: link, Catalogue: cat, Now: later, Poll: time.Second, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy.Slow(e, "slow_test.rego")
+		go e.Watch(t.Context())
+		time.Sleep(10 * time.Second)
+		point(slow)
+		time.Sleep(10 * time.Second)
+		point(before)
+		for range 300 {
+			time.Sleep(time.Second)
+			if d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", `{"role":"readonly"}`)); d.Allow {
+				t.Fatal("a policy that was withdrawn while it was checked became active")
+			}
 		}
 		if err := e.Close(); err != nil {
 			t.Error(err)

@@ -79,6 +79,9 @@ func (e *Engine) take(ctx context.Context, reload func(context.Context) error, s
 	}
 	for _, source := range first {
 		was := *source
+		if source == s {
+			was.taken(at) // what it held before is a change as well
+		}
 		wg.Go(func() { e.overtake(ctx, giveUp, was) })
 	}
 	err := reload(ctx) // logged and counted, and in Status
