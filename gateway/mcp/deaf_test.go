@@ -212,6 +212,34 @@ func TestAReplicaThatDidNotHearLearnsOfIt(t *testing.T) {
 	})
 }
 
+// TestAStreamGoesOnWhereItsReplicaKnows: where a stream has ended is not forgotten for what the
+// session's entry says from before it, whatever changes in the entry since.
+func TestAStreamGoesOnWhereItsReplicaKnows(t *testing.T) {
+	tw := newTwins(t, asking)
+	a, b := tw.all[0], tw.all[1]
+	id := a.open(t)
+	for _, path := range []string{"one", "two"} {
+		if code, body := a.ask(t, id, `"id":1,"method":"resources/subscribe","params":{"uri":"kv://secret/mcp/agent/`+path+`"}`); code != 200 {
+			t.Fatalf("%d %s", code, body)
+		}
+	}
+	first := a.stream(t, id)
+	a.change(t, "mcp/agent/one")
+	data(t, first)
+	b.stream(t, id)
+	ended(first)
+	if code, body := a.ask(t, id, `"id":2,"method":"logging/setLevel","params":{"level":"debug"}`); code != 200 {
+		t.Fatalf("%d %s", code, body)
+	}
+	b.deafen()
+	again := a.stream(t, id)
+	a.change(t, "mcp/agent/two")
+	if got := data(t, again); !strings.Contains(got, "mcp/agent/two") {
+		t.Errorf("told twice: %s", got)
+	}
+	b.hear()
+}
+
 // stream opens a session's stream, of which the first comment is read.
 func (l *live) stream(t *testing.T, session string, headers ...string) *bufio.Reader {
 	t.Helper()

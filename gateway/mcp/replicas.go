@@ -85,7 +85,7 @@ func (ss *sessions) follow(s *session, r *record, data []byte) {
 	}
 	s.stopCancelled(r)
 	s.shared, s.logLevel, s.streams, s.changes = data, r.Level, r.Stream, r.N
-	if s.reader == nil && r.Cursor != "" {
+	if s.reader == nil && r.Stream == "" && r.Cursor != "" { // while there is a stream, it is from before that
 		s.cursor = r.Cursor
 	}
 	if s.reader != nil && s.claimed && r.Stream != ss.self {
