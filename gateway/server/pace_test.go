@@ -278,7 +278,7 @@ func TestRequestsOfNobodyKnown(t *testing.T) {
 // speak begins to speak HTTP/2, and returns a channel that hears of each stream that is
 // answered.
 func (p *pipes) speak() (*http2.Framer, <-chan struct{}) {
-	conn, answered := p.dial(), make(chan struct{}, 1000)
+	conn, answered := p.dial(), make(chan struct{}, 10_000)
 	_, _ = io.WriteString(conn, http2.ClientPreface)
 	f := http2.NewFramer(conn, conn)
 	go func() {
