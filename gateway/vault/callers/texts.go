@@ -30,7 +30,7 @@ func (s *State) policies(sets ...*tokenSet) []policy {
 	list := []policy{{s.policy, s.subject}}
 	for _, t := range sets {
 		if t.additional != (sum{}) {
-			list = append(list, policy{additionalName(s.policy, t.additional), t.additional})
+			list = append(list, policy{t.names[len(t.names)-1], t.additional})
 		}
 	}
 	return list

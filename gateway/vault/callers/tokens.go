@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"portcullis/gateway/call"
 	"portcullis/gateway/vault/tokencache"
@@ -140,7 +141,7 @@ func (r *Registry) asOf() string {
 	if r.AsOf == nil {
 		return ""
 	}
-	return r.AsOf()
+	return unique.Make(r.AsOf()).Value() // every caller keeps it
 }
 
 // outdated reports whether the rights of a caller may be others than when they were worked
