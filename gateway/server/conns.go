@@ -48,7 +48,6 @@ type conn struct {
 	here    *list.Element // in fresh or idle of all, nil while a request is served
 	there   *list.Element // in those of its peer
 	gone    bool
-	closed  bool        // by its reader
 	heard   atomic.Bool // something has come over it
 	greeted atomic.Bool // a client's hello has come
 	pace    pace
@@ -276,13 +275,8 @@ func (c *conn) Write(p []byte) (int, error) {
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.all.mu.Lock()
-	first := !c.closed
-	c.closed = true
 	c.all.leave(c)
 	c.all.mu.Unlock()
-	if first {
-		c.wasted()
-	}
 	return c.Conn.Close()
 }
 
@@ -304,6 +298,9 @@ func (cs *conns) state(nc net.Conn, s http.ConnState) {
 	if s == http.StateIdle && !cs.trusted(c.addr) { // a proxy's frames are its own, and many callers wait for it
 		now := cs.now()
 		c.pace.idle(now, func() bool { _, ok := cs.bursts.take(c.addr, now, 0); return ok })
+	}
+	if s == http.StateClosed {
+		c.ended(nc)
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -16,7 +16,7 @@ const (
 	handshakeEvery = 3 * time.Millisecond
 	handshakeAhead = 200 * handshakeEvery
 	handshakeWait  = headerTimeout - 2*time.Second
-	handshakeWaste = 3 // more for one behind which nothing was asked
+	handshakeWaste = 3 // more for one that its client breaks off, which costs it little
 )
 
 var errHandshakes = errors.New("too many TLS handshakes from this address")
@@ -48,9 +48,11 @@ func (cs *conns) hello(ctx context.Context, nc net.Conn) error {
 	}
 }
 
-// wasted charges a connection that ends for a handshake behind which nothing was asked.
-func (c *conn) wasted() {
-	if c.greeted.Load() && !c.pace.served() {
+// ended charges a connection that has ended for a handshake that its client did not finish.
+// One that it did has cost it as much as a request with it: clients that call in parallel make
+// connections that they do not need then, and a balancer asks whether it can make one.
+func (c *conn) ended(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok && c.greeted.Load() && !t.ConnectionState().HandshakeComplete {
 		c.all.handshakes.charge(c.addr, c.all.now(), handshakeWaste)
 	}
 }

@@ -136,13 +136,6 @@ func (p *pace) charge(d time.Duration) {
 	}
 }
 
-// served reports whether there was a request.
-func (p *pace) served() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.asked
-}
-
 // read counts bytes that have come.
 func (p *pace) read(n int) {
 	p.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -63,6 +64,7 @@ func pacedServer(t *testing.T, config *tls.Config) *pipes {
 	cs := newConns(100, 100, nil)
 	s := &http.Server{
 		Handler: paced(http.HandlerFunc(counted)), ConnState: cs.state, ConnContext: withConn, HTTP2: http2Config(), Protocols: protocols(), TLSConfig: cs.greeting(config),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
 	}
 	done := make(chan error)
 	go func() {
