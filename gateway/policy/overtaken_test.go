@@ -75,6 +75,42 @@ func TestAPolicyIsTakenOnceFewerChecksGoOn(t *testing.T) {
 	})
 }
 
+// TestWhatTheOperatorHasReadAgainIsGivenUp for a newer policy as well, and is said to be.
+func TestWhatTheOperatorHasReadAgainIsGivenUp(t *testing.T) {
+	dir, cat := team(t, map[string]string{"data.yaml": granting}), catalogue(t)
+	synctest.Test(t, func(t *testing.T) {
+		e, err := policy.Open(policy.Config{Dir: dir, Catalogue: cat, Poll: time.Second, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy.Slow(e, "slow_test.rego")
+		write(t, dir, "slow_test.rego", "package policy.deny.t_test\n\nimport rego.v2\n\ntest_t if true\n")
+		answer := make(chan error, 1)
+		go func() { err, _ := e.Reread(t.Context()); answer <- err }()
+		time.Sleep(10 * time.Second)
+		write(t, dir, "data.yaml", refusing)
+		_ = os.Remove(filepath.Join(dir, "slow_test.rego"))
+		time.Sleep(10 * time.Second)
+		select {
+		case err := <-answer:
+			if err == nil || !strings.Contains(err.Error(), "has changed since") {
+				t.Errorf("the operator is told %v", err)
+			}
+		default:
+			t.Error("the newer policy waits")
+		}
+		if policy, shadow := e.Reread(t.Context()); policy != nil || shadow != nil {
+			t.Errorf("later: %v, %v", policy, shadow)
+		}
+		if d := e.Decide(t.Context(), bind(t, agent(t), "db.issue_creds", `{"role":"readonly"}`)); d.Allow {
+			t.Error("what was withdrawn is allowed")
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestASlowCheckIsGivenUpForThePolicyBefore: a link that is set back names the same files as
 // before, and nothing of them has changed.
 func TestASlowCheckIsGivenUpForThePolicyBefore(t *testing.T) {

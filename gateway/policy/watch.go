@@ -91,6 +91,31 @@ func (e *Engine) take(ctx context.Context, reload func(context.Context) error, s
 	return !s.givenUp
 }
 
+// errOvertaken is of a check that was given up.
+var errOvertaken = errors.New("the check was given up: what is there has changed since, and is taken next")
+
+// Reread is Reload and ReloadShadow at once, without waiting for files to settle. What comes
+// meanwhile does not wait for their checks: they are given up for it, as those of Watch.
+func (e *Engine) Reread(ctx context.Context) (policy, shadow error) {
+	active, candidate := settled{path: e.cfg.Dir}, settled{path: e.cfg.Shadow}
+	if e.remote != nil {
+		return e.Reload(ctx), e.retake(ctx, e.ReloadShadow, &candidate)
+	}
+	policy = e.retake(ctx, e.Reload, &active)
+	return policy, e.retake(ctx, e.ReloadShadow, &candidate, &active)
+}
+
+// retake is take of what a source holds now.
+func (e *Engine) retake(ctx context.Context, reload func(context.Context) error, s *settled, first ...*settled) (err error) {
+	s.changed()
+	e.same(s)
+	e.take(ctx, func(ctx context.Context) error { err = reload(ctx); return err }, s, first...)
+	if s.givenUp && ctx.Err() == nil {
+		return errOvertaken
+	}
+	return err
+}
+
 // overtake gives a check up once a source has settled on something else than it held.
 func (e *Engine) overtake(ctx context.Context, giveUp func(), s settled) {
 	for was := s.seen; retry.Sleep(ctx, e.cfg.Poll); {

@@ -30,7 +30,8 @@ func (g *Server) reload(ctx context.Context) {
 		return "in force"
 	}
 	files := errors.Join(g.audit.Reopen(), g.logs.Reopen())
-	policy, shadow, transforms := g.policy.Reload(ctx), g.policy.ReloadShadow(ctx), g.transforms.Reload(ctx)
+	policy, shadow := g.policy.Reread(ctx)
+	transforms := g.transforms.Reload(ctx)
 	g.auth.Reload()
 	applied, restart := g.reread()
 	g.logs.Server.Info("SIGHUP: everything that can be read again has been",
