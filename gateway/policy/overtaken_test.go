@@ -98,6 +98,7 @@ func TestWhatTheOperatorHasReadAgainIsGivenUp(t *testing.T) {
 			}
 		default:
 			t.Error("the newer policy waits")
+			<-answer
 		}
 		if policy, shadow := e.Reread(t.Context()); policy != nil || shadow != nil {
 			t.Errorf("later: %v, %v", policy, shadow)
