@@ -50,6 +50,7 @@ type conn struct {
 	gone    bool
 	heard   atomic.Bool // something has come over it
 	greeted atomic.Bool // a client's hello has come
+	waits   atomic.Bool // for its turn to be greeted
 	pace    pace
 }
 
@@ -186,11 +187,11 @@ func (cs *conns) hush(out []*conn, l *list.List) []*conn {
 }
 
 // silent is the oldest connection of a list, nil when something has come over it that
-// nobody has read yet: its client is not silent, this process is late. It goes to the end
-// of its list then. The lock is held.
+// nobody has read yet, or it waits for its handshake: its client is not silent, this process
+// is late. It goes to the end of its list then. The lock is held.
 func (cs *conns) silent(l *list.List) *conn {
 	c := l.Front().Value.(*conn)
-	if !cs.unread(c.Conn) {
+	if !c.waits.Load() && !cs.unread(c.Conn) {
 		return c
 	}
 	cs.put(c, cs.listOf(c))

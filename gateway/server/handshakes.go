@@ -38,6 +38,8 @@ func (cs *conns) hello(ctx context.Context, nc net.Conn) error {
 		return nil
 	}
 	connsSlowed.Inc()
+	c.waits.Store(true)
+	defer cs.greet(c)
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
@@ -45,6 +47,17 @@ func (cs *conns) hello(ctx context.Context, nc net.Conn) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// greet ends the wait of a connection. From now on its client has as long for what comes next
+// as one that has just come.
+func (cs *conns) greet(c *conn) {
+	c.waits.Store(false)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if !c.gone {
+		cs.put(c, cs.fresh)
 	}
 }
 

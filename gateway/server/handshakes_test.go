@@ -112,3 +112,35 @@ func TestHandshakesThatWouldWaitTooLong(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoWaitsForAHandshakeIsNotSilent: a connection does not give way, however many come,
+// because this process lets it wait.
+func TestWhoWaitsForAHandshakeIsNotSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := newConns(10_000, 10_000, nil)
+		var gone atomic.Int64
+		var wg sync.WaitGroup
+		for range 2 * crowd {
+			for _, c := range arrive(cs, "192.0.2.1", 4) {
+				c.heard.Store(true)
+				wg.Go(func() {
+					if err := cs.hello(t.Context(), c); err != nil {
+						t.Error(err)
+					}
+					cs.mu.Lock()
+					defer cs.mu.Unlock()
+					if c.gone {
+						gone.Add(1)
+						return
+					}
+					cs.leave(c)
+				})
+			}
+			time.Sleep(4 * time.Millisecond)
+		}
+		wg.Wait()
+		if gone.Load() > 0 {
+			t.Errorf("%d were closed", gone.Load())
+		}
+	})
+}
