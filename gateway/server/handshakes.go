@@ -16,7 +16,7 @@ const (
 	handshakeEvery = 3 * time.Millisecond
 	handshakeAhead = 200 * handshakeEvery
 	handshakeWait  = headerTimeout - 2*time.Second
-	handshakeWaste = 3 // more for one that its client breaks off, which costs it little
+	handshakeWaste = 1 // more for one that its client breaks off, which costs it little
 )
 
 var errHandshakes = errors.New("too many TLS handshakes from this address")

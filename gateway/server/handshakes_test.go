@@ -47,8 +47,8 @@ func secureServer(t *testing.T) *pipes {
 	return pacedServer(t, &tls.Config{Certificates: []tls.Certificate{authtest.NewCA("server").Server().TLS()}, MinVersion: tls.VersionTLS13})
 }
 
-// TestHandshakesOfAnAddressAreSpread: what an address has answered is bounded, and four
-// times as much when it breaks them off. Few connections wait for nothing, and one over which
+// TestHandshakesOfAnAddressAreSpread: what an address has answered is bounded, and twice
+// as much when it breaks them off. Few connections wait for nothing, and one over which
 // nothing is asked counts as any other.
 func TestHandshakesOfAnAddressAreSpread(t *testing.T) {
 	for name, tc := range map[string]struct {

@@ -125,6 +125,9 @@ func (r read) do(t *testing.T, c *http.Client, url string) (value string, err er
 	if err != nil {
 		return string(raw), err
 	}
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %.200s", resp.Status, raw)
+	}
 	raw, err = r.value(raw)
 	return string(raw), err
 }
