@@ -83,14 +83,26 @@ func (f *logFile) open(now time.Time) error {
 // renamed, it is written on.
 func (f *logFile) rotate(now time.Time) error {
 	base, ext := strings.TrimSuffix(f.path, filepath.Ext(f.path)), filepath.Ext(f.path)
-	old := fmt.Sprintf("%s-%s%s", base, now.UTC().Format("2006-01-02T15-04-05.000"), ext)
-	if err := os.Rename(f.path, old); err != nil {
+	if err := os.Rename(f.path, free(base, ext, now)); err != nil {
 		f.size = 0 // the next look says how large it is, and rotation is tried again
 		return nil
 	}
 	f.old.tidy(f.cfg, base, ext)
 	_ = f.let() // it was written; an error of closing it would stop the new one
 	return f.open(now)
+}
+
+// free is the name of an old file that is not taken: two files can be full in the same
+// millisecond.
+func free(base, ext string, now time.Time) string {
+	for at := now.UTC(); ; at = at.Add(time.Millisecond) {
+		name := fmt.Sprintf("%s-%s%s", base, at.Format("2006-01-02T15-04-05.000"), ext)
+		_, plain := os.Lstat(name)
+		_, compressed := os.Lstat(name + ".gz")
+		if plain != nil && compressed != nil {
+			return name
+		}
+	}
 }
 
 // Close closes the file; the next write opens it again. Old files that are being

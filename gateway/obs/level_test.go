@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"portcullis/gateway/call"
@@ -130,6 +131,28 @@ func TestLogsRotateAsConfigured(t *testing.T) {
 	if err != nil || err2 != nil || len(full) != 3 || len(plain) != 0 {
 		t.Errorf("got %q and %q, want three compressed files", full, plain)
 	}
+}
+
+// TestLogsThatAreFullAtTheSameMomentAreKept: the clock stands still.
+func TestLogsThatAreFullAtTheSameMomentAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		l, err := obs.NewLogs(obs.LogConfig{Dir: dir, Stderr: os.Stderr, Rotate: obs.Rotation{MaxBytes: 64 << 10, Keep: 100, Compress: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 10
+		for range n {
+			l.Requests.Info(strings.Repeat("x", 63<<10))
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		old, err := filepath.Glob(filepath.Join(dir, "requests-*.log.gz"))
+		if err != nil || len(old) != n-1 {
+			t.Errorf("got %q, %v: want %d files", old, err, n-1)
+		}
+	})
 }
 
 func gunzip(t *testing.T, name string) string {

@@ -38,31 +38,26 @@ type older struct {
 	mu   sync.Mutex // held while files are removed and compressed
 }
 
-// tidy removes old files that are too many and compresses the others. What fails is
-// tried again at the next rotation.
+// tidy removes old files that are too many and compresses the others, while the log is
+// written on. What fails is tried again at the next rotation.
 func (o *older) tidy(cfg Rotation, base, ext string) {
-	o.mu.Lock()
-	all, err := filepath.Glob(base + "-????-??-??T??-??-??.???" + ext + "*")
-	o.mu.Unlock()
-	if err != nil {
-		return
-	}
-	all = slices.DeleteFunc(all, func(name string) bool { return strings.HasSuffix(name, ".tmp") })
-	slices.Sort(all)
-	if n := len(all) - cfg.Keep; cfg.Keep >= 0 && n > 0 {
-		for _, name := range all[:n] {
-			_ = os.Remove(name)
-		}
-		all = all[n:]
-	}
-	if !cfg.Compress {
-		return
-	}
 	o.work.Go(func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
+		all, err := filepath.Glob(base + "-????-??-??T??-??-??.???" + ext + "*")
+		if err != nil {
+			return
+		}
+		all = slices.DeleteFunc(all, func(name string) bool { return strings.HasSuffix(name, ".tmp") })
+		slices.Sort(all)
+		if n := len(all) - cfg.Keep; cfg.Keep >= 0 && n > 0 {
+			for _, name := range all[:n] {
+				_ = os.Remove(name)
+			}
+			all = all[n:]
+		}
 		for _, name := range all {
-			if !strings.HasSuffix(name, ".gz") {
+			if cfg.Compress && !strings.HasSuffix(name, ".gz") {
 				_ = compress(name)
 			}
 		}
