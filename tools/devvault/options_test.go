@@ -96,8 +96,10 @@ func TestSignalsStopItCleanly(t *testing.T) {
 			if err := p.cmd.Wait(); err != nil {
 				t.Errorf("got %v, want exit code 0: %s", err, &p.stderr)
 			}
-			if p.stderr.Len() > 0 {
-				t.Errorf("standard error: %s", &p.stderr)
+			for line := range strings.Lines(p.stderr.String()) {
+				if !strings.Contains(line, "[ERROR] vault.activity: ") { // what Vault begins after its start, and finds sealed
+					t.Errorf("standard error: %s", line)
+				}
 			}
 		})
 	}
