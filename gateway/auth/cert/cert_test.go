@@ -200,6 +200,9 @@ func FuzzDN(f *testing.F) {
 		if strings.ContainsAny(v, `,+"\;<>=`) && !strings.Contains(dn, `\`) && !strings.Contains(v, "=") {
 			t.Errorf("%q: got %q without an escape", dn, v)
 		}
+		if len(v) > 600 {
+			return // escaped it is longer than a name may be
+		}
 		if again, err := cert.DNValue("CN="+escape(v)+",O=x", "CN"); err != nil || again != v {
 			t.Errorf("%q: written again it is %q, %v", v, again, err)
 		}
