@@ -32,7 +32,7 @@ var allowed = map[string]string{
 	"obs":       "op call retry",
 	"edge":      "obs budget call retry",
 	"rest":      "pipeline edge op call",
-	"vaultapi":  "edge events op budget call",
+	"vaultapi":  "edge events op budget call retry",
 	"oidc":      "call files",
 	"mcp":       "pipeline edge events op budget call retry",
 	"sse":       "pipeline edge events op budget call",

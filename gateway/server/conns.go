@@ -41,17 +41,17 @@ type peer struct {
 // lock of conns.
 type conn struct {
 	net.Conn
-	all     *conns
-	addr    netip.Addr
-	since   time.Time     // in this state
-	idle    bool          // in the idle ones
-	here    *list.Element // in fresh or idle of all, nil while a request is served
-	there   *list.Element // in those of its peer
-	gone    bool
-	heard   atomic.Bool // something has come over it
-	greeted atomic.Bool // a client's hello has come
-	waits   atomic.Bool // for its turn to be greeted
-	pace    pace
+	all   *conns
+	addr  netip.Addr
+	since time.Time     // in this state
+	idle  bool          // in the idle ones
+	here  *list.Element // in fresh or idle of all, nil while a request is served
+	there *list.Element // in those of its peer
+	gone  bool
+	heard atomic.Bool // something has come over it
+	hello atomic.Bool // a ClientHello has come
+	waits atomic.Bool // for its handshake
+	pace  pace
 }
 
 const (

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"portcullis/gateway/retry"
 )
 
-// What addresses may begin: to answer a client's hello takes a hundred times the work that
-// it takes to send one, more with RSA, and chains of a client's certificates more again.
+// How many handshakes an address may begin: to answer a ClientHello (RFC 8446, section 4.1.2)
+// takes a hundred times the work that it takes to send one, more with RSA, and chains of a
+// client's certificates more again.
 const (
-	burstEvery     = time.Second // connections that begin with a burst, see pace
-	burstAhead     = time.Second // so two at once
 	handshakeEvery = 3 * time.Millisecond
 	handshakeAhead = 200 * handshakeEvery
 	handshakeWait  = headerTimeout - 2*time.Second
@@ -21,8 +22,7 @@ const (
 
 var errHandshakes = errors.New("too many TLS handshakes from this address")
 
-// hello hears of a client's first message of TLS, and waits until it is the turn of its
-// address to be answered. It returns an error when that would take too long.
+// hello hears of a ClientHello, and waits until it is the turn of its address to be answered. It returns an error when that would take too long.
 func (cs *conns) hello(ctx context.Context, nc net.Conn) error {
 	c, ok := nc.(*conn)
 	if !ok || cs.trusted(c.addr) {
@@ -33,26 +33,22 @@ func (cs *conns) hello(ctx context.Context, nc net.Conn) error {
 		connsRefused.Inc()
 		return errHandshakes
 	}
-	c.greeted.Store(true)
+	c.hello.Store(true)
 	if wait <= 0 {
 		return nil
 	}
 	connsSlowed.Inc()
 	c.waits.Store(true)
-	defer cs.greet(c)
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
+	defer cs.answerHello(c)
+	if !retry.Sleep(ctx, wait) {
 		return ctx.Err()
 	}
+	return nil
 }
 
-// greet ends the wait of a connection. From now on its client has as long for what comes next
-// as one that has just come.
-func (cs *conns) greet(c *conn) {
+// answerHello ends the wait of a connection. From now on its client has as long for what comes
+// next as one that has just come.
+func (cs *conns) answerHello(c *conn) {
 	c.waits.Store(false)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -65,13 +61,13 @@ func (cs *conns) greet(c *conn) {
 // One that it did has cost it as much as a request with it: clients that call in parallel make
 // connections that they do not need then, and a balancer asks whether it can make one.
 func (c *conn) ended(nc net.Conn) {
-	if t, ok := nc.(*tls.Conn); ok && c.greeted.Load() && !t.ConnectionState().HandshakeComplete {
+	if t, ok := nc.(*tls.Conn); ok && c.hello.Load() && !t.ConnectionState().HandshakeComplete {
 		c.all.handshakes.charge(c.addr, c.all.now(), handshakeWaste)
 	}
 }
 
-// greeting lets connections wait for their handshakes.
-func (cs *conns) greeting(conf *tls.Config) *tls.Config {
+// spreadHandshakes lets connections wait for their handshakes.
+func (cs *conns) spreadHandshakes(conf *tls.Config) *tls.Config {
 	if conf == nil {
 		return nil
 	}

@@ -152,7 +152,7 @@ func (g *Server) listen(ctx context.Context) ([]listener, error) {
 			ErrorLog: g.logs.HTTPErrors(g.connectionFailed), HTTP2: http2Config(), Protocols: protocols(), ConnState: a.conns.state, ConnContext: withConn,
 		}
 		if i == 0 {
-			s.TLSConfig = a.conns.greeting(g.auth.TLSConfig())
+			s.TLSConfig = a.conns.spreadHandshakes(g.auth.TLSConfig())
 		}
 		servers = append(servers, listener{s, a.conns.listen(bounded{l}), s.TLSConfig != nil})
 	}

@@ -23,6 +23,8 @@ const (
 	pacePause  = 100 * time.Millisecond // at most, before what comes next is read
 	paceTurn   = time.Second / 16       // between requests of nobody known, as paceNobody and paceRate have it
 	paceAhead  = 16 * paceTurn          // they may be early by that
+	burstEvery = time.Second            // between connections of an address that begin with a burst
+	burstAhead = time.Second            // so two at once
 )
 
 // pace bounds what an HTTP/2 connection sends beside requests and their bodies. Frames
@@ -43,7 +45,7 @@ type pace struct {
 	paid   chan struct{}
 	due    time.Time     // when one more request of nobody known may begin
 	door   chan struct{} // held by the request that begins next
-	known  chan struct{} // it is known who sent one that has begun
+	moved  chan struct{} // due is another
 }
 
 // idle hears that a connection waits for a request. Before the first one that is so over
@@ -55,7 +57,7 @@ func (p *pace) idle(now time.Time, burst func() bool) {
 		return
 	}
 	p.on, p.unread, p.at, p.due = true, paceUnread, now, now
-	p.paid, p.door, p.known = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
+	p.paid, p.door, p.moved = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	if burst() {
 		p.left, p.spared, p.due = paceBurst, paceStream, now.Add(-paceAhead)
 	}
@@ -90,7 +92,7 @@ func (p *pace) begin(ctx context.Context, now func() time.Time) bool {
 		t := time.NewTimer(d)
 		select {
 		case <-t.C:
-		case <-p.known:
+		case <-p.moved:
 		case <-ctx.Done():
 		}
 		t.Stop()
@@ -131,7 +133,7 @@ func (p *pace) charge(d time.Duration) {
 	p.due = p.due.Add(d)
 	p.mu.Unlock()
 	select {
-	case p.known <- struct{}{}:
+	case p.moved <- struct{}{}:
 	default: // it is said already, or nothing is counted
 	}
 }

@@ -63,7 +63,7 @@ func pacedServer(t *testing.T, config *tls.Config) *pipes {
 	counted := func(w http.ResponseWriter, r *http.Request) { l.begun.Add(1); mux.ServeHTTP(w, r) }
 	cs := newConns(100, 100, nil)
 	s := &http.Server{
-		Handler: paced(http.HandlerFunc(counted)), ConnState: cs.state, ConnContext: withConn, HTTP2: http2Config(), Protocols: protocols(), TLSConfig: cs.greeting(config),
+		Handler: paced(http.HandlerFunc(counted)), ConnState: cs.state, ConnContext: withConn, HTTP2: http2Config(), Protocols: protocols(), TLSConfig: cs.spreadHandshakes(config),
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
 	}
 	done := make(chan error)

@@ -16,6 +16,7 @@ import (
 	"portcullis/gateway/edge"
 	"portcullis/gateway/events"
 	"portcullis/gateway/op"
+	"portcullis/gateway/retry"
 )
 
 // Vault's event notifications (Vault API, sys/events/subscribe): a websocket on which each
@@ -83,12 +84,7 @@ func (l *listener) frame(ctx context.Context) {
 	now := time.Now()
 	if wait := l.next.Sub(now); wait > 0 {
 		now = l.next
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
+		retry.Sleep(ctx, wait)
 	}
 	l.next = now.Add(frameEvery)
 }
