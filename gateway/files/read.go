@@ -2,6 +2,7 @@ package files
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"io/fs"
@@ -59,6 +60,20 @@ func KeyPair(cert, key string) (pair tls.Certificate, err error) {
 		return pair, err
 	}
 	return tls.X509KeyPair(chain, private)
+}
+
+// CertPool reads the certificates of authorities, in PEM. One without any is an error, beside
+// a pool that trusts nobody.
+func CertPool(path string) (*x509.CertPool, error) {
+	pem, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return pool, fmt.Errorf("%s: no certificate in PEM", path)
+	}
+	return pool, nil
 }
 
 func all(r io.Reader, name string) ([]byte, error) {

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,12 +112,10 @@ func clock(date string, start time.Time) Finding {
 	return Finding{"clock", fine, fmt.Sprintf("differs by %s from Vault's", skew.Abs()), ""}
 }
 
+// vaultTLS trusts whom the gateway trusts. What is wrong with the file is a finding of its own.
 func vaultTLS(c config.Config) *tls.Config {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.VaultServerName, InsecureSkipVerify: c.VaultSkipVerify} //nolint:gosec // the operator's own setting, which is warned of
-	if pem, err := files.Read(c.VaultCACert); err == nil {
-		conf.RootCAs = x509.NewCertPool()
-		conf.RootCAs.AppendCertsFromPEM(pem)
-	}
+	conf.RootCAs, _ = files.CertPool(c.VaultCACert)
 	return conf
 }
 
@@ -243,10 +240,7 @@ func directories(_ context.Context, c config.Config) (out []Finding) {
 // sinkReceivers opens a connection to each receiver of evidence and sends nothing.
 func sinkReceivers(ctx context.Context, c config.Config) (out []Finding) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if pem, err := files.Read(c.AuditSinkCA); err == nil {
-		conf.RootCAs = x509.NewCertPool()
-		conf.RootCAs.AppendCertsFromPEM(pem)
-	}
+	conf.RootCAs, _ = files.CertPool(c.AuditSinkCA)
 	ports := map[string]string{"syslog+tcp": "601", "syslog+tls": "6514", "https": "443"}
 	for _, raw := range c.AuditSinks {
 		u, err := url.Parse(raw)

@@ -3,7 +3,6 @@ package sink
 import (
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -150,14 +149,11 @@ func (c Config) oneReceiver() error {
 func (c Config) tls() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CA != "" {
-		pem, err := files.Read(c.CA)
+		pool, err := files.CertPool(c.CA)
 		if err != nil {
 			return nil, fmt.Errorf("AUDIT_SINK_CA: %w", err)
 		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("AUDIT_SINK_CA: " + c.CA + " has no certificate in PEM")
-		}
+		conf.RootCAs = pool
 	}
 	if c.Cert == "" && c.Key == "" {
 		return conf, nil

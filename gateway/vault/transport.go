@@ -2,7 +2,6 @@ package vault
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -149,14 +148,11 @@ func newTransport(c Config) (*transport, error) {
 func tlsConfig(c Config) (*tls.Config, error) {
 	tc := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, InsecureSkipVerify: c.SkipVerify} //nolint:gosec // the operator's own choice, as in Vault's clients
 	if c.CACert != "" {
-		pem, err := files.Read(c.CACert)
+		pool, err := files.CertPool(c.CACert)
 		if err != nil {
 			return nil, fmt.Errorf("read VAULT_CACERT: %w", err)
 		}
-		tc.RootCAs = x509.NewCertPool()
-		if !tc.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("VAULT_CACERT %s holds no certificate", c.CACert)
-		}
+		tc.RootCAs = pool
 	}
 	if c.ClientCert == "" {
 		return tc, nil

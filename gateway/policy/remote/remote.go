@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -142,14 +141,11 @@ func (s *Source) request(ctx context.Context) (*http.Request, error) {
 func (s *Source) client() (*http.Client, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.cfg.CA != "" {
-		pem, err := files.Read(s.cfg.CA)
+		pool, err := files.CertPool(s.cfg.CA)
 		if err != nil {
 			return nil, fmt.Errorf("POLICY_URL_CA: %w", err)
 		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("POLICY_URL_CA: no certificate in PEM")
-		}
+		t.RootCAs = pool
 	}
 	if s.cfg.Cert != "" {
 		pair, err := files.KeyPair(s.cfg.Cert, s.cfg.Key)

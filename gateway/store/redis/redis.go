@@ -14,7 +14,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -113,14 +112,11 @@ func (c Config) files(o *goredis.UniversalOptions) error {
 		return nil
 	}
 	if c.CA != "" {
-		pem, err := files.Read(c.CA)
+		pool, err := files.CertPool(c.CA)
 		if err != nil {
 			return fmt.Errorf("REDIS_CA: %w", err)
 		}
-		o.TLSConfig.RootCAs = x509.NewCertPool()
-		if !o.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return errors.New("REDIS_CA: no certificate in PEM")
-		}
+		o.TLSConfig.RootCAs = pool
 	}
 	if c.Cert == "" {
 		return nil
