@@ -97,7 +97,7 @@ func TestSignalsStopItCleanly(t *testing.T) {
 				t.Errorf("got %v, want exit code 0: %s", err, &p.stderr)
 			}
 			for line := range strings.Lines(p.stderr.String()) {
-				if !strings.Contains(line, "[ERROR] vault.activity: ") { // what Vault begins after its start, and finds sealed
+				if !strings.Contains(line, " vault.activity: ") || !strings.Contains(line, "Vault is sealed") { // what Vault begins after its start
 					t.Errorf("standard error: %s", line)
 				}
 			}
