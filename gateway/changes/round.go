@@ -41,12 +41,12 @@ type arrival struct {
 const maxArrivals = 4096
 
 // subscribed notes a subscription, so that its first look is made at once: what is changed
-// from then on is reported.
+// from then on is reported. A look of somebody who may not see a secret is none.
 func (p *Poller) subscribed(c *call.Caller, ts []events.Topic) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range ts {
-		if len(p.arrivals) < maxArrivals && p.readAt[t].IsZero() {
+		if b := p.baselines[t]; len(p.arrivals) < maxArrivals && (b == nil || !b.known) {
 			p.arrivals = append(p.arrivals, arrival{c, t})
 		}
 	}
