@@ -153,9 +153,18 @@ func callers(own bool) func(context.Context, *grower, *point) error {
 		if err := t.everyone(ctx); err != nil {
 			return err
 		}
-		return g.turns(ctx, s, t, p)
+		if err := g.turns(ctx, s, t, p); err != nil || !g.long {
+			return err
+		}
+		retry.Sleep(ctx, rest)
+		p.rested, err = resident(g.gateway.PID())
+		return err
 	}
 }
+
+// rest is how long nobody calls until a gateway's memory is read once more: what it does not
+// use is given back meanwhile.
+const rest = 15 * time.Second
 
 // everyone sends each request once, and says every two seconds how far it has come.
 func (t *target) everyone(ctx context.Context) error {
@@ -328,6 +337,9 @@ func (d dimension) verdict(points []point) string {
 	}
 	if d.unit != "" && last.n > first.n {
 		says += fmt.Sprintf(" A %s takes %.1f KiB.", d.unit, float64(last.resident-first.resident)/1024/float64(last.n-first.n))
+	}
+	if last.rested > 0 {
+		says += fmt.Sprintf(" When nobody has called for %v, %s are resident.", rest, mib(last.rested))
 	}
 	return says
 }

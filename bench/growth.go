@@ -133,6 +133,7 @@ type point struct {
 	n         int
 	ready     time.Duration // 0 for a gateway that was there
 	resident  int64         // bytes, before the turns
+	rested    int64         // bytes, a while after the turns, where that is measured
 	own       int64         // bytes of them that no file backs, where that is measured
 	cpu, p50  float64       // of the gateway: µs a request, and µs
 	of        float64       // cpu as a share of the bare proxy's
@@ -190,7 +191,7 @@ func (g *grower) place() place {
 
 // turns drives the gateway and the proxy, in turns. The first of each warms up.
 func (g *grower) turns(ctx context.Context, s *scenario, t *target, p *point) error {
-	own, err := g.set.ownToken(ctx, g.gateway)
+	own, err := g.set.ownToken(ctx)
 	if err != nil {
 		return err
 	}

@@ -215,7 +215,7 @@ func (s *set) targets(ctx context.Context, sc *scenario, variants []string) (all
 		all, err = append(all, t), errors.Join(err, terr)
 	}
 	if sc.direct() {
-		own, oerr := s.ownToken(ctx, s.gateways[""])
+		own, oerr := s.ownToken(ctx)
 		if oerr != nil {
 			return nil, oerr
 		}

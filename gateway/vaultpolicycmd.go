@@ -34,10 +34,11 @@ type vaultPolicyCmd struct {
 
 // Help is the end of the command's help.
 func (vaultPolicyCmd) Help() string {
-	return `The policy follows POLICY_DIR, and so does a running gateway with child tokens: it writes the policies of those who call.
---sync does the same on demand, for the subjects that the data name and for those that have a policy. What one credential
-may beyond its subject, because of its roles, is a policy of its own with "+" in its name; --sync removes those, and a
-running gateway puts back what is needed. Policies of subjects on the deny list are removed.
+	return `The policy follows POLICY_DIR, and so does a running gateway with child tokens: it writes the policies of those who call,
+one for each engine that they use ("mcp-agent-billing-bot+kv"). --sync does the same on demand, for the subjects that the
+data name and for those that have a policy, and it keeps those of --apply, which are for all engines, in step. What one
+credential may beyond its subject, because of its roles, is a policy of its own with one more "+" in its name; --sync
+removes those, and a running gateway puts back what is needed. Policies of subjects on the deny list are removed.
 
 ` + examples(
 		"portcullis vault-policy billing-bot",
@@ -63,15 +64,15 @@ func (v vaultPolicyCmd) Run() error {
 	if err != nil {
 		return usageError{err}
 	}
-	rules, _, err := rulesOf(cfg)
+	rights, err := rightsBy(cfg)
 	if err != nil {
 		return err
 	}
 	if !v.Apply && !v.Token {
-		_, err = fmt.Print(rules(c).HCL())
+		_, err = fmt.Print(rights.of.All(c).HCL())
 		return err
 	}
-	p, err := server.CallerPolicies(rules, server.BasePrefix(cfg))(c)
+	p, err := server.CallerPolicies(rights.of, server.BasePrefix(cfg))(c, "")
 	if err != nil {
 		return err
 	}
@@ -103,22 +104,29 @@ func (v vaultPolicyCmd) caller(cfg config.Config) (*call.Caller, error) {
 	return c, principal.Check(c, server.BasePrefix(cfg))
 }
 
-// rulesOf are the rules of any caller, and what they are made from.
-func rulesOf(cfg config.Config) (func(*call.Caller) vaultpolicy.Rules, *policy.Engine, error) {
+// rights are those of any caller, and what they are made from.
+type rights struct {
+	of      vaultpolicy.Rights
+	data    *policy.Engine
+	engines []string
+}
+
+// rightsBy are the rights by a configuration.
+func rightsBy(cfg config.Config) (r rights, err error) {
 	for _, m := range cfg.More["kv"] {
 		if m.Version == 0 {
-			return nil, nil, usageError{fmt.Errorf("MOUNTS: give the version of the KV mount %s, 1 or 2, on which its paths in Vault depend: only a running gateway asks Vault", m.Path)}
+			return r, usageError{fmt.Errorf("MOUNTS: give the version of the KV mount %s, 1 or 2, on which its paths in Vault depend: only a running gateway asks Vault", m.Path)}
 		}
 	}
 	catalogue, err := ops.New(server.Mounts(cfg))
 	if err != nil {
-		return nil, nil, err
+		return r, err
 	}
 	engine, err := policy.Open(server.PolicyConfig(cfg, catalogue, slog.New(slog.DiscardHandler)))
 	if err != nil {
-		return nil, nil, err
+		return r, err
 	}
-	return vaultpolicy.Of(catalogue, engine), engine, nil
+	return rights{vaultpolicy.Of(catalogue, engine), engine, catalogue.Engines()}, nil
 }
 
 // use writes the policies and prints a token. What is for scripts goes to standard

@@ -52,7 +52,7 @@ func (v vaultPolicyCmd) sync(cfg config.Config) error {
 // wanted is the text of every policy that Vault holds or is to hold, empty for one
 // that is to go. A name that does not tell whose it is, is left alone.
 func (v vaultPolicyCmd) wanted(ctx context.Context, cfg config.Config, o *vaultpolicy.Operator) (map[string]string, error) {
-	rules, engine, err := rulesOf(cfg)
+	rights, err := rightsBy(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -71,12 +71,20 @@ func (v vaultPolicyCmd) wanted(ctx context.Context, cfg config.Config, o *vaultp
 			return
 		}
 		name := callers.PolicyName(cfg.ChildTokenPolicyPrefix, c.Key())
-		if want[name] = ""; denied.Check(c, time.Now()) == nil {
-			want[name] = rules(c).HCL()
-		}
 		for _, have := range names {
-			if strings.HasPrefix(have, name+callers.AdditionalMark) {
+			if have == name || strings.HasPrefix(have, name+callers.AdditionalMark) {
 				want[have] = ""
+			}
+		}
+		if denied.Check(c, time.Now()) != nil {
+			return
+		}
+		if _, applied := want[name]; applied {
+			want[name] = rights.of.All(c).HCL()
+		}
+		for _, engine := range rights.engines {
+			if text := rights.of(c, engine).HCL(); text != "" {
+				want[callers.EnginePolicyName(name, engine)] = text
 			}
 		}
 	}
@@ -85,7 +93,7 @@ func (v vaultPolicyCmd) wanted(ctx context.Context, cfg config.Config, o *vaultp
 			set(tenant, subject)
 		}
 	}
-	for tenant, subjects := range engine.Subjects() {
+	for tenant, subjects := range rights.data.Subjects() {
 		for _, subject := range subjects {
 			set(tenant, subject)
 		}

@@ -45,11 +45,11 @@ func (v vaultSetupCmd) Run() error {
 	if err != nil {
 		return usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
-	rules, engine, err := rulesOf(cfg)
+	rights, err := rightsBy(cfg)
 	if err != nil {
 		return err
 	}
-	plan, err := server.VaultSetup(cfg, v.Callers, rules, engine)
+	plan, err := server.VaultSetup(cfg, v.Callers, rights.of, rights.data)
 	if err != nil {
 		return usageError{err}
 	}

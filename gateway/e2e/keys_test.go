@@ -57,7 +57,7 @@ func TestKeysOfOneSubject(t *testing.T) {
 	agents := func() []string {
 		return slices.DeleteFunc(vaultList(t, v, "sys/policies/acl"), func(n string) bool { return !strings.HasPrefix(n, "mcp-agent-") })
 	}
-	if got := agents(); len(got) != 2 || got[0] != "mcp-agent-ci" || !strings.HasPrefix(got[1], "mcp-agent-ci+") {
+	if got := agents(); len(got) != 2 || got[0] != "mcp-agent-ci+transit" || !strings.HasPrefix(got[1], "mcp-agent-ci+transit+") {
 		t.Errorf("policies in Vault: %q", got)
 	}
 	write("keys.yaml", "keys:\n"+entry("plain", plain, ""))

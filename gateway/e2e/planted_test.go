@@ -28,7 +28,7 @@ func plantMany(t *testing.T, g *stack.Gateway, v *stack.Vault, uses int) {
 	before := runReconcile(t, g.AuditFile(), v.AuditFile)
 	var login, child answer
 	asVault(t, v, "", "POST", "auth/approle/login", fmt.Sprintf(`{"role_id":%q,"secret_id":%q}`, v.RoleID, v.SecretID), "", &login)
-	asVault(t, v, login.Auth.Token, "POST", "auth/token/create/mcp-gateway", `{"policies":["mcp-agent-agent_api"],"type":"batch"}`, "", &child)
+	asVault(t, v, login.Auth.Token, "POST", "auth/token/create/mcp-gateway", `{"policies":["mcp-agent-agent_api+kv"],"type":"batch"}`, "", &child)
 	want := map[string]bool{}
 	for n := 2; n < uses; n++ {
 		path := fmt.Sprintf("secret/data/mcp/agent_api/planted%d", n)

@@ -189,9 +189,49 @@ func TestEvidenceAgreesWithVaultsOwn(t *testing.T) {
 		t.Fatalf("%d agree, %d open\nunknown to us %v\nunknown to Vault %v\ndiffer %v", r.Matched, r.Open, r.UnknownToUs, r.UnknownToVault, r.OutcomeDiffers)
 	}
 	t.Logf("%d records, %d requests to Vault, %d agree", r.Records, r.Requests, r.Matched)
+	tokensAreForOneEngine(t, v)
 	plantUses(t, g, v)
 	plantMany(t, g, v, 100)
 	plantLoss(t, g, v)
+}
+
+// tokensAreForOneEngine looks in Vault's own log whether the token of each request has the
+// policies of the engine that the request is for, and no others.
+func tokensAreForOneEngine(t *testing.T, v *stack.Vault) {
+	t.Helper()
+	raw, err := os.ReadFile(v.AuditFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engines := map[string]string{"secret": "kv", "transit": "transit", "database": "db", "ssh": "ssh", "pki": "pki", "totp": "totp"}
+	seen := map[string]int{}
+	for line := range bytes.Lines(raw) {
+		var l struct {
+			Auth struct {
+				Name     string   `json:"display_name"`
+				Policies []string `json:"policies"`
+			} `json:"auth"`
+			Request struct {
+				Path string `json:"path"`
+			} `json:"request"`
+		}
+		if err := json.Unmarshal(line, &l); err != nil {
+			t.Fatal(err)
+		}
+		mount, _, _ := strings.Cut(l.Request.Path, "/")
+		if !strings.HasPrefix(l.Auth.Name, "token-portcullis-") {
+			continue
+		}
+		seen[mount]++
+		for _, p := range l.Auth.Policies {
+			if parts := strings.Split(p, "+"); len(parts) < 2 || parts[1] != engines[mount] {
+				t.Errorf("a request to %s has a token with the policy %s", l.Request.Path, p)
+			}
+		}
+	}
+	if seen["secret"] == 0 || seen["transit"] == 0 {
+		t.Errorf("requests of callers in Vault's log: %v", seen)
+	}
 }
 
 // plantUses uses the gateway's AppRole past it.
@@ -213,7 +253,7 @@ func plantUses(t *testing.T, g *stack.Gateway, v *stack.Vault) {
 	asVault(t, v, login.Auth.Token, "GET", "secret/data/mcp/agent_api/app1", "", "", nil)
 	asVault(t, v, login.Auth.Token, "GET", "secret/data/mcp/agent_api/app2", "", "upkeep-made-up", nil)
 	asVault(t, v, login.Auth.Token, "GET", "secret/data/mcp/agent_api/app3", "", known, nil) // with the id of a call
-	asVault(t, v, login.Auth.Token, "POST", "auth/token/create/mcp-gateway", `{"policies":["mcp-agent-agent_api"],"type":"batch"}`, "", &child)
+	asVault(t, v, login.Auth.Token, "POST", "auth/token/create/mcp-gateway", `{"policies":["mcp-agent-agent_api+kv"],"type":"batch"}`, "", &child)
 	asVault(t, v, child.Auth.Token, "GET", "secret/data/mcp/agent_api/app4", "", "", nil)
 	r := runReconcile(t, g.AuditFile(), v.AuditFile)
 	found := map[string]int{}

@@ -33,11 +33,22 @@ func (c *Catalogue) All() []*Op { return c.ops }
 // Get returns the operation with a dotted name, nil when there is none.
 func (c *Catalogue) Get(name string) *Op { return c.byName[name] }
 
+// Engines are the names of the engines that operations are on, sorted.
+func (c *Catalogue) Engines() (names []string) {
+	for _, o := range c.ops {
+		names = append(names, o.Engine)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // VaultUse is what an operation declares about its requests to Vault, the zero Use for an
 // operation that does not exist.
 func (c *Catalogue) VaultUse(name string) vault.Use {
 	if o := c.byName[name]; o != nil {
-		return o.Vault
+		use := o.Vault
+		use.Engine = o.Engine
+		return use
 	}
 	return vault.Use{}
 }

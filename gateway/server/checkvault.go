@@ -68,7 +68,7 @@ func lookingAtVault(c config.Config, more vault.Config) (*vault.Client, error) {
 	vc := vaultConfig(c, slog.New(slog.DiscardHandler))
 	vc.Documents, vc.RootToken = more.Documents, more.RootToken
 	vc.Signing.Mount, vc.Signing.Name = c.SigningKey()
-	vc.Children.PolicyFor = func(*call.Caller) (callers.Policies, error) {
+	vc.Children.PolicyFor = func(*call.Caller, string) (callers.Policies, error) {
 		return callers.Policies{}, errors.New("no caller is served here")
 	}
 	if c.VaultCallers == "jwt" {

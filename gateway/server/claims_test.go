@@ -196,7 +196,7 @@ func TestHostileClaimsAreInNoPolicy(t *testing.T) {
 	}
 	defer func() { _ = e.Close() }()
 	of := func(team any) string {
-		return vaultpolicy.Of(catalogue, e)(&call.Caller{Subject: "mallory", Roles: []string{"dev"}, Method: call.JWT, Claims: map[string]any{"team": team}}).HCL()
+		return vaultpolicy.Of(catalogue, e).All(&call.Caller{Subject: "mallory", Roles: []string{"dev"}, Method: call.JWT, Claims: map[string]any{"team": team}}).HCL()
 	}
 	if none, clean := of(nil), of("red"); strings.Contains(none, "teams") || !strings.Contains(clean, `"secret/data/teams/red/*"`) {
 		t.Fatalf("got %s and %s", none, clean)

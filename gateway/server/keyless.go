@@ -77,11 +77,11 @@ func ownWord(c config.Config, vc *vault.Config) error {
 
 // VaultSetup is what Vault is to be told for a way in which callers get their tokens:
 // gateway, child or jwt. rules are those of any caller by a policy.
-func VaultSetup(c config.Config, callers string, rules func(*call.Caller) vaultpolicy.Rules, e *policy.Engine) (vaultpolicy.Plan, error) {
+func VaultSetup(c config.Config, callers string, rules vaultpolicy.Rights, e *policy.Engine) (vaultpolicy.Plan, error) {
 	s := vaultpolicy.Setup{
 		Registry: vaultpolicy.Place{Mount: c.KVMount, Path: strings.TrimPrefix(c.DefaultPrefix+"/.leases", "/")},
 		Anchor:   vaultpolicy.Place{Mount: vaultAnchor(c).Mount, Path: vaultAnchor(c).Path.String()},
-		Fence:    vaultpolicy.ForAll(e, rules),
+		Fence:    vaultpolicy.ForAll(e, rules.All),
 	}
 	s.Firm.Mount, s.Firm.Path = c.FirmPlace()
 	s.Signs.Mount, s.Signs.Path = c.SigningKey()

@@ -15,15 +15,16 @@ import (
 	"portcullis/gateway/vaultpolicy"
 )
 
-// CallerPolicies says what Vault is to let a caller do: what its subject may with no roles,
-// and what the credential at hand may beyond that or instead.
-func CallerPolicies(rules func(*call.Caller) vaultpolicy.Rules, base call.Path) func(*call.Caller) (callers.Policies, error) {
-	return func(c *call.Caller) (callers.Policies, error) {
+// CallerPolicies says what Vault is to let a caller do for operations on an engine, or all:
+// what its subject may with no roles, and what the credential at hand may beyond that or
+// instead.
+func CallerPolicies(rules vaultpolicy.Rights, base call.Path) func(*call.Caller, string) (callers.Policies, error) {
+	return func(c *call.Caller, engine string) (callers.Policies, error) {
 		bare := &call.Caller{Tenant: c.Tenant, Subject: c.Subject, Method: call.APIKey}
 		if err := principal.Check(bare, base); err != nil {
 			return callers.Policies{}, err
 		}
-		own, subject := rules(c), rules(bare)
+		own, subject := rules(c, engine), rules(bare, engine)
 		more, within := own.Beyond(subject)
 		p := callers.Policies{Subject: subject.HCL(), Additional: more.HCL(), Replaces: !within}
 		if p.Replaces {

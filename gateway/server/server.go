@@ -190,6 +190,7 @@ func (g *Server) openVault() (err error) {
 	c.Upkeep = func(u vault.Upkeep) { g.audit.Upkeep(audit.Upkeep(u)) }
 	c.RootToken = func() { g.warnOf(config.DangerOf(config.RootToken, "VAULT_TOKEN")) }
 	c.Children.PolicyFor = CallerPolicies(vaultpolicy.Of(g.ops, g.policy), BasePrefix(g.cfg))
+	c.Children.Engines = g.ops.Engines()
 	c.Children.AsOf, c.Children.Claims = g.policy.AsOf, g.policy.Claims
 	if err := g.logIns(&c); err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 )
 
 // agentPolicy lets a caller at its own secrets and at what the tests need.
-func agentPolicy(c *call.Caller) (callers.Policies, error) {
+func agentPolicy(c *call.Caller, _ string) (callers.Policies, error) {
 	if c.Kind == "banned" {
 		return callers.Policies{}, errors.New("not allowed anything")
 	}
@@ -163,11 +163,11 @@ func TestPolicyIsMendedAndKept(t *testing.T) {
 	v := vaulttest.Start(t)
 	var narrow atomic.Bool
 	ch := children()
-	ch.PolicyFor = func(c *call.Caller) (callers.Policies, error) {
+	ch.PolicyFor = func(c *call.Caller, _ string) (callers.Policies, error) {
 		if narrow.Load() {
 			return callers.Policies{Subject: `path "secret/data/elsewhere" { capabilities = ["read"] }`}, nil
 		}
-		return agentPolicy(c)
+		return agentPolicy(c, "")
 	}
 	cl := newClient(t, vault.Config{Addr: v.Addr, Login: approle(v), Children: ch, Janitor: leases.Rules{Every: 20 * time.Millisecond}})
 	run(t, cl)

@@ -22,8 +22,8 @@ import (
 
 // byRole lets every caller at its own secrets, those with the role at the team's too,
 // and services at nothing but the team's.
-func byRole(c *call.Caller) (callers.Policies, error) {
-	own, err := agentPolicy(c)
+func byRole(c *call.Caller, _ string) (callers.Policies, error) {
+	own, err := agentPolicy(c, "")
 	team := `path "secret/data/team/*" { capabilities = ["create", "read", "update"] }`
 	switch {
 	case c.Kind == "service":
@@ -117,8 +117,8 @@ func TestPolicyOfNothing(t *testing.T) {
 	v := vaulttest.Start(t)
 	var nothing, role atomic.Bool
 	ch := children()
-	ch.PolicyFor = func(c *call.Caller) (callers.Policies, error) {
-		p, err := agentPolicy(c)
+	ch.PolicyFor = func(c *call.Caller, _ string) (callers.Policies, error) {
+		p, err := agentPolicy(c, "")
 		if role.Load() {
 			p.Additional = fmt.Sprintf("# %s\n%s", c.Subject, p.Subject)
 		}

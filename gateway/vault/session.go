@@ -34,6 +34,7 @@ type Session struct {
 
 // Use is what an operation declares about its requests (op.Spec).
 type Use struct {
+	Engine      string // that the operation is on, by which the caller's token is chosen
 	IssuesLease bool // a lease that it issues dies with the token of the request, so it takes the token that lives longer
 	Cacheable   bool // a read may be answered from the read cache
 }
@@ -57,7 +58,7 @@ func (c *Client) Open(_ context.Context, g call.Grant) (*Session, error) {
 	if g.Terms().Resource.Mount != "" {
 		s.caller = c.callers.Of(g.Caller())
 		if c.callers.Enabled {
-			s.tokens = s.caller.TokenSource(g.Caller(), s.use.IssuesLease)
+			s.tokens = s.caller.TokenSource(g.Caller(), s.use.Engine, s.use.IssuesLease)
 		} else if s.use.IssuesLease {
 			c.issued.Store(true)
 		}
@@ -229,10 +230,10 @@ func (s *Session) asCaller(ctx context.Context, r wire.Request, out Reply) error
 // repair corrects the policies of the caller in Vault, and reports whether the request
 // that Vault has denied should be sent again.
 func (s *Session) repair(ctx context.Context) bool {
-	if !s.client.callers.Enabled || s.caller == nil || !s.caller.RepairPolicies(ctx, s.Caller()) {
+	if !s.client.callers.Enabled || s.caller == nil || !s.caller.RepairPolicies(ctx, s.Caller(), s.use.Engine) {
 		return false
 	}
-	s.tokens = s.caller.TokenSource(s.Caller(), s.use.IssuesLease)
+	s.tokens = s.caller.TokenSource(s.Caller(), s.use.Engine, s.use.IssuesLease)
 	return true
 }
 

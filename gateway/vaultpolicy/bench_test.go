@@ -31,7 +31,7 @@ func BenchmarkNewCaller(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if len(rules(&call.Caller{Subject: name, Prefix: prefix, Method: call.JWT})) == 0 {
+		if len(rules(&call.Caller{Subject: name, Prefix: prefix, Method: call.JWT}, "kv")) == 0 {
 			b.Fatal("a caller has no rules")
 		}
 	}

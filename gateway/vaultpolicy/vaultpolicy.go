@@ -26,12 +26,19 @@ type Subject struct {
 	Granted   []policy.Named    // by name, see policy.Engine.Granted
 	Callable  func(*op.Op) bool // whether some call could be allowed; nil for all
 	Catalogue *op.Catalogue
+	Engine    string // whose operations it is for, empty for all
 }
 
-// Of returns the rules of any caller. Scopes are a credential's and not a caller's,
-// so they are made as if it had them all. Claims are in names as far as they are clean.
-func Of(c *op.Catalogue, e *policy.Engine) func(*call.Caller) Rules {
-	return func(who *call.Caller) Rules {
+// Rights are the rules of any caller for operations on an engine, or on all when it is empty.
+type Rights func(who *call.Caller, engine string) Rules
+
+// All are the rules of a caller for all operations.
+func (r Rights) All(who *call.Caller) Rules { return r(who, "") }
+
+// Of returns the rights of callers. Scopes are a credential's and not a caller's, so they
+// are made as if it had them all. Claims are in names as far as they are clean.
+func Of(c *op.Catalogue, e *policy.Engine) Rights {
+	return func(who *call.Caller, engine string) Rules {
 		all := *who
 		all.Scopes = []string{string(op.Read), string(op.List), string(op.Write), string(op.Delete)}
 		all.Expires, all.AuthTime = time.Time{}, time.Time{} // the policy outlives a credential
@@ -41,7 +48,7 @@ func Of(c *op.Catalogue, e *policy.Engine) func(*call.Caller) Rules {
 			clean.Claims[name] = value
 		}
 		s := Subject{
-			Caller: &all, Catalogue: c, Granted: e.Granted(&clean, time.Now()),
+			Caller: &all, Catalogue: c, Engine: engine, Granted: e.Granted(&clean, time.Now()),
 			Callable: func(o *op.Op) bool { return e.Callable(context.Background(), &all, o) },
 		}
 		return s.Rules()
@@ -55,6 +62,9 @@ type Rules map[string]map[string]bool
 func (s Subject) Rules() Rules {
 	r := Rules{}
 	for _, o := range s.Catalogue.All() {
+		if s.Engine != "" && s.Engine != o.Engine {
+			continue
+		}
 		at := s.resources(o)
 		if len(at) == 0 || len(o.Needs)+len(o.NeedsV1) == 0 {
 			continue // the policy is asked only where there is something to allow, which costs much more

@@ -30,7 +30,7 @@ func stores(t *testing.T) map[string]firm.Store {
 	}
 	c, err := vault.New(vault.Config{
 		Addr: v.Addr, Login: vault.Login{Token: call.Secret(v.Token)}, Documents: vault.Documents{Mount: "secret", Path: path},
-		Children: callers.Config{PolicyFor: func(*call.Caller) (callers.Policies, error) { return callers.Policies{}, nil }},
+		Children: callers.Config{PolicyFor: func(*call.Caller, string) (callers.Policies, error) { return callers.Policies{}, nil }},
 	})
 	if err != nil {
 		t.Fatal(err)

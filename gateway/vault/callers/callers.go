@@ -34,7 +34,7 @@ func New(c Config, b Backend) *Registry {
 type State struct {
 	registry *Registry
 	key      string
-	policy   string // name of the policy that holds the rights of the subject without roles
+	policy   string // what the names of its policies begin with
 
 	mu          sync.Mutex // guards the fields below
 	caller      *call.Caller
@@ -42,7 +42,7 @@ type State struct {
 	credentials []*credential
 	lastUsed    *credential // one of them, nil for none
 	tokenSets   []*tokenSet
-	subject     sum            // of the policy's text
+	subjects    []subjectPolicy
 	texts       map[sum]string // of policies that Vault is not known to hold
 	asOf        string         // Config.AsOf when the rights were worked out; of the oldest of them
 	revoked     bool

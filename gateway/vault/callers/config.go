@@ -23,9 +23,12 @@ type Config struct {
 	Role         string        // token role that batch tokens are created with, "mcp-gateway"
 	LeaseRole    string        // token role, an orphan one, for tokens of leases, "mcp-gateway-lease"
 	PolicyPrefix string        // of the callers' policies in Vault, "mcp-agent-"
-	// PolicyFor says what Vault is to let a caller do. After an error the caller may do
-	// nothing.
-	PolicyFor func(*call.Caller) (Policies, error)
+	// PolicyFor says what Vault is to let a caller do for operations on an engine. After an
+	// error the caller may do nothing.
+	PolicyFor func(c *call.Caller, engine string) (Policies, error)
+	// Engines are those that operations have, so that policies are found which another
+	// replica has written.
+	Engines []string
 	// AsOf names what PolicyFor depends on beside the caller: while it is the same, so is what
 	// PolicyFor says, and nobody is asked again. Optional.
 	AsOf func() string

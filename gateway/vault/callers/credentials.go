@@ -16,7 +16,22 @@ type credential struct {
 	id     sum          // its fingerprint
 	caller *call.Caller // as last seen
 	seen   time.Time
-	tokens *tokenSet // nil until the credential needs a token
+	tokens []*tokenSet // one for each engine that the credential has used
+}
+
+// of is the token set for operations on an engine, nil for none.
+func (cr *credential) of(engine string) *tokenSet {
+	for _, t := range cr.tokens {
+		if t.engine == engine {
+			return t
+		}
+	}
+	return nil
+}
+
+// give gives the credential a token set, in the place of the one for the same engine.
+func (cr *credential) give(t *tokenSet) {
+	cr.tokens = append(slices.DeleteFunc(cr.tokens, func(had *tokenSet) bool { return had.engine == t.engine }), t)
 }
 
 // maxCredentials bounds the credentials that are known of one caller.
@@ -122,13 +137,19 @@ func (s *State) forget(c *call.Caller) {
 	s.lastUsed = nil
 }
 
-// withTokens are the credentials that have tokens.
-func (s *State) withTokens() (list []*call.Caller) {
+// use is that a credential has tokens for an engine.
+type use struct {
+	caller *call.Caller
+	engine string
+}
+
+// withTokens are the credentials that have tokens, each with the engines that they are for.
+func (s *State) withTokens() (list []use) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, cr := range s.credentials {
-		if cr.tokens != nil {
-			list = append(list, cr.caller)
+		for _, t := range cr.tokens {
+			list = append(list, use{cr.caller, t.engine})
 		}
 	}
 	return list

@@ -24,6 +24,16 @@ func PolicyName(prefix, callerKey string) string {
 	return prefix + name
 }
 
+// EnginePolicyName is the name of a subject's policy for operations on an engine, made of
+// its PolicyName. Vault works out a token's rights with each request, from all that the
+// token's policies say, so a token has those alone that its requests may need.
+func EnginePolicyName(name, engine string) string {
+	if engine == "" {
+		return name
+	}
+	return name + AdditionalMark + engine
+}
+
 // Policies are what Vault lets a caller do, in Vault's own language (HCL). One
 // subject may come with credentials of different rights. What it may by itself is
 // the policy that bears its name; what a credential may beyond that is a policy
@@ -74,8 +84,8 @@ func (p Policies) names(subject string) (names []string) {
 	return names
 }
 
-// AdditionalMark is between the name of a subject's policy, which cannot hold it, and what
-// names the policy of one credential.
+// AdditionalMark is between the name of a subject, which cannot hold it, and the engine that
+// a policy is for, and before what names the policy of one credential.
 const AdditionalMark = "+"
 
 func additionalName(subject string, text sum) string {

@@ -24,7 +24,7 @@ const repairEvery = 5 * time.Second
 func (s *State) syncPolicies(ctx context.Context, t *tokenSet) (wrote bool, err error) {
 	s.policyWrites.Lock()
 	defer s.policyWrites.Unlock()
-	for _, p := range s.policies(t) {
+	for _, p := range s.policiesOf(t) {
 		held, err := s.registry.readPolicy(ctx, s.key, p.name)
 		if err != nil {
 			return wrote, err
@@ -44,10 +44,7 @@ func (s *State) syncPolicies(ctx context.Context, t *tokenSet) (wrote bool, err 
 // written to Vault accordingly.
 func (s *State) ReconcilePolicies(ctx context.Context) error {
 	s.reassignTokenSets()
-	s.mu.Lock()
-	sets := slices.Clone(s.tokenSets)
-	s.mu.Unlock()
-	all := s.policies(sets...)
+	all := s.policies()
 	s.policyWrites.Lock()
 	defer s.policyWrites.Unlock()
 	for _, p := range slices.Clone(s.written) {
@@ -108,15 +105,15 @@ func (s *State) writePolicy(ctx context.Context, p policy) (bool, error) {
 	return true, nil
 }
 
-// RepairPolicies corrects the policies of a credential that Vault has denied a request
-// which the gateway had allowed. It reports whether the request should be sent again.
-// Vault is asked at most once in repairEvery.
-func (s *State) RepairPolicies(ctx context.Context, c *call.Caller) bool {
+// RepairPolicies corrects the policies of a credential that Vault has denied a request on
+// an engine which the gateway had allowed. It reports whether the request should be sent
+// again. Vault is asked at most once in repairEvery.
+func (s *State) RepairPolicies(ctx context.Context, c *call.Caller, engine string) bool {
 	if s.registry.loggedIn() {
 		return false
 	}
 	s.mu.Lock()
-	before := s.use(c).tokens
+	before := s.use(c).of(engine)
 	s.mu.Unlock()
 	s.policyWrites.Lock()
 	early := before == nil || time.Since(before.checked) < repairEvery
@@ -124,7 +121,7 @@ func (s *State) RepairPolicies(ctx context.Context, c *call.Caller) bool {
 	if early {
 		return false
 	}
-	t := s.assignTokenSet(c)
+	t := s.assignTokenSet(c, engine)
 	wrote, err := s.syncPolicies(ctx, t)
 	return err == nil && (t != before || wrote)
 }
@@ -154,9 +151,9 @@ type policyText struct {
 func (p *policyText) Complete() bool { return p.Policy != nil }
 
 // DeletePolicies removes a caller's policies: from then on its batch tokens, which
-// cannot be revoked, may do nothing. The policies of single credentials are listed,
-// because another replica may have written them; a gateway that may not list them
-// removes those that it has written itself.
+// cannot be revoked, may do nothing. They are listed, because another replica may have
+// written them; a gateway that may not list them removes those of the subject, and of single
+// credentials' those that it has written itself.
 func (r *Registry) DeletePolicies(ctx context.Context, key string, written []string) error {
 	if r.loggedIn() {
 		return nil
@@ -169,6 +166,11 @@ func (r *Registry) DeletePolicies(ctx context.Context, key string, written []str
 		problems = append(problems, operatorError(err))
 	}
 	names := slices.Concat(list.Keys, written)
+	if err != nil {
+		for _, engine := range r.Engines {
+			names = append(names, EnginePolicyName(subject, engine))
+		}
+	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		if strings.HasPrefix(name, subject+AdditionalMark) {

@@ -32,12 +32,12 @@ func TestARevokedCallersPoliciesAreNotWrittenAgain(t *testing.T) {
 			}
 			return json.Unmarshal([]byte(reply), a)
 		}
-		r := callers.New(callers.Config{Enabled: true, PolicyFor: func(*call.Caller) (callers.Policies, error) {
+		r := callers.New(callers.Config{Enabled: true, PolicyFor: func(*call.Caller, string) (callers.Policies, error) {
 			return callers.Policies{Subject: text}, nil
 		}}, callers.Backend{Send: send, Timeout: time.Minute, RegisterToken: func(context.Context, string, tokencache.Token) error { return nil }})
 		c := &call.Caller{Subject: "agent"}
 		s := r.Of(c)
-		if _, err := s.TokenSource(c, false).Token(t.Context()); err != nil || writes != 1 {
+		if _, err := s.TokenSource(c, "", false).Token(t.Context()); err != nil || writes != 1 {
 			t.Fatalf("%d policies were written, %v", writes, err)
 		}
 		text = "new"
@@ -50,7 +50,7 @@ func TestARevokedCallersPoliciesAreNotWrittenAgain(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(time.Minute) // Vault is not asked again before
-		if s.RepairPolicies(t.Context(), c) {
+		if s.RepairPolicies(t.Context(), c, "") {
 			t.Error("the request is sent again")
 		}
 		if writes != 2 {

@@ -23,22 +23,50 @@ type policy struct {
 	text sum
 }
 
-// policies are those that tokens of token sets depend on, as they should be.
-func (s *State) policies(sets ...*tokenSet) []policy {
+// subjectPolicy is what the subject may on an engine without roles.
+type subjectPolicy struct {
+	engine string
+	policy
+}
+
+// policies are those that tokens depend on, as they should be.
+func (s *State) policies() (list []policy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := []policy{{s.policy, s.subject}}
-	for _, t := range sets {
-		if t.additional != (sum{}) {
-			list = append(list, policy{t.names[len(t.names)-1], t.additional})
-		}
+	for _, of := range s.subjects {
+		list = append(list, of.policy)
+	}
+	for _, t := range s.tokenSets {
+		list = append(list, t.own()...)
 	}
 	return list
 }
 
-// keepTexts keeps what a caller's policies say until Vault holds it. The caller holds mu.
-func (s *State) keepTexts(p Policies) {
-	s.subject = sumOf(p.Subject)
+// policiesOf are those that a token set's tokens depend on.
+func (s *State) policiesOf(t *tokenSet) (list []policy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.subjects {
+		if of.engine == t.engine {
+			list = append(list, of.policy)
+		}
+	}
+	return append(list, t.own()...)
+}
+
+// own is the policy of what a token set's credentials may beyond their subject, if any.
+func (t *tokenSet) own() []policy {
+	if t.additional == (sum{}) {
+		return nil
+	}
+	return []policy{{t.names[len(t.names)-1], t.additional}}
+}
+
+// keepTexts keeps what a caller's policies for an engine say until Vault holds it. The
+// caller holds mu.
+func (s *State) keepTexts(engine string, p Policies) {
+	now := subjectPolicy{engine, policy{EnginePolicyName(s.policy, engine), sumOf(p.Subject)}}
+	s.subjects = append(slices.DeleteFunc(s.subjects, func(was subjectPolicy) bool { return was.engine == engine }), now)
 	for _, hcl := range []string{p.Subject, p.Additional} {
 		if hcl == "" {
 			continue
@@ -56,8 +84,8 @@ func (s *State) text(id sum) (string, error) {
 	if hcl := s.kept(id); hcl != "" {
 		return hcl, nil
 	}
-	for _, c := range s.withTokens() {
-		s.assignTokenSet(c)
+	for _, u := range s.withTokens() {
+		s.assignTokenSet(u.caller, u.engine)
 		if hcl := s.kept(id); hcl != "" {
 			return hcl, nil
 		}

@@ -39,7 +39,7 @@ func holding(length int, asked *int) (map[string]string, *callers.Registry) {
 	}
 	return held, callers.New(callers.Config{
 		Enabled: true, AsOf: func() string { return "1" },
-		PolicyFor: func(c *call.Caller) (callers.Policies, error) {
+		PolicyFor: func(c *call.Caller, _ string) (callers.Policies, error) {
 			*asked++
 			return callers.Policies{Subject: c.Subject + strings.Repeat(" of its own", length/11), Additional: c.Subject + strings.Repeat(" by its role", length/12)}, nil
 		},
@@ -51,7 +51,7 @@ func TestAPolicyThatVaultHasLostIsWrittenAgain(t *testing.T) {
 	asked := 0
 	held, r := holding(100, &asked)
 	c := &call.Caller{Subject: "agent"}
-	source := r.Of(c).TokenSource(c, false)
+	source := r.Of(c).TokenSource(c, "", false)
 	get := func(wantAsked int) {
 		t.Helper()
 		source.Drop("t")
@@ -91,7 +91,7 @@ func TestACallerIsSmall(t *testing.T) {
 	before := use()
 	for i := range many {
 		c := &call.Caller{Subject: fmt.Sprintf("agent-%d", i)}
-		if _, err := r.Of(c).TokenSource(c, false).Token(t.Context()); err != nil {
+		if _, err := r.Of(c).TokenSource(c, "", false).Token(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,9 +12,10 @@ import (
 	"portcullis/gateway/vault/tokencache"
 )
 
-// tokenSet holds the tokens of the credentials that have the same rights.
+// tokenSet holds the tokens of the credentials that have the same rights on an engine.
 type tokenSet struct {
-	id         sum          // of the names of its policies, or of the one credential's fingerprint
+	engine     string
+	id         sum          // of the engine and the names of its policies, or of the one credential's fingerprint
 	caller     *call.Caller // of the credential that was used last; guarded by State.mu
 	claims     map[string]string
 	names      []string           // of the policies that its tokens carry
@@ -24,14 +25,18 @@ type tokenSet struct {
 	lease      *tokencache.Source // for requests that make leases, nil when there was none; guarded by State.mu
 }
 
-// TokenSource is where the token for a credential's requests comes from. A lease dies
-// with the token that it was made with, so requests that make leases use a token that
-// lives longer.
-func (s *State) TokenSource(c *call.Caller, forLeases bool) *tokencache.Source {
+// TokenSource is where the token for a credential's requests on an engine comes from. A
+// lease dies with the token that it was made with, so requests that make leases use a token
+// that lives longer. Where callers are logged in as themselves, it is Vault that says what
+// their tokens may, so there is one for all engines.
+func (s *State) TokenSource(c *call.Caller, engine string, forLeases bool) *tokencache.Source {
 	c = alone(c)
-	t := s.tokensOf(c)
+	if s.registry.loggedIn() {
+		engine = ""
+	}
+	t := s.tokensOf(c, engine)
 	if t == nil {
-		t = s.assignTokenSet(c)
+		t = s.assignTokenSet(c, engine)
 	}
 	if forLeases {
 		return s.leaseSource(t)
@@ -40,45 +45,45 @@ func (s *State) TokenSource(c *call.Caller, forLeases bool) *tokencache.Source {
 }
 
 // tokensOf is the token set of a credential that is used, nil for none.
-func (s *State) tokensOf(c *call.Caller) *tokenSet {
+func (s *State) tokensOf(c *call.Caller, engine string) *tokenSet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.use(c).tokens
+	t := s.use(c).of(engine)
 	if t != nil {
 		t.caller = c
 	}
 	return t
 }
 
-// assignTokenSet works out the rights of a credential, and gives it the token set with
-// these rights.
-func (s *State) assignTokenSet(c *call.Caller) *tokenSet {
+// assignTokenSet works out the rights of a credential on an engine, and gives it the token
+// set with these rights.
+func (s *State) assignTokenSet(c *call.Caller, engine string) *tokenSet {
 	var policies Policies
 	var names []string
 	claims := s.registry.claims(c)
 	id, asOf := fingerprint(c, claims), s.registry.asOf()
 	if !s.registry.loggedIn() {
 		var err error
-		if policies, err = s.registry.PolicyFor(c); err != nil {
+		if policies, err = s.registry.PolicyFor(c, engine); err != nil {
 			policies = Policies{}
 		}
-		names = policies.names(s.policy)
-		id = sumOf(strings.Join(names, " "))
+		names = policies.names(EnginePolicyName(s.policy, engine))
+		id = sumOf(engine + " " + strings.Join(names, " "))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.tokenSets, func(t *tokenSet) bool { return t.id == id })
 	if i < 0 {
 		i = len(s.tokenSets)
-		s.tokenSets = append(s.tokenSets, s.newTokenSet(&tokenSet{id: id, claims: claims, names: names, additional: sumOf(policies.Additional)}))
+		s.tokenSets = append(s.tokenSets, s.newTokenSet(&tokenSet{engine: engine, id: id, claims: claims, names: names, additional: sumOf(policies.Additional)}))
 	}
 	t := s.tokenSets[i]
 	t.caller = c
-	s.keepTexts(policies)
+	s.keepTexts(engine, policies)
 	if s.asOf == "" {
 		s.asOf = asOf
 	}
-	s.use(c).tokens = t
+	s.use(c).give(t)
 	return t
 }
 
@@ -158,19 +163,26 @@ func (s *State) outdated() bool {
 // reassignTokenSets works out anew the rights of every credential that has tokens, where
 // they may be others, and drops the token sets that no credential has any more.
 func (s *State) reassignTokenSets() {
-	if s.outdated() {
+	outdated := s.outdated()
+	if outdated {
 		s.identify()
-		for _, c := range s.withTokens() {
-			s.assignTokenSet(c)
+		for _, u := range s.withTokens() {
+			s.assignTokenSet(u.caller, u.engine)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokenSets = slices.DeleteFunc(s.tokenSets, func(t *tokenSet) bool {
-		return !slices.ContainsFunc(s.credentials, func(cr *credential) bool { return cr.tokens == t })
+		return !slices.ContainsFunc(s.credentials, func(cr *credential) bool { return slices.Contains(cr.tokens, t) })
 	})
+	if outdated { // nobody has worked out what it may on other engines now
+		s.subjects = slices.DeleteFunc(s.subjects, func(of subjectPolicy) bool {
+			return !slices.ContainsFunc(s.tokenSets, func(t *tokenSet) bool { return t.engine == of.engine })
+		})
+	}
 	maps.DeleteFunc(s.texts, func(id sum, _ string) bool {
-		return id != s.subject && !slices.ContainsFunc(s.tokenSets, func(t *tokenSet) bool { return t.additional == id })
+		return !slices.ContainsFunc(s.subjects, func(of subjectPolicy) bool { return of.text == id }) &&
+			!slices.ContainsFunc(s.tokenSets, func(t *tokenSet) bool { return t.additional == id })
 	})
 }
 
