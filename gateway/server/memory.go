@@ -14,9 +14,9 @@ import (
 // comes to lie wherever there was room, so the room that garbage had is never given back.
 const (
 	gcPercent    = 200
-	leastPercent = 30
+	leastPercent = 20
 	percentStep  = 10       // each change stops the process for a moment
-	garbage      = 20 << 20 // bytes
+	garbage      = 14 << 20 // bytes
 	forLong      = 5 * time.Minute
 )
 

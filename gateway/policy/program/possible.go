@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -119,27 +120,37 @@ func (p *Program) possibleFor(ctx context.Context, o *op.Op, in document.Input, 
 	if u.anywhere {
 		in.Resource.Matches = p.patterns.anywhere(&in)
 	}
-	left, err := p.left(ctx, "data.gateway.allowed", &in, u.terms)
+	left, err := p.left(ctx, p.allowed, &in, u.terms)
 	if err != nil || len(left) == 0 {
 		return false, err
 	}
 	// What is left of a "not" says nothing of what is behind it, so whether a team refuses
 	// whatever is still unknown is a question of its own.
-	against, err := p.left(ctx, "data.gateway.refused", &in, u.terms)
+	against, err := p.left(ctx, p.refused, &in, u.terms)
 	return err == nil && avoidable(o, against), err
+}
+
+// rule is a rule that is ready for partial evaluation. It is made ready for the first list
+// that asks: a program that is only compared with another is asked for none.
+type rule func() (rego.PreparedPartialQuery, error)
+
+func (p *Program) rule(name string) rule {
+	return sync.OnceValues(func() (rego.PreparedPartialQuery, error) {
+		return rego.New(
+			rego.ParsedQuery(ast.NewBody(ast.NewExpr(refTerm(name)))), rego.Compiler(p.compiler), rego.Store(p.store),
+			rego.StrictBuiltinErrors(true),
+		).PrepareForPartial(context.Background())
+	})
 }
 
 // left is what is left of a rule without the unknown fields: it holds when one of the
 // bodies does, and always when one of them is empty.
-func (p *Program) left(ctx context.Context, rule string, in *document.Input, unknown []*ast.Term) ([]ast.Body, error) {
-	q, err := rego.New(
-		rego.ParsedQuery(ast.NewBody(ast.NewExpr(refTerm(rule)))), rego.Compiler(p.compiler), rego.Store(p.store),
-		rego.StrictBuiltinErrors(true), rego.ParsedUnknowns(unknown),
-	).PrepareForPartial(ctx)
+func (p *Program) left(ctx context.Context, of rule, in *document.Input, unknown []*ast.Term) ([]ast.Body, error) {
+	q, err := of()
 	if err != nil {
 		return nil, err
 	}
-	pq, err := q.Partial(ctx, rego.EvalParsedInput(p.writer.Value(in)), rego.EvalExternalCancel(newBudget(ctx, listTimeout)))
+	pq, err := q.Partial(ctx, rego.EvalParsedInput(p.writer.Value(in)), rego.EvalParsedUnknowns(unknown), rego.EvalExternalCancel(newBudget(ctx, listTimeout)))
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,8 @@ type Program struct {
 	compiler *ast.Compiler
 	store    storage.Store
 	question *question
+	allowed  rule      // data.gateway.allowed
+	refused  rule      // data.gateway.refused
 	asked    sync.Pool // of *document.Input
 	reads    document.Reads
 	team     document.Reads // what the team's rules alone read
@@ -227,6 +229,7 @@ func (p *Program) compile(ctx context.Context, modules map[string]*ast.Module) e
 	p.team = document.NewReads(readsOf(p.compiled(p.Team)))
 	p.marks = p.marked()
 	p.placed = (p.team.Any("resource") || len(p.Data.Owned()) > 0) && !blurred(p.TeamModules())
+	p.allowed, p.refused = p.rule("data.gateway.allowed"), p.rule("data.gateway.refused")
 	p.question, err = newQuestion(ctx, p.document(), p.compiler, p.store)
 	return err
 }
