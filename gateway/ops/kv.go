@@ -81,8 +81,7 @@ func kvRead(ctx context.Context, s *vault.Session, in kvReadIn) (kvReadOut, erro
 		return in.readV1(ctx, s)
 	}
 	reply := kvReadReply{asked: in.Version}
-	q := url.Values{"version": {strconv.Itoa(in.Version)}}
-	if err := s.Get(ctx, "data/"+in.full.String(), q, &reply); err != nil {
+	if err := s.Get(ctx, "data/"+in.full.String(), withNumber(nil, "version", in.Version), &reply); err != nil {
 		return kvReadOut{}, in.missing(deletedOr(err))
 	}
 	out := kvReadOut{
@@ -93,6 +92,19 @@ func kvRead(ctx context.Context, s *vault.Session, in kvReadIn) (kvReadOut, erro
 		out.CustomMetadata = reply.Metadata.CustomMetadata
 	}
 	return out, nil
+}
+
+// withNumber adds a number to a query, which is nil when it is empty. Vault takes 0 for a number
+// that is not there, and has no query to read then.
+func withNumber(q url.Values, name string, n int) url.Values {
+	if n == 0 {
+		return q
+	}
+	if q == nil {
+		q = url.Values{}
+	}
+	q.Set(name, strconv.Itoa(n))
+	return q
 }
 
 // deletedOr tells a soft-deleted version, which Vault answers with 404 and its

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/url"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -172,7 +171,7 @@ func hasValues(object []byte) bool {
 
 func kvSubkeys(ctx context.Context, s *vault.Session, in kvSubkeysIn) (kvSubkeysOut, error) {
 	reply := kvSubkeysReply{asked: in.Version}
-	q := url.Values{"version": {strconv.Itoa(in.Version)}, "depth": {strconv.Itoa(in.Depth)}}
+	q := withNumber(withNumber(nil, "version", in.Version), "depth", in.Depth)
 	if err := s.Get(ctx, "subkeys/"+in.full.String(), q, &reply); err != nil {
 		return kvSubkeysOut{}, in.missing(deletedOr(err))
 	}
