@@ -59,7 +59,7 @@ func TestGarbageHasARoomOfItsOwn(t *testing.T) {
 		th.step(clock)
 		return th.percent
 	}
-	if got := step(8<<20, 1<<20, 0); got != gcPercent {
+	if got := step(6<<20, 1<<20, 0); got != gcPercent {
 		t.Errorf("a small heap: %d %%, want %d", got, gcPercent)
 	}
 	for live := uint64(8 << 20); live <= 1<<30; live += 1 << 20 {
@@ -77,7 +77,7 @@ func TestGarbageHasARoomOfItsOwn(t *testing.T) {
 	if got := step(80<<20, 0, forLong); got != 50 {
 		t.Errorf("80 MiB for long: %d %%, want 50", got)
 	}
-	if got := step(10<<20, 0, 0); got != gcPercent {
+	if got := step(7<<20, 0, 0); got != gcPercent {
 		t.Errorf("a small heap again: %d %%, want %d", got, gcPercent)
 	}
 }
