@@ -35,8 +35,8 @@ type Session struct {
 // Use is what an operation declares about its requests (op.Spec).
 type Use struct {
 	Engine      string // that the operation is on, by which the caller's token is chosen
-	IssuesLease bool // a lease that it issues dies with the token of the request, so it takes the token that lives longer
-	Cacheable   bool // a read may be answered from the read cache
+	IssuesLease bool   // a lease that it issues dies with the token of the request, so it takes the token that lives longer
+	Cacheable   bool   // a read may be answered from the read cache
 }
 
 // Reply is what an operation reads of the data of one answer of Vault's.
@@ -58,6 +58,9 @@ func (c *Client) Open(_ context.Context, g call.Grant) (*Session, error) {
 	if g.Terms().Resource.Mount != "" {
 		s.caller = c.callers.Of(g.Caller())
 		if c.callers.Enabled {
+			if len(c.callers.Engines) > 0 && s.use.Engine == "" { // a token for no engine is one for all
+				return nil, call.Errorf(call.Internal, "internal error")
+			}
 			s.tokens = s.caller.TokenSource(g.Caller(), s.use.Engine, s.use.IssuesLease)
 		} else if s.use.IssuesLease {
 			c.issued.Store(true)
@@ -213,8 +216,9 @@ func (s *Session) asCaller(ctx context.Context, r wire.Request, out Reply) error
 	if s.wraps {
 		r.WrapTTL, a = s.wrapTTL(), wire.WantWrapped()
 	}
+	sent := time.Now()
 	err = s.client.withToken(ctx, s.tokens, r, a)
-	if call.Is(err, call.Forbidden) && s.repair(ctx) {
+	if call.Is(err, call.Forbidden) && s.repair(ctx, sent) {
 		err = s.client.withToken(ctx, s.tokens, r, a)
 	}
 	s.addVaultWarnings(a.Warnings, r.Body, a.RawData())
@@ -229,8 +233,8 @@ func (s *Session) asCaller(ctx context.Context, r wire.Request, out Reply) error
 
 // repair corrects the policies of the caller in Vault, and reports whether the request
 // that Vault has denied should be sent again.
-func (s *Session) repair(ctx context.Context) bool {
-	if !s.client.callers.Enabled || s.caller == nil || !s.caller.RepairPolicies(ctx, s.Caller(), s.use.Engine) {
+func (s *Session) repair(ctx context.Context, sent time.Time) bool {
+	if !s.client.callers.Enabled || s.caller == nil || !s.caller.RepairPolicies(ctx, s.Caller(), s.use.Engine, sent) {
 		return false
 	}
 	s.tokens = s.caller.TokenSource(s.Caller(), s.use.Engine, s.use.IssuesLease)

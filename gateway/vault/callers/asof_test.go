@@ -25,7 +25,10 @@ func TestRightsAreWorkedOutWhenTheyMayBeOthers(t *testing.T) {
 	}
 	r := callers.New(callers.Config{
 		Enabled: true, AsOf: func() string { return asOf },
-		PolicyFor: func(*call.Caller, string) (callers.Policies, error) { asked++; return callers.Policies{Subject: "text"}, nil },
+		PolicyFor: func(*call.Caller, string) (callers.Policies, error) {
+			asked++
+			return callers.Policies{Subject: "text"}, nil
+		},
 	}, callers.Backend{Send: send, Timeout: time.Minute, RegisterToken: func(context.Context, string, tokencache.Token) error { return nil }})
 	s := r.Of(&call.Caller{Subject: "agent"})
 	if _, err := s.TokenSource(&call.Caller{Subject: "agent"}, "", false).Token(t.Context()); err != nil {

@@ -42,13 +42,15 @@ type State struct {
 	credentials []*credential
 	lastUsed    *credential // one of them, nil for none
 	tokenSets   []*tokenSet
-	subjects    []subjectPolicy
+	subjects    []policy       // what the subject may without roles on the engines that were used
 	texts       map[sum]string // of policies that Vault is not known to hold
 	asOf        string         // Config.AsOf when the rights were worked out; of the oldest of them
 	revoked     bool
+	adopted     bool // the policies of all engines are known, see AdoptPolicies
 
 	policyWrites sync.Mutex // serialises writes of policies, and guards the fields below and tokenSet.checked
 	written      []policy   // what Vault is known to hold
+	wrote        time.Time  // when one was written last
 }
 
 // Of returns the caller's state and notes the time of the call. Vault knows the caller

@@ -29,7 +29,7 @@ func (s *State) preparePolicies(ctx context.Context, t *tokenSet) error {
 	if s.registry.loggedIn() {
 		return nil // Vault's own, which the gateway may not write
 	}
-	if _, err := s.syncPolicies(ctx, t); err != nil {
+	if err := s.syncPolicies(ctx, t); err != nil {
 		return err
 	}
 	if len(t.names) == 0 {

@@ -100,6 +100,7 @@ func (s *State) evictOldest() {
 		}
 	}
 	s.credentials = slices.Delete(s.credentials, oldest, oldest+1)
+	s.dropTokenSets()
 }
 
 // Credentials are the credentials that were used since the gateway started, as last
@@ -164,8 +165,15 @@ func (s *State) identify() {
 	s.credentials, s.lastUsed = nil, nil
 	for _, cr := range all {
 		cr.id = fingerprint(cr.caller, s.registry.claims(cr.caller))
-		if !slices.ContainsFunc(s.credentials, func(other *credential) bool { return other.id == cr.id }) {
+		i := slices.IndexFunc(s.credentials, func(other *credential) bool { return other.id == cr.id })
+		if i < 0 {
 			s.credentials = append(s.credentials, cr)
+			continue
+		}
+		for _, t := range cr.tokens {
+			if s.credentials[i].of(t.engine) == nil {
+				s.credentials[i].give(t)
+			}
 		}
 	}
 }

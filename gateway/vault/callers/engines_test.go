@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -114,8 +115,8 @@ func TestATokenIsForOneEngine(t *testing.T) {
 	}
 }
 
-// TestPoliciesOfEnginesFollowTheData: those that a credential uses are changed, and those
-// that none uses any more go.
+// TestPoliciesOfEnginesFollowTheData: also those of an engine that no credential uses any
+// more, because another replica, or a lease, may need them.
 func TestPoliciesOfEnginesFollowTheData(t *testing.T) {
 	v, text := &engineVault{held: map[string]string{}}, " as of 1"
 	r := v.registry(&text)
@@ -131,7 +132,7 @@ func TestPoliciesOfEnginesFollowTheData(t *testing.T) {
 	if err := s.ReconcilePolicies(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.held) != 1 || v.held["mcp-agent-x+kv"] != "kv as of 2" {
+	if len(v.held) != 2 || v.held["mcp-agent-x+kv"] != "kv as of 2" || v.held["mcp-agent-x+transit"] != "transit as of 2" {
 		t.Errorf("Vault holds %v", v.held)
 	}
 }
@@ -155,4 +156,126 @@ func TestARevocationFindsThePoliciesOfAllEngines(t *testing.T) {
 			t.Errorf("listed %v: Vault still holds %s", listed, got)
 		}
 	}
+}
+
+// TestRightsOfBeforeAChangeDoNotStay: those that were being worked out when the data changed
+// are worked out again.
+func TestRightsOfBeforeAChangeDoNotStay(t *testing.T) {
+	v, text := &engineVault{held: map[string]string{}}, " as of 1"
+	r := v.registry(&text)
+	c := &call.Caller{Subject: "x"}
+	v.token(t, r, c, "kv", false)
+	before := r.PolicyFor
+	r.PolicyFor = func(c *call.Caller, engine string) (callers.Policies, error) {
+		p, err := before(c, engine)
+		if engine == "pki" && text == " as of 1" { // which change now, and the caller is looked after
+			text = " as of 2"
+			if err := r.Of(c).ReconcilePolicies(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		return p, err
+	}
+	v.token(t, r, c, "pki", false)
+	if err := r.Of(c).ReconcilePolicies(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if v.held["mcp-agent-x+pki"] != "pki as of 2" || v.held["mcp-agent-x+kv"] != "kv as of 2" {
+		t.Errorf("Vault holds %v", v.held)
+	}
+}
+
+// TestAReplicaLeavesThePoliciesThatOthersNeed: those of an engine that none of its own
+// credentials uses any more.
+func TestAReplicaLeavesThePoliciesThatOthersNeed(t *testing.T) {
+	v, text := &engineVault{held: map[string]string{}}, " as of 1"
+	here, there := v.registry(&text), v.registry(&text)
+	one, two := &call.Caller{Subject: "x", KeyID: "1"}, &call.Caller{Subject: "x", KeyID: "2"}
+	v.token(t, here, one, "kv", false)
+	v.token(t, here, two, "pki", true)
+	here.Of(one).ForgetWhere(func(c *call.Caller) bool { return c.KeyID == "2" })
+	v.token(t, there, one, "pki", true)
+	text = " as of 2"
+	for _, r := range []*callers.Registry{there, here, there} {
+		if err := r.Of(one).ReconcilePolicies(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v.held["mcp-agent-x+pki"] != "pki as of 2" {
+		t.Errorf("Vault holds %v", v.held)
+	}
+}
+
+// TestPoliciesOfBeforeARestartAreAdopted: tokens of leases have them, and live on.
+func TestPoliciesOfBeforeARestartAreAdopted(t *testing.T) {
+	v, text := &engineVault{held: map[string]string{}}, " as of 1"
+	c := &call.Caller{Subject: "x"}
+	before := v.registry(&text)
+	v.token(t, before, c, "kv", false)
+	v.token(t, before, c, "pki", true)
+	text = " as of 2"
+	r := v.registry(&text)
+	r.Add("", "x")
+	v.token(t, r, c, "kv", false)
+	for range 2 {
+		if err := r.Of(c).AdoptPolicies(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.names(); got != "mcp-agent-x+kv mcp-agent-x+pki" || v.held["mcp-agent-x+pki"] != "pki"+text {
+			t.Errorf("Vault holds %v", v.held)
+		}
+		text = " as of 3"
+		if err := r.Of(c).ReconcilePolicies(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEveryRequestThatWasDeniedIsSentAgain: once its caller's policies are right, whoever
+// of those that were denied together has corrected them.
+func TestEveryRequestThatWasDeniedIsSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, text := &engineVault{held: map[string]string{}}, ""
+		r := v.registry(&text)
+		c := &call.Caller{Subject: "x"}
+		v.token(t, r, c, "kv", false)
+		time.Sleep(time.Minute)
+		delete(v.held, "mcp-agent-x+kv")
+		sent := time.Now()
+		time.Sleep(time.Millisecond)
+		again := make(chan bool)
+		for range 4 {
+			go func() { again <- r.Of(c).RepairPolicies(context.Background(), c, "kv", sent) }()
+		}
+		for range 4 {
+			if !<-again {
+				t.Error("a request is not sent again")
+			}
+		}
+		if r.Of(c).RepairPolicies(t.Context(), c, "kv", time.Now()) {
+			t.Error("a request that was sent afterwards is sent again")
+		}
+	})
+}
+
+// TestARepairIsTheCallersOwn: on whose behalf it calls does not narrow what it may itself.
+func TestARepairIsTheCallersOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, text := &engineVault{held: map[string]string{}}, ""
+		r := v.registry(&text)
+		before := r.PolicyFor
+		r.PolicyFor = func(c *call.Caller, engine string) (callers.Policies, error) {
+			if c.Behalf != nil {
+				return callers.Policies{Additional: "less", Replaces: true}, nil
+			}
+			return before(c, engine)
+		}
+		c := &call.Caller{Subject: "x", Behalf: &call.Caller{Subject: "somebody"}}
+		v.token(t, r, c, "kv", false)
+		time.Sleep(time.Minute)
+		delete(v.held, "mcp-agent-x+kv")
+		if !r.Of(c).RepairPolicies(t.Context(), c, "kv", time.Now().Add(-time.Second)) || v.names() != "mcp-agent-x+kv" {
+			t.Errorf("Vault holds %v", v.held)
+		}
+	})
 }

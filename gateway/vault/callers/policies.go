@@ -20,39 +20,73 @@ const repairEvery = 5 * time.Second
 
 // syncPolicies makes Vault hold the policies of a token set as they should be. It reads
 // them from Vault first, because another replica, or an operator, may have changed them.
-// It reports whether it wrote.
-func (s *State) syncPolicies(ctx context.Context, t *tokenSet) (wrote bool, err error) {
+func (s *State) syncPolicies(ctx context.Context, t *tokenSet) error {
 	s.policyWrites.Lock()
 	defer s.policyWrites.Unlock()
 	for _, p := range s.policiesOf(t) {
 		held, err := s.registry.readPolicy(ctx, s.key, p.name)
 		if err != nil {
-			return wrote, err
+			return err
 		}
-		s.note(policy{p.name, sumOf(held)})
-		changed, err := s.writePolicy(ctx, p)
-		if err != nil {
-			return wrote, err
+		s.note(policy{p.engine, p.name, sumOf(held)})
+		if err := s.writePolicy(ctx, p); err != nil {
+			return err
 		}
-		wrote = wrote || changed
 	}
 	t.checked = time.Now()
-	return wrote, nil
+	return nil
 }
 
 // ReconcilePolicies works out the caller's rights anew and updates the policies that were
 // written to Vault accordingly.
 func (s *State) ReconcilePolicies(ctx context.Context) error {
 	s.reassignTokenSets()
-	all := s.policies()
+	return s.updatePolicies(ctx)
+}
+
+// AdoptPolicies updates those that are in Vault of engines which the caller has not used
+// since the gateway started: tokens that its leases depend on may have them. They are looked
+// for once.
+func (s *State) AdoptPolicies(ctx context.Context) error {
+	s.mu.Lock()
+	used, done := slices.Clone(s.subjects), s.adopted || s.registry.loggedIn()
+	s.mu.Unlock()
+	if done {
+		return nil
+	}
+	for _, engine := range s.registry.Engines {
+		if slices.ContainsFunc(used, func(p policy) bool { return p.engine == engine }) {
+			continue
+		}
+		name := EnginePolicyName(s.policy, engine)
+		held, err := s.registry.readPolicy(ctx, s.key, name)
+		if err != nil {
+			return err
+		}
+		if held != "" {
+			s.policyWrites.Lock()
+			s.note(policy{engine, name, sumOf(held)})
+			s.policyWrites.Unlock()
+			s.assignSubject(engine)
+		}
+	}
+	s.mu.Lock()
+	s.adopted = true
+	s.mu.Unlock()
+	return s.updatePolicies(ctx)
+}
+
+// updatePolicies makes Vault hold what it is known to hold as it should be.
+func (s *State) updatePolicies(ctx context.Context) error {
 	s.policyWrites.Lock()
 	defer s.policyWrites.Unlock()
+	all := s.policies() // with the lock: whoever writes one has it in the list
 	for _, p := range slices.Clone(s.written) {
 		p.text = sum{} // unless it is one of those that should be there
 		if i := slices.IndexFunc(all, func(want policy) bool { return want.name == p.name }); i >= 0 {
 			p.text = all[i].text
 		}
-		if _, err := s.writePolicy(ctx, p); err != nil && !errors.Is(err, tokencache.ErrClosed) {
+		if err := s.writePolicy(ctx, p); err != nil && !errors.Is(err, tokencache.ErrClosed) {
 			return err
 		}
 	}
@@ -70,60 +104,66 @@ func (s *State) WrittenPolicies() (names []string) {
 }
 
 // writePolicy writes a policy that differs from what Vault holds, or removes it when it
-// should have no text. It reports whether it changed anything. The caller holds policyWrites.
+// should have no text. The caller holds policyWrites.
 // Once the caller is revoked nothing is written any more, whoever has begun to before:
 // its batch tokens end with their policies. WrittenPolicies waits for what is being written.
-func (s *State) writePolicy(ctx context.Context, p policy) (bool, error) {
+func (s *State) writePolicy(ctx context.Context, p policy) error {
 	if s.held(p.name) == p.text {
 		s.dropText(p.text)
-		return false, nil
+		return nil
 	}
 	if p.text == (sum{}) {
 		err := s.registry.deletePolicy(ctx, s.key, p.name)
 		if err == nil {
 			s.gone(p.name)
 		}
-		return err == nil, err
+		return err
 	}
 	if s.closed() {
-		return false, tokencache.ErrClosed
+		return tokencache.ErrClosed
 	}
-	hcl, err := s.text(p.text)
+	hcl, err := s.say(p)
 	if err != nil {
-		return false, err
+		return err
 	}
 	raw, err := json.Marshal(map[string]string{"policy": hcl})
 	if err != nil {
-		return false, err
+		return err
 	}
 	err = s.registry.Send(ctx, wire.Request{Method: wire.Put, Path: policyPath + "/" + p.name, Body: raw, Caller: s.key, Safe: true}, nil)
 	if err != nil {
-		return false, operatorError(err)
+		return operatorError(err)
 	}
 	s.note(p)
 	s.dropText(p.text)
-	return true, nil
+	s.wrote = time.Now()
+	return nil
 }
 
 // RepairPolicies corrects the policies of a credential that Vault has denied a request on
-// an engine which the gateway had allowed. It reports whether the request should be sent
-// again. Vault is asked at most once in repairEvery.
-func (s *State) RepairPolicies(ctx context.Context, c *call.Caller, engine string) bool {
+// an engine, sent at some time, which the gateway had allowed. It reports whether the request
+// should be sent again. Vault is asked at most once in repairEvery.
+func (s *State) RepairPolicies(ctx context.Context, c *call.Caller, engine string, sent time.Time) bool {
 	if s.registry.loggedIn() {
 		return false
 	}
+	c = alone(c)
 	s.mu.Lock()
 	before := s.use(c).of(engine)
 	s.mu.Unlock()
-	s.policyWrites.Lock()
-	early := before == nil || time.Since(before.checked) < repairEvery
-	s.policyWrites.Unlock()
-	if early {
-		return false
+	if before != nil { // else the token set has gone meanwhile
+		s.policyWrites.Lock()
+		repaired, early := s.wrote.After(sent), time.Since(before.checked) < repairEvery
+		s.policyWrites.Unlock()
+		if repaired || early {
+			return repaired
+		}
 	}
 	t := s.assignTokenSet(c, engine)
-	wrote, err := s.syncPolicies(ctx, t)
-	return err == nil && (t != before || wrote)
+	err := s.syncPolicies(ctx, t)
+	s.policyWrites.Lock()
+	defer s.policyWrites.Unlock()
+	return err == nil && (t != before || s.wrote.After(sent))
 }
 
 // policyPath is where Vault keeps its ACL policies (sys/policies/acl, Vault API).

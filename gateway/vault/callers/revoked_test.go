@@ -50,7 +50,7 @@ func TestARevokedCallersPoliciesAreNotWrittenAgain(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(time.Minute) // Vault is not asked again before
-		if s.RepairPolicies(t.Context(), c, "") {
+		if s.RepairPolicies(t.Context(), c, "", time.Now()) {
 			t.Error("the request is sent again")
 		}
 		if writes != 2 {

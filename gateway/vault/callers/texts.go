@@ -17,25 +17,17 @@ func sumOf(text string) sum {
 	return sha256.Sum256([]byte(text))
 }
 
-// policy is a policy in Vault and what its text is.
+// policy is a policy in Vault, for operations on an engine, and what its text is.
 type policy struct {
-	name string
-	text sum
-}
-
-// subjectPolicy is what the subject may on an engine without roles.
-type subjectPolicy struct {
-	engine string
-	policy
+	engine, name string
+	text         sum
 }
 
 // policies are those that tokens depend on, as they should be.
-func (s *State) policies() (list []policy) {
+func (s *State) policies() []policy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, of := range s.subjects {
-		list = append(list, of.policy)
-	}
+	list := slices.Clone(s.subjects)
 	for _, t := range s.tokenSets {
 		list = append(list, t.own()...)
 	}
@@ -46,9 +38,9 @@ func (s *State) policies() (list []policy) {
 func (s *State) policiesOf(t *tokenSet) (list []policy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, of := range s.subjects {
-		if of.engine == t.engine {
-			list = append(list, of.policy)
+	for _, p := range s.subjects {
+		if p.engine == t.engine {
+			list = append(list, p)
 		}
 	}
 	return append(list, t.own()...)
@@ -59,14 +51,14 @@ func (t *tokenSet) own() []policy {
 	if t.additional == (sum{}) {
 		return nil
 	}
-	return []policy{{t.names[len(t.names)-1], t.additional}}
+	return []policy{{t.engine, t.names[len(t.names)-1], t.additional}}
 }
 
 // keepTexts keeps what a caller's policies for an engine say until Vault holds it. The
 // caller holds mu.
 func (s *State) keepTexts(engine string, p Policies) {
-	now := subjectPolicy{engine, policy{EnginePolicyName(s.policy, engine), sumOf(p.Subject)}}
-	s.subjects = append(slices.DeleteFunc(s.subjects, func(was subjectPolicy) bool { return was.engine == engine }), now)
+	now := policy{engine, EnginePolicyName(s.policy, engine), sumOf(p.Subject)}
+	s.subjects = append(slices.DeleteFunc(s.subjects, func(was policy) bool { return was.engine == engine }), now)
 	for _, hcl := range []string{p.Subject, p.Additional} {
 		if hcl == "" {
 			continue
@@ -78,17 +70,24 @@ func (s *State) keepTexts(engine string, p Policies) {
 	}
 }
 
-// text is what a policy says that is to be written. What Vault held and does not hold any
+// say is what a policy says that is to be written. What Vault held and does not hold any
 // more is worked out again.
-func (s *State) text(id sum) (string, error) {
-	if hcl := s.kept(id); hcl != "" {
+func (s *State) say(p policy) (string, error) {
+	if hcl := s.kept(p.text); hcl != "" {
 		return hcl, nil
 	}
 	for _, u := range s.withTokens() {
+		if u.engine != p.engine {
+			continue
+		}
 		s.assignTokenSet(u.caller, u.engine)
-		if hcl := s.kept(id); hcl != "" {
+		if hcl := s.kept(p.text); hcl != "" {
 			return hcl, nil
 		}
+	}
+	s.assignSubject(p.engine) // no credential uses the engine
+	if hcl := s.kept(p.text); hcl != "" {
+		return hcl, nil
 	}
 	return "", call.Errorf(call.VaultUnavailable, "the caller's rights in Vault are changing; try again")
 }

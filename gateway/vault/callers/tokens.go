@@ -80,11 +80,36 @@ func (s *State) assignTokenSet(c *call.Caller, engine string) *tokenSet {
 	t := s.tokenSets[i]
 	t.caller = c
 	s.keepTexts(engine, policies)
-	if s.asOf == "" {
+	switch s.asOf {
+	case asOf:
+	case "":
 		s.asOf = asOf
+	default:
+		s.asOf = mixed // whichever was first, there is something to be worked out anew
 	}
 	s.use(c).give(t)
 	return t
+}
+
+// mixed is the State.asOf of rights that were not all worked out as of the same, and no
+// other's.
+const mixed = "\x00"
+
+// assignSubject works out the rights of the subject on an engine.
+func (s *State) assignSubject(engine string) {
+	s.mu.Lock()
+	c := s.caller
+	s.mu.Unlock()
+	if s.registry.loggedIn() {
+		return
+	}
+	policies, err := s.registry.PolicyFor(c, engine)
+	if err != nil {
+		policies = Policies{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keepTexts(engine, Policies{Subject: policies.Subject})
 }
 
 func (s *State) newTokenSet(t *tokenSet) *tokenSet {
@@ -163,26 +188,41 @@ func (s *State) outdated() bool {
 // reassignTokenSets works out anew the rights of every credential that has tokens, where
 // they may be others, and drops the token sets that no credential has any more.
 func (s *State) reassignTokenSets() {
-	outdated := s.outdated()
-	if outdated {
+	if s.outdated() {
 		s.identify()
-		for _, u := range s.withTokens() {
+		used := s.withTokens()
+		for _, u := range used {
 			s.assignTokenSet(u.caller, u.engine)
+		}
+		for _, engine := range s.engines() {
+			if !slices.ContainsFunc(used, func(u use) bool { return u.engine == engine }) {
+				s.assignSubject(engine) // another replica, or a lease, may still need it
+			}
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dropTokenSets()
+	maps.DeleteFunc(s.texts, func(id sum, _ string) bool {
+		return !slices.ContainsFunc(s.subjects, func(p policy) bool { return p.text == id }) &&
+			!slices.ContainsFunc(s.tokenSets, func(t *tokenSet) bool { return t.additional == id })
+	})
+}
+
+// engines are those that the caller is known to have used.
+func (s *State) engines() (names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.subjects {
+		names = append(names, p.engine)
+	}
+	return names
+}
+
+// dropTokenSets drops those that no credential has any more. The caller holds mu.
+func (s *State) dropTokenSets() {
 	s.tokenSets = slices.DeleteFunc(s.tokenSets, func(t *tokenSet) bool {
 		return !slices.ContainsFunc(s.credentials, func(cr *credential) bool { return slices.Contains(cr.tokens, t) })
-	})
-	if outdated { // nobody has worked out what it may on other engines now
-		s.subjects = slices.DeleteFunc(s.subjects, func(of subjectPolicy) bool {
-			return !slices.ContainsFunc(s.tokenSets, func(t *tokenSet) bool { return t.engine == of.engine })
-		})
-	}
-	maps.DeleteFunc(s.texts, func(id sum, _ string) bool {
-		return !slices.ContainsFunc(s.subjects, func(of subjectPolicy) bool { return of.text == id }) &&
-			!slices.ContainsFunc(s.tokenSets, func(t *tokenSet) bool { return t.additional == id })
 	})
 }
 

@@ -103,7 +103,7 @@ func (j *Janitor) reconcile(ctx context.Context, s *callers.State) error {
 		problems = append(problems, j.renewOrRevoke(ctx, s, e))
 	}
 	if len(held) > 0 && j.Callers.Enabled {
-		problems = append(problems, j.renewTokens(ctx, s))
+		problems = append(problems, s.AdoptPolicies(ctx), j.renewTokens(ctx, s))
 	}
 	return errors.Join(problems...)
 }
