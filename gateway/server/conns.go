@@ -58,7 +58,9 @@ const (
 	few     = 4   // connections of an address that the reserve is for
 	crowd   = 256 // connections of one address that are fresh, or idle, before they must hurry
 	crowds  = 4 * crowd
-	mute    = 2 * crowd        // connections of one address that are fresh before one that has never said anything gives way
+	mute    = 2 * crowd        // connections of one address that are fresh before one that has not said anything in time gives way
+	mutes   = 4 * mute         // before one that has not said anything yet does
+	spoken  = time.Second / 4  // in which a client says something that opens many connections and then uses them
 	hurry   = time.Second      // for the first request then
 	dawdle  = 10 * time.Second // for the next one
 	reserve = 16               // one in so many places is in the reserve
@@ -126,8 +128,10 @@ func (cs *conns) makeRoom(a netip.Addr) (out []*conn, ok bool) {
 	out = cs.expire(out, p.fresh, crowd, now.Add(-hurry))
 	out = cs.expire(out, cs.idle, crowds, now.Add(-dawdle))
 	out = cs.expire(out, p.idle, crowd, now.Add(-dawdle))
-	if p.fresh.Len() >= mute && !cs.trusted(a) {
-		out = cs.hush(out, p.fresh)
+	if n := p.fresh.Len(); n >= mutes && !cs.trusted(a) {
+		out = cs.hush(out, p.fresh, now)
+	} else if n >= mute && !cs.trusted(a) {
+		out = cs.hush(out, p.fresh, now.Add(-spoken))
 	}
 	if p.open >= cs.Each && !cs.trusted(a) {
 		if out, ok = cs.oldest(out, p.fresh, p.idle); !ok {
@@ -174,11 +178,15 @@ func (cs *conns) oldest(out []*conn, lists ...*list.List) ([]*conn, bool) {
 	return out, false
 }
 
-// hush takes out the oldest connection of a list over which nothing has come at all: a
-// client sends its first bytes with the connection. The lock is held.
-func (cs *conns) hush(out []*conn, l *list.List) []*conn {
+// hush takes out the oldest connection of a list over which nothing has come at all, if it
+// has been there since before a time. The lock is held.
+func (cs *conns) hush(out []*conn, l *list.List, before time.Time) []*conn {
 	for e, n := l.Front(), 0; e != nil && n < spared; e, n = e.Next(), n+1 {
-		if c := e.Value.(*conn); !c.heard.Load() && !cs.unread(c.Conn) {
+		c := e.Value.(*conn)
+		if c.since.After(before) {
+			break
+		}
+		if !c.heard.Load() && !cs.unread(c.Conn) {
 			cs.leave(c)
 			return append(out, c)
 		}

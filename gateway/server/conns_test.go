@@ -221,20 +221,42 @@ func TestACrowdIsOfOneAddress(t *testing.T) {
 }
 
 // TestTheMuteGiveWay: of many connections of one address that have not asked anything, the
-// oldest that has said nothing gives way, and one in the middle of a handshake does not.
+// oldest that has said nothing in time gives way, and one in the middle of a handshake does
+// not.
 func TestTheMuteGiveWay(t *testing.T) {
-	cs := newConns(10_000, 5_000, nil)
-	in := arrive(cs, "192.0.2.1", mute)
-	in[0].heard.Store(true)
-	if got := len(arrive(cs, "192.0.2.1", 10)); got != 10 {
-		t.Fatalf("%d found a place, want 10", got)
-	}
-	for i, c := range in {
-		if closed := c.Conn.(*wire).closed; closed != (i >= 1 && i <= 10) {
-			t.Errorf("connection %d: closed %v", i, closed)
+	synctest.Test(t, func(t *testing.T) {
+		cs := newConns(10_000, 5_000, nil)
+		in := arrive(cs, "192.0.2.1", mute)
+		in[0].heard.Store(true)
+		time.Sleep(spoken)
+		if got := len(arrive(cs, "192.0.2.1", 10)); got != 10 {
+			t.Fatalf("%d found a place, want 10", got)
 		}
-	}
-	if cs.count() != mute {
-		t.Errorf("%d are open, want %d", cs.count(), mute)
-	}
+		for i, c := range in {
+			if closed := c.Conn.(*wire).closed; closed != (i >= 1 && i <= 10) {
+				t.Errorf("connection %d: closed %v", i, closed)
+			}
+		}
+		if cs.count() != mute {
+			t.Errorf("%d are open, want %d", cs.count(), mute)
+		}
+	})
+}
+
+// TestManyConnectionsMayBeOpenedBeforeTheyAreUsed: a client that opens a thousand and then
+// begins to use them loses none of them, and no address opens ever more at once.
+func TestManyConnectionsMayBeOpenedBeforeTheyAreUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := newConns(10_000, 5_000, nil)
+		in := arrive(cs, "192.0.2.1", mutes)
+		time.Sleep(spoken - time.Millisecond)
+		for i, c := range in {
+			if c.Conn.(*wire).closed {
+				t.Fatalf("connection %d was closed before its client could say anything", i)
+			}
+		}
+		if arrive(cs, "192.0.2.1", 100); cs.count() != mutes {
+			t.Errorf("%d are open, want %d", cs.count(), mutes)
+		}
+	})
 }
