@@ -192,8 +192,8 @@ func (p *policyText) Complete() bool { return p.Policy != nil }
 
 // DeletePolicies removes a caller's policies: from then on its batch tokens, which
 // cannot be revoked, may do nothing. They are listed, because another replica may have
-// written them; a gateway that may not list them removes those of the subject, and of single
-// credentials' those that it has written itself.
+// written them; a gateway that may not list them removes those of the subject for each engine,
+// and of those of single credentials what it has written itself.
 func (r *Registry) DeletePolicies(ctx context.Context, key string, written []string) error {
 	if r.loggedIn() {
 		return nil
