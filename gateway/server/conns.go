@@ -59,7 +59,7 @@ const (
 	crowd   = 256 // connections of one address that are fresh, or idle, before they must hurry
 	crowds  = 4 * crowd
 	mute    = 2 * crowd        // connections of one address that are fresh before one that has not said anything in time gives way
-	mutes   = 4 * mute         // before one that has not said anything yet does
+	mutes   = 2 * mute         // before one that has not said anything yet does
 	spoken  = time.Second / 4  // in which a client says something that opens many connections and then uses them
 	hurry   = time.Second      // for the first request then
 	dawdle  = 10 * time.Second // for the next one
@@ -128,10 +128,9 @@ func (cs *conns) makeRoom(a netip.Addr) (out []*conn, ok bool) {
 	out = cs.expire(out, p.fresh, crowd, now.Add(-hurry))
 	out = cs.expire(out, cs.idle, crowds, now.Add(-dawdle))
 	out = cs.expire(out, p.idle, crowd, now.Add(-dawdle))
-	if n := p.fresh.Len(); n >= mutes && !cs.trusted(a) {
-		out = cs.hush(out, p.fresh, now)
-	} else if n >= mute && !cs.trusted(a) {
-		out = cs.hush(out, p.fresh, now.Add(-spoken))
+	if !cs.trusted(a) {
+		out = cs.hush(out, p.fresh, mute, now.Add(-spoken))
+		out = cs.hush(out, p.fresh, mutes, now)
 	}
 	if p.open >= cs.Each && !cs.trusted(a) {
 		if out, ok = cs.oldest(out, p.fresh, p.idle); !ok {
@@ -178,17 +177,18 @@ func (cs *conns) oldest(out []*conn, lists ...*list.List) ([]*conn, bool) {
 	return out, false
 }
 
-// hush takes out the oldest connection of a list over which nothing has come at all, if it
-// has been there since before a time. The lock is held.
-func (cs *conns) hush(out []*conn, l *list.List, before time.Time) []*conn {
-	for e, n := l.Front(), 0; e != nil && n < spared; e, n = e.Next(), n+1 {
+// hush takes out of a list, until there is room for one more, the oldest connections over
+// which nothing has come at all and that have been there since before a time. The lock is held.
+func (cs *conns) hush(out []*conn, l *list.List, most int, before time.Time) []*conn {
+	for e, n := l.Front(), 0; e != nil && n < spared && l.Len() >= most; n++ {
 		c := e.Value.(*conn)
 		if c.since.After(before) {
 			break
 		}
+		e = e.Next()
 		if !c.heard.Load() && !cs.unread(c.Conn) {
 			cs.leave(c)
-			return append(out, c)
+			out = append(out, c)
 		}
 	}
 	return out
