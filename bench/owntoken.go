@@ -23,7 +23,7 @@ func (s *set) ownToken(ctx context.Context) (string, error) {
 	if s.own != "" {
 		return s.own, nil
 	}
-	apply := exec.CommandContext(ctx, filepath.Join(s.root, "bin", "portcullis"), "vault-policy", subject, "--apply") //nolint:gosec // it is what was built
+	apply := exec.CommandContext(ctx, filepath.Join(s.root, "bin", "portcullis"), "vault-policy", subject, "--apply")
 	apply.Env = append(os.Environ(), append(stack.DevEnv(s.root, s.vault), "POLICY_DIR="+filepath.Join(s.dir, "policy"))...)
 	if out, err := apply.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("write the caller's policy: %w: %s", err, out)
