@@ -185,6 +185,35 @@ func TestRightsOfBeforeAChangeDoNotStay(t *testing.T) {
 	}
 }
 
+// TestAdoptedRightsOfBeforeAChangeDoNotStay: nor those of policies that were in Vault before
+// the gateway started.
+func TestAdoptedRightsOfBeforeAChangeDoNotStay(t *testing.T) {
+	v, text := &engineVault{held: map[string]string{"mcp-agent-x+pki": "of before"}}, " as of 1"
+	r := v.registry(&text)
+	c := &call.Caller{Subject: "x"}
+	v.token(t, r, c, "kv", false)
+	before := r.PolicyFor
+	r.PolicyFor = func(c *call.Caller, engine string) (callers.Policies, error) {
+		p, err := before(c, engine)
+		if engine == "pki" && text == " as of 1" {
+			text = " as of 2"
+			if err := r.Of(c).ReconcilePolicies(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		return p, err
+	}
+	if err := r.Of(c).AdoptPolicies(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Of(c).ReconcilePolicies(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if v.held["mcp-agent-x+pki"] != "pki as of 2" {
+		t.Errorf("Vault holds %v", v.held)
+	}
+}
+
 // TestAReplicaLeavesThePoliciesThatOthersNeed: those of an engine that none of its own
 // credentials uses any more.
 func TestAReplicaLeavesThePoliciesThatOthersNeed(t *testing.T) {

@@ -49,13 +49,14 @@ func (s *State) ReconcilePolicies(ctx context.Context) error {
 // for once.
 func (s *State) AdoptPolicies(ctx context.Context) error {
 	s.mu.Lock()
-	used, done := slices.Clone(s.subjects), s.adopted || s.registry.loggedIn()
+	done := s.adopted || s.registry.loggedIn()
 	s.mu.Unlock()
 	if done {
 		return nil
 	}
+	used := s.engines()
 	for _, engine := range s.registry.Engines {
-		if slices.ContainsFunc(used, func(p policy) bool { return p.engine == engine }) {
+		if slices.Contains(used, engine) {
 			continue
 		}
 		name := EnginePolicyName(s.policy, engine)
@@ -64,10 +65,10 @@ func (s *State) AdoptPolicies(ctx context.Context) error {
 			return err
 		}
 		if held != "" {
+			s.assignSubject(engine) // first: what is known to be held and is of no engine is removed
 			s.policyWrites.Lock()
 			s.note(policy{engine, name, sumOf(held)})
 			s.policyWrites.Unlock()
-			s.assignSubject(engine)
 		}
 	}
 	s.mu.Lock()
@@ -122,7 +123,7 @@ func (s *State) writePolicy(ctx context.Context, p policy) error {
 	if s.closed() {
 		return tokencache.ErrClosed
 	}
-	hcl, err := s.say(p)
+	hcl, err := s.textOf(p)
 	if err != nil {
 		return err
 	}

@@ -54,9 +54,20 @@ func (t *tokenSet) own() []policy {
 	return []policy{{t.engine, t.names[len(t.names)-1], t.additional}}
 }
 
-// keepTexts keeps what a caller's policies for an engine say until Vault holds it. The
-// caller holds mu.
-func (s *State) keepTexts(engine string, p Policies) {
+// mixed is the State.asOf of rights that were not all worked out as of the same, and no
+// other's.
+const mixed = "\x00"
+
+// keepTexts keeps what a caller's policies for an engine say, as of what they were worked
+// out, until Vault holds it. The caller holds mu.
+func (s *State) keepTexts(engine string, p Policies, asOf string) {
+	switch s.asOf {
+	case asOf:
+	case "":
+		s.asOf = asOf
+	default:
+		s.asOf = mixed // whichever was first, there is something to be worked out anew
+	}
 	now := policy{engine, EnginePolicyName(s.policy, engine), sumOf(p.Subject)}
 	s.subjects = append(slices.DeleteFunc(s.subjects, func(was policy) bool { return was.engine == engine }), now)
 	for _, hcl := range []string{p.Subject, p.Additional} {
@@ -70,9 +81,9 @@ func (s *State) keepTexts(engine string, p Policies) {
 	}
 }
 
-// say is what a policy says that is to be written. What Vault held and does not hold any
+// textOf is what a policy says that is to be written. What Vault held and does not hold any
 // more is worked out again.
-func (s *State) say(p policy) (string, error) {
+func (s *State) textOf(p policy) (string, error) {
 	if hcl := s.kept(p.text); hcl != "" {
 		return hcl, nil
 	}

@@ -58,15 +58,11 @@ func (s *State) tokensOf(c *call.Caller, engine string) *tokenSet {
 // assignTokenSet works out the rights of a credential on an engine, and gives it the token
 // set with these rights.
 func (s *State) assignTokenSet(c *call.Caller, engine string) *tokenSet {
-	var policies Policies
 	var names []string
 	claims := s.registry.claims(c)
-	id, asOf := fingerprint(c, claims), s.registry.asOf()
+	id := fingerprint(c, claims)
+	policies, asOf := s.registry.rights(c, engine)
 	if !s.registry.loggedIn() {
-		var err error
-		if policies, err = s.registry.PolicyFor(c, engine); err != nil {
-			policies = Policies{}
-		}
 		names = policies.names(EnginePolicyName(s.policy, engine))
 		id = sumOf(engine + " " + strings.Join(names, " "))
 	}
@@ -79,37 +75,34 @@ func (s *State) assignTokenSet(c *call.Caller, engine string) *tokenSet {
 	}
 	t := s.tokenSets[i]
 	t.caller = c
-	s.keepTexts(engine, policies)
-	switch s.asOf {
-	case asOf:
-	case "":
-		s.asOf = asOf
-	default:
-		s.asOf = mixed // whichever was first, there is something to be worked out anew
-	}
+	s.keepTexts(engine, policies, asOf)
 	s.use(c).give(t)
 	return t
 }
 
-// mixed is the State.asOf of rights that were not all worked out as of the same, and no
-// other's.
-const mixed = "\x00"
+// rights are what Vault is to let a credential do on an engine, and as of what. They are
+// nothing after an error, and where callers are logged in as themselves.
+func (r *Registry) rights(c *call.Caller, engine string) (p Policies, asOf string) {
+	asOf = r.asOf()
+	if r.loggedIn() {
+		return Policies{}, asOf
+	}
+	p, err := r.PolicyFor(c, engine)
+	if err != nil {
+		return Policies{}, asOf
+	}
+	return p, asOf
+}
 
 // assignSubject works out the rights of the subject on an engine.
 func (s *State) assignSubject(engine string) {
 	s.mu.Lock()
 	c := s.caller
 	s.mu.Unlock()
-	if s.registry.loggedIn() {
-		return
-	}
-	policies, err := s.registry.PolicyFor(c, engine)
-	if err != nil {
-		policies = Policies{}
-	}
+	policies, asOf := s.registry.rights(c, engine)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keepTexts(engine, Policies{Subject: policies.Subject})
+	s.keepTexts(engine, Policies{Subject: policies.Subject}, asOf)
 }
 
 func (s *State) newTokenSet(t *tokenSet) *tokenSet {
