@@ -55,15 +55,15 @@ type conn struct {
 }
 
 const (
-	few     = 4   // connections of an address that the reserve is for
-	crowd   = 256 // connections of one address that are fresh, or idle, before they must hurry
-	crowds  = 4 * crowd
-	mute    = 2 * crowd        // connections of one address that are fresh before one that has not said anything in time gives way
-	mutes   = 2 * mute         // before one that has not said anything yet does
-	spoken  = time.Second / 4  // in which a client says something that opens many connections and then uses them
-	hurry   = time.Second      // for the first request then
-	dawdle  = 10 * time.Second // for the next one
-	reserve = 16               // one in so many places is in the reserve
+	few         = 4   // connections of an address that the reserve is for
+	crowd       = 256 // connections of one address that are fresh, or idle, before they must hurry
+	crowds      = 4 * crowd
+	mute        = 2 * crowd        // connections of one address that are fresh before one that has not said anything in time gives way
+	mostMute    = 2 * mute         // before one that has not said anything yet does
+	speakWithin = time.Second / 4  // in which a client says something that opens many connections and then uses them
+	hurry       = time.Second      // for the first request then
+	dawdle      = 10 * time.Second // for the next one
+	reserve     = 16               // one in so many places is in the reserve
 )
 
 func newConns(max, each int, trusted func(netip.Addr) bool) *conns {
@@ -129,8 +129,8 @@ func (cs *conns) makeRoom(a netip.Addr) (out []*conn, ok bool) {
 	out = cs.expire(out, cs.idle, crowds, now.Add(-dawdle))
 	out = cs.expire(out, p.idle, crowd, now.Add(-dawdle))
 	if !cs.trusted(a) {
-		out = cs.hush(out, p.fresh, mute, now.Add(-spoken))
-		out = cs.hush(out, p.fresh, mutes, now)
+		out = cs.hush(out, p.fresh, mute, now.Add(-speakWithin))
+		out = cs.hush(out, p.fresh, mostMute, now)
 	}
 	if p.open >= cs.Each && !cs.trusted(a) {
 		if out, ok = cs.oldest(out, p.fresh, p.idle); !ok {

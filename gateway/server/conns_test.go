@@ -228,7 +228,7 @@ func TestTheMuteGiveWay(t *testing.T) {
 		cs := newConns(10_000, 5_000, nil)
 		in := arrive(cs, "192.0.2.1", mute)
 		in[0].heard.Store(true)
-		time.Sleep(spoken)
+		time.Sleep(speakWithin)
 		if got := len(arrive(cs, "192.0.2.1", 10)); got != 10 {
 			t.Fatalf("%d found a place, want 10", got)
 		}
@@ -248,15 +248,15 @@ func TestTheMuteGiveWay(t *testing.T) {
 func TestManyConnectionsMayBeOpenedBeforeTheyAreUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := newConns(10_000, 5_000, nil)
-		in := arrive(cs, "192.0.2.1", mutes)
-		time.Sleep(spoken - time.Millisecond)
+		in := arrive(cs, "192.0.2.1", mostMute)
+		time.Sleep(speakWithin - time.Millisecond)
 		for i, c := range in {
 			if c.Conn.(*wire).closed {
 				t.Fatalf("connection %d was closed before its client could say anything", i)
 			}
 		}
-		if arrive(cs, "192.0.2.1", 100); cs.count() != mutes {
-			t.Errorf("%d are open, want %d", cs.count(), mutes)
+		if arrive(cs, "192.0.2.1", 100); cs.count() != mostMute {
+			t.Errorf("%d are open, want %d", cs.count(), mostMute)
 		}
 	})
 }

@@ -22,7 +22,8 @@ const (
 
 var errHandshakes = errors.New("too many TLS handshakes from this address")
 
-// hello hears of a ClientHello, and waits until it is the turn of its address to be answered. It returns an error when that would take too long.
+// hello hears of a ClientHello, and waits until it is the turn of its address to be
+// answered. It returns an error when that would take too long.
 func (cs *conns) hello(ctx context.Context, nc net.Conn) error {
 	c, ok := nc.(*conn)
 	if !ok || cs.trusted(c.addr) {
